@@ -1,0 +1,70 @@
+package host
+
+import "encoding/json"
+
+// Key names one thing on a host: {"file", "/etc/motd"}, {"unit", "cron.service"}.
+// The name "*" stands for a whole space, and {"*", "*"} for everything.
+type Key struct {
+	Space string `json:"space"`
+	Name  string `json:"name"`
+}
+
+// Spaces of keys. A module may use others of its own.
+const (
+	Files    = "file"
+	Users    = "user"
+	Groups   = "group"
+	Packages = "package"
+	Units    = "unit"
+	Kernel   = "sysctl"
+	// All is every space, and every name of a space.
+	All = "*"
+)
+
+// File is the key of a path.
+func File(path string) Key { return Key{Files, path} }
+
+func (k Key) String() string {
+	switch {
+	case k.Space == All:
+		return "anything"
+	case k.Name == All:
+		return "any " + k.Space
+	}
+	return k.Space + " " + k.Name
+}
+
+// State says what stands at a key after a change.
+type State string
+
+// The states of a key.
+const (
+	Present  State = "present"
+	Absent   State = "absent"
+	Unknown  State = "unknown"  // something, but nobody can tell what
+	Possible State = "possible" // what exists stays as it is; what doesn't may appear
+)
+
+// Effect is what stands at Key after a change. Effects lay the preview over
+// the host, and find two tasks that want one thing in two states.
+type Effect struct {
+	Key   Key             `json:"key"`
+	State State           `json:"state"`
+	Value json.RawMessage `json:"value,omitempty"` // of a present key, in the form its reader takes (FileInfo, User, …)
+}
+
+// Is returns the effect that leaves value at key. It panics where value is no
+// JSON, a mistake in the program.
+func Is(key Key, value any) Effect {
+	b, err := json.Marshal(value)
+	if err != nil {
+		panic("host: the effect on " + key.String() + ": " + err.Error())
+	}
+	return Effect{Key: key, State: Present, Value: b}
+}
+
+// Gone returns the effect that leaves nothing at key.
+func Gone(key Key) Effect { return Effect{Key: key, State: Absent} }
+
+// May returns the effect of a change that may create any key of a space.
+func May(space string) Effect { return Effect{Key: Key{space, All}, State: Possible} }

@@ -1,0 +1,206 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command is a program to run.
+type Command struct {
+	Argv  []string
+	Stdin io.Reader // nil: /dev/null
+	Dir   string    // "": /
+	Env   []string  // NAME=value, over the plain environment that System gives
+	// OutputLimit is how many bytes of each of stdout and stderr are kept:
+	// the first half and the last. 0: DefaultOutputLimit.
+	OutputLimit int
+}
+
+// DefaultOutputLimit is how much of a program's output is kept, in bytes.
+const DefaultOutputLimit = 1 << 20
+
+// Output is what a program left behind.
+type Output struct {
+	Stdout, Stderr []byte
+	ExitCode       int    // 128+N where signal N killed it, as shells count
+	Signal         string // its name, "" if none: "killed"
+}
+
+// Runner runs programs. An error is about running it; a program that ends
+// with another code than 0 is none.
+type Runner interface {
+	Run(ctx context.Context, c Command) (Output, error)
+}
+
+// System runs programs on this machine, each in a process group of its own
+// that is killed when ctx ends. A program that has ended but whose children
+// hold its pipes open is waited for no longer than a second.
+type System struct{}
+
+// plainEnv is the environment of every program: independent of whoever
+// started us, English, never asking questions.
+func plainEnv() []string {
+	home := os.Getenv("HOME")
+	if home == "" {
+		home = "/"
+	}
+	return []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LC_ALL=C.UTF-8", "LANG=C.UTF-8", "HOME=" + home, "USER=" + os.Getenv("USER"), "LOGNAME=" + os.Getenv("USER"), "SHELL=/bin/sh",
+		"DEBIAN_FRONTEND=noninteractive", "SYSTEMD_PAGER=", "PAGER=cat",
+	}
+}
+
+// Run runs c.
+func (System) Run(ctx context.Context, c Command) (Output, error) {
+	if len(c.Argv) == 0 {
+		return Output{}, errors.New("no program named")
+	}
+	env := append(plainEnv(), c.Env...)
+	path, err := lookPath(c.Argv[0], env)
+	if err != nil {
+		return Output{}, err
+	}
+	limit := c.OutputLimit
+	if limit == 0 {
+		limit = DefaultOutputLimit
+	}
+	stdout, stderr := &clipped{limit: limit}, &clipped{limit: limit}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Args = c.Argv
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, stdout, stderr
+	cmd.Dir = c.Dir
+	if cmd.Dir == "" {
+		cmd.Dir = "/"
+	}
+	cmd.Env = env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	out := Output{Stdout: stdout.bytes(), Stderr: stderr.bytes()}
+	if ctx.Err() != nil {
+		return out, fmt.Errorf("running %s: %w", c.Argv[0], context.Cause(ctx))
+	}
+	if cmd.ProcessState == nil {
+		return out, fmt.Errorf("running %s: %w", c.Argv[0], err)
+	}
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		out.Signal, out.ExitCode = ws.Signal().String(), 128+int(ws.Signal())
+		return out, nil
+	}
+	out.ExitCode = cmd.ProcessState.ExitCode()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		return out, fmt.Errorf("running %s: %w", c.Argv[0], err)
+	}
+	return out, nil
+}
+
+// ErrNoProgram is answered for a program that isn't installed.
+var ErrNoProgram = errors.New("no such program")
+
+func lookPath(name string, env []string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	var path string
+	for _, e := range env {
+		if p, ok := strings.CutPrefix(e, "PATH="); ok {
+			path = p
+		}
+	}
+	for _, dir := range strings.Split(path, ":") {
+		full := dir + "/" + name
+		if st, err := os.Stat(full); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return full, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s (looked in %s)", ErrNoProgram, name, path)
+}
+
+// clipped keeps the first and the last half of limit bytes written to it.
+type clipped struct {
+	limit      int
+	head, tail []byte
+	lost       int64
+}
+
+func (c *clipped) Write(p []byte) (int, error) {
+	n, half := len(p), c.limit/2
+	if room := half - len(c.head); room > 0 {
+		take := min(room, len(p))
+		c.head = append(c.head, p[:take]...)
+		p = p[take:]
+	}
+	c.tail = append(c.tail, p...)
+	if over := len(c.tail) - half; over > half {
+		c.lost += int64(over)
+		c.tail = append(c.tail[:0], c.tail[over:]...)
+	}
+	return n, nil
+}
+
+func (c *clipped) bytes() []byte {
+	if over := len(c.tail) - c.limit/2; over > 0 {
+		c.lost += int64(over)
+		c.tail = c.tail[over:]
+	}
+	if c.lost == 0 {
+		return append(c.head, c.tail...)
+	}
+	return append(append(c.head, fmt.Sprintf("\n[… %d bytes left out …]\n", c.lost)...), c.tail...)
+}
+
+// LastWords returns the last lines of what a program said, stderr before
+// stdout, for an error message.
+func (o Output) LastWords() string {
+	text := bytes.TrimSpace(o.Stderr)
+	if len(text) == 0 {
+		text = bytes.TrimSpace(o.Stdout)
+	}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) > 20 {
+		lines = lines[len(lines)-20:]
+	}
+	s := strings.Join(lines, "\n")
+	if len(s) > 4096 {
+		s = "…" + s[len(s)-4096:]
+	}
+	return s
+}
+
+// ExitError is a program that ended with another code than 0.
+type ExitError struct {
+	Argv   []string
+	Output Output
+}
+
+func (e *ExitError) Error() string {
+	how := fmt.Sprintf("exit code %d", e.Output.ExitCode)
+	if e.Output.Signal != "" {
+		how = "signal: " + e.Output.Signal
+	}
+	s := fmt.Sprintf("%s: %s", strings.Join(e.Argv, " "), how)
+	if words := e.Output.LastWords(); words != "" {
+		s += "\n" + words
+	}
+	return s
+}
+
+// Run runs a program that must end with code 0 and returns what it printed.
+func (h *Host) Run(ctx context.Context, c Command) (Output, error) {
+	out, err := h.Runner.Run(ctx, c)
+	if err == nil && out.ExitCode != 0 {
+		err = &ExitError{Argv: c.Argv, Output: out}
+	}
+	return out, err
+}

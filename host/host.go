@@ -1,0 +1,143 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// Host is the machine that a Change edits.
+type Host struct {
+	// Runner runs programs; System by default.
+	Runner Runner
+	// Bodies has the bytes behind contents. The zero value holds what was kept.
+	Bodies *Bodies
+	// Report, if not nil, is told how a long change is getting on.
+	Report func(text string)
+	// Redact, if not nil, is applied to what programs print before anybody
+	// sees it.
+	Redact func(text string) string
+	// Step, if not nil, is called between the steps of a change, so that a test
+	// can fail or cut it there. An error fails the change.
+	Step func(where string) error
+}
+
+// At marks a step of a change. A change returns the error, if there is one.
+func (h *Host) At(where string) error {
+	if h.Step == nil {
+		return nil
+	}
+	return h.Step(where)
+}
+
+// New returns the machine that this process runs on.
+func New() *Host { return &Host{Runner: System{}, Bodies: &Bodies{}} }
+
+// Bodies holds the bytes behind contents, and asks for those it lacks. It is
+// safe for concurrent use.
+type Bodies struct {
+	// Ask streams the bytes of a sum from wherever they are; nil if nowhere.
+	Ask func(ctx context.Context, sum string) (io.ReadCloser, error)
+
+	mu   sync.Mutex
+	held map[string][]byte
+}
+
+// Keep holds data and returns its content. Plan calls it for what it has made
+// on the host itself (a file with one line changed).
+func (b *Bodies) Keep(data []byte, sensitive bool) Content {
+	c := ContentOf(data, sensitive)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held == nil {
+		b.held = map[string][]byte{}
+	}
+	b.held[c.Sum] = data
+	if c.Size > InlineLimit {
+		c.Data = nil
+	}
+	return c
+}
+
+// Open streams the bytes of c. The reader fails at its end where they don't
+// have c's size and sum.
+func (b *Bodies) Open(ctx context.Context, c Content) (io.ReadCloser, error) {
+	if c.Data != nil || c.Size == 0 {
+		return io.NopCloser(bytes.NewReader(c.Data)), nil
+	}
+	b.mu.Lock()
+	data, ok := b.held[c.Sum]
+	b.mu.Unlock()
+	if ok {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}
+	if b.Ask == nil {
+		return nil, fmt.Errorf("content %.12s isn't here", c.Sum)
+	}
+	r, err := b.Ask(ctx, c.Sum)
+	if err != nil {
+		return nil, err
+	}
+	return &checked{r: r, want: c, hash: sha256.New()}, nil
+}
+
+// Read returns the bytes of c, which must not be larger than limit.
+func (b *Bodies) Read(ctx context.Context, c Content, limit int64) ([]byte, error) {
+	if c.Size > limit {
+		return nil, fmt.Errorf("content of %d bytes is larger than %d", c.Size, limit)
+	}
+	r, err := b.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	b.Keep(data, c.Sensitive)
+	return data, nil
+}
+
+// checked fails where a stream isn't the content it should be.
+type checked struct {
+	r    io.ReadCloser
+	want Content
+	hash interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	n int64
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.hash.Write(p[:n])
+	if c.n > c.want.Size {
+		return n, fmt.Errorf("content %.12s is longer than its %d bytes", c.want.Sum, c.want.Size)
+	}
+	if err == io.EOF {
+		if sum := hex.EncodeToString(c.hash.Sum(nil)); sum != c.want.Sum {
+			return n, fmt.Errorf("content %.12s arrived damaged: %d bytes with sum %.12s", c.want.Sum, c.n, sum)
+		}
+	}
+	return n, err
+}
+
+func (c *checked) Close() error { return c.r.Close() }
+
+// report tells the user how a change is getting on.
+func (h *Host) report(format string, a ...any) {
+	if h.Report != nil {
+		h.Report(fmt.Sprintf(format, a...))
+	}
+}
+
+// IsRoot reports whether this process may do everything.
+func IsRoot() bool { return os.Geteuid() == 0 }

@@ -1,0 +1,219 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// maxRounds is how often a task is planned again for what could only be
+// planned after its first changes.
+const maxRounds = 8
+
+// Apply makes a planned task: it plans it once more on the real host, makes
+// those of its changes that were shown, and plans it a last time, which must
+// find nothing left.
+func (s *Session) Apply(ctx context.Context, id string) wire.Done {
+	start := time.Now()
+	t := s.tasks[id]
+	if t == nil || t.Kind == "" {
+		return wire.Done{ID: id, Status: wire.Failed, Error: "this task was never planned here"}
+	}
+	var d wire.Done
+	switch t.When.Decide(s.truth) {
+	case modules.True:
+		d = s.attempts(ctx, t)
+	case modules.False:
+		d = wire.Done{Status: wire.Skipped}
+	default:
+		d = wire.Done{Status: wire.Failed, Error: "a task that its condition names hasn't run"}
+	}
+	d.ID = id
+	d.Changes = s.shown(t, d.Changes)
+	d.Output = s.output(t, d.Output)
+	d.Error = s.redact.Redact(d.Error)
+	d.Seconds = time.Since(start).Seconds()
+	t.changed = modules.False
+	if counts(d.Changes) {
+		t.changed = modules.True
+	}
+	return d
+}
+
+// attempts makes the task, again where it fails and asks for that.
+func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
+	n, delay := 1, time.Duration(0)
+	if t.Retry != nil {
+		n, delay = max(1, t.Retry.Attempts), t.Retry.Delay
+	}
+	var made []host.Description
+	for i := 1; ; i++ {
+		d := s.attempt(ctx, t)
+		made = append(made, d.Changes...)
+		d.Changes = made
+		if d.Status != wire.Failed || i >= n || ctx.Err() != nil {
+			if d.Status == wire.Failed && n > 1 && ctx.Err() == nil {
+				d.Error = fmt.Sprintf("after %d attempts: %s", n, d.Error)
+			}
+			return d
+		}
+		if s.Host.Report != nil {
+			s.Host.Report(fmt.Sprintf("attempt %d of %d failed, trying again in %s", i, n, delay))
+		}
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
+	var d wire.Done
+	fail := func(err error) wire.Done {
+		d.Status, d.Error = wire.Failed, err.Error()
+		return d
+	}
+	module, errs := s.Kinds.Decode(t.Kind, t.Args)
+	if len(errs) > 0 {
+		return fail(errors.New(joinErrors(errs)))
+	}
+	t.module = module
+	allowed := newAllowance(t.planned)
+	for round := 0; ; round++ {
+		plan, err := s.askModule(ctx, t, s.real)
+		if err != nil {
+			return fail(err)
+		}
+		if len(plan.Changes) == 0 {
+			if len(plan.Then) > 0 {
+				return fail(fmt.Errorf("a fault of the kind %q: it expects more to do, but names no change", t.Kind))
+			}
+			d.Status, d.Output = wire.Unchanged, plan.Output
+			if counts(d.Changes) {
+				d.Status = wire.Changed
+			}
+			return d
+		}
+		if round > 0 && !allowed.more || round == maxRounds {
+			return fail(fmt.Errorf("a fault of the kind %q: after its changes it still wants to %s", t.Kind, summary(s.describe(t, plan.Changes[0]))))
+		}
+		for _, c := range plan.Changes {
+			if err := allowed.take(s.describe(t, c)); err != nil {
+				return fail(err)
+			}
+		}
+		allowed.more = len(plan.Then) > 0
+		output, err := s.make(ctx, plan, &d)
+		s.real.Forget()
+		if err != nil {
+			return fail(err)
+		}
+		if plan.Always {
+			d.Status, d.Output = wire.Changed, output
+			return d
+		}
+	}
+}
+
+// make makes the changes of one round. Where an atomic plan fails, what was
+// made of it is taken back.
+func (s *Session) make(ctx context.Context, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
+	var undo [][]host.Change
+	var after []host.Change
+	var output json.RawMessage
+	first := len(d.Changes)
+	for _, c := range plan.Changes {
+		if err := ctx.Err(); err != nil {
+			return nil, s.back(plan, undo, after, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), context.Cause(ctx)))
+		}
+		// A change that can't be interrupted is finished, whatever happens.
+		cctx := context.WithoutCancel(ctx)
+		if _, ok := c.(host.Interruptible); ok {
+			cctx = ctx
+		}
+		var r host.Result
+		err := s.Host.At("before " + c.Type())
+		if err == nil {
+			r, err = c.Apply(cctx, s.Host)
+		}
+		undo, after = append(undo, r.Undo), append(after, r.After...)
+		if r.Output != nil {
+			output = r.Output
+		}
+		if err != nil {
+			return output, s.back(plan, undo, after, d, first, err)
+		}
+		d.Changes = append(d.Changes, c.Describe())
+	}
+	return output, nil
+}
+
+// back takes back what was made of an atomic plan: last change first, then
+// what makes the restored state count, in plan order.
+func (s *Session) back(plan modules.Plan, undo [][]host.Change, after []host.Change, d *wire.Done, first int, cause error) error {
+	if !plan.Atomic {
+		return cause
+	}
+	ctx := context.Background()
+	var list []host.Change
+	for i := len(undo) - 1; i >= 0; i-- {
+		list = append(list, undo[i]...)
+	}
+	for _, c := range append(list, after...) {
+		if _, err := c.Apply(ctx, s.Host); err != nil {
+			return fmt.Errorf("%w; taking it back failed too, at %s: %w", cause, summary(c.Describe()), err)
+		}
+	}
+	d.Changes, d.Undone = d.Changes[:first], true
+	return fmt.Errorf("%w (what was made of this task has been taken back)", cause)
+}
+
+// allowance is what a task may do at its turn: what its plan showed.
+type allowance struct {
+	certainty wire.Certainty
+	planned   map[host.Description]int
+	targets   map[string]bool // what was forecast
+	more      bool            // a forecast is left
+}
+
+func newAllowance(p wire.Planned) *allowance {
+	a := &allowance{certainty: p.Certainty, planned: map[host.Description]int{}, targets: map[string]bool{}, more: len(p.Then) > 0}
+	for _, d := range p.Changes {
+		a.planned[d]++
+	}
+	for _, d := range p.Then {
+		a.targets[d.Target] = true
+	}
+	return a
+}
+
+// take uses up the part of the plan that allows a change. A change is allowed
+// as it was shown; as an update of what was shown to be created (a package
+// brought the file first); or, behind something that couldn't be foreseen, as
+// what its task is about.
+func (a *allowance) take(d host.Description) error {
+	if a.planned[d] > 0 {
+		a.planned[d]--
+		return nil
+	}
+	if d.Action == host.Update {
+		for p, n := range a.planned {
+			if n > 0 && p.Action == host.Create && p.Target == d.Target {
+				a.planned[p]--
+				return nil
+			}
+		}
+	}
+	if a.certainty != wire.Known || a.targets[d.Target] || !d.Action.Counts() {
+		return nil
+	}
+	return fmt.Errorf("%w: it would now %s, which the plan didn't show; nothing more is done here. Plan again to see what has moved", host.ErrMoved, summary(d))
+}
+
+func summary(d host.Description) string { return string(d.Action) + " " + d.Target }

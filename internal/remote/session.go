@@ -1,0 +1,327 @@
+// Package remote is the host's half of a run: it plans tasks and makes their changes.
+//
+// A Session does that for one user of one host. Serve reads messages, keeps
+// their order, and passes the tasks of other users on to workers, which are
+// this program again under that user's name.
+package remote
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/modules"
+	"muster/secret"
+)
+
+// Session plans and makes the tasks of one user on this host, one at a time.
+type Session struct {
+	Kinds *modules.Registry
+	Host  *host.Host
+	// Key keys the digests.
+	Key []byte
+
+	preview host.Preview
+	real    *host.View
+	ahead   *host.View // real, with preview laid
+	tasks   map[string]*task
+	order   []*task
+	redact  secret.Redactor
+}
+
+type task struct {
+	wire.Task
+	module  modules.Module
+	planned wire.Planned
+	effects []host.Effect // laid when it was planned
+	claims  []host.Key    // what it wants in one state
+	changed modules.Truth
+}
+
+// NewSession returns the session of h.
+func NewSession(kinds *modules.Registry, h *host.Host, key []byte) *Session {
+	s := &Session{Kinds: kinds, Host: h, Key: key, tasks: map[string]*task{}}
+	s.real = host.NewView(h, nil)
+	s.ahead = s.real.With(&s.preview)
+	h.Redact = s.redact.Redact
+	return s
+}
+
+// Lay lays the effects of tasks that another session of this host planned.
+func (s *Session) Lay(effects []host.Effect) { s.preview.Lay(effects) }
+
+// Forget drops what was read: another session has changed the host.
+func (s *Session) Forget() { s.real.Forget() }
+
+// Settled makes known whether a task of another session changed something,
+// for the conditions of this one's.
+func (s *Session) Settled(id string, changed modules.Truth) {
+	s.tasks[id] = &task{Task: wire.Task{ID: id}, changed: changed}
+}
+
+func (s *Session) truth(id string) modules.Truth {
+	if t := s.tasks[id]; t != nil {
+		return t.changed
+	}
+	return modules.Maybe
+}
+
+// Plan plans a task on the preview of those before it, and lays its effects.
+// The effects are returned for the host's other sessions.
+func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.Effect) {
+	start := time.Now()
+	t := &task{Task: wt}
+	s.redact.Add(wt.Secrets...)
+	if s.tasks[wt.ID] == nil {
+		s.order = append(s.order, t)
+	}
+	s.tasks[wt.ID] = t
+	p := s.plan(ctx, t)
+	p.ID = wt.ID
+	p.Error = s.redact.Redact(p.Error)
+	p.Seconds = time.Since(start).Seconds()
+	t.planned = p
+	switch {
+	case p.Status == wire.Unchanged, p.Status == wire.Skipped:
+		t.changed = modules.False
+	case p.Certainty == wire.Known && counts(p.Changes):
+		t.changed = modules.True
+	default:
+		t.changed = modules.Maybe
+	}
+	s.preview.Lay(t.effects)
+	return p, t.effects
+}
+
+func counts(changes []host.Description) bool {
+	for _, c := range changes {
+		if c.Action.Counts() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Session) plan(ctx context.Context, t *task) wire.Planned {
+	switch t.When.Decide(s.truth) {
+	case modules.False:
+		return wire.Planned{Status: wire.Skipped, Certainty: wire.Known}
+	case modules.Maybe:
+		// Whether it runs depends on a task that can't be foreseen.
+		p := s.planModule(ctx, t)
+		if p.Status == wire.Pending && p.Certainty == wire.Known {
+			p.Certainty = wire.Tentative
+		}
+		if p.Status == wire.Failed {
+			p = s.deferred(t, nil, "its condition is known after apply")
+		}
+		return p
+	}
+	return s.planModule(ctx, t)
+}
+
+func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
+	module, errs := s.Kinds.Decode(t.Kind, t.Args)
+	unknown := unknownArgs(t.Args)
+	if len(errs) > 0 && len(unknown) == 0 {
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: joinErrors(errs)}
+	}
+	t.module = module
+	s.claim(t)
+	if len(unknown) > 0 {
+		return s.deferred(t, nil, "known after apply: "+join(unknown))
+	}
+	if s.Kinds.Kind(t.Kind).Probe && s.preview.Pending() {
+		return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Changes: []host.Description{{Action: host.Check, Target: t.label(), Impact: "once what is pending before it is done"}}}
+	}
+	plan, err := s.askModule(ctx, t, s.ahead)
+	switch {
+	case errors.Is(err, host.ErrNotYet):
+		return s.deferred(t, plan.Then, err.Error())
+	case err != nil && s.preview.Tainted():
+		// What is missing may be what an unguarded command before it makes.
+		return s.deferred(t, nil, "known after apply: for now, "+err.Error())
+	case err != nil:
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
+	}
+	p := wire.Planned{Status: wire.Unchanged, Certainty: wire.Known, Always: plan.Always, Then: s.shown(t, plan.Then)}
+	if len(plan.Changes) == 0 && len(plan.Then) == 0 {
+		p.Output, p.OutputKnown = s.output(t, plan.Output), true
+		return s.conflict(ctx, t, p)
+	}
+	p.Status = wire.Pending
+	if s.preview.Tainted() {
+		p.Certainty = wire.Tentative
+	}
+	if len(plan.Changes) == 0 {
+		p.Certainty = wire.Deferred
+		s.leaveOpen(t)
+	}
+	for _, c := range plan.Changes {
+		p.Changes = append(p.Changes, s.describe(t, c))
+		t.effects = append(t.effects, c.Effects()...)
+	}
+	p.Digest = s.digest(plan.Changes)
+	return s.conflict(ctx, t, p)
+}
+
+// askModule plans, and bounds how long that may take by the task's timeout.
+func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules.Plan, error) {
+	if t.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the task's timeout of %s is over", t.Timeout))
+		defer cancel()
+	}
+	return t.module.Plan(ctx, v)
+}
+
+// deferred is the plan of a task that can only be planned at its turn. What
+// it might do is laid as unknown.
+func (s *Session) deferred(t *task, then []host.Description, why string) wire.Planned {
+	s.leaveOpen(t)
+	if len(then) == 0 {
+		then = []host.Description{{Action: host.Update, Target: t.label(), Impact: why}}
+	}
+	return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Then: s.shown(t, then)}
+}
+
+// leaveOpen lays what the task is about as unknown.
+func (s *Session) leaveOpen(t *task) {
+	for _, key := range t.claims {
+		t.effects = append(t.effects, host.Effect{Key: key, State: host.Unknown})
+	}
+	kind := s.Kinds.Kind(t.Kind)
+	if len(t.claims) == 0 && !kind.Probe {
+		space := kind.Space
+		if space == "" {
+			space = host.All
+		}
+		t.effects = append(t.effects, host.Effect{Key: host.Key{Space: space, Name: host.All}, State: host.Unknown})
+	}
+}
+
+// claim notes the keys that the task wants in one state: the kind's key
+// argument, and what the module adds.
+func (s *Session) claim(t *task) {
+	t.claims = nil
+	kind, key := s.Kinds.Kind(t.Kind), s.Kinds.Schema(t.Kind).Key()
+	if c, ok := t.module.(modules.Claimer); ok {
+		t.claims = append(t.claims, c.Claims()...)
+	}
+	if kind.Space == "" || key == nil {
+		return
+	}
+	for _, name := range names(t.Args[key.Name]) {
+		if kind.Space == host.Files {
+			resolved, err := s.ahead.Resolve(name)
+			if err != nil {
+				continue
+			}
+			name = resolved
+		}
+		t.claims = append(t.claims, host.Key{Space: kind.Space, Name: name})
+	}
+}
+
+// conflict fails a plan whose effects an earlier task would take back in the
+// next run, and it in the run after: two tasks want one thing in two states.
+func (s *Session) conflict(ctx context.Context, t *task, p wire.Planned) wire.Planned {
+	for _, earlier := range s.order {
+		if earlier == t || earlier.module == nil || earlier.planned.Certainty != wire.Known || earlier.planned.Always ||
+			earlier.planned.Status != wire.Unchanged && earlier.planned.Status != wire.Pending {
+			continue
+		}
+		key, shared := sharedKey(earlier.claims, t.effects)
+		if !shared {
+			continue
+		}
+		after := s.preview.Clone()
+		after.Lay(t.effects)
+		again, err := earlier.module.Plan(ctx, s.real.With(after))
+		if err != nil || !touches(again.Changes, key) {
+			continue
+		}
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: fmt.Sprintf(
+			"two tasks want %s in two states: this one would undo what %s does, in every run; leave it to one of them", key, earlier.label())}
+	}
+	return p
+}
+
+func sharedKey(claims []host.Key, effects []host.Effect) (host.Key, bool) {
+	for _, c := range claims {
+		for _, e := range effects {
+			if e.Key == c && (e.State == host.Present || e.State == host.Absent) {
+				return c, true
+			}
+		}
+	}
+	return host.Key{}, false
+}
+
+func touches(changes []host.Change, key host.Key) bool {
+	for _, c := range changes {
+		for _, e := range c.Effects() {
+			if e.Key == key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// describe is what a change shows: nothing of a sensitive task's content, and
+// no known secret.
+func (s *Session) describe(t *task, c host.Change) host.Description {
+	return s.shown(t, []host.Description{c.Describe()})[0]
+}
+
+func (s *Session) shown(t *task, list []host.Description) []host.Description {
+	out := make([]host.Description, len(list))
+	for i, d := range list {
+		if t.Sensitive && d.Diff != "" {
+			d.Diff = secret.Hidden
+		}
+		d.Target, d.Diff, d.Impact = s.redact.Redact(d.Target), s.redact.Redact(d.Diff), s.redact.Redact(d.Impact)
+		out[i] = d
+	}
+	return out
+}
+
+func (s *Session) output(t *task, output json.RawMessage) []byte {
+	if t.Sensitive || output == nil {
+		return nil
+	}
+	return output
+}
+
+// digest keys the changes, so that two plans can be compared and neither
+// tells what it holds.
+func (s *Session) digest(changes []host.Change) string {
+	mac := hmac.New(sha256.New, s.Key)
+	enc := json.NewEncoder(mac)
+	for _, c := range changes {
+		kind, data, err := host.Encode(c)
+		if err != nil {
+			panic("remote: encoding " + c.Type() + ": " + err.Error())
+		}
+		_ = enc.Encode([]any{kind, data})
+	}
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// label names the task to the user: what its ID says after the play's part.
+func (t *task) label() string {
+	for i := range t.ID {
+		if t.ID[i] == '/' {
+			return t.ID[i+1:]
+		}
+	}
+	return t.ID
+}

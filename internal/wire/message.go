@@ -1,0 +1,180 @@
+// Package wire is what controller and remote say to each other.
+//
+// The controller opens a session and sends tasks; the remote plans each in
+// the order of their coming and answers Planned. What is to be made is
+// granted by ID; the remote answers Done for each. Content travels apart, when
+// the remote asks for it by sum.
+package wire
+
+import (
+	"time"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// Protocol is the version of these messages. Both sides come from one build,
+// so another number means that something is badly wrong.
+const Protocol = 1
+
+// Message is one of its fields; the others are nil.
+type Message struct {
+	// From the controller.
+	Open   *Open   `cbor:"1,keyasint,omitempty"`
+	Task   *Task   `cbor:"2,keyasint,omitempty"`
+	Grant  *Grant  `cbor:"3,keyasint,omitempty"`
+	Chunk  *Chunk  `cbor:"4,keyasint,omitempty"`
+	Cancel *Cancel `cbor:"5,keyasint,omitempty"`
+	Gather *Gather `cbor:"6,keyasint,omitempty"`
+
+	// From the remote.
+	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
+	Planned  *Planned  `cbor:"11,keyasint,omitempty"`
+	Done     *Done     `cbor:"12,keyasint,omitempty"`
+	Need     *Need     `cbor:"13,keyasint,omitempty"`
+	Progress *Progress `cbor:"14,keyasint,omitempty"`
+	Facts    *Facts    `cbor:"15,keyasint,omitempty"`
+	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
+
+	// Between a remote and its workers.
+	Lay *Lay `cbor:"20,keyasint,omitempty"`
+}
+
+// Hello is the remote's first message, sent without being asked.
+type Hello struct {
+	Protocol int
+	Sum      string // the SHA-256 of the remote's own program, hex
+	User     string // whom it runs as
+	Facts    []byte // JSON
+}
+
+// Open begins a session.
+type Open struct {
+	Login string // the user who logged in, so that become = false can go back to it
+	// Key is what digests are keyed with.
+	Key []byte
+	// ReadOnly sessions (plan, drift, facts) are never granted anything.
+	ReadOnly bool
+}
+
+// Task is one task of a play, for this host.
+type Task struct {
+	ID   string
+	Kind string
+	Args map[string]any
+	// As is the user who acts; "" is the one the remote runs as.
+	As        string
+	When      *modules.Condition
+	Sensitive bool
+	Secrets   []string // what must never be shown
+	Timeout   time.Duration
+	Retry     *Retry
+	// Tolerate keeps a failure of this task from stopping those behind it.
+	Tolerate bool
+	// Renew replaces a task of the same ID whose arguments have become known.
+	Renew bool
+}
+
+// Retry says how often a failing task is tried.
+type Retry struct {
+	Attempts int
+	Delay    time.Duration
+}
+
+// Grant lets tasks be made, in this order. When one fails that isn't
+// tolerated, those behind it in this and earlier grants are dropped and
+// answered as skipped; grants of a later epoch begin anew.
+type Grant struct {
+	IDs   []string
+	Epoch int
+}
+
+// Cancel ends what is running: interruptible changes at once, others when they
+// are finished. Nothing granted before it is begun after it.
+type Cancel struct{}
+
+// Gather asks for the facts as they are.
+type Gather struct{}
+
+// Facts answers Gather.
+type Facts struct{ Facts []byte }
+
+// Certainty says how sure a planned task is.
+type Certainty string
+
+// The certainties.
+const (
+	Known     Certainty = "known"
+	Tentative Certainty = "tentative" // behind something that can't be foreseen
+	Deferred  Certainty = "deferred"  // known after apply
+)
+
+// Status is where a task stands.
+type Status string
+
+// The statuses, as events show them.
+const (
+	Unchanged   Status = "unchanged"
+	Changed     Status = "changed"
+	Pending     Status = "pending"
+	Failed      Status = "failed"
+	Skipped     Status = "skipped"
+	Unreachable Status = "unreachable"
+)
+
+// Planned answers a Task.
+type Planned struct {
+	ID        string
+	Status    Status // Unchanged, Pending, Failed or Skipped
+	Certainty Certainty
+	Changes   []host.Description
+	Then      []host.Description
+	Always    bool   // runs every time: no drift
+	Output    []byte // JSON; nil where it isn't known, or there is none
+	// OutputKnown: Output is what the task offers; false while it is pending.
+	OutputKnown bool
+	Digest      string // of the changes, keyed
+	Error       string
+	Seconds     float64
+}
+
+// Done answers a granted task.
+type Done struct {
+	ID      string
+	Status  Status             // Unchanged, Changed, Failed or Skipped
+	Changes []host.Description // that were made
+	Output  []byte
+	Error   string
+	Undone  bool // an atomic plan failed and what it made was taken back
+	Seconds float64
+}
+
+// Need asks for content.
+type Need struct {
+	Stream uint64
+	Sum    string
+}
+
+// Chunk answers Need, part by part.
+type Chunk struct {
+	Stream uint64
+	Data   []byte
+	Last   bool
+	Error  string
+}
+
+// Progress says how a long change is getting on.
+type Progress struct {
+	ID   string
+	Text string
+}
+
+// Fault is the remote's own failure, its last message.
+type Fault struct{ Error string }
+
+// Lay tells a worker what others have planned or, with Reset, that the host
+// has been changed.
+type Lay struct {
+	Effects []host.Effect
+	Reset   bool
+}

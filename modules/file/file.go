@@ -1,0 +1,133 @@
+// Package file has the kinds that make files, directories and links.
+package file
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// Kinds returns the kinds of this package.
+func Kinds() []modules.Kind {
+	return []modules.Kind{
+		{Name: "file", Space: host.Files, New: func() modules.Module { return &File{} }},
+		{Name: "template", Space: host.Files, New: func() modules.Module { return &Template{} }},
+	}
+}
+
+// File is a regular file: its content, mode and owner.
+//
+// With neither content nor source the file must exist already, or be made by
+// an earlier task; then only its mode and owner are looked after.
+type File struct {
+	// Absolute path on the host.
+	Path string `arg:"path,key,path,required"`
+	// What the file holds.
+	Content *host.Content `arg:"content"`
+	// A file of the project to copy.
+	Source *host.Content `arg:"source,file"`
+	// Permissions, octal ("0644") or symbolic ("u=rw,go=r"). A new file has
+	// 0644, or 0600 where its content is sensitive.
+	Mode *host.ModeSpec `arg:"mode"`
+	// The user who owns it.
+	Owner string `arg:"owner"`
+	// The group it belongs to.
+	Group string `arg:"group"`
+	// Whether the file is there at all.
+	State string `arg:"state" oneof:"present absent" default:"present"`
+	// Keep what stood there before as PATH.TIME~, with its mode and owner.
+	Backup bool `arg:"backup" default:"false"`
+	// A program that must accept the new file before it lands: "%s" is the
+	// temporary file's path. If it doesn't, the old file stays.
+	Validate []string `arg:"validate"`
+	// Write to the end of a link instead of replacing the link.
+	Follow bool `arg:"follow" default:"false"`
+}
+
+// Check refuses contradictions.
+func (f *File) Check(unknown func(string) bool) []modules.ArgError {
+	errs := CheckPath("path", f.Path, unknown)
+	if f.Content != nil && f.Source != nil {
+		errs = append(errs, modules.ArgError{Arg: "source", Summary: "Conflicting arguments", Detail: `A file's content comes from "content" or from "source", not from both.`})
+	}
+	if f.State == "absent" && (f.Content != nil || f.Source != nil || f.Mode != nil || f.Owner != "" || f.Group != "") {
+		errs = append(errs, modules.ArgError{Arg: "state", Summary: "Conflicting arguments", Detail: `A file that is to be absent has no content, mode or owner.`})
+	}
+	return errs
+}
+
+// CheckPath refuses a path that isn't absolute.
+func CheckPath(arg, path string, unknown func(string) bool) []modules.ArgError {
+	if unknown(arg) || filepath.IsAbs(path) {
+		return nil
+	}
+	return []modules.ArgError{{Arg: arg, Summary: "Wrong value", Detail: fmt.Sprintf("%q is no absolute path on the host: it has to begin with \"/\".", path)}}
+}
+
+// Plan compares the file with what stands there.
+func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	if f.State == "absent" {
+		return planAbsent(v, f.Path, host.Regular, host.Symlink)
+	}
+	content := f.Content
+	if f.Source != nil {
+		content = f.Source
+	}
+	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow}.plan(ctx, v)
+}
+
+// planAbsent removes what stands at path, if it is one of the types.
+func planAbsent(v *host.View, path string, types ...host.FileType) (modules.Plan, error) {
+	path, err := v.Resolve(path)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	info, err := v.Lstat(path)
+	if err != nil || !info.Exists() {
+		return modules.Plan{}, err
+	}
+	for _, t := range types {
+		if info.Type == t {
+			return modules.Plan{Changes: []host.Change{&host.Remove{Path: path, Before: info}}}, nil
+		}
+	}
+	return modules.Plan{}, fmt.Errorf("%s is a %s: muster doesn't remove it as a %s", path, info.Type, types[0])
+}
+
+// Template is a regular file whose content is made from a template of the
+// project: HCL template syntax, which sees its vars by name, and host, hosts,
+// groups and var.
+type Template struct {
+	// Absolute path on the host.
+	Path string `arg:"path,key,path,required"`
+	// The template, a file of the project.
+	Source *host.Content `arg:"source,template,required"`
+	// What the template sees by bare name.
+	Vars map[string]any `arg:"vars"`
+	// Permissions, as of "file".
+	Mode *host.ModeSpec `arg:"mode"`
+	// The user who owns it.
+	Owner string `arg:"owner"`
+	// The group it belongs to.
+	Group string `arg:"group"`
+	// Keep what stood there before as PATH.TIME~, with its mode and owner.
+	Backup bool `arg:"backup" default:"false"`
+	// A program that must accept the new file before it lands: "%s" is the
+	// temporary file's path. If it doesn't, the old file stays.
+	Validate []string `arg:"validate"`
+	// Write to the end of a link instead of replacing the link.
+	Follow bool `arg:"follow" default:"false"`
+}
+
+// Check refuses a relative path.
+func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
+	return CheckPath("path", t.Path, unknown)
+}
+
+// Plan compares the file with what the template gives.
+func (t *Template) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow}.plan(ctx, v)
+}

@@ -1,0 +1,98 @@
+// Package modules defines what a kind of task is and how its arguments become a module.
+//
+// The life of a task: its arguments are checked against the kind's schema
+// before any connection is made; they travel to the host, where Decode fills
+// a fresh module with them; the module's Plan looks at the host and returns
+// changes; the changes are shown, made, and the module is planned again, which
+// must find nothing left to do.
+package modules
+
+import (
+	"context"
+	"encoding/json"
+
+	"muster/host"
+)
+
+// Module is the desired state of one thing, decoded from one task.
+type Module interface {
+	// Plan returns what is left to do. Same arguments, same view: same bytes
+	// (clocks, salts and temporary names belong in Apply). Plan changes
+	// nothing, and recognises every state that a cut-off Apply can leave.
+	//
+	// An error that is host.ErrNotYet defers the task: it is planned again
+	// when its turn comes. Any other error fails it.
+	Plan(ctx context.Context, v *host.View) (Plan, error)
+}
+
+// Plan is what a module wants done.
+type Plan struct {
+	Changes []host.Change      // in order; none when the host agrees
+	Then    []host.Description // a forecast: what can only be planned after Changes
+	Output  json.RawMessage    // of the state seen; unknown while Changes remain
+	Atomic  bool               // all of Changes, or undone
+	Always  bool               // can't tell whether it was done: an unguarded command
+}
+
+// Checker is a module that knows more about its arguments than their types
+// tell. Check runs before any connection is made, also when some arguments
+// are unknown (they then have their zero value and unknown(name) is true).
+type Checker interface {
+	Check(unknown func(arg string) bool) []ArgError
+}
+
+// Claimer is a module that owns keys besides the kind's own key argument, so
+// that a task whose plan must wait still lays them in the preview as unknown.
+type Claimer interface {
+	Claims() []host.Key
+}
+
+// Kind is a task's type, as playbooks name it.
+type Kind struct {
+	Name string
+	// Space is the effect space of the key argument: the keys a deferred task
+	// of this kind leaves unknown. "" if the kind has no key of its own.
+	Space string
+	// Probe marks kinds that look at what other tasks left (wait, http_check):
+	// they aren't planned while anything before them on the host is pending.
+	Probe bool
+	// Output is a struct whose json tags are what the task offers as its
+	// output; nil if it offers nothing.
+	Output any
+
+	// New returns a module with nothing set. Its exported fields with an arg
+	// tag are the kind's arguments; see SchemaOf.
+	New func() Module
+}
+
+// Registry is the kinds that playbooks can use.
+type Registry struct {
+	kinds  []*Kind
+	byName map[string]*Kind
+	schema map[string]*Schema
+}
+
+// NewRegistry returns a registry of kinds. It panics on a kind whose struct
+// tags are wrong or whose name is taken, mistakes in the program.
+func NewRegistry(kinds ...Kind) *Registry {
+	r := &Registry{byName: map[string]*Kind{}, schema: map[string]*Schema{}}
+	for i := range kinds {
+		k := &kinds[i]
+		if r.byName[k.Name] != nil {
+			panic("modules: kind " + k.Name + " is registered twice")
+		}
+		r.kinds = append(r.kinds, k)
+		r.byName[k.Name] = k
+		r.schema[k.Name] = schemaOf(k)
+	}
+	return r
+}
+
+// Kind returns the kind of that name, nil if there is none.
+func (r *Registry) Kind(name string) *Kind { return r.byName[name] }
+
+// Schema returns the arguments of a kind, nil if there is no such kind.
+func (r *Registry) Schema(kind string) *Schema { return r.schema[kind] }
+
+// Kinds returns all kinds in the order they were registered in.
+func (r *Registry) Kinds() []*Kind { return r.kinds }

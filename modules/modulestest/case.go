@@ -1,0 +1,258 @@
+package modulestest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/tools/txtar"
+
+	"muster/host"
+)
+
+// testCase is one file of cases.
+type testCase struct {
+	name     string
+	sections map[string]string
+	files    []txtar.File
+	root     string
+}
+
+func readCase(t *testing.T, file string) *testCase {
+	t.Helper()
+	a, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &testCase{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), sections: map[string]string{}, files: a.Files}
+	known := map[string]bool{"task": true, "setup": true, "changes": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true}
+	for _, f := range a.Files {
+		if !known[f.Name] && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
+			t.Fatalf("%s: there is no section %q", file, f.Name)
+		}
+		c.sections[f.Name] = string(f.Data)
+	}
+	if c.sections["task"] == "" {
+		t.Fatalf("%s: no task", file)
+	}
+	return c
+}
+
+func (c *testCase) has(section string) bool { _, ok := c.sections[section]; return ok }
+
+func (c *testCase) option(word string) bool {
+	for _, w := range strings.Fields(c.sections["options"]) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// text is a section with $ROOT filled in.
+func (c *testCase) text(section string) string {
+	return strings.ReplaceAll(c.sections[section], "$ROOT", c.root)
+}
+
+// lay makes a new folder with the state before.
+func (c *testCase) lay(t *testing.T, again bool) {
+	t.Helper()
+	if c.root != "" {
+		_ = exec.Command("chattr", "-R", "-i", c.root).Run()
+		if err := os.RemoveAll(c.root); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		dir, err := os.MkdirTemp("", "case")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = exec.Command("chattr", "-R", "-i", dir).Run(); _ = os.RemoveAll(dir) })
+		c.root = filepath.Join(dir, "root")
+	}
+	if err := os.MkdirAll(c.root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range c.files {
+		name, ok := strings.CutPrefix(f.Name, "before/")
+		if !ok {
+			continue
+		}
+		path := filepath.Join(c.root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(f.Data), "$ROOT", c.root)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again && c.has("reset") {
+		c.shell(t, "reset")
+	}
+	c.shell(t, "setup")
+}
+
+// shell runs a section as a script, which must succeed.
+func (c *testCase) shell(t *testing.T, section string) {
+	t.Helper()
+	if !c.has(section) {
+		return
+	}
+	cmd := exec.Command("sh", "-eu")
+	cmd.Stdin = strings.NewReader(c.text(section))
+	cmd.Dir = c.root
+	cmd.Env = append(os.Environ(), "ROOT="+c.root)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", section, err, out)
+	}
+}
+
+type caseTask struct {
+	id, kind string
+	args     map[string]any
+}
+
+// tasks reads the task section.
+func (c *testCase) tasks(t *testing.T) []caseTask {
+	t.Helper()
+	f, diags := hclsyntax.ParseConfig([]byte(c.text("task")), c.name, hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var list []caseTask
+	for i, b := range f.Body.(*hclsyntax.Body).Blocks {
+		ct := caseTask{id: fmt.Sprintf("0/task.%s.t%d", b.Type, i), kind: b.Type, args: map[string]any{}}
+		for name, attr := range b.Body.Attributes {
+			v, diags := attr.Expr.Value(nil)
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			ct.args[name] = plain(v)
+		}
+		list = append(list, ct)
+	}
+	return list
+}
+
+// plain is a value as it reaches Decode.
+func plain(v cty.Value) any {
+	switch {
+	case v.IsNull():
+		return nil
+	case !v.IsKnown():
+		return nil
+	case v.Type() == cty.String:
+		return v.AsString()
+	case v.Type() == cty.Bool:
+		return v.True()
+	case v.Type() == cty.Number:
+		if i, acc := v.AsBigFloat().Int64(); acc == 0 {
+			return i
+		}
+		f, _ := v.AsBigFloat().Float64()
+		return f
+	case v.Type().IsTupleType(), v.Type().IsListType():
+		list := []any{}
+		for _, e := range v.AsValueSlice() {
+			list = append(list, plain(e))
+		}
+		return list
+	}
+	m := map[string]any{}
+	for k, e := range v.AsValueMap() {
+		m[k] = plain(e)
+	}
+	return m
+}
+
+// snapshot describes everything under the root. With times it also tells
+// whether anything was touched.
+func (c *testCase) snapshot(t *testing.T, times bool) string {
+	t.Helper()
+	var lines []string
+	err := filepath.Walk(c.root, func(path string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		line := fmt.Sprintf("%s %s %d:%d", strings.TrimPrefix(path, c.root), info.Mode(), st.Uid, st.Gid)
+		switch {
+		case info.Mode().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			line += fmt.Sprintf(" %q", data)
+		case info.Mode()&os.ModeSymlink != 0:
+			target, _ := os.Readlink(path)
+			line += " -> " + target
+		}
+		if times {
+			line += fmt.Sprintf(" %d %d.%d %d.%d", st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec)
+		}
+		lines = append(lines, line)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
+
+// compareEnd holds the end against after/, meta and check.
+func (c *testCase) compareEnd(t *testing.T) {
+	t.Helper()
+	for _, f := range c.files {
+		name, ok := strings.CutPrefix(f.Name, "after/")
+		if !ok {
+			continue
+		}
+		want := strings.ReplaceAll(string(f.Data), "$ROOT", c.root)
+		got, err := os.ReadFile(filepath.Join(c.root, name))
+		if err != nil {
+			t.Error(err)
+		} else if string(got) != want {
+			t.Errorf("%s holds\n%q\nwant\n%q", name, got, want)
+		}
+	}
+	v := host.NewView(host.New(), nil)
+	for _, line := range strings.Split(strings.TrimSpace(c.text("meta")), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		if len(f) < 2 {
+			t.Fatalf("meta: %q: want PATH TYPE [MODE [OWNER:GROUP]]", line)
+		}
+		path := f[0]
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(c.root, path)
+		}
+		info, err := v.Lstat(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		typ := string(info.Type)
+		if !info.Exists() {
+			typ = "absent"
+		}
+		got := []string{f[0], typ, info.Mode.String(), info.Owner + ":" + info.Group}
+		for i := range f {
+			if f[i] != "-" && f[i] != got[i] {
+				t.Errorf("meta: %s is %s, want %s", f[0], strings.Join(got[1:], " "), strings.Join(f[1:], " "))
+				break
+			}
+		}
+	}
+	c.shell(t, "check")
+}

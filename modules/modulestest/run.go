@@ -1,0 +1,334 @@
+package modulestest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"muster/host"
+	"muster/internal/remote"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// LabHost is the environment variable that is set on a disposable machine, so
+// that cases which edit the machine itself are run.
+const LabHost = "MUSTER_LAB_HOST"
+
+// Run runs the cases in testdata, each of which may use the kinds.
+func Run(t *testing.T, kinds ...modules.Kind) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in testdata: %v", err)
+	}
+	reg := modules.NewRegistry(kinds...)
+	for _, file := range files {
+		c := readCase(t, file)
+		t.Run(c.name, func(t *testing.T) {
+			if c.option("system") && os.Getenv(LabHost) == "" {
+				t.Skip("edits the machine itself: runs on the lab's hosts")
+			}
+			(&conformance{testCase: c, kinds: reg}).run(t)
+		})
+	}
+}
+
+type conformance struct {
+	*testCase
+	kinds *modules.Registry
+}
+
+func (c *conformance) session() *remote.Session {
+	return remote.NewSession(c.kinds, host.New(), []byte("conformance"))
+}
+
+// content is what the controller makes of arguments that name files.
+func (c *conformance) task(t *testing.T, ct caseTask) wire.Task {
+	t.Helper()
+	args := map[string]any{}
+	for name, value := range ct.args {
+		args[name] = value
+		a := c.kinds.Schema(ct.kind).Arg(name)
+		if a == nil {
+			continue
+		}
+		if s, ok := value.(string); ok && (a.Type.Base == modules.File || a.Type.Base == modules.Template) {
+			data, ok := c.sections["source/"+s]
+			if !ok {
+				t.Fatalf("there is no section source/%s", s)
+			}
+			args[name] = host.ContentOf([]byte(data), false)
+		}
+	}
+	return wire.Task{ID: ct.id, Kind: ct.kind, Args: args, Secrets: hiddenLines(c.text("hidden"))}
+}
+
+func hiddenLines(s string) []string {
+	var list []string
+	for _, l := range strings.Split(s, "\n") {
+		if l != "" {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+func (c *conformance) plan(t *testing.T, s *remote.Session) []wire.Planned {
+	t.Helper()
+	var list []wire.Planned
+	for _, ct := range c.tasks(t) {
+		wt := c.task(t, ct)
+		if wt.Secrets != nil {
+			wt.Args = sensitive(wt.Args)
+		}
+		p, _ := s.Plan(context.Background(), wt)
+		list = append(list, p)
+	}
+	return list
+}
+
+// sensitive marks all content, as the language does for what a secret is in.
+func sensitive(args map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, value := range args {
+		if s, ok := value.(string); ok && name == "content" {
+			value = host.ContentOf([]byte(s), true)
+		}
+		out[name] = value
+	}
+	return out
+}
+
+func (c *conformance) run(t *testing.T) {
+	c.lay(t, false)
+	before := c.snapshot(t, true)
+	s := c.session()
+	planned := c.plan(t, s)
+	if after := c.snapshot(t, true); after != before {
+		t.Fatalf("planning has touched the host:\nbefore\n%s\nafter\n%s", before, after)
+	}
+	if c.has("hidden") {
+		for _, secret := range hiddenLines(c.text("hidden")) {
+			if strings.Contains(fmt.Sprintf("%+v", planned), secret) {
+				t.Errorf("the plan shows %q", secret)
+			}
+		}
+	}
+	if c.comparePlan(t, planned); t.Failed() || c.has("error") {
+		return
+	}
+	made, failure := c.apply(s, planned)
+	c.compareFailure(t, failure)
+	if failure == "" {
+		compareMade(t, planned, made)
+	}
+	c.compareEnd(t)
+	if t.Failed() {
+		return
+	}
+	if failure == "" {
+		for _, p := range c.plan(t, c.session()) {
+			if p.Status != wire.Unchanged && p.Status != wire.Skipped && !c.option("always") {
+				t.Errorf("planned again, %s isn't unchanged: %s", p.ID, show(p))
+			}
+		}
+	}
+	if t.Failed() || c.option("nocut") || c.option("always") || c.option("system") && !c.has("reset") {
+		return
+	}
+	end := c.snapshot(t, false)
+	if failure == "" {
+		c.cuts(t, end)
+	}
+	c.failures(t)
+}
+
+// comparePlan holds what was planned against the sections error and changes.
+func (c *conformance) comparePlan(t *testing.T, planned []wire.Planned) {
+	t.Helper()
+	var shown, diffs, errs []string
+	for _, p := range planned {
+		if p.Error != "" {
+			errs = append(errs, p.Error)
+		}
+		shown = append(shown, show(p)...)
+		for _, d := range p.Changes {
+			diffs = append(diffs, d.Diff, d.Impact)
+		}
+	}
+	got := strings.Join(errs, "\n")
+	if want := strings.TrimSpace(c.text("error")); c.has("error") && (got == "" || !strings.Contains(got, want)) {
+		t.Errorf("the plan's error is %q, want %q", got, want)
+	} else if !c.has("error") && got != "" {
+		t.Errorf("the plan fails: %s", got)
+	}
+	if want := strings.TrimSpace(c.text("changes")); strings.Join(shown, "\n") != want && !c.has("error") {
+		t.Errorf("the plan shows\n%s\nwant\n%s", strings.Join(shown, "\n"), want)
+	}
+	all := strings.Join(diffs, "\n")
+	for _, line := range strings.Split(strings.TrimSpace(c.text("diff")), "\n") {
+		if !strings.Contains(all, line) {
+			t.Errorf("the diffs lack %q:\n%s", line, all)
+		}
+	}
+}
+
+// show lists a plan's changes as the section does.
+func show(p wire.Planned) []string {
+	var list []string
+	mark := ""
+	if p.Certainty != wire.Known {
+		mark = " " + string(p.Certainty)
+	}
+	for _, d := range p.Changes {
+		list = append(list, string(d.Action)+" "+d.Target+mark)
+	}
+	for _, d := range p.Then {
+		list = append(list, string(d.Action)+" "+d.Target+" "+string(wire.Deferred))
+	}
+	return list
+}
+
+// errCut is a power cut, for one process.
+var errCut = errors.New("cut here")
+
+// apply makes what is pending, in order, until something fails.
+func (c *conformance) apply(s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+	begun := false
+	for _, p := range planned {
+		begun = begun || p.Status == wire.Pending
+		if !begun {
+			continue
+		}
+		d := s.Apply(context.Background(), p.ID)
+		made = append(made, d)
+		if d.Status == wire.Failed {
+			return made, d.Error
+		}
+	}
+	return made, ""
+}
+
+func (c *conformance) compareFailure(t *testing.T, failure string) {
+	t.Helper()
+	want := strings.TrimSpace(c.text("failure"))
+	switch {
+	case c.has("failure") && (failure == "" || !strings.Contains(failure, want)):
+		t.Errorf("making it fails with %q, want %q", failure, want)
+	case !c.has("failure") && failure != "":
+		t.Errorf("making it fails: %s", failure)
+	}
+}
+
+// compareMade holds the changes made against those shown.
+func compareMade(t *testing.T, planned []wire.Planned, made []wire.Done) {
+	t.Helper()
+	done := map[string]wire.Done{}
+	for _, d := range made {
+		done[d.ID] = d
+	}
+	for _, p := range planned {
+		d, ok := done[p.ID]
+		if !ok || p.Certainty != wire.Known || len(p.Then) > 0 {
+			continue
+		}
+		if len(d.Changes) != len(p.Changes) {
+			t.Errorf("%s: shown %+v, made %+v", p.ID, p.Changes, d.Changes)
+			continue
+		}
+		for i := range p.Changes {
+			same := d.Changes[i] == p.Changes[i]
+			refined := p.Changes[i].Action == host.Create && d.Changes[i].Action == host.Update && p.Changes[i].Target == d.Changes[i].Target
+			if !same && !refined {
+				t.Errorf("%s: shown %+v, made %+v", p.ID, p.Changes[i], d.Changes[i])
+			}
+		}
+	}
+}
+
+// cuts cuts the making at every step: the next run must reach the same end.
+func (c *conformance) cuts(t *testing.T, end string) {
+	for n := 1; n <= 200; n++ {
+		c.lay(t, true)
+		s := c.session()
+		where := ""
+		count := hook(s, n, func(at string) error { where = at; panic(errCut) })
+		planned := c.plan(t, s)
+		*count = 0
+		func() {
+			defer func() {
+				if r := recover(); r != nil && r != any(errCut) {
+					panic(r)
+				}
+			}()
+			c.apply(s, planned)
+		}()
+		if where == "" {
+			return // fewer steps than n
+		}
+		s = c.session()
+		planned = c.plan(t, s)
+		_, failure := c.apply(s, planned)
+		if failure != "" {
+			t.Errorf("cut %q (step %d), the next run fails: %s", where, n, failure)
+		} else if got := c.snapshot(t, false); got != end {
+			t.Errorf("cut %q (step %d), the next run ends in\n%s\nwant\n%s", where, n, got, end)
+		} else {
+			c.compareEnd(t)
+		}
+	}
+	t.Fatal("more than 200 steps")
+}
+
+// failures fails every step: an atomic plan must then be as it was before,
+// and nothing temporary may be left behind.
+func (c *conformance) failures(t *testing.T) {
+	for n := 1; n <= 200; n++ {
+		c.lay(t, true)
+		s := c.session()
+		first := digests(c.plan(t, s))
+		where := ""
+		hook(s, n, func(at string) error { where = at; return fmt.Errorf("failed by the test, %s", at) })
+		planned := c.plan(t, s)
+		made, failure := c.apply(s, planned)
+		if where == "" {
+			return
+		}
+		if strings.Contains(c.snapshot(t, false), ".muster-") {
+			t.Errorf("failed %q (step %d), something temporary is left:\n%s", where, n, c.snapshot(t, false))
+		}
+		if failure == "" || !made[len(made)-1].Undone {
+			continue
+		}
+		if again := digests(c.plan(t, c.session())); len(planned) == 1 && again != first {
+			t.Errorf("failed %q (step %d) and undone, the plan isn't what it was", where, n)
+		}
+	}
+	t.Fatal("more than 200 steps")
+}
+
+func digests(planned []wire.Planned) string {
+	var list []string
+	for _, p := range planned {
+		list = append(list, p.ID+" "+p.Digest)
+	}
+	return strings.Join(list, "\n")
+}
+
+// hook calls f at the n-th step and returns the counter of steps. A step also
+// lies before and after each program that a change runs.
+func hook(s *remote.Session, n int, f func(where string) error) *int {
+	count := new(int)
+	step := func(where string) error {
+		if *count++; *count == n {
+			return f(where)
+		}
+		return nil
+	}
+	s.Host.Step = step
+	return count
+}

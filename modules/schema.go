@@ -1,0 +1,208 @@
+package modules
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"muster/host"
+)
+
+// Base is the basic form of an argument's value.
+type Base string
+
+// The forms of values. File, Template and Tree are written in a playbook as
+// the path of something in the project, Text as a string; all four reach the
+// module as a host.Content. A tree's content is its encoded Manifest.
+const (
+	String   Base = "string"
+	Number   Base = "number"
+	Bool     Base = "bool"
+	List     Base = "list"
+	Map      Base = "map"
+	Object   Base = "object"
+	Any      Base = "any"
+	Text     Base = "text"
+	File     Base = "file"
+	Template Base = "template"
+	Tree     Base = "tree"
+)
+
+// Type is the type of an argument.
+type Type struct {
+	Base   Base
+	Elem   *Type // of List and Map
+	Fields []Arg // of Object
+	// OneOrMore lists take a single element too.
+	OneOrMore bool
+	// Quoted strings are parsed further (a mode, a duration): a number or a
+	// bool in their place is an error, not turned into a string.
+	Quoted bool
+	// Whole numbers have no fraction.
+	Whole bool
+
+	parse func(string) error // of Quoted strings
+}
+
+func (t Type) String() string {
+	switch {
+	case t.OneOrMore:
+		return t.Elem.String() + " or list of " + t.Elem.String() + "s"
+	case t.Base == List:
+		return "list of " + t.Elem.String() + "s"
+	case t.Base == Map:
+		return "map of " + t.Elem.String() + "s"
+	case t.Base == Text:
+		return "string"
+	case t.Base == File, t.Base == Template:
+		return "path of a project's " + string(t.Base)
+	case t.Base == Tree:
+		return "path of a project's folder"
+	}
+	return string(t.Base)
+}
+
+// Arg is one argument of a kind, or one attribute of an object.
+type Arg struct {
+	Name     string
+	Type     Type
+	Required bool
+	OneOf    []string // the only values taken; none: any
+	Default  string   // what an absent argument means, for the documentation
+	// Key marks the argument that the task's label stands for; Path that the
+	// value is an absolute path, so that the label counts only from "/".
+	Key, Path bool
+	// Sensitive arguments are never shown, whatever their value came from.
+	Sensitive bool
+
+	field []int
+}
+
+// Schema is the arguments of a kind.
+type Schema struct {
+	Kind *Kind
+	Args []Arg
+
+	byName map[string]*Arg
+}
+
+// Arg returns the argument of that name, nil if there is none.
+func (s *Schema) Arg(name string) *Arg { return s.byName[name] }
+
+// Key returns the argument that a task's label stands for, nil if none.
+func (s *Schema) Key() *Arg {
+	for i := range s.Args {
+		if s.Args[i].Key {
+			return &s.Args[i]
+		}
+	}
+	return nil
+}
+
+// TaskArgs are the arguments that every task takes, whatever its kind. No
+// kind has an argument of these names.
+func TaskArgs() []string {
+	return []string{"when", "for_each", "tags", "become", "on", "once", "timeout", "on_error", "sensitive", "retry"}
+}
+
+// schemaOf reads the tags of a kind's struct:
+//
+//	arg:"NAME[,key][,path][,required][,sensitive][,file|template|tree]"  oneof:"a b"  default:"a"
+//
+// The last three are for fields of type *host.Content, which are Text without.
+func schemaOf(k *Kind) *Schema {
+	t := reflect.TypeOf(k.New())
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("modules: kind %s: New must return a pointer to a struct", k.Name))
+	}
+	s := &Schema{Kind: k, Args: argsOf(t.Elem(), k.Name), byName: map[string]*Arg{}}
+	for i := range s.Args {
+		a := &s.Args[i]
+		for _, name := range TaskArgs() {
+			if a.Name == name {
+				panic(fmt.Sprintf("modules: kind %s: argument %s belongs to every task", k.Name, name))
+			}
+		}
+		s.byName[a.Name] = a
+	}
+	return s
+}
+
+func argsOf(t reflect.Type, where string) []Arg {
+	var args []Arg
+	for _, f := range reflect.VisibleFields(t) {
+		tag, ok := f.Tag.Lookup("arg")
+		if !ok {
+			continue
+		}
+		words := strings.Split(tag, ",")
+		a := Arg{Name: words[0], Default: f.Tag.Get("default"), field: f.Index}
+		a.Type = typeOf(f.Type, where+"."+f.Name)
+		for _, w := range words[1:] {
+			switch w {
+			case "key":
+				a.Key = true
+			case "path":
+				a.Path = true
+			case "required":
+				a.Required = true
+			case "sensitive":
+				a.Sensitive = true
+			case "file", "template", "tree":
+				a.Type.Base = Base(w)
+			default:
+				panic(fmt.Sprintf("modules: %s.%s: unknown tag word %q", where, f.Name, w))
+			}
+		}
+		if oneof := f.Tag.Get("oneof"); oneof != "" {
+			a.OneOf = strings.Fields(oneof)
+		}
+		args = append(args, a)
+	}
+	return args
+}
+
+var (
+	contentType = reflect.TypeFor[host.Content]()
+	oneOrMore   = reflect.TypeFor[OneOrMore]()
+	unmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+func typeOf(t reflect.Type, where string) Type {
+	switch t {
+	case contentType:
+		return Type{Base: Text}
+	case oneOrMore:
+		return Type{Base: List, Elem: &Type{Base: String}, OneOrMore: true}
+	}
+	if t.Kind() == reflect.Pointer {
+		return typeOf(t.Elem(), where)
+	}
+	if reflect.PointerTo(t).Implements(unmarshaler) {
+		return Type{Base: String, Quoted: true, parse: func(s string) error {
+			return reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
+		}}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return Type{Base: String}
+	case reflect.Bool:
+		return Type{Base: Bool}
+	case reflect.Int, reflect.Int64:
+		return Type{Base: Number, Whole: true}
+	case reflect.Float64:
+		return Type{Base: Number}
+	case reflect.Slice:
+		e := typeOf(t.Elem(), where)
+		return Type{Base: List, Elem: &e}
+	case reflect.Map:
+		e := typeOf(t.Elem(), where)
+		return Type{Base: Map, Elem: &e}
+	case reflect.Struct:
+		return Type{Base: Object, Fields: argsOf(t, where)}
+	case reflect.Interface:
+		return Type{Base: Any}
+	}
+	panic(fmt.Sprintf("modules: %s: type %s can't be an argument", where, t))
+}
