@@ -56,6 +56,19 @@ type Change interface {
 	Apply(ctx context.Context, h *Host) (Result, error)
 }
 
+// Wanter is a change that can tell what it wants from what it found: Want is
+// compared, instead of the whole change, where something planned before it was
+// expected to move what it finds.
+type Wanter interface{ Want() any }
+
+// Want returns what a change wants, as JSON.
+func Want(c Change) (json.RawMessage, error) {
+	if w, ok := c.(Wanter); ok {
+		return json.Marshal(w.Want())
+	}
+	return json.Marshal(c)
+}
+
 // Result is what making a change has left to be known.
 type Result struct {
 	// Undo, where the plan is atomic and fails, is made last change first;

@@ -47,6 +47,9 @@ func AttrDiff(before, after FileInfo) string {
 // Effects is the file as it will be.
 func (s *SetAttr) Effects() []Effect { return []Effect{Is(File(s.Path), s.After)} }
 
+// Want is the attributes that were asked for.
+func (s *SetAttr) Want() any { return SetAttr{Path: s.Path, Attr: s.Attr} }
+
 // Apply changes the owner, then the mode (a change of owner clears setuid).
 func (s *SetAttr) Apply(_ context.Context, _ *Host) (Result, error) {
 	now, err := lstat(s.Path)

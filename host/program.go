@@ -34,6 +34,11 @@ func (r *RunProgram) Describe() Description { return r.Does }
 // Effects is what the module said.
 func (r *RunProgram) Effects() []Effect { return r.Leaves }
 
+// Want is the program that runs.
+func (r *RunProgram) Want() any {
+	return RunProgram{Argv: r.Argv, Stdin: r.Stdin, Env: r.Env, Dir: r.Dir, Does: Description{Target: r.Does.Target}}
+}
+
 // Apply runs the program.
 func (r *RunProgram) Apply(ctx context.Context, h *Host) (Result, error) {
 	c := Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir}

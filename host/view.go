@@ -330,23 +330,25 @@ func (v *View) Query(ctx context.Context, c Command, reads ...Key) (Output, erro
 	return v.h.Runner.Run(ctx, c)
 }
 
-// open returns ErrNotYet if a pending change touches key, or with the name
-// All anything in its space.
+// open returns ErrNotYet if a pending change touches key. A name that ends in
+// "*" stands for every key that begins so. What only may appear (Possible)
+// leaves answers as they are: nearly every package may bring any file.
 func (v *View) open(key Key) error {
 	if v.preview == nil || !v.preview.pending {
 		return nil
 	}
-	if key.Name != All {
-		if _, laid := v.preview.look(key); laid {
+	if v.preview.unknown[key.Space] {
+		return NotYet(key)
+	}
+	prefix, many := strings.CutSuffix(key.Name, All)
+	if !many {
+		if _, laid := v.preview.exact[key]; laid {
 			return NotYet(key)
 		}
 		return nil
 	}
-	if v.preview.possible[key.Space] || v.preview.unknown[key.Space] {
-		return NotYet(key)
-	}
 	for k := range v.preview.exact {
-		if k.Space == key.Space {
+		if k.Space == key.Space && strings.HasPrefix(k.Name, prefix) {
 			return NotYet(k)
 		}
 	}

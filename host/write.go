@@ -55,6 +55,11 @@ func (w *WriteFile) Describe() Description {
 	return d
 }
 
+// Want is the content, and the attributes that were asked for.
+func (w *WriteFile) Want() any {
+	return WriteFile{Path: w.Path, Content: w.Content, Attr: w.Attr, Validate: w.Validate, Backup: w.Backup}
+}
+
 // Effects names the file and, with Backup, its neighbours.
 func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.After)} }
 

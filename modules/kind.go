@@ -47,6 +47,13 @@ type Claimer interface {
 	Claims() []host.Key
 }
 
+// Foreseer is a module that can say from its arguments alone what it may alter
+// at most. That is laid in the preview while its plan, or the rest of it, has
+// to wait; without it the keys it claims are laid as unknown.
+type Foreseer interface {
+	May() []host.Effect
+}
+
 // Kind is a task's type, as playbooks name it.
 type Kind struct {
 	Name string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"muster/host"
@@ -84,7 +85,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		return fail(errors.New(joinErrors(errs)))
 	}
 	t.module = module
-	allowed := newAllowance(t.planned)
+	allowed := newAllowance(t)
 	for round := 0; ; round++ {
 		plan, err := s.askModule(ctx, t, s.real)
 		if err != nil {
@@ -104,7 +105,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			return fail(fmt.Errorf("a fault of the kind %q: after its changes it still wants to %s", t.Kind, summary(s.describe(t, plan.Changes[0]))))
 		}
 		for _, c := range plan.Changes {
-			if err := allowed.take(s.describe(t, c)); err != nil {
+			if err := allowed.take(s.describe(t, c), want(c)); err != nil {
 				return fail(err)
 			}
 		}
@@ -178,14 +179,19 @@ func (s *Session) back(plan modules.Plan, undo [][]host.Change, after []host.Cha
 type allowance struct {
 	certainty wire.Certainty
 	planned   map[host.Description]int
+	wants     map[string]int  // of the planned changes, where what they find was expected to move
 	targets   map[string]bool // what was forecast
 	more      bool            // a forecast is left
 }
 
-func newAllowance(p wire.Planned) *allowance {
+func newAllowance(t *task) *allowance {
+	p := t.planned
 	a := &allowance{certainty: p.Certainty, planned: map[host.Description]int{}, targets: map[string]bool{}, more: len(p.Then) > 0}
 	for _, d := range p.Changes {
 		a.planned[d]++
+	}
+	if t.behind {
+		a.wants = maps.Clone(t.wants)
 	}
 	for _, d := range p.Then {
 		a.targets[d.Target] = true
@@ -194,23 +200,19 @@ func newAllowance(p wire.Planned) *allowance {
 }
 
 // take uses up the part of the plan that allows a change. A change is allowed
-// as it was shown; as an update of what was shown to be created (a package
-// brought the file first); or, behind something that couldn't be foreseen, as
-// what its task is about.
-func (a *allowance) take(d host.Description) error {
-	if a.planned[d] > 0 {
+// as it was shown. Behind other changes that were pending when it was planned
+// it is allowed too if it wants the same, whatever it finds: a package brought
+// the file first, so that it is updated instead of created. Behind something
+// that couldn't be foreseen it may be anything, as the plan said.
+func (a *allowance) take(d host.Description, want string) error {
+	switch {
+	case a.planned[d] > 0:
 		a.planned[d]--
 		return nil
-	}
-	if d.Action == host.Update {
-		for p, n := range a.planned {
-			if n > 0 && p.Action == host.Create && p.Target == d.Target {
-				a.planned[p]--
-				return nil
-			}
-		}
-	}
-	if a.certainty != wire.Known || a.targets[d.Target] || !d.Action.Counts() {
+	case a.wants[want] > 0:
+		a.wants[want]--
+		return nil
+	case a.certainty != wire.Known, a.targets[d.Target], !d.Action.Counts():
 		return nil
 	}
 	return fmt.Errorf("%w: it would now %s, which the plan didn't show; nothing more is done here. Plan again to see what has moved", host.ErrMoved, summary(d))

@@ -40,8 +40,10 @@ type task struct {
 	wire.Task
 	module  modules.Module
 	planned wire.Planned
-	effects []host.Effect // laid when it was planned
-	claims  []host.Key    // what it wants in one state
+	effects []host.Effect  // laid when it was planned
+	claims  []host.Key     // what it wants in one state
+	wants   map[string]int // of its planned changes
+	behind  bool           // something was pending when it was planned
 	changed modules.Truth
 }
 
@@ -87,15 +89,7 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	p.ID = wt.ID
 	p.Error = s.redact.Redact(p.Error)
 	p.Seconds = time.Since(start).Seconds()
-	t.planned = p
-	switch {
-	case p.Status == wire.Unchanged, p.Status == wire.Skipped:
-		t.changed = modules.False
-	case p.Certainty == wire.Known && counts(p.Changes):
-		t.changed = modules.True
-	default:
-		t.changed = modules.Maybe
-	}
+	t.settle(p)
 	s.preview.Lay(t.effects)
 	return p, t.effects
 }
@@ -164,9 +158,14 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		p.Certainty = wire.Deferred
 		s.leaveOpen(t)
 	}
+	t.wants, t.behind = map[string]int{}, s.preview.Pending()
 	for _, c := range plan.Changes {
 		p.Changes = append(p.Changes, s.describe(t, c))
 		t.effects = append(t.effects, c.Effects()...)
+		t.wants[want(c)]++
+	}
+	if len(plan.Then) > 0 {
+		t.effects = append(t.effects, t.may()...)
 	}
 	p.Digest = s.digest(plan.Changes)
 	return s.conflict(ctx, t, p)
@@ -194,6 +193,10 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 
 // leaveOpen lays what the task is about as unknown.
 func (s *Session) leaveOpen(t *task) {
+	if may := t.may(); may != nil {
+		t.effects = append(t.effects, may...)
+		return
+	}
 	for _, key := range t.claims {
 		t.effects = append(t.effects, host.Effect{Key: key, State: host.Unknown})
 	}
@@ -205,6 +208,23 @@ func (s *Session) leaveOpen(t *task) {
 		}
 		t.effects = append(t.effects, host.Effect{Key: host.Key{Space: space, Name: host.All}, State: host.Unknown})
 	}
+}
+
+// may is what the module can foresee from its arguments.
+func (t *task) may() []host.Effect {
+	if f, ok := t.module.(modules.Foreseer); ok {
+		return f.May()
+	}
+	return nil
+}
+
+// want identifies a change by what it wants.
+func want(c host.Change) string {
+	w, err := host.Want(c)
+	if err != nil {
+		panic("remote: encoding " + c.Type() + ": " + err.Error())
+	}
+	return c.Type() + " " + string(w)
 }
 
 // claim notes the keys that the task wants in one state: the kind's key

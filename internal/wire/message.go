@@ -172,9 +172,9 @@ type Progress struct {
 // Fault is the remote's own failure, its last message.
 type Fault struct{ Error string }
 
-// Lay tells a worker what others have planned or, with Reset, that the host
-// has been changed.
+// Lay passes between a remote and its workers what the others must know.
 type Lay struct {
-	Effects []host.Effect
-	Reset   bool
+	Effects []host.Effect            // of what was planned
+	Settled map[string]modules.Truth // tasks that changed something, or didn't
+	Reset   bool                     // the host has been changed
 }

@@ -1,0 +1,83 @@
+package remote
+
+import (
+	"context"
+	"errors"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// Adopt notes a task that a worker planned, and lays its effects.
+func (s *Session) Adopt(wt wire.Task, p wire.Planned, effects []host.Effect) {
+	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate}, planned: p, effects: effects}
+	t.settle(p)
+	s.tasks[wt.ID] = t
+	s.order = append(s.order, t)
+	s.preview.Lay(effects)
+}
+
+// Finish notes what a worker's task came to.
+func (s *Session) Finish(id string, d wire.Done) {
+	if t := s.tasks[id]; t != nil {
+		t.changed = modules.False
+		if counts(d.Changes) {
+			t.changed = modules.True
+		}
+	}
+}
+
+// ComingUser plans a task for a user that an earlier task will make; coming
+// is false where none does.
+func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned, coming bool) {
+	u, err := s.ahead.User(ctx, wt.As)
+	if u == nil && !errors.Is(err, host.ErrNotYet) && !s.preview.Tainted() {
+		return p, false
+	}
+	t := &task{Task: wt}
+	t.module, _ = s.Kinds.Decode(wt.Kind, wt.Args)
+	s.claim(t)
+	p = s.deferred(t, nil, "planned once the user "+wt.As+" exists")
+	p.ID = wt.ID
+	t.settle(p)
+	s.tasks[wt.ID] = t
+	s.order = append(s.order, t)
+	s.preview.Lay(t.effects)
+	return p, true
+}
+
+// settle notes whether the task will change something, as far as its plan tells.
+func (t *task) settle(p wire.Planned) {
+	t.planned = p
+	switch {
+	case p.Status == wire.Unchanged, p.Status == wire.Skipped:
+		t.changed = modules.False
+	case p.Certainty == wire.Known && counts(p.Changes):
+		t.changed = modules.True
+	default:
+		t.changed = modules.Maybe
+	}
+}
+
+func (s *Session) tolerates(id string) bool {
+	t := s.tasks[id]
+	return t != nil && t.Tolerate
+}
+
+// laid returns the effects of every task planned so far, in order.
+func (s *Session) laid() []host.Effect {
+	var list []host.Effect
+	for _, t := range s.order {
+		list = append(list, t.effects...)
+	}
+	return list
+}
+
+func (s *Session) truths() map[string]modules.Truth {
+	m := map[string]modules.Truth{}
+	for id, t := range s.tasks {
+		m[id] = t.changed
+	}
+	return m
+}

@@ -1,0 +1,302 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"sync"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// Options say how a remote serves.
+type Options struct {
+	Kinds *modules.Registry
+	// Facts gathers the facts of this host, as JSON.
+	Facts func(ctx context.Context) []byte
+	// Sum is the SHA-256 of this program, hex.
+	Sum string
+	// Worker: this is the worker of another remote, for one more user.
+	Worker bool
+	// Spawn starts a worker; nil where there can't be any.
+	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
+}
+
+// errGone is why things end when the controller's stream does.
+var errGone = errors.New("the connection to the controller is gone")
+
+// errStopped is why things end when the controller says so.
+var errStopped = errors.New("interrupted")
+
+// Serve speaks to the controller until r ends. The change in hand is then
+// finished, unless it can be interrupted, and no other is begun.
+func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}}
+	h := host.New()
+	h.Bodies.Ask = s.ask
+	s.session = NewSession(o.Kinds, h, nil)
+	u, err := user.Current()
+	if err != nil {
+		return fmt.Errorf("finding out who runs this: %w", err)
+	}
+	s.user = u.Username
+	if err := s.conn.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol, Sum: o.Sum, User: s.user, Facts: o.Facts(ctx)}}); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.receive() }()
+	s.work(ctx)
+	for _, w := range s.workers {
+		w.close()
+	}
+	err = <-done
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+type server struct {
+	o       Options
+	conn    *wire.Conn
+	cancel  context.CancelCauseFunc
+	queue   *queue
+	session *Session
+	user    string
+	workers map[string]*worker
+	lock    lock
+	grants  int                  // given to workers
+	epoch   int                  // grants up to this one were dropped
+	waits   map[string]wire.Task // tasks of users that don't exist yet
+
+	mu    sync.Mutex
+	needs map[uint64]chan *wire.Chunk
+	last  uint64
+}
+
+// receive sorts what arrives: content goes to who waits for it, the rest in line.
+func (s *server) receive() error {
+	defer s.queue.close()
+	for {
+		m, err := s.conn.Receive()
+		if err != nil {
+			s.cancel(errGone)
+			s.dropNeeds()
+			return err
+		}
+		switch {
+		case m.Chunk != nil:
+			s.mu.Lock()
+			ch := s.needs[m.Chunk.Stream]
+			if m.Chunk.Last {
+				delete(s.needs, m.Chunk.Stream)
+			}
+			s.mu.Unlock()
+			if ch != nil {
+				ch <- m.Chunk
+				if m.Chunk.Last {
+					close(ch)
+				}
+			}
+		case m.Cancel != nil:
+			s.cancel(errStopped)
+		default:
+			s.queue.put(m)
+		}
+	}
+}
+
+// work does one thing after the other.
+func (s *server) work(ctx context.Context) {
+	defer s.lock.release()
+	for {
+		m, idle := s.queue.take()
+		if idle {
+			s.lock.idle()
+			_ = s.conn.Flush()
+			if m = s.queue.wait(); m == nil {
+				return
+			}
+		}
+		if m == nil {
+			return
+		}
+		var err error
+		switch {
+		case m.Open != nil:
+			s.session.Key = m.Open.Key
+		case m.Task != nil:
+			err = s.plan(ctx, *m.Task)
+		case m.Grant != nil:
+			err = s.grant(ctx, m.Grant)
+		case m.Gather != nil:
+			err = s.conn.Send(&wire.Message{Facts: &wire.Facts{Facts: s.o.Facts(ctx)}})
+		case m.Lay != nil:
+			s.session.Lay(m.Lay.Effects)
+			for id, truth := range m.Lay.Settled {
+				s.session.Settled(id, truth)
+			}
+			if m.Lay.Reset {
+				s.session.Forget()
+			}
+		default:
+			err = s.fault(errors.New("a message that isn't for a remote"))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *server) fault(err error) error {
+	_ = s.conn.Send(&wire.Message{Fault: &wire.Fault{Error: err.Error()}})
+	return err
+}
+
+func (s *server) plan(ctx context.Context, t wire.Task) error {
+	if !s.o.Worker {
+		if err := s.lock.share(ctx); err != nil {
+			return s.conn.Queue(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+		}
+	}
+	if t.As != "" && t.As != s.user {
+		return s.planElsewhere(ctx, t)
+	}
+	p, effects := s.session.Plan(ctx, t)
+	if s.o.Worker {
+		if err := s.conn.Queue(&wire.Message{Lay: &wire.Lay{Effects: effects}}); err != nil {
+			return err
+		}
+	}
+	s.tell("", &wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
+	return s.conn.Queue(&wire.Message{Planned: &p})
+}
+
+// grant makes tasks in order.
+func (s *server) grant(ctx context.Context, g *wire.Grant) error {
+	for _, id := range g.IDs {
+		d := wire.Done{ID: id, Status: wire.Skipped}
+		switch {
+		case g.Epoch <= s.epoch:
+			d.Error = "a task before it failed"
+		case ctx.Err() != nil:
+			d.Error = context.Cause(ctx).Error()
+		default:
+			d = s.make(ctx, id)
+		}
+		if d.Status == wire.Failed && !s.session.tolerates(id) {
+			s.epoch = g.Epoch
+		}
+		if err := s.conn.Send(&wire.Message{Done: &d}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) make(ctx context.Context, id string) wire.Done {
+	if !s.o.Worker {
+		if err := s.lock.own(ctx); err != nil {
+			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
+		}
+	}
+	if w, err := s.workerOf(ctx, id); err != nil {
+		return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
+	} else if w != nil {
+		return s.makeElsewhere(w, id)
+	}
+	s.session.Host.Report = func(text string) {
+		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
+	}
+	d := s.session.Apply(ctx, id)
+	s.tell("", &wire.Lay{Reset: true, Settled: s.settled(id)})
+	return d
+}
+
+func (s *server) settled(id string) map[string]modules.Truth {
+	return map[string]modules.Truth{id: s.session.truth(id)}
+}
+
+// ask streams content from the controller.
+func (s *server) ask(ctx context.Context, sum string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	s.last++
+	stream, ch := s.last, make(chan *wire.Chunk, 4)
+	s.needs[stream] = ch
+	s.mu.Unlock()
+	if err := s.conn.Send(&wire.Message{Need: &wire.Need{Stream: stream, Sum: sum}}); err != nil {
+		return nil, err
+	}
+	return &body{ctx: ctx, ch: ch}, nil
+}
+
+// dropNeeds ends every stream that will get no more.
+func (s *server) dropNeeds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, ch := range s.needs {
+		close(ch)
+		delete(s.needs, id)
+	}
+}
+
+// body reads the chunks of one stream.
+type body struct {
+	ctx  context.Context
+	ch   chan *wire.Chunk
+	rest []byte
+	end  error
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.end != nil {
+			return 0, b.end
+		}
+		select {
+		case c, ok := <-b.ch:
+			switch {
+			case !ok:
+				b.end = errGone
+			case c.Error != "":
+				b.end = errors.New(c.Error)
+			default:
+				b.rest = c.Data
+				if c.Last {
+					b.end = io.EOF
+				}
+			}
+		case <-b.ctx.Done():
+			b.end = context.Cause(b.ctx)
+		}
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// Close lets what still arrives pass by.
+func (b *body) Close() error {
+	go func() {
+		for range b.ch { //nolint:revive // emptied so that the receiver isn't held up
+		}
+	}()
+	return nil
+}
+
+// OwnSum returns the SHA-256 of the running program.
+func OwnSum() (string, error) {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return sumOf(f)
+}
