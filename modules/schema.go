@@ -76,13 +76,18 @@ type Arg struct {
 	// Sensitive arguments are never shown, whatever their value came from.
 	Sensitive bool
 
+	// GoType and GoName lead to the argument's documentation: the struct that
+	// declares it, as PACKAGE.TYPE, and the field's name there.
+	GoType, GoName string
+
 	field []int
 }
 
 // Schema is the arguments of a kind.
 type Schema struct {
-	Kind *Kind
-	Args []Arg
+	Kind   *Kind
+	Args   []Arg
+	GoType string // of the module, as PACKAGE.TYPE
 
 	byName map[string]*Arg
 }
@@ -116,7 +121,7 @@ func schemaOf(k *Kind) *Schema {
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("modules: kind %s: New must return a pointer to a struct", k.Name))
 	}
-	s := &Schema{Kind: k, Args: argsOf(t.Elem(), k.Name), byName: map[string]*Arg{}}
+	s := &Schema{Kind: k, Args: argsOf(t.Elem(), k.Name), GoType: t.Elem().String(), byName: map[string]*Arg{}}
 	for i := range s.Args {
 		a := &s.Args[i]
 		for _, name := range TaskArgs() {
@@ -137,7 +142,7 @@ func argsOf(t reflect.Type, where string) []Arg {
 			continue
 		}
 		words := strings.Split(tag, ",")
-		a := Arg{Name: words[0], Default: f.Tag.Get("default"), field: f.Index}
+		a := Arg{Name: words[0], Default: f.Tag.Get("default"), GoType: t.String(), GoName: f.Name, field: f.Index}
 		a.Type = typeOf(f.Type, where+"."+f.Name)
 		for _, w := range words[1:] {
 			switch w {
@@ -205,4 +210,21 @@ func typeOf(t reflect.Type, where string) Type {
 		return Type{Base: Any}
 	}
 	panic(fmt.Sprintf("modules: %s: type %s can't be an argument", where, t))
+}
+
+// OutputOf returns the parts of what tasks of a kind offer as output, nil if
+// they offer nothing.
+func OutputOf(k *Kind) []Arg {
+	if k.Output == nil {
+		return nil
+	}
+	t := reflect.TypeOf(k.Output)
+	var list []Arg
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" && name != "-" {
+			list = append(list, Arg{Name: name, Type: typeOf(f.Type, k.Name+" output"), GoType: t.String(), GoName: f.Name})
+		}
+	}
+	return list
 }

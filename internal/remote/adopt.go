@@ -47,6 +47,20 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	return p, true
 }
 
+// Late takes a task that is planned when it is granted. What it may do was
+// shown as known after apply.
+func (s *Session) Late(wt wire.Task) {
+	s.redact.Add(wt.Secrets...)
+	t := s.tasks[wt.ID]
+	if t == nil {
+		t = &task{}
+		s.tasks[wt.ID] = t
+		s.order = append(s.order, t)
+	}
+	t.Task = wt
+	t.planned.Certainty = wire.Deferred
+}
+
 // settle notes whether the task will change something, as far as its plan tells.
 func (t *task) settle(p wire.Planned) {
 	t.planned = p

@@ -132,6 +132,8 @@ func (s *server) work(ctx context.Context) {
 		switch {
 		case m.Open != nil:
 			s.session.Key = m.Open.Key
+		case m.Task != nil && m.Task.Late:
+			err = s.late(ctx, *m.Task)
 		case m.Task != nil:
 			err = s.plan(ctx, *m.Task)
 		case m.Grant != nil:
@@ -177,6 +179,29 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	s.tell("", &wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
 	return s.conn.Queue(&wire.Message{Planned: &p})
+}
+
+// late takes a task for its turn, which is now.
+func (s *server) late(ctx context.Context, t wire.Task) error {
+	if t.As == "" || t.As == s.user {
+		delete(s.waits, t.ID)
+		s.session.Late(t)
+		return nil
+	}
+	if _, waits := s.waits[t.ID]; waits {
+		s.waits[t.ID] = t
+		return nil
+	}
+	w, err := s.worker(ctx, t.As)
+	if err != nil {
+		// Said when the task is granted.
+		s.session.Late(t)
+		return nil
+	}
+	s.session.Late(wire.Task{ID: t.ID, Tolerate: t.Tolerate})
+	w.tasks[t.ID] = true
+	t.As = ""
+	return w.conn.Queue(&wire.Message{Task: &t})
 }
 
 // grant makes tasks in order.

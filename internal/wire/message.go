@@ -71,8 +71,10 @@ type Task struct {
 	Retry     *Retry
 	// Tolerate keeps a failure of this task from stopping those behind it.
 	Tolerate bool
-	// Renew replaces a task of the same ID whose arguments have become known.
-	Renew bool
+	// Late tasks are sent at their turn, when what they read has become known
+	// or a block needs its rescue: they are not answered, but planned on the
+	// host as it is when they are granted. One of the same ID is replaced.
+	Late bool
 }
 
 // Retry says how often a failing task is tried.

@@ -15,6 +15,10 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "file", Space: host.Files, New: func() modules.Module { return &File{} }},
 		{Name: "template", Space: host.Files, New: func() modules.Module { return &Template{} }},
+		{Name: "directory", Space: host.Files, New: func() modules.Module { return &Directory{} }},
+		{Name: "link", Space: host.Files, New: func() modules.Module { return &Link{} }},
+		{Name: "line", Space: host.Files, New: func() modules.Module { return &Line{} }},
+		{Name: "text_block", Space: host.Files, New: func() modules.Module { return &TextBlock{} }},
 	}
 }
 
@@ -49,7 +53,7 @@ type File struct {
 
 // Check refuses contradictions.
 func (f *File) Check(unknown func(string) bool) []modules.ArgError {
-	errs := CheckPath("path", f.Path, unknown)
+	errs := append(CheckPath("path", f.Path, unknown), checkValidate(f.Validate, unknown)...)
 	if f.Content != nil && f.Source != nil {
 		errs = append(errs, modules.ArgError{Arg: "source", Summary: "Conflicting arguments", Detail: `A file's content comes from "content" or from "source", not from both.`})
 	}
@@ -81,7 +85,7 @@ func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 
 // planAbsent removes what stands at path, if it is one of the types.
 func planAbsent(v *host.View, path string, types ...host.FileType) (modules.Plan, error) {
-	path, err := v.Resolve(path)
+	path, err := place(v, path, false)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -124,7 +128,7 @@ type Template struct {
 
 // Check refuses a relative path.
 func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
-	return CheckPath("path", t.Path, unknown)
+	return append(CheckPath("path", t.Path, unknown), checkValidate(t.Validate, unknown)...)
 }
 
 // Plan compares the file with what the template gives.

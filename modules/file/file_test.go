@@ -1,9 +1,54 @@
 package file
 
 import (
+	"context"
+	"os"
 	"testing"
 
+	"muster/host"
+	"muster/modules"
 	"muster/modules/modulestest"
 )
 
-func TestConformance(t *testing.T) { modulestest.Run(t, Kinds()...) }
+func TestConformance(t *testing.T) {
+	kinds := append(Kinds(), modules.Kind{Name: "tree", Space: host.Files, New: func() modules.Module { return &treeCase{} }})
+	modulestest.Run(t, kinds...)
+}
+
+// treeCase is a directory whose source is a folder of the case itself, read
+// as the controller reads a folder of the project.
+type treeCase struct {
+	Path    string         `arg:"path,key,path,required"`
+	From    string         `arg:"from,required"`
+	Cache   string         `arg:"cache"`
+	Mode    *host.ModeSpec `arg:"mode"`
+	Owner   string         `arg:"owner"`
+	Group   string         `arg:"group"`
+	Recurse bool           `arg:"recurse"`
+	Purge   bool           `arg:"purge"`
+}
+
+func (c *treeCase) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	m, bodies, err := modules.BuildManifest(c.From)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	for _, at := range bodies {
+		data, err := os.ReadFile(at)
+		if err != nil {
+			return modules.Plan{}, err
+		}
+		v.Keep(data, false)
+	}
+	data, err := m.Encode()
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	content := v.Keep(data, false)
+	cache := c.Cache
+	if cache == "" {
+		cache = c.From + ".cache"
+	}
+	d := &Directory{Path: c.Path, Source: &content, Mode: c.Mode, Owner: c.Owner, Group: c.Group, Recurse: c.Recurse, Purge: c.Purge, cache: cache}
+	return d.Plan(ctx, v)
+}

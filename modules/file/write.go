@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -27,11 +24,12 @@ type desired struct {
 
 // plan returns the one change that makes path what is desired, or none.
 func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	path, err := d.resolve(v)
+	path, err := place(v, d.path, d.follow)
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	if err := d.parent(v, path); err != nil {
+	dir, err := parent(v, path)
+	if err != nil {
 		return modules.Plan{}, err
 	}
 	before, err := v.Lstat(path)
@@ -39,8 +37,8 @@ func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if err != nil && !unforeseen {
 		return modules.Plan{}, err
 	}
-	if before.Exists() && before.Type != host.Regular && (before.Type != host.Symlink || d.content == nil) {
-		return modules.Plan{}, fmt.Errorf("%s is a %s, not a regular file", path, before.Type)
+	if err := d.fits(path, before); err != nil {
+		return modules.Plan{}, err
 	}
 	if d.content == nil && !before.Exists() {
 		if unforeseen {
@@ -51,16 +49,19 @@ func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if err := owners(ctx, v, d.owner, d.group); err != nil {
 		return modules.Plan{}, err
 	}
-	after := d.after(before)
 	if d.content != nil && before.Type == host.Regular {
 		if before.Sum, err = v.Sum(path); err != nil && !errors.Is(err, host.ErrNotYet) {
 			return modules.Plan{}, err
 		}
 	}
+	after := d.after(ctx, v, before, dir)
+	if err := mayGive(path, before, after); err != nil && before.Type == host.Regular {
+		return modules.Plan{}, err
+	}
 	switch {
 	case d.content != nil && (before.Type != host.Regular || before.Sum != d.content.Sum):
 		w := &host.WriteFile{
-			Path: path, Content: *d.content, Attr: d.attr(before), Validate: d.validate, Backup: d.backup,
+			Path: path, Content: *d.content, Attr: d.attr(after), Validate: d.validate, Backup: d.backup,
 			Before: &before, After: after,
 		}
 		if unforeseen {
@@ -70,81 +71,38 @@ func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 		if err := d.show(ctx, v, w); err != nil {
 			return modules.Plan{}, err
 		}
+		if err := tryValidate(ctx, v, w); err != nil {
+			return modules.Plan{}, err
+		}
 		return modules.Plan{Changes: []host.Change{w}}, nil
 	case before.Mode != after.Mode || before.Owner != after.Owner || before.Group != after.Group:
-		return modules.Plan{Changes: []host.Change{&host.SetAttr{Path: path, Attr: d.attr(before), Before: before, After: after}}}, nil
+		return modules.Plan{Changes: []host.Change{&host.SetAttr{Path: path, Attr: differing(before, after), Before: before, After: after}}}, nil
 	}
 	return modules.Plan{}, nil
 }
 
-// resolve returns the path that is acted on. A link is followed only on
-// request, and never one that somebody else could have put there.
-func (d desired) resolve(v *host.View) (string, error) {
-	path, err := v.Resolve(d.path)
-	if err != nil || !d.follow {
-		return path, err
-	}
-	info, err := v.Lstat(path)
-	if err != nil || info.Type != host.Symlink {
-		return path, nil // what can't be told yet is no link yet
-	}
-	if host.IsRoot() && info.Owner != "root" {
-		return "", fmt.Errorf("%s is a link that %s made: muster doesn't follow it as root", path, info.Owner)
-	}
-	return v.Follow(path)
-}
-
-// parent returns an error where the folder isn't there to write to.
-func (d desired) parent(v *host.View, path string) error {
-	dir := filepath.Dir(path)
-	info, err := v.Stat(dir)
+// fits refuses to put a file in the place of something that isn't one.
+func (d desired) fits(path string, before host.FileInfo) error {
 	switch {
-	case errors.Is(err, host.ErrNotYet):
-		return nil // a package may bring it
-	case err != nil:
-		return err
-	case !info.Exists():
-		return fmt.Errorf("the directory %s doesn't exist: add a directory task before this one", dir)
-	case info.Type != host.Directory:
-		return fmt.Errorf("%s is a %s, not a directory", dir, info.Type)
+	case !before.Exists(), before.Type == host.Regular:
+		return nil
+	case before.Type != host.Symlink:
+		return fmt.Errorf("%s is a %s, not a regular file", path, before.Type)
+	case d.content == nil:
+		return fmt.Errorf("%s is a link, not a regular file: follow = true acts on what it leads to", path)
 	}
 	return nil
 }
-
-// owners returns an error for a user or group that will not exist.
-func owners(ctx context.Context, v *host.View, owner, group string) error {
-	if owner != "" && !number(owner) {
-		u, err := v.User(ctx, owner)
-		if err != nil && !errors.Is(err, host.ErrNotYet) {
-			return err
-		}
-		if err == nil && u == nil {
-			return fmt.Errorf("there is no user %q on this host, and no earlier task makes it", owner)
-		}
-	}
-	if group != "" && !number(group) {
-		g, err := v.Group(ctx, group)
-		if err != nil && !errors.Is(err, host.ErrNotYet) {
-			return err
-		}
-		if err == nil && g == nil {
-			return fmt.Errorf("there is no group %q on this host, and no earlier task makes it", group)
-		}
-	}
-	return nil
-}
-
-func number(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // after is the file as it will stand.
-func (d desired) after(before host.FileInfo) host.FileInfo {
+func (d desired) after(ctx context.Context, v *host.View, before, dir host.FileInfo) host.FileInfo {
 	after := before
-	after.Type, after.Target = host.Regular, ""
 	if before.Type != host.Regular {
-		after = host.FileInfo{Type: host.Regular, Mode: 0o644, Owner: self(), Group: selfGroup()}
+		mode := host.Mode(0o644)
 		if d.content.Sensitive {
-			after.Mode = 0o600
+			mode = 0o600
 		}
+		after = fresh(host.Regular, mode, dir)
 	}
 	if d.content != nil {
 		after.Sum, after.Size, after.Sensitive = d.content.Sum, d.content.Size, d.content.Sensitive
@@ -152,21 +110,30 @@ func (d desired) after(before host.FileInfo) host.FileInfo {
 	if d.mode != nil {
 		after.Mode = d.mode.Apply(after.Mode, false)
 	}
-	if d.owner != "" {
-		after.Owner = d.owner
-	}
-	if d.group != "" {
-		after.Group = d.group
-	}
+	after.Owner, after.Group = ownership(ctx, v, d.owner, d.group, after)
 	return after
 }
 
-// attr is what the change has to set.
-func (d desired) attr(before host.FileInfo) host.Attr {
+// attr is what writing the file has to set; the rest is kept.
+func (d desired) attr(after host.FileInfo) host.Attr {
 	a := host.Attr{Owner: d.owner, Group: d.group}
 	if d.mode != nil {
-		mode := d.after(before).Mode
-		a.Mode = &mode
+		a.Mode = &after.Mode
+	}
+	return a
+}
+
+// differing is the attributes in which a file has to change.
+func differing(before, after host.FileInfo) host.Attr {
+	var a host.Attr
+	if before.Mode != after.Mode {
+		a.Mode = &after.Mode
+	}
+	if before.Owner != after.Owner {
+		a.Owner = after.Owner
+	}
+	if before.Group != after.Group {
+		a.Group = after.Group
 	}
 	return a
 }
@@ -179,7 +146,7 @@ func (d desired) show(ctx context.Context, v *host.View, w *host.WriteFile) erro
 		attrs = host.AttrDiff(*w.Before, w.After)
 	}
 	switch {
-	case d.content.Sensitive:
+	case d.content.Sensitive, w.Before != nil && w.Before.Sensitive:
 		w.Diff = "(sensitive content)"
 	case d.content.Size > host.DiffLimit || w.Before != nil && w.Before.Size > host.DiffLimit:
 		w.Diff = fmt.Sprintf("(%d bytes)", d.content.Size)
@@ -190,10 +157,6 @@ func (d desired) show(ctx context.Context, v *host.View, w *host.WriteFile) erro
 		}
 		var old []byte
 		if w.Before != nil && w.Before.Type == host.Regular {
-			if w.Before.Sensitive {
-				w.Diff = "(sensitive content)"
-				break
-			}
 			if old, err = v.ReadFile(ctx, w.Path, host.DiffLimit); err != nil && !errors.Is(err, host.ErrNotYet) {
 				return err
 			}
@@ -205,6 +168,3 @@ func (d desired) show(ctx context.Context, v *host.View, w *host.WriteFile) erro
 	}
 	return nil
 }
-
-func self() string      { return host.UserName(uint32(os.Geteuid())) }
-func selfGroup() string { return host.GroupName(uint32(os.Getegid())) }

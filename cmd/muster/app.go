@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/term"
+
+	"muster/internal/lang"
+	"muster/internal/project"
+	"muster/internal/view"
+	"muster/inventory"
+	"muster/modules"
+	"muster/modules/all"
+)
+
+// app is what every command shares: its flags, streams and view.
+type app struct {
+	out, err io.Writer
+	in       *os.File
+
+	inventoryFile string
+	limit         []string
+	vars          []string
+	varFiles      []string
+	parallel      int
+	askBecome     bool
+	output        string
+	noColor       bool
+	verbose       bool
+	tags          []string
+	skipTags      []string
+
+	shown view.View
+	kinds *modules.Registry
+}
+
+// registry returns the kinds.
+func (a *app) registry() *modules.Registry {
+	if a.kinds == nil {
+		a.kinds = all.Registry()
+	}
+	return a.kinds
+}
+
+// view returns the view that the flags ask for.
+func (a *app) view() view.View {
+	if a.shown == nil {
+		terminal := isTerminal(a.out)
+		format := a.output
+		if format == "" || format == "pretty" && !terminal {
+			format = "plain"
+			if terminal {
+				format = "pretty"
+			}
+		}
+		color := format == "pretty" && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		a.shown = view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.out, Err: a.err})
+	}
+	return a.shown
+}
+
+// checkFlags refuses values that flags can't have.
+func (a *app) checkFlags() error {
+	switch a.output {
+	case "", "pretty", "plain", "json":
+	default:
+		given := a.output
+		a.output = ""
+		return fmt.Errorf("--output is pretty, plain or json, not %q", given)
+	}
+	if a.parallel < 0 {
+		return fmt.Errorf("--parallel is the number of hosts worked on at once, not %d", a.parallel)
+	}
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// fail shows diagnostics, and returns errShown where they hold an error.
+func (a *app) fail(diags hcl.Diagnostics, sources map[string][]byte) error {
+	a.view().Diagnostics(diags, sources)
+	if diags.HasErrors() {
+		return errShown
+	}
+	return nil
+}
+
+// loaded is a project with its inventory.
+type loaded struct {
+	project   *project.Project
+	inventory *inventory.Inventory
+	sources   map[string][]byte
+}
+
+// load reads the project and the inventory. Static asks no source of hosts.
+func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, error) {
+	if err := a.checkFlags(); err != nil {
+		return nil, nil, err
+	}
+	p, diags := project.Find(".")
+	l := &loaded{project: p, sources: map[string][]byte{p.Name: p.Source}}
+	path := p.Inventory
+	if a.inventoryFile != "" {
+		path = a.inventoryFile
+	}
+	switch {
+	case path == "":
+		l.inventory = inventory.LocalOnly()
+	default:
+		if rel, err := filepath.Rel(mustGetwd(), path); err == nil && filepath.IsAbs(path) && !strings.HasPrefix(rel, "../../..") {
+			path = rel
+		}
+		inv, more := inventory.Load(ctx, path, inventory.Options{Static: static, Sources: hostSources()})
+		l.inventory, diags = inv, append(diags, more...)
+		for name, f := range inv.Files() {
+			if f != nil {
+				l.sources[name] = f.Bytes
+			}
+		}
+	}
+	return l, diags, nil
+}
+
+func mustGetwd() string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return wd
+}
+
+// limited is the hosts that --limit names; nil for all.
+func (a *app) limited(inv *inventory.Inventory) (map[string]bool, error) {
+	if len(a.limit) == 0 {
+		return nil, nil
+	}
+	hosts, err := inv.Match(a.limit)
+	if err != nil {
+		return nil, fmt.Errorf("--limit: %w", err)
+	}
+	if len(hosts) == 0 {
+		return nil, fmt.Errorf("--limit %s matches no host", strings.Join(a.limit, ","))
+	}
+	set := map[string]bool{}
+	for _, h := range hosts {
+		set[h.Name] = true
+	}
+	return set, nil
+}
+
+// fleet is the inventory as the language sees it.
+func fleet(inv *inventory.Inventory) *lang.Fleet {
+	f := &lang.Fleet{Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {
+		hosts, err := inv.Match(patterns)
+		var names []string
+		for _, h := range hosts {
+			names = append(names, h.Name)
+		}
+		return names, err
+	}}
+	for _, h := range inv.Hosts() {
+		f.Hosts = append(f.Hosts, lang.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
+	}
+	return f
+}
+
+// varSources are the values given outside the playbook, weakest first.
+func (a *app) varSources() ([]lang.VarSource, hcl.Diagnostics, error) {
+	var list []lang.VarSource
+	env := os.Environ()
+	sort.Strings(env)
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		if v, ok := strings.CutPrefix(name, "MUSTER_VAR_"); ok {
+			list = append(list, lang.VarSource{Name: v, Text: value, Origin: name, Optional: true})
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, file := range a.varFiles {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--var-file: %w", err)
+		}
+		vars, more := lang.ParseVarFile(file, src)
+		list, diags = append(list, vars...), append(diags, more...)
+	}
+	for _, v := range a.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, nil, fmt.Errorf("--var takes NAME=VALUE, not %q", v)
+		}
+		list = append(list, lang.VarSource{Name: name, Text: value, Origin: "--var"})
+	}
+	return list, diags, nil
+}
+
+// playbook reads a playbook with all its checks. Where it has errors, they
+// are shown and errShown is returned.
+func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bool) (*lang.Playbook, error) {
+	vars, diags, err := a.varSources()
+	if err != nil {
+		return nil, err
+	}
+	diags = append(before, diags...)
+	pb, more := lang.Load(file, lang.Options{
+		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
+		Vars: vars, Facts: factsType(), RequireValues: values,
+	})
+	diags = append(diags, more...)
+	for name, src := range pb.Sources {
+		l.sources[name] = src
+	}
+	return pb, a.fail(diags, l.sources)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"muster/internal/engine"
+	"muster/internal/view"
+)
+
+func newApply(a *app) *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use:   "apply PLAYBOOK",
+		Short: "Plan, ask, and make the changes",
+		Long: "Apply plans a playbook, shows what would change, asks, and makes it. Hosts on which planning failed are left alone.\n\n" +
+			"^C finishes the change in hand on every host and stops; a second ^C aborts.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := a.prepare(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer r.close()
+			return a.apply(cmd.Context(), r, yes)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	a.taskFlags(cmd)
+	return cmd
+}
+
+// apply plans, asks and makes.
+func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	making := make(chan struct{})
+	defer interrupts(r.run, making, abort, a)()
+	a.view().Begin(view.PlanningFirst)
+	s := r.run.Plan(ctx)
+	if ctx.Err() != nil {
+		s.Outcome = engine.OutcomeInterrupted
+	}
+	if s.Outcome == engine.OutcomeInterrupted || !s.Pending() {
+		a.view().Summary(s, time.Since(r.start).Seconds())
+		return ended(s, false)
+	}
+	if !yes {
+		a.view().Summary(s, time.Since(r.start).Seconds())
+		ok, err := a.confirm()
+		if err != nil || !ok {
+			return err
+		}
+	}
+	close(making)
+	a.view().Begin(view.Making)
+	s = r.run.Apply(ctx)
+	if ctx.Err() != nil {
+		s.Outcome = engine.OutcomeInterrupted
+	}
+	a.view().Summary(s, time.Since(r.start).Seconds())
+	return ended(s, false)
+}
+
+// interrupts makes the first ^C stop the run, once it makes changes, and any
+// other abort it. It returns the function that ends this.
+func interrupts(run *engine.Run, making <-chan struct{}, abort context.CancelCauseFunc, a *app) func() {
+	signals := make(chan os.Signal, 2)
+	done := make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		stopped := false
+		for {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			select {
+			case <-making:
+				if !stopped {
+					stopped = true
+					fmt.Fprintln(a.err, "Stopping once the changes in hand are finished; again to abort.")
+					run.Stop()
+					continue
+				}
+			default:
+			}
+			abort(engine.ErrStopped)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// confirm asks whether to go on.
+func (a *app) confirm() (bool, error) {
+	if !term.IsTerminal(int(a.in.Fd())) {
+		return false, errors.New("there are changes to make, and no terminal to ask at: give --yes to make them")
+	}
+	fmt.Fprint(a.err, "\nMake these changes? [y/N] ")
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && line == "" {
+		fmt.Fprintln(a.err)
+		return false, nil
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	fmt.Fprintln(a.err, "Nothing was changed.")
+	return false, nil
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"muster/internal/view"
+	"muster/transport/ssh"
+)
+
+func newVersion(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show muster's version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(a.out, "muster %s (%s/%s, %s)\n", view.Version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+			for _, arch := range (remotes{}).Arches() {
+				if b, err := embedded.ReadFile("remotes/linux-" + arch + ".gz"); err == nil {
+					fmt.Fprintf(a.out, "remote for linux/%s: %d KiB to send\n", arch, (len(b)+1023)/1024)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func newTrust(a *app) *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use:   "trust HOST",
+		Short: "Show a host's key, and make it the one that is known",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, diags, err := a.load(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			if err := a.fail(diags, l.sources); err != nil {
+				return err
+			}
+			h, ok := l.inventory.Host(args[0])
+			if !ok {
+				return fmt.Errorf("there is no host %q in the inventory", args[0])
+			}
+			file := l.project.KnownHosts()
+			if file == "" {
+				return errors.New("there is no project here to keep the key in (no muster.hcl in this folder or above)")
+			}
+			reach, err := a.reach(l)
+			if err != nil {
+				return err
+			}
+			defer reach.close()
+			key, err := reach.ssh.FetchHostKey(cmd.Context(), h.Target())
+			if err != nil {
+				a.view().Error(err)
+				return exitError(exitUnreachable)
+			}
+			fmt.Fprintf(a.out, "%s shows the key %s %s\n", h.Name, key.Type, key.Fingerprint)
+			if !yes {
+				ok, err := a.ask("Compare it with the host's own. Trust it?")
+				if err != nil || !ok {
+					return err
+				}
+			}
+			if err := ssh.Trust(file, h.Name, key); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "%s is known by it from here on (%s).\n", h.Name, file)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	return cmd
+}
+
+// ask asks a question that is answered by yes or no.
+func (a *app) ask(question string) (bool, error) {
+	if !term.IsTerminal(int(a.in.Fd())) {
+		return false, errors.New("there is no terminal to ask at: give --yes")
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// starter is what `muster init` writes: a project that validates and applies
+// at once, on this machine.
+func starter() map[string]string {
+	return map[string]string{
+		"muster.hcl": `# A muster project: what stands here holds for every playbook below.
+inventory = "inventory/hosts.hcl"
+host_keys = "strict" # or "accept-new"
+`,
+		"inventory/hosts.hcl": `# Which hosts there are, and how each is reached.
+host "localhost" {
+  connection = "local"
+}
+
+# bastion "nat" {
+#   address = "203.0.113.10"
+#   user    = "ops"
+# }
+#
+# group "web" {
+#   user = "ops"
+#   via  = "nat"
+#   host "web1" { address = "10.0.1.21" }
+#   host "web2" { address = "10.0.1.22" }
+# }
+`,
+		"playbooks/site.hcl": `variable "greeting" {
+  type        = string
+  description = "what the message says"
+  default     = "Configured by muster."
+}
+
+play "everything" {
+  hosts = ["all"]
+
+  task "template" "message" {
+    path   = pathexpand("~/muster-was-here")
+    source = "templates/message.tmpl"
+    vars   = { greeting = var.greeting }
+  }
+}
+`,
+		"playbooks/templates/message.tmpl": `${greeting}
+This is ${host.name}, ${host.facts.os.id} ${host.facts.os.version}.
+`,
+	}
+}
+
+func newInit(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Make a new project that validates and applies at once",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			files := starter()
+			for name := range files {
+				if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+					return fmt.Errorf("%s is there already: a project is made in a folder without one", filepath.Join(dir, name))
+				}
+			}
+			for name, content := range files {
+				path := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+					return err
+				}
+			}
+			cd := ""
+			if dir != "." {
+				cd = "cd " + dir + " && "
+			}
+			fmt.Fprintf(a.out, "Made a project in %s. Try:\n  %smuster plan playbooks/site.hcl\n  %smuster apply playbooks/site.hcl\n", dir, cd, cd)
+			return nil
+		},
+	}
+}

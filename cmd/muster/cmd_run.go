@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/spf13/cobra"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/engine"
+	"muster/internal/view"
+)
+
+func newRunCommand(a *app) *cobra.Command {
+	become := false
+	cmd := &cobra.Command{
+		Use:   "run PATTERN -- COMMAND…",
+		Short: "Run a command on hosts",
+		Long: "Run runs a command on every host that the pattern matches and shows what it printed. " +
+			"Several words are a program and its arguments; a single one is a shell command.",
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, remove, err := adHoc(args[0], args[1:], become)
+			if err != nil {
+				return err
+			}
+			defer remove()
+			r, err := a.prepare(cmd.Context(), file)
+			if err != nil {
+				return err
+			}
+			defer r.close()
+			ctx, abort := context.WithCancelCause(cmd.Context())
+			defer abort(nil)
+			making := make(chan struct{})
+			close(making)
+			defer interrupts(r.run, making, abort, a)()
+			a.view().Begin(view.Quiet)
+			s := r.run.Plan(ctx)
+			if s.Pending() && ctx.Err() == nil {
+				a.view().Begin(view.Running)
+				s = r.run.Apply(ctx)
+			}
+			if ctx.Err() != nil {
+				s.Outcome = engine.OutcomeInterrupted
+			}
+			a.view().Summary(s, time.Since(r.start).Seconds())
+			return ended(s, false)
+		},
+	}
+	cmd.Flags().BoolVarP(&become, "become", "b", false, "run as root")
+	return cmd
+}
+
+// adHoc writes a playbook of one task, and returns how to remove it.
+func adHoc(pattern string, command []string, become bool) (string, func(), error) {
+	f := hclwrite.NewEmptyFile()
+	play := f.Body().AppendNewBlock("play", []string{"run"}).Body()
+	play.SetAttributeValue("hosts", cty.ListVal([]cty.Value{cty.StringVal(pattern)}))
+	play.SetAttributeValue("become", cty.BoolVal(become))
+	task := play.AppendNewBlock("task", []string{"command", "run"}).Body()
+	if len(command) == 1 {
+		task.SetAttributeValue("shell", cty.StringVal(command[0]))
+	} else {
+		argv := make([]cty.Value, len(command))
+		for i, w := range command {
+			argv[i] = cty.StringVal(w)
+		}
+		task.SetAttributeValue("argv", cty.ListVal(argv))
+	}
+	dir, err := os.MkdirTemp("", "muster-run-")
+	if err != nil {
+		return "", nil, err
+	}
+	file := filepath.Join(dir, "run.hcl")
+	return file, func() { _ = os.RemoveAll(dir) }, os.WriteFile(file, f.Bytes(), 0o600)
+}
+
+func newFacts(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "facts PATTERN",
+		Short: "Show what is known of hosts",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, diags, err := a.load(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			if err := a.fail(diags, l.sources); err != nil {
+				return err
+			}
+			hosts, err := l.inventory.Match(args)
+			if err != nil {
+				return err
+			}
+			if len(hosts) == 0 {
+				return fmt.Errorf("%s matches no host", args[0])
+			}
+			reach, err := a.reach(l)
+			if err != nil {
+				return err
+			}
+			defer reach.close()
+			facts, errs := make([]json.RawMessage, len(hosts)), make([]error, len(hosts))
+			var wg sync.WaitGroup
+			for i, h := range hosts {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					facts[i], errs[i] = engine.Facts(cmd.Context(), reach.connect, h.Name)
+				}()
+			}
+			wg.Wait()
+			return a.showFacts(hostNames(hosts), facts, errs)
+		},
+	}
+}
+
+// showFacts prints one JSON object with a member for each host.
+func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) error {
+	all := map[string]json.RawMessage{}
+	var failed error
+	for i, name := range names {
+		if errs[i] != nil {
+			a.view().Event(&engine.HostEvent{Host: name, Error: errs[i]})
+			failed = engine.Worse(failed, errs[i])
+			continue
+		}
+		all[name] = facts[i]
+	}
+	enc := json.NewEncoder(a.out)
+	if a.output != "json" {
+		enc.SetIndent("", "  ")
+	}
+	if err := enc.Encode(all); err != nil {
+		return err
+	}
+	switch {
+	case failed == nil:
+		return nil
+	case engine.IsUnreachable(failed):
+		return exitError(exitUnreachable)
+	}
+	return exitError(exitFailed)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+
+	"golang.org/x/term"
+
+	"muster/internal/engine"
+	"muster/internal/launch"
+	"muster/inventory"
+	"muster/secret"
+	"muster/transport"
+	"muster/transport/local"
+	"muster/transport/ssh"
+)
+
+// reach is how this command's hosts are reached.
+type reach struct {
+	inventory *inventory.Inventory
+	ssh       *ssh.Dialer
+	mux       transport.Mux
+	password  *secret.String
+}
+
+// reach returns the way to hosts, with the password for sudo asked for where
+// the flags say so.
+func (a *app) reach(l *loaded) (*reach, error) {
+	o := ssh.Options{ProjectKnownHosts: l.project.KnownHosts(), Warn: a.view().Warn}
+	if l.project.AcceptNew {
+		o.HostKeys = ssh.AcceptNew
+	}
+	r := &reach{inventory: l.inventory, ssh: ssh.New(o)}
+	r.mux = transport.Mux{Local: local.Dialer{}, Remote: r.ssh}
+	if a.askBecome {
+		if !term.IsTerminal(int(a.in.Fd())) {
+			return nil, errors.New("--ask-become-pass needs a terminal to ask at")
+		}
+		fmt.Fprint(a.err, "sudo password: ")
+		pass, err := term.ReadPassword(int(a.in.Fd()))
+		fmt.Fprintln(a.err)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password: %w", err)
+		}
+		s := secret.New(string(pass))
+		r.password = &s
+	}
+	return r, nil
+}
+
+func (r *reach) close() { _ = r.ssh.Close() }
+
+// connect logs in to a host and starts the remote.
+func (r *reach) connect(ctx context.Context, name string, root bool) (engine.Stream, error) {
+	h, ok := r.inventory.Host(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no host %q", name)
+	}
+	target := h.Target()
+	conn, err := r.mux.Dial(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	login := target.User
+	if login == "" {
+		u, err := user.Current()
+		if err != nil {
+			return nil, err
+		}
+		login = u.Username
+	}
+	o := launch.Options{Binaries: remotes{}, Password: r.password}
+	if root && login != "root" {
+		o.Become = "root"
+	}
+	started, err := launch.Start(ctx, conn, o)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &stream{conn: conn, remote: started, login: login}, nil
+}
+
+// stream is a started remote as the engine speaks to it.
+type stream struct {
+	conn   transport.Conn
+	remote *launch.Remote
+	login  string
+}
+
+func (s *stream) Read(p []byte) (int, error)  { return s.remote.Stdout.Read(p) }
+func (s *stream) Write(p []byte) (int, error) { return s.remote.Stdin.Write(p) }
+
+// Close ends the remote's input, and with it the remote, then the connection.
+func (s *stream) Close() error {
+	_ = s.remote.Stdin.Close()
+	_ = s.remote.Close()
+	return s.conn.Close()
+}
+
+// Why is what the remote said last.
+func (s *stream) Why() string { return s.remote.Stderr() }
+
+// Login is the user who logged in.
+func (s *stream) Login() string { return s.login }

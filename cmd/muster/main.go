@@ -1,0 +1,107 @@
+// Command muster applies playbooks to hosts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/engine"
+)
+
+// The exit codes, the first that holds.
+const (
+	exitInterrupted = 130
+	exitUsage       = 1 // usage, configuration, or an error of muster's own
+	exitFailed      = 4 // a host failed, after login
+	exitUnreachable = 5 // a host couldn't be reached
+	exitPending     = 2 // changes are pending, or drift
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs a command line and returns the exit code.
+func run(args []string) int {
+	a := &app{out: os.Stdout, err: os.Stderr, in: os.Stdin}
+	root := newRoot(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(context.Background())
+	return exitCode(a, err)
+}
+
+// errShown is an error that the user has been told of.
+var errShown = errors.New("already shown")
+
+// exitError is an end with an exit code of its own.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// exitCode is the only map from errors to exit codes.
+func exitCode(a *app, err error) int {
+	var code exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	case errors.Is(err, errShown):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	a.view().Error(err)
+	return exitUsage
+}
+
+// ended maps what a run came to.
+func ended(s *engine.Summary, detailed bool) error {
+	failed, unreachable := false, false
+	for _, c := range s.Hosts {
+		failed = failed || c.Failed > c.Tolerated
+		unreachable = unreachable || c.Unreachable
+	}
+	switch {
+	case s.Outcome == engine.OutcomeInterrupted:
+		return exitError(exitInterrupted)
+	case failed:
+		return exitError(exitFailed)
+	case unreachable:
+		return exitError(exitUnreachable)
+	case detailed && s.Drift():
+		return exitError(exitPending)
+	}
+	return nil
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "muster",
+		Short:         "Apply HCL playbooks to hosts over SSH",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// A mistyped command is an error, and says what was meant.
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	f := root.PersistentFlags()
+	f.StringVarP(&a.inventoryFile, "inventory", "i", "", "inventory `FILE` or folder, instead of the project's")
+	f.StringSliceVar(&a.limit, "limit", nil, "only hosts that match `PATTERN,…`")
+	f.StringArrayVar(&a.vars, "var", nil, "set a variable: `NAME=VALUE`")
+	f.StringArrayVar(&a.varFiles, "var-file", nil, "read variables from `FILE`")
+	f.IntVar(&a.parallel, "parallel", 0, "how many hosts to work on at once (default: all)")
+	f.BoolVar(&a.askBecome, "ask-become-pass", false, "ask for the password that sudo wants")
+	f.StringVar(&a.output, "output", "", "`FORMAT` of what is shown: pretty, plain or json")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR)")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
+	root.AddCommand(
+		newInit(a), newValidate(a), newPlan(a), newApply(a), newRunCommand(a), newFacts(a),
+		newInventory(a), newTrust(a), newDoc(a), newVersion(a),
+	)
+	return root
+}

@@ -1,0 +1,341 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// window is how many tasks a host is granted ahead of the last that it has
+// finished (so that no task waits for the controller).
+const window = 16
+
+// ErrStopped is a run that was told to stop.
+var ErrStopped = errors.New("interrupted")
+
+// Apply makes what Plan found. Hosts on which planning failed are left alone.
+// Cancelling ctx aborts; see Stop for a clean end.
+func (r *Run) Apply(ctx context.Context) *Summary {
+	r.mu.Lock()
+	r.applying = true
+	for _, h := range r.order {
+		h.ready()
+	}
+	r.mu.Unlock()
+	for i, p := range r.o.Playbook.Plays {
+		var hosts []*hostRun
+		for _, h := range r.order {
+			if h.playRun(p) != nil {
+				hosts = append(hosts, h)
+			}
+		}
+		if len(hosts) == 0 {
+			continue
+		}
+		r.emit(&PlayEvent{Play: p.Name})
+		if !r.play(ctx, r.o.Playbook.Plays[i], hosts) {
+			break
+		}
+	}
+	return r.summary()
+}
+
+// ready marks what is still to be granted on the host: everything from the
+// first pending task on.
+func (h *hostRun) ready() {
+	begun := false
+	h.eachItem(func(it *item) {
+		begun = begun || it.pending()
+		if begun && it.planned != nil && it.planned.Status != wire.Failed && !it.ev.Skip {
+			it.final = false
+		}
+	})
+}
+
+// eachItem calls f for every item of the host's plays, in order.
+func (h *hostRun) eachItem(f func(*item)) {
+	var walk func(nodes []*node)
+	walk = func(nodes []*node) {
+		for _, n := range nodes {
+			switch {
+			case n.item != nil:
+				f(n.item)
+			case n.block != nil:
+				walk(n.block.nodes)
+				walk(n.block.rescue)
+				walk(n.block.always)
+			}
+		}
+	}
+	for _, p := range h.plays {
+		walk(p.before)
+		walk(p.nodes)
+		walk(p.after)
+	}
+}
+
+func (h *hostRun) playRun(p *lang.Play) *playRun {
+	for _, pr := range h.plays {
+		if pr.play == p {
+			return pr
+		}
+	}
+	return nil
+}
+
+// play makes a play on its hosts, batch by batch. It returns false where the
+// run goes no further.
+func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
+	each(hosts, func(h *hostRun) {
+		if r.enter(ctx) == nil {
+			h.make(ctx, h.playRun(p).nodes)
+			r.leave()
+		}
+	})
+	return ctx.Err() == nil && !r.stopping()
+}
+
+// Stop lets every host finish the change in hand and begin no other.
+func (r *Run) Stop() {
+	r.mu.Lock()
+	r.stop = true
+	var links []*link
+	for _, h := range r.order {
+		if h.link != nil && h.err == nil {
+			links = append(links, h.link)
+		}
+	}
+	r.change.Broadcast()
+	r.mu.Unlock()
+	for _, l := range links {
+		_ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}})
+	}
+}
+
+func (r *Run) stopping() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop
+}
+
+// out reports whether nothing more is to be made on the host.
+func (h *hostRun) out() bool {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.err != nil || h.failed || h.run.stop
+}
+
+// make makes a sequence of nodes, and notes the failure of the host.
+func (h *hostRun) make(ctx context.Context, nodes []*node) {
+	if h.out() {
+		return
+	}
+	if !h.sequence(ctx, nodes) {
+		h.run.mu.Lock()
+		h.failed = true
+		h.run.change.Broadcast()
+		h.run.mu.Unlock()
+	}
+}
+
+// sequence makes nodes in order, and returns false where one failed for good.
+func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
+	g := &granted{host: h}
+	for _, n := range nodes {
+		if h.out() || g.failed() {
+			break
+		}
+		ok := true
+		switch {
+		case n.item != nil:
+			ok = h.item(ctx, g, n.item)
+		case n.block != nil:
+			ok = g.drain(ctx) && h.makeBlock(ctx, n.block)
+		case n.barrier != nil:
+			ok = g.drain(ctx)
+		}
+		if !ok {
+			_ = g.drain(ctx)
+			return false
+		}
+	}
+	return g.drain(ctx)
+}
+
+// item grants an item. What can only be evaluated at its turn is, when
+// everything before it is done.
+func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
+	if it.final {
+		return true
+	}
+	if it.planned == nil {
+		return false
+	}
+	if it.planned.Status == wire.Failed {
+		return it.ev.OnError == lang.Continue
+	}
+	if !it.deferred() && it.on == h && !it.judged() {
+		return g.grant(ctx, it)
+	}
+	if !g.drain(ctx) {
+		return false
+	}
+	if it.deferred() {
+		if err := h.again(ctx, it); err != nil {
+			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+			return it.ev.OnError == lang.Continue
+		}
+		if it.final {
+			return true
+		}
+	}
+	if it.on != h && it.ev.When != nil {
+		if it.ev.When.Decide(h.truth) != modules.True {
+			h.finish(it, &wire.Done{ID: it.id, Status: wire.Skipped})
+			return true
+		}
+		it.ev.When = nil
+	}
+	return h.makeAlone(ctx, it)
+}
+
+// deferred reports whether the item's arguments or condition were not known
+// when it was sent.
+func (it *item) deferred() bool { return it.ev.Undecided || len(it.ev.Unknown) > 0 }
+
+// judged reports whether the controller decides what the item's end means.
+func (it *item) judged() bool {
+	return it.ev.ChangedWhen || it.ev.FailedWhen || it.ev.Retry != nil && it.ev.Retry.Until
+}
+
+// again evaluates an item whose arguments have become known, and sends it.
+func (h *hostRun) again(ctx context.Context, it *item) error {
+	ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
+	if err != nil {
+		return err
+	}
+	if len(ev.Unknown) > 0 || ev.Undecided {
+		return fmt.Errorf("what it reads isn't known although everything before it is done: %v", ev.Unknown)
+	}
+	it.ev = ev
+	it.on.keep(ev.Bodies)
+	h.run.o.Redact.Add(ev.Secrets...)
+	if ev.Skip {
+		h.finish(it, &wire.Done{ID: it.id, Status: wire.Skipped})
+		return nil
+	}
+	t := it.wire()
+	t.Late = true
+	it.on.send(&wire.Message{Task: t}, true)
+	return nil
+}
+
+// finish ends an item without its host.
+func (h *hostRun) finish(it *item, d *wire.Done) {
+	h.run.tellDone(it, d)
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	it.done, it.final = d, true
+	h.run.change.Broadcast()
+}
+
+// granted is the items of one sequence that the host has been told to make.
+type granted struct {
+	host  *hostRun
+	items []*item
+}
+
+// open counts the items that aren't done; the mutex is held.
+func (g *granted) open() int {
+	n := 0
+	for _, it := range g.items {
+		if it.done == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// broke reports whether an item failed for good; the mutex is held.
+func (g *granted) broke() bool {
+	for _, it := range g.items {
+		if it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != lang.Continue {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *granted) failed() bool {
+	g.host.run.mu.Lock()
+	defer g.host.run.mu.Unlock()
+	return g.broke()
+}
+
+// grant lets the host make an item, a window ahead of what it has done.
+func (g *granted) grant(ctx context.Context, it *item) bool {
+	h := g.host
+	full := func() bool { return g.open() >= window }
+	h.run.mu.Lock()
+	wait := full()
+	h.run.mu.Unlock()
+	if wait {
+		h.flush()
+		if h.run.await(ctx, func() bool { return !full() || h.err != nil || g.broke() || h.run.stop }) != nil || h.out() || g.failed() {
+			return !g.failed()
+		}
+	}
+	h.run.mu.Lock()
+	g.items = append(g.items, it)
+	epoch := h.epoch + 1
+	h.run.mu.Unlock()
+	h.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Epoch: epoch}}, true)
+	return true
+}
+
+// drain waits until everything granted is done. It returns false where
+// something failed for good, and begins a new epoch then.
+func (g *granted) drain(ctx context.Context) bool {
+	h := g.host
+	h.flush()
+	err := h.run.await(ctx, func() bool { return g.open() == 0 || h.err != nil })
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if err != nil || h.err != nil {
+		return false
+	}
+	broke := g.broke()
+	if broke {
+		h.epoch++
+	}
+	g.items = nil
+	return !broke
+}
+
+// makeBlock makes a block: its steps; where one fails its rescue, which makes
+// good for the failure if it succeeds; in any case what is always to be done.
+func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
+	ok := h.sequence(ctx, b.nodes)
+	if !ok && len(b.block.Rescue) > 0 && h.usable() && !h.run.stopping() {
+		nodes, err := h.walkLate(ctx, b)
+		b.rescue = nodes
+		ok = err == nil && h.sequence(ctx, nodes)
+	}
+	if len(b.always) > 0 && h.usable() && !h.run.stopping() {
+		h.run.mu.Lock()
+		for _, n := range b.always {
+			if n.item != nil && n.item.planned != nil && n.item.planned.Status != wire.Failed && !n.item.ev.Skip {
+				n.item.final = false
+			}
+		}
+		h.run.mu.Unlock()
+		ok = h.sequence(ctx, b.always) && ok
+	}
+	return ok
+}

@@ -1,0 +1,146 @@
+// Package engine runs playbooks on hosts: it is the controller's half of a run.
+//
+// A run has two passes over the same plays. Plan sends every host all its
+// tasks at once, in order, and waits only where an expression reads an earlier
+// output or another host; what comes back says what each task would do. Apply
+// then grants the hosts on which something is pending their tasks, a window
+// at a time, and reports what was made. Hosts don't wait for each other, but
+// for the end of a play, of a batch, and at a barrier.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"sync"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang"
+	"muster/modules"
+	"muster/secret"
+)
+
+// Options is what a run needs.
+type Options struct {
+	Playbook *lang.Playbook
+	// Limit is the hosts that the run is limited to; nil: all.
+	Limit map[string]bool
+	// Tags and SkipTags choose tasks: those with one of Tags (all, if there
+	// are none) and without any of SkipTags.
+	Tags, SkipTags []string
+	// Parallel is how many hosts are worked on at once; 0: all.
+	Parallel int
+	// Connect logs in to a host and starts the remote there, as root or as
+	// the user who logs in. The stream begins with the remote's first message.
+	Connect func(ctx context.Context, host string, root bool) (Stream, error)
+	// FactsType is the type of the facts that remotes send as JSON.
+	FactsType cty.Type
+	Kinds     *modules.Registry
+	// Remote is the SHA-256 of the remote's program for a host's remote to
+	// confirm; "" where it isn't checked.
+	Events func(Event) // called from one goroutine at a time
+	// Redact is applied to everything that is shown.
+	Redact *secret.Redactor
+}
+
+// Stream is the connection to a remote. Close ends it and the remote with it.
+type Stream interface {
+	io.Reader
+	io.Writer
+	io.Closer
+	// Why says more about a stream that has ended: the last words of the
+	// remote or of what was to start it. "" if there are none.
+	Why() string
+	// Login is the name of the user who logged in.
+	Login() string
+}
+
+// Run is one run of a playbook.
+type Run struct {
+	o     Options
+	key   []byte
+	hosts map[string]*hostRun
+	order []*hostRun // as the plays name them
+	gate  chan struct{}
+
+	mu       sync.Mutex // guards what follows, and every hostRun's state
+	change   *sync.Cond // something was settled
+	applying bool
+	stop     bool
+
+	emitting sync.Mutex
+}
+
+// New returns a run of the hosts that the playbook's plays match.
+func New(o Options) *Run {
+	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}}
+	r.change = sync.NewCond(&r.mu)
+	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
+	if o.Redact == nil {
+		r.o.Redact = &secret.Redactor{}
+	}
+	if o.Parallel > 0 {
+		r.gate = make(chan struct{}, o.Parallel)
+	}
+	for _, p := range o.Playbook.Plays {
+		for _, name := range p.Hosts {
+			if o.Limit != nil && !o.Limit[name] {
+				continue
+			}
+			r.host(name)
+			r.hosts[name].plays = append(r.hosts[name].plays, &playRun{play: p})
+		}
+	}
+	return r
+}
+
+// host returns the state of a host, made if there is none.
+func (r *Run) host(name string) *hostRun {
+	h := r.hosts[name]
+	if h == nil {
+		h = &hostRun{name: name, run: r, outcomes: map[string]*item{}}
+		r.hosts[name] = h
+		r.order = append(r.order, h)
+	}
+	return h
+}
+
+// Close ends every connection.
+func (r *Run) Close() {
+	for _, h := range r.order {
+		h.close()
+	}
+}
+
+// enter waits for a place among the hosts worked on at once.
+func (r *Run) enter(ctx context.Context) error {
+	if r.gate == nil {
+		return ctx.Err()
+	}
+	select {
+	case r.gate <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *Run) leave() {
+	if r.gate != nil {
+		<-r.gate
+	}
+}
+
+// each calls f for hosts at the same time and waits for all of them.
+func each(hosts []*hostRun, f func(h *hostRun)) {
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f(h)
+		}()
+	}
+	wg.Wait()
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"muster/host"
+	"muster/internal/wire"
+)
+
+// Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent or
+// *ProgressEvent.
+type Event interface{ event() }
+
+// PlayEvent is the begin of a play's making.
+type PlayEvent struct{ Play string }
+
+// HostEvent is a host that can't be used, and why.
+type HostEvent struct {
+	Host  string
+	Error error
+}
+
+// TaskEvent is where a task stands on a host. In an apply, a task that is
+// pending comes a second time when it is done.
+type TaskEvent struct {
+	Host, Play, Role string
+	Task             string // its label
+	Name             string // as references call it: task.file["/etc/motd"]
+	Key              string // of for_each
+	Kind             string
+	On               string // the host acted on, where it isn't Host
+	Status           wire.Status
+	Certainty        wire.Certainty // of pending ones
+	Changes          []host.Description
+	Then             []host.Description // what can only be foreseen
+	Always           bool
+	Error            string
+	Tolerated        bool
+	Output           []byte // JSON, of some kinds
+	File             string // where the task stands
+	Line             int
+	Seconds          float64
+}
+
+// ProgressEvent says how a long change is getting on.
+type ProgressEvent struct{ Host, Task, Text string }
+
+func (*PlayEvent) event()     {}
+func (*HostEvent) event()     {}
+func (*TaskEvent) event()     {}
+func (*ProgressEvent) event() {}
+
+// emit tells an event, one at a time.
+func (r *Run) emit(e Event) {
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	if r.o.Events != nil {
+		r.o.Events(e)
+	}
+}
+
+// tell tells where an item stands.
+func (r *Run) tell(it *item, e TaskEvent) {
+	t := it.inst.Task
+	e.Host, e.Play, e.Role, e.Task, e.Name, e.Key, e.Kind = it.inst.Host, t.Play.Name, t.Role(), t.Label, t.Name(), it.inst.Key, t.Kind
+	if it.inst.Target != it.inst.Host {
+		e.On = it.inst.Target
+	}
+	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
+	e.Error = r.o.Redact.Redact(e.Error)
+	r.emit(&e)
+}
+
+// Counts is what became of one host's tasks.
+type Counts struct {
+	Unchanged, Changed, Pending, Failed, Skipped int
+	Unreachable                                  bool
+	Tolerated                                    int // of Failed: expected ones
+	Always                                       int // of Pending or Changed: what runs every time
+}
+
+// Outcome is what a run came to.
+type Outcome string
+
+// The outcomes, worst last.
+const (
+	OutcomeUnchanged   Outcome = "unchanged"
+	OutcomeChanged     Outcome = "changed"
+	OutcomePending     Outcome = "pending"
+	OutcomeUnreachable Outcome = "unreachable"
+	OutcomeFailed      Outcome = "failed"
+	OutcomeInterrupted Outcome = "interrupted"
+)
+
+// Summary is what a run came to, host by host.
+type Summary struct {
+	Outcome Outcome
+	Hosts   map[string]*Counts
+	Order   []string // the hosts, as the plays name them
+}
+
+// Pending reports whether anything would be changed, or run.
+func (s *Summary) Pending() bool {
+	for _, c := range s.Hosts {
+		if c.Pending > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Drift reports whether a host differs from the playbook: what runs every
+// time is none.
+func (s *Summary) Drift() bool {
+	for _, c := range s.Hosts {
+		if c.Pending > c.Always {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"muster/internal/lang"
+	"muster/internal/wire"
+)
+
+// link is the connection to one host's remote.
+type link struct {
+	stream Stream
+	conn   *wire.Conn
+	hello  *wire.Hello
+	host   *hostRun
+	done   chan struct{} // closed when nothing more comes
+}
+
+// ErrLost is a connection that ended in the middle of a run: what became of
+// the change in hand is unknown until the host is looked at again.
+var ErrLost = errors.New("the connection was lost")
+
+// open waits for the remote's first message, and starts to listen.
+func (h *hostRun) open(stream Stream) (*link, error) {
+	l := &link{stream: stream, conn: wire.NewConn(stream, stream), host: h, done: make(chan struct{})}
+	m, err := l.conn.Receive()
+	if err != nil {
+		_ = stream.Close()
+		return nil, fmt.Errorf("%s: the remote didn't start: %w", h.name, because(err, stream))
+	}
+	if m.Hello == nil || m.Hello.Protocol != wire.Protocol {
+		_ = stream.Close()
+		return nil, fmt.Errorf("%s: what answers there isn't this muster's remote", h.name)
+	}
+	l.hello = m.Hello
+	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key}}); err != nil {
+		_ = stream.Close()
+		return nil, fmt.Errorf("%s: %w", h.name, err)
+	}
+	go l.listen()
+	return l, nil
+}
+
+func because(err error, stream Stream) error {
+	if why := stream.Why(); why != "" {
+		return errors.New(why)
+	}
+	return err
+}
+
+// listen takes what the remote says until it ends.
+func (l *link) listen() {
+	defer close(l.done)
+	for {
+		m, err := l.conn.Receive()
+		if err == nil {
+			err = l.take(m)
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = because(ErrLost, l.stream)
+			}
+			l.host.lost(err)
+			return
+		}
+	}
+}
+
+func (l *link) take(m *wire.Message) error {
+	switch {
+	case m.Planned != nil:
+		return l.host.planned(m.Planned)
+	case m.Done != nil:
+		return l.host.finished(m.Done)
+	case m.Need != nil:
+		go l.feed(*m.Need)
+	case m.Progress != nil:
+		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
+	case m.Facts != nil:
+		return l.host.refreshed(m.Facts.Facts)
+	case m.Fault != nil:
+		return errors.New(m.Fault.Error)
+	default:
+		return fmt.Errorf("%w: not one for the controller", wire.ErrFrame)
+	}
+	return nil
+}
+
+// feed sends content that the remote asked for. Only what a task of this run
+// names is ever sent.
+func (l *link) feed(n wire.Need) {
+	fail := func(err error) {
+		_ = l.conn.Send(&wire.Message{Chunk: &wire.Chunk{Stream: n.Stream, Last: true, Error: err.Error()}})
+	}
+	body, ok := l.host.body(n.Sum)
+	if !ok {
+		fail(fmt.Errorf("no task has content %.12s", n.Sum))
+		return
+	}
+	r, err := body.Open()
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer r.Close()
+	buf := make([]byte, 256<<10)
+	for {
+		k, err := io.ReadFull(r, buf)
+		c := &wire.Chunk{Stream: n.Stream, Data: buf[:k]}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			c.Last = true
+		} else if err != nil {
+			fail(err)
+			return
+		}
+		if err := l.conn.Send(&wire.Message{Chunk: c}); err != nil || c.Last {
+			return
+		}
+	}
+}
+
+// keep makes the bodies of a task's content available to the host.
+func (h *hostRun) keep(bodies []lang.Body) {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	for i := range bodies {
+		if h.bodies == nil {
+			h.bodies = map[string]*lang.Body{}
+		}
+		h.bodies[bodies[i].Sum] = &bodies[i]
+	}
+}
+
+func (h *hostRun) body(sum string) (*lang.Body, bool) {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	b, ok := h.bodies[sum]
+	return b, ok
+}

@@ -1,0 +1,338 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// Plan finds out what every task would do on every host. Nothing is changed.
+func (r *Run) Plan(ctx context.Context) *Summary {
+	each(r.order, func(h *hostRun) {
+		if err := r.enter(ctx); err != nil {
+			h.lost(err)
+		} else {
+			h.plan(ctx)
+			r.leave()
+		}
+	})
+	return r.summary()
+}
+
+// plan connects to the host, sends it every task, and waits for the answers.
+func (h *hostRun) plan(ctx context.Context) {
+	defer func() {
+		h.run.mu.Lock()
+		h.walked = true
+		h.run.change.Broadcast()
+		h.run.mu.Unlock()
+	}()
+	if err := h.connect(ctx); err != nil {
+		h.lost(err)
+		return
+	}
+	for _, p := range h.plays {
+		if !h.usable() {
+			return
+		}
+		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
+		nodes, err := h.walk(ctx, p.play, scope, p.play.Steps, false)
+		p.nodes = nodes
+		if err != nil {
+			h.lost(err)
+			return
+		}
+	}
+	h.flush()
+	h.run.mu.Lock()
+	h.walked = true
+	h.run.change.Broadcast()
+	h.run.mu.Unlock()
+	err := h.run.await(ctx, func() bool {
+		if h.err != nil {
+			return true
+		}
+		for _, it := range h.outcomes {
+			if it.planned == nil && it.shared == nil && it.on.err == nil {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		h.lost(err)
+	}
+}
+
+// connect starts the host's remote, unless it is started.
+func (h *hostRun) connect(ctx context.Context) error {
+	stream, err := h.run.o.Connect(ctx, h.name, h.root || h.needsRoot())
+	if err != nil {
+		return err
+	}
+	l, err := h.open(stream)
+	if err != nil {
+		return err
+	}
+	h.run.mu.Lock()
+	h.link = l
+	h.run.mu.Unlock()
+	return h.setFacts(l.hello.Facts)
+}
+
+// needsRoot reports whether a task may have to become another user.
+func (h *hostRun) needsRoot() bool {
+	for _, p := range h.plays {
+		if p.play.MayBecome() {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *hostRun) flush() {
+	if h.link == nil {
+		return
+	}
+	if err := h.link.conn.Flush(); err != nil {
+		h.lost(because(fmt.Errorf("%w: %w", ErrLost, err), h.link.stream))
+	}
+}
+
+// walk evaluates steps on the host, in order, and sends what they come to.
+func (h *hostRun) walk(ctx context.Context, play *lang.Play, scope *lang.Scope, steps []*lang.Step, rescued bool) ([]*node, error) {
+	var nodes []*node
+	for _, step := range steps {
+		if !h.usable() {
+			return nodes, nil
+		}
+		switch {
+		case step.Barrier != nil:
+			nodes = append(nodes, &node{barrier: step.Barrier})
+		case step.Task != nil:
+			if !h.run.chosen(step.Task) {
+				continue
+			}
+			items, err := h.task(ctx, play, scope, step.Task, rescued)
+			if err != nil {
+				return nodes, err
+			}
+			for _, it := range items {
+				nodes = append(nodes, &node{item: it})
+			}
+		default:
+			blocks, err := h.block(ctx, play, scope, step.Block, rescued)
+			if err != nil {
+				return nodes, err
+			}
+			nodes = append(nodes, blocks...)
+		}
+	}
+	return nodes, nil
+}
+
+func (h *hostRun) block(ctx context.Context, play *lang.Play, scope *lang.Scope, b *lang.Block, rescued bool) ([]*node, error) {
+	scopes, err := settle(ctx, h, func() ([]*lang.Scope, lang.Waits, hcl.Diagnostics) { return scope.Enter(b) })
+	if err != nil {
+		return nil, err
+	}
+	var nodes []*node
+	for _, sc := range scopes {
+		run := &blockRun{block: b, scope: sc}
+		if run.nodes, err = h.walk(ctx, play, sc, b.Steps, rescued || len(b.Rescue) > 0); err != nil {
+			return nil, err
+		}
+		if run.always, err = h.walk(ctx, play, sc, b.Always, rescued); err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, &node{block: run})
+	}
+	return nodes, nil
+}
+
+// settle evaluates, waiting for what the evaluation needs, until it is
+// complete. Its errors are diagnostics.
+func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Waits, hcl.Diagnostics)) (T, error) {
+	for {
+		v, waits, diags := evaluate()
+		if diags.HasErrors() {
+			return v, diags
+		}
+		if len(waits) == 0 {
+			return v, nil
+		}
+		h.flush()
+		if err := h.run.settled(ctx, waits); err != nil {
+			return v, err
+		}
+	}
+}
+
+// task evaluates a task's instances and sends them.
+func (h *hostRun) task(ctx context.Context, play *lang.Play, scope *lang.Scope, t *lang.Task, rescued bool) ([]*item, error) {
+	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
+	if err != nil {
+		return []*item{h.broken(scope, t, rescued, err)}, fatal(err)
+	}
+	var items []*item
+	for _, inst := range instances {
+		if first := h.run.first(play); t.Once && first != h {
+			h.register(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, shared: &item{owner: first, inst: inst}})
+			continue
+		}
+		it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: rescued}
+		if inst.Target != h.name {
+			it.id = inst.ID + "@" + h.name
+			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
+				return items, err
+			}
+		}
+		ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
+		if err != nil {
+			if fatal(err) != nil {
+				return items, err
+			}
+			items = append(items, h.fail(it, err))
+			continue
+		}
+		it.ev = ev
+		it.rescued = it.rescued || ev.OnError == lang.Continue
+		items = append(items, it)
+		h.sendTask(it)
+	}
+	return items, nil
+}
+
+// fatal returns err where it is none of the playbook's.
+func fatal(err error) error {
+	var diags hcl.Diagnostics
+	if errors.As(err, &diags) {
+		return nil
+	}
+	return err
+}
+
+// register makes an item findable by its ID, on the host of the play and on
+// the one acted on.
+func (h *hostRun) register(it *item) {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	it.owner.outcomes[it.inst.ID] = it
+	it.on.outcomes[it.id] = it
+}
+
+// fail is an item that failed before it could be sent.
+func (h *hostRun) fail(it *item, err error) *item {
+	it.ev = &lang.Evaluated{}
+	h.register(it)
+	h.take(it, &wire.Planned{ID: it.id, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}, false)
+	return it
+}
+
+// broken is the item of a task whose instances can't be told.
+func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, rescued bool, err error) *item {
+	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
+	return h.fail(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: rescued}, err)
+}
+
+// sendTask queues an evaluated item to the host acted on. What can be told
+// without it isn't sent.
+func (h *hostRun) sendTask(it *item) {
+	it.on.keep(it.ev.Bodies)
+	h.run.o.Redact.Add(it.ev.Secrets...)
+	h.register(it)
+	if it.ev.Skip {
+		h.take(it, &wire.Planned{ID: it.id, Status: wire.Skipped, Certainty: wire.Known}, true)
+		return
+	}
+	if it.on != h && it.ev.When != nil {
+		// The condition is about tasks of the play's host, which the other one
+		// doesn't know.
+		switch it.ev.When.Decide(h.truth) {
+		case modules.False:
+			h.take(it, &wire.Planned{ID: it.id, Status: wire.Skipped, Certainty: wire.Known}, true)
+			return
+		case modules.Maybe:
+			it.ev.Undecided = true
+		}
+		it.ev.When = nil
+	}
+	it.on.send(&wire.Message{Task: it.wire()}, it.on == h)
+}
+
+// truth answers conditions about tasks of this host.
+func (h *hostRun) truth(id string) modules.Truth {
+	o, settled := h.run.Outcome(h.name, id)
+	if !settled {
+		return modules.Maybe
+	}
+	return o.Changed
+}
+
+// wire is the item as it travels.
+func (it *item) wire() *wire.Task {
+	t := &wire.Task{
+		ID: it.id, Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
+		Sensitive: it.ev.Sensitive, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+	}
+	if it.ev.Undecided {
+		t.When = &modules.Condition{Changed: "(known after apply)"}
+	}
+	if r := it.ev.Retry; r != nil && !r.Until {
+		t.Retry = &wire.Retry{Attempts: r.Attempts, Delay: r.Delay}
+	}
+	if l := it.on.link; l != nil {
+		t.As = it.ev.Become.User
+		if t.As == "" {
+			t.As = l.stream.Login()
+		}
+	}
+	return t
+}
+
+// chosen reports whether tags select a task.
+func (r *Run) chosen(t *lang.Task) bool {
+	has := func(list []string) bool {
+		return slices.ContainsFunc(list, func(tag string) bool { return slices.Contains(t.Tags, tag) })
+	}
+	return (len(r.o.Tags) == 0 || has(r.o.Tags)) && !has(r.o.SkipTags)
+}
+
+// first is the host on which a play's `once` tasks run.
+func (r *Run) first(p *lang.Play) *hostRun {
+	for _, name := range p.Hosts {
+		if h := r.hosts[name]; h != nil && (r.o.Limit == nil || r.o.Limit[name]) {
+			return h
+		}
+	}
+	return nil
+}
+
+// helper returns a host that a task acts on, connected although it may have
+// no play of its own, or be outside the limit.
+func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
+	r.mu.Lock()
+	h := r.hosts[name]
+	mine := h == nil
+	if mine {
+		h = &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true}
+		r.hosts[name] = h
+		r.order = append(r.order, h)
+	}
+	r.mu.Unlock()
+	if mine {
+		h.root = true
+		if err := h.connect(ctx); err != nil {
+			h.lost(err)
+		}
+	}
+	err := r.await(ctx, func() bool { return h.link != nil || h.err != nil })
+	return h, err
+}

@@ -1,0 +1,334 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"muster/internal/lang"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// hostRun is one host in a run. The run's mutex guards what changes.
+type hostRun struct {
+	name  string
+	run   *Run
+	plays []*playRun
+
+	root     bool // it has to run as root, whatever its plays say
+	link     *link
+	facts    cty.Value
+	hasFacts bool
+	err      error // it can't be used, or can no longer
+	walked   bool  // every task has been sent
+	failed   bool  // a task failed that nothing tolerates
+	stopped  bool  // nothing more is to be made here
+	outcomes map[string]*item
+	bodies   map[string]*lang.Body
+	epoch    int
+	fresh    chan struct{} // closed when asked-for facts have come
+}
+
+// playRun is a play on one host.
+type playRun struct {
+	play          *lang.Play
+	nodes         []*node
+	before, after []*node // of a rolling play
+}
+
+// node is a step on one host: an item, a block's run, or a barrier.
+type node struct {
+	item    *item
+	block   *blockRun
+	barrier *lang.Barrier
+}
+
+// blockRun is a block entered on one host.
+type blockRun struct {
+	block  *lang.Block
+	scope  *lang.Scope
+	nodes  []*node
+	rescue []*node
+	always []*node
+}
+
+// item is a task's instance on one host.
+type item struct {
+	inst    *lang.Instance
+	scope   *lang.Scope
+	ev      *lang.Evaluated
+	id      string // on the host acted on
+	on      *hostRun
+	owner   *hostRun
+	rescued bool // a block around it has a rescue, or it may fail
+
+	planned *wire.Planned
+	done    *wire.Done
+	final   bool // nothing more will become of it
+	shared  *item
+}
+
+// pending reports whether the item has to be granted.
+func (it *item) pending() bool {
+	return it.planned != nil && it.planned.Status == wire.Pending
+}
+
+// lost notes that a host can no longer be used. It is told once.
+func (h *hostRun) lost(err error) {
+	h.run.mu.Lock()
+	first := h.err == nil && !h.stopped
+	if first {
+		h.err = err
+	}
+	h.run.change.Broadcast()
+	h.run.mu.Unlock()
+	if first {
+		h.run.emit(&HostEvent{Host: h.name, Error: err})
+	}
+}
+
+// close ends the connection.
+func (h *hostRun) close() {
+	h.run.mu.Lock()
+	h.stopped = true
+	l := h.link
+	h.run.mu.Unlock()
+	if l != nil {
+		_ = l.stream.Close()
+		<-l.done
+	}
+}
+
+// usable reports whether the host still answers.
+func (h *hostRun) usable() bool {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.err == nil
+}
+
+// send sends a message, or queues it.
+func (h *hostRun) send(m *wire.Message, queue bool) {
+	var err error
+	if queue {
+		err = h.link.conn.Queue(m)
+	} else {
+		err = h.link.conn.Send(m)
+	}
+	if err != nil {
+		h.lost(because(fmt.Errorf("%w: %w", ErrLost, err), h.link.stream))
+	}
+}
+
+// setFacts reads the facts that a remote sent.
+func (h *hostRun) setFacts(data []byte) error {
+	facts, err := ctyjson.Unmarshal(data, h.run.o.FactsType)
+	if err != nil {
+		return fmt.Errorf("%w: the facts of %s: %w", wire.ErrFrame, h.name, err)
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	h.facts, h.hasFacts = facts, true
+	h.run.change.Broadcast()
+	return nil
+}
+
+func (h *hostRun) refreshed(data []byte) error {
+	err := h.setFacts(data)
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.fresh != nil {
+		close(h.fresh)
+		h.fresh = nil
+	}
+	return err
+}
+
+// planned takes the plan of a task that was sent.
+func (h *hostRun) planned(p *wire.Planned) error {
+	h.run.mu.Lock()
+	it := h.outcomes[p.ID]
+	if it == nil || it.planned != nil {
+		h.run.mu.Unlock()
+		return fmt.Errorf("%w: a plan of a task that wasn't sent: %q", wire.ErrFrame, p.ID)
+	}
+	h.run.mu.Unlock()
+	it.owner.take(it, p, p.Status == wire.Unchanged || p.Status == wire.Skipped)
+	return nil
+}
+
+// take notes what an item would do, after telling it: who waits for it finds
+// it told.
+func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
+	h.run.tellPlanned(it, p)
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	it.planned, it.final = p, final
+	if p.Status == wire.Failed && !it.rescued {
+		h.failed = true
+	}
+	h.run.change.Broadcast()
+}
+
+// tellPlanned tells what a task would do.
+func (r *Run) tellPlanned(it *item, p *wire.Planned) {
+	r.tell(it, TaskEvent{
+		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Output: p.Output,
+		Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
+	})
+}
+
+// finished takes what became of a granted task.
+func (h *hostRun) finished(d *wire.Done) error {
+	h.run.mu.Lock()
+	it := h.outcomes[d.ID]
+	if it == nil || it.done != nil || it.planned == nil {
+		h.run.mu.Unlock()
+		return fmt.Errorf("%w: the end of a task that wasn't granted: %q", wire.ErrFrame, d.ID)
+	}
+	h.run.mu.Unlock()
+	judged := it.judged()
+	if !judged {
+		h.run.tellDone(it, d)
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	it.done, it.final = d, !judged
+	h.run.change.Broadcast()
+	return nil
+}
+
+// tellDone tells what became of a task.
+func (r *Run) tellDone(it *item, d *wire.Done) {
+	e := TaskEvent{
+		Status: d.Status, Changes: d.Changes, Output: d.Output, Error: d.Error,
+		Tolerated: d.Status == wire.Failed && it.rescued, Seconds: d.Seconds,
+	}
+	if it.planned != nil {
+		e.Always = it.planned.Always
+	}
+	r.tell(it, e)
+}
+
+// await waits until ready, called with the mutex held, says so; or until the
+// run is over.
+func (r *Run) await(ctx context.Context, ready func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.change.Broadcast()
+	})
+	defer stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !ready() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.change.Wait()
+	}
+	return nil
+}
+
+// Outcome implements lang.Results.
+func (r *Run) Outcome(host, id string) (lang.Outcome, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.outcome(host, id)
+}
+
+func (r *Run) outcome(host, id string) (lang.Outcome, bool) {
+	skipped := lang.Outcome{Skipped: modules.True, Output: []byte("null")}
+	unknown := lang.Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
+	h := r.hosts[host]
+	if h == nil {
+		return skipped, true
+	}
+	it := h.outcomes[id]
+	if it != nil && it.shared != nil {
+		return r.outcome(it.shared.owner.name, id)
+	}
+	switch {
+	case it != nil && it.final && it.done != nil:
+		return fromDone(it), true
+	case it != nil && it.planned != nil && (it.final || !r.applying):
+		return fromPlanned(it), true
+	case h.err != nil:
+		return unknown, true
+	case it == nil && h.walked:
+		return skipped, true
+	case it != nil && r.applying && (h.failed || h.stopped):
+		return unknown, true
+	}
+	return unknown, false
+}
+
+func fromPlanned(it *item) lang.Outcome {
+	p := it.planned
+	switch p.Status {
+	case wire.Skipped:
+		return lang.Outcome{Skipped: modules.True, Output: []byte("null")}
+	case wire.Failed:
+		return lang.Outcome{Failed: modules.True, Output: []byte("null")}
+	case wire.Unchanged:
+		return lang.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
+	}
+	o := lang.Outcome{Changed: modules.True, Failed: modules.Maybe}
+	if p.Certainty != wire.Known {
+		o.Changed, o.Skipped = modules.Maybe, modules.Maybe
+	}
+	return o
+}
+
+func fromDone(it *item) lang.Outcome {
+	o := lang.Outcome{Output: jsonOrNull(it.done.Output), Sensitive: it.ev.Sensitive}
+	switch it.done.Status {
+	case wire.Changed:
+		o.Changed = modules.True
+	case wire.Failed:
+		o.Failed = modules.True
+	case wire.Skipped:
+		o.Skipped = modules.True
+	}
+	return o
+}
+
+func jsonOrNull(b []byte) []byte {
+	if b == nil {
+		return []byte("null")
+	}
+	return b
+}
+
+// Facts implements lang.Results.
+func (r *Run) Facts(host string) (cty.Value, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.hosts[host]
+	switch {
+	case h == nil || h.err != nil:
+		return cty.UnknownVal(r.o.FactsType), true
+	case !h.hasFacts:
+		return cty.UnknownVal(r.o.FactsType), false
+	}
+	return h.facts, true
+}
+
+// settled waits for everything that an evaluation needs.
+func (r *Run) settled(ctx context.Context, waits lang.Waits) error {
+	return r.await(ctx, func() bool {
+		for _, w := range waits {
+			if w.ID == "" {
+				h := r.hosts[w.Host]
+				if h != nil && h.err == nil && !h.hasFacts {
+					return false
+				}
+			} else if _, ok := r.outcome(w.Host, w.ID); !ok {
+				return false
+			}
+		}
+		return true
+	})
+}

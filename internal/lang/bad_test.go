@@ -1,0 +1,117 @@
+package lang
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/tools/txtar"
+)
+
+// unpack writes the files of an archive to a folder and returns it.
+func unpack(t testing.TB, a *txtar.Archive) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range a.Files {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func testOptions(dir string) Options {
+	return Options{Kinds: testKinds(), Fleet: testFleet(), Root: dir, Facts: factsType, Secrets: fakeSecrets{"mysql/app": "geheim-4711"}, RequireValues: true}
+}
+
+// expectations returns what "ERROR: …" and "WARNING: …" at the end of lines
+// say, as "FILE:LINE: TEXT"; "ERROR+1: …" is said of the next line.
+func expectations(dir string, a *txtar.Archive) []string {
+	var want []string
+	for _, f := range a.Files {
+		for n, line := range strings.Split(string(f.Data), "\n") {
+			for _, word := range []string{"ERROR: ", "WARNING: "} {
+				if _, text, ok := strings.Cut(line, "# "+strings.Replace(word, ":", "+1:", 1)); ok {
+					want = append(want, fmt.Sprintf("%s:%d: %s", f.Name, n+2, strings.TrimSpace(text)))
+				}
+				parts := strings.Split(line, "# "+word)
+				for _, text := range parts[1:] {
+					want = append(want, fmt.Sprintf("%s:%d: %s", f.Name, n+1, strings.TrimSpace(text)))
+				}
+			}
+		}
+	}
+	sort.Strings(want)
+	return want
+}
+
+func describe(dir string, d *hcl.Diagnostic) (where, text string) {
+	where = "-"
+	if d.Subject != nil {
+		name, err := filepath.Rel(dir, d.Subject.Filename)
+		if err != nil || strings.HasPrefix(name, "..") {
+			name = d.Subject.Filename
+		}
+		where = fmt.Sprintf("%s:%d", name, d.Subject.Start.Line)
+	}
+	return where, d.Summary + ": " + d.Detail + " " + Hint(d)
+}
+
+// TestBad holds every archive in testdata/bad against what its lines say. The
+// text after ERROR is "SUMMARY", or "SUMMARY: … HINT or part of the detail":
+// all its parts, separated by " … ", must be in the message.
+func TestBad(t *testing.T) {
+	paths, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no fixtures", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := unpack(t, a)
+			_, diags := Load(filepath.Join(dir, "site.hcl"), testOptions(dir))
+			want := expectations(dir, a)
+			matched := make([]bool, len(want))
+			for _, d := range diags {
+				where, text := describe(dir, d)
+				found := false
+				for i, w := range want {
+					rest, ok := strings.CutPrefix(w, where+": ")
+					if !ok || matched[i] {
+						continue
+					}
+					all := true
+					for _, part := range strings.Split(rest, " … ") {
+						all = all && strings.Contains(text, part)
+					}
+					if all {
+						matched[i], found = true, true
+						break
+					}
+				}
+				if !found {
+					t.Errorf("not expected: %s: %s", where, text)
+				}
+				if d.Detail == "" || d.Summary == "" {
+					t.Errorf("%s: a diagnostic needs a summary and a detail: %q %q", where, d.Summary, d.Detail)
+				}
+			}
+			for i, w := range want {
+				if !matched[i] {
+					t.Errorf("not reported: %s", w)
+				}
+			}
+		})
+	}
+}

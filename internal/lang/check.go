@@ -1,0 +1,437 @@
+package lang
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/modules"
+)
+
+// A task is checked by evaluating it as a run would, with facts and results
+// unknown. One that reads nothing of its host is evaluated once; one that
+// does, for every host of its play, as long as evaluations are left; then for
+// one host of each make (the names of its vars and groups); then for one host.
+// What is missed so is found when the run evaluates the task.
+const evaluations = 8_000
+
+// maxElements is how many elements of a for_each are checked.
+const maxElements = 200
+
+// checker is the check of one play.
+type checker struct {
+	*loader
+	play    *Play
+	writers map[string]*Task // the last task that writes a path
+	readers []reader
+}
+
+// reader is a path that a service restarts or reloads on.
+type reader struct {
+	task *Task
+	arg  *argument
+	path string
+	at   hcl.Range
+}
+
+// check evaluates everything, with what can be known before a run.
+func (l *loader) check() {
+	l.budget = evaluations
+	for _, u := range l.units {
+		l.checkVariables(u)
+	}
+	for _, p := range l.p.Plays {
+		c := &checker{loader: l, play: p, writers: map[string]*Task{}}
+		var scopes []*Scope
+		for _, h := range p.Hosts {
+			scopes = append(scopes, l.p.Scope(p, h, unsettled{l.p}))
+		}
+		if len(scopes) == 0 {
+			scopes = []*Scope{l.p.Scope(p, "", unsettled{l.p})}
+		}
+		if r := p.Rolling; r != nil {
+			c.steps(r.Before, scopes)
+		}
+		c.steps(p.Steps, scopes)
+		if r := p.Rolling; r != nil {
+			c.steps(r.After, scopes)
+		}
+		c.restarts()
+	}
+}
+
+// checkVariables reports variables without a value, and invalid values.
+func (l *loader) checkVariables(u *unit) {
+	r := unsettled{l.p}
+	for _, name := range u.order {
+		v, state := u.variables[name], u.values[name]
+		set := state.value != cty.NilVal
+		if set {
+			origin := ""
+			if state.origin != "" {
+				origin = fmt.Sprintf(" The value comes from %s.", state.origin)
+			}
+			l.diags = append(l.diags, (&Scope{p: l.p, unit: u, r: r}).validate(v, v.Range, origin)...)
+		}
+		if state.final {
+			continue
+		}
+		for i := range l.fleet.hosts {
+			h := &l.fleet.hosts[i]
+			if _, ok := h.Vars[name]; ok {
+				set = true
+				l.diags = append(l.diags, (&Scope{p: l.p, unit: u, r: r, host: h.Name}).validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
+			}
+		}
+		for _, p := range l.p.Plays {
+			for _, pv := range p.vars {
+				if pv.v == v {
+					set = true
+					host := ""
+					if len(p.Hosts) > 0 {
+						host = p.Hosts[0]
+					}
+					l.diags = append(l.diags, l.p.Scope(p, host, r).validate(v, pv.at, "")...)
+				}
+			}
+		}
+		if !set && l.o.RequireValues {
+			l.diags = append(l.diags, v.missing(""))
+		}
+	}
+}
+
+// missing is the problem of a variable that nobody gave a value.
+func (v *Variable) missing(host string) *hcl.Diagnostic {
+	on := ""
+	if host != "" {
+		on = " on " + host
+	}
+	return errorAt(v.Range, "Missing value", fmt.Sprintf("--var %s=VALUE", v.Name), "Variable %q has no value%s and no default. Give it one with --var, --var-file or MUSTER_VAR_%s, or in the inventory.", v.Name, on, v.Name)
+}
+
+// steps checks steps in the scopes that they are run in.
+func (c *checker) steps(steps []*Step, scopes []*Scope) {
+	for _, step := range steps {
+		switch {
+		case step.Task != nil:
+			c.task(step.Task, scopes)
+		case step.Block != nil:
+			c.block(step.Block, scopes)
+		}
+	}
+}
+
+func (c *checker) block(b *Block, scopes []*Scope) {
+	var inner []*Scope
+	for _, s := range scopes {
+		entered, _, diags := s.Enter(b)
+		c.diags = append(c.diags, diags...)
+		inner = append(inner, entered...)
+		if b.Role != nil {
+			for _, at := range entered {
+				c.inputs(b.Role, at)
+			}
+		}
+	}
+	if len(inner) == 0 {
+		return
+	}
+	c.steps(b.Steps, inner)
+	c.steps(b.Rescue, inner)
+	c.steps(b.Always, inner)
+	if b.Role == nil {
+		return
+	}
+	for _, name := range sortedKeys(b.Role.unit.outputs) {
+		if o := b.Role.unit.outputs[name]; o.expr != nil {
+			_, _, diags := inner[0].value(o.expr, layer{})
+			c.diags = append(c.diags, diags...)
+		}
+	}
+}
+
+// inputs checks the inputs of a role in use.
+func (c *checker) inputs(use *RoleUse, s *Scope) {
+	for _, name := range use.unit.order {
+		v := use.unit.variables[name]
+		at := use.block.Range
+		if given := use.inputs[name]; given != nil {
+			at = given.raw.Range()
+		}
+		if _, _, diags := s.variable(name); diags.HasErrors() {
+			c.diags = append(c.diags, diags...)
+			continue
+		}
+		c.diags = append(c.diags, s.validate(v, at, "")...)
+	}
+}
+
+// task checks a task in all scopes that it is run in.
+func (c *checker) task(t *Task, scopes []*Scope) {
+	if t.broken {
+		return
+	}
+	varies := c.taskVaries(t, scopes[0])
+	if !varies {
+		scopes = scopes[:1]
+	} else if len(scopes) > 1 {
+		scopes = c.sample(scopes)
+	}
+	found := map[string]*finding{}
+	var order []string
+	total := 0
+	for n, s := range scopes {
+		diags, certain, ran := c.once(t, s, n == 0)
+		if ran {
+			total++
+		}
+		seen := map[string]bool{}
+		for _, d := range diags {
+			key := d.Summary
+			if d.Subject != nil {
+				key += d.Subject.String()
+			}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			f := found[key]
+			if f == nil {
+				f = &finding{d: d, host: s.host}
+				found[key] = f
+				order = append(order, key)
+			}
+			f.count++
+			f.certain = f.certain || certain
+		}
+	}
+	for _, key := range order {
+		f := found[key]
+		if !f.certain && f.count < total {
+			continue // the task may well be skipped where this is wrong
+		}
+		if f.count < total && f.host != "" {
+			f.d.Detail += fmt.Sprintf(" (This is so for host %s.)", f.host)
+		}
+		c.diags = append(c.diags, f.d)
+	}
+}
+
+// finding is a problem of a task in some of its scopes.
+type finding struct {
+	d       *hcl.Diagnostic
+	host    string
+	count   int
+	certain bool // in a scope where the task certainly runs
+}
+
+// once checks a task in one scope. ran is false where it is skipped.
+func (c *checker) once(t *Task, s *Scope, first bool) (diags hcl.Diagnostics, certain, ran bool) {
+	instances, _, diags := s.Instances(t)
+	if diags.HasErrors() {
+		return diags, true, true
+	}
+	for n, i := range instances {
+		if n == maxElements {
+			break
+		}
+		c.budget--
+		v, _, more := s.conditions(t, i.layer())
+		diags = append(diags, more...)
+		if v.known && !v.value {
+			continue
+		}
+		ran = true
+		certain = certain || v.known
+		e := &evaluation{s: s, l: i.layer(), t: t, out: &Evaluated{OnError: Fail}, secrets: map[string]bool{}}
+		e.meta()
+		e.arguments(i)
+		diags = append(diags, e.diags...)
+		diags = append(diags, c.decode(e)...)
+		diags = append(diags, c.judgements(t, s, i)...)
+		if first && n == 0 {
+			c.paths(t, e)
+		}
+	}
+	return diags, certain, ran
+}
+
+// judgements checks what is asked of the task's own outcome.
+func (c *checker) judgements(t *Task, s *Scope, i *Instance) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	exprs := []*expr{t.changedWhen, t.failedWhen}
+	if t.retry != nil {
+		exprs = append(exprs, t.retry.until)
+	}
+	l := i.layer()
+	l.self, l.task = &Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, t
+	for _, x := range exprs {
+		if x != nil {
+			_, _, diags := s.condition(x, l)
+			out = append(out, diags...)
+		}
+	}
+	return out
+}
+
+// decode holds the arguments against the kind.
+func (c *checker) decode(e *evaluation) hcl.Diagnostics {
+	t := e.t
+	if t.noKey {
+		e.out.Args[c.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
+	}
+	_, errs := c.o.Kinds.Decode(t.Kind, e.out.Args)
+	var out hcl.Diagnostics
+	for _, err := range errs {
+		d := errorAt(t.at(err), err.Summary, e.withhold(err.Hint), "%s", e.withhold(err.Detail))
+		out = append(out, d)
+	}
+	return out
+}
+
+// withhold leaves sensitive texts out of a message.
+func (e *evaluation) withhold(text string) string {
+	secrets := sortedKeys(e.secrets)
+	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
+	for _, s := range secrets {
+		text = strings.ReplaceAll(text, s, "(sensitive)")
+		if quoted := fmt.Sprintf("%q", s); len(quoted) > 2 {
+			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "(sensitive)")
+		}
+	}
+	return text
+}
+
+// at is the smallest range that an argument's error is about.
+func (t *Task) at(err modules.ArgError) hcl.Range {
+	a := t.arg(err.Arg)
+	if a == nil {
+		return t.Range
+	}
+	e, rest := a.raw, err.Path
+	for rest != "" {
+		var next hclsyntax.Expression
+		var name string
+		switch {
+		case strings.HasPrefix(rest, "["):
+			end := strings.Index(rest, "]")
+			if strings.HasPrefix(rest, `["`) {
+				if i := strings.Index(rest, `"]`); i > 0 {
+					end = i + 1
+				}
+			}
+			if end < 0 {
+				return e.Range()
+			}
+			name, rest = rest[1:end], rest[end+1:]
+			var i int
+			if _, err := fmt.Sscanf(name, "%d", &i); err == nil {
+				next = tupleItem(e, i)
+			} else {
+				next = objectItem(e, strings.Trim(name, `"`))
+			}
+		case strings.HasPrefix(rest, "."):
+			name = rest[1:]
+			if i := strings.IndexAny(name, ".["); i >= 0 {
+				name = name[:i]
+			}
+			rest = rest[1+len(name):]
+			next = objectItem(e, name)
+			if next == nil && rest == "" {
+				if at, ok := objectKey(e, name); ok {
+					return at
+				}
+			}
+		default:
+			return e.Range()
+		}
+		if next == nil {
+			return e.Range()
+		}
+		e = next
+	}
+	if err.Summary == "Unknown argument" && err.Path == "" {
+		return a.at
+	}
+	if err.Summary == "Unknown argument" {
+		if at, ok := keyOf(a.raw, e); ok {
+			return at
+		}
+	}
+	return e.Range()
+}
+
+func objectKey(e hclsyntax.Expression, name string) (hcl.Range, bool) {
+	o, ok := unwrap(e).(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		return hcl.Range{}, false
+	}
+	for _, item := range o.Items {
+		if itemKey(item.KeyExpr) == name {
+			return item.KeyExpr.Range(), true
+		}
+	}
+	return hcl.Range{}, false
+}
+
+// keyOf finds the key whose value is e, somewhere in an expression.
+func keyOf(in, e hclsyntax.Expression) (at hcl.Range, ok bool) {
+	hclsyntax.VisitAll(in, func(n hclsyntax.Node) hcl.Diagnostics {
+		if o, isObject := n.(*hclsyntax.ObjectConsExpr); isObject {
+			for _, item := range o.Items {
+				if item.ValueExpr == e {
+					at, ok = item.KeyExpr.Range(), true
+				}
+			}
+		}
+		return nil
+	})
+	return at, ok
+}
+
+// paths notes what a task writes, and what it restarts on.
+func (c *checker) paths(t *Task, e *evaluation) {
+	if key := c.o.Kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
+		if path, ok := e.out.Args[key.Name].(string); ok {
+			c.writers[path] = t
+		}
+	}
+	for _, name := range []string{"restart_on", "reload_on"} {
+		a := t.arg(name)
+		if a == nil {
+			continue
+		}
+		value := e.out.Args[name]
+		if s, ok := value.(string); ok {
+			value = []any{s}
+		}
+		items, _ := value.([]any)
+		for i, item := range items {
+			path, ok := item.(string)
+			if !ok {
+				continue
+			}
+			at := a.raw.Range()
+			if x := tupleItem(a.raw, i); x != nil {
+				at = x.Range()
+			}
+			c.readers = append(c.readers, reader{t, a, path, at})
+		}
+	}
+}
+
+// restarts reports services that restart on what a later task writes: the
+// restart would come a run too late.
+func (c *checker) restarts() {
+	for _, r := range c.readers {
+		w := c.writers[r.path]
+		if w != nil && w.seq > r.task.seq {
+			c.errorAt(r.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.", w.name, r.path, place(w.Range))
+		}
+	}
+}

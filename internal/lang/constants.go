@@ -1,0 +1,80 @@
+package lang
+
+import (
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// constant evaluates an expression that reads nothing.
+func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool) {
+	s := stand{l: l, can: 0, what: what, unit: &unit{}}
+	x, diags := s.analyse(e)
+	l.diags = append(l.diags, diags...)
+	if diags.HasErrors() {
+		return cty.NilVal, false
+	}
+	v, more := x.Value(l.p.base)
+	l.diags = append(l.diags, polish(more, l.p.base)...)
+	return v, !more.HasErrors()
+}
+
+// static evaluates an expression that is the same for all hosts. ok is false
+// where that failed, which has been reported.
+func (l *loader) static(u *unit, e hclsyntax.Expression, what string) (v cty.Value, ok bool) {
+	s := stand{l: l, unit: u, can: staticRoot, what: what}
+	x, diags := s.analyse(e)
+	l.diags = append(l.diags, diags...)
+	if diags.HasErrors() {
+		return cty.NilVal, false
+	}
+	scope := &Scope{p: l.p, unit: u, r: unsettled{l.p}}
+	v, _, diags = scope.value(x, layer{})
+	l.diags = append(l.diags, diags...)
+	return v, !diags.HasErrors()
+}
+
+// staticAs is static with a type.
+func (l *loader) staticAs(u *unit, e hclsyntax.Expression, t cty.Type, what string) (cty.Value, bool) {
+	v, ok := l.static(u, e, what)
+	if !ok {
+		return v, false
+	}
+	v, _ = v.UnmarkDeep()
+	out, err := convert.Convert(v, t)
+	if err != nil {
+		l.errorAt(valueRange(e, err), "Wrong type", "", "This isn't %s: %s.", t.FriendlyName(), typeError(err))
+		return cty.NilVal, false
+	}
+	return out, true
+}
+
+func (l *loader) constString(a *hclsyntax.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	v, ok := l.constant(a.Expr, "this argument")
+	if !ok {
+		return ""
+	}
+	s, isText := textOf(v)
+	if !isText || v.Type() != cty.String {
+		l.errorAt(a.Expr.Range(), "Wrong type", "", "%q takes a string.", a.Name)
+	}
+	return s
+}
+
+func (l *loader) constBool(a *hclsyntax.Attribute, otherwise bool) bool {
+	if a == nil {
+		return otherwise
+	}
+	v, ok := l.constant(a.Expr, "this argument")
+	if !ok {
+		return otherwise
+	}
+	if v.Type() != cty.Bool || v.IsNull() || !v.IsKnown() {
+		l.errorAt(a.Expr.Range(), "Wrong type", a.Name+" = true", "%q takes true or false.", a.Name)
+		return otherwise
+	}
+	return v.True()
+}

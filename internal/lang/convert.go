@@ -1,0 +1,171 @@
+package lang
+
+import (
+	"errors"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// converted is an argument as modules.Decode takes it. It is never changed.
+type converted struct {
+	value     any // nil: not given
+	bodies    []Body
+	sensitive bool
+	unknown   bool
+}
+
+// convert turns an argument's value into what modules.Decode takes; nil where
+// that failed.
+func (e *evaluation) convert(a *argument, v cty.Value) *converted {
+	c := &converter{e: e, a: a}
+	before := len(e.diags)
+	sensitive := e.t.Sensitive || a.arg != nil && a.arg.Sensitive
+	out := &converted{value: c.value(v, &a.arg.Type, sensitive)}
+	if len(e.diags) > before {
+		e.out.Args[a.name] = modules.UnknownValue{}
+		return nil
+	}
+	out.bodies, out.sensitive, out.unknown = c.bodies, c.sensitive || sensitive, c.unknown
+	return out
+}
+
+type converter struct {
+	e         *evaluation
+	a         *argument
+	bodies    []Body
+	sensitive bool
+	unknown   bool
+}
+
+func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
+	if v.IsMarked() {
+		sensitive = sensitive || isMarked(v)
+		v, _ = v.Unmark()
+	}
+	c.sensitive = c.sensitive || sensitive
+	if !v.IsKnown() {
+		c.unknown = true
+		return modules.UnknownValue{}
+	}
+	if v.IsNull() {
+		return nil
+	}
+	switch t.Base {
+	case modules.Text:
+		if text, ok := textOf(v); ok {
+			return c.content([]byte(text), sensitive)
+		}
+	case modules.File, modules.Tree:
+		if v.Type() == cty.String {
+			return c.local(v.AsString(), t.Base, sensitive)
+		}
+	}
+	switch typ := v.Type(); {
+	case typ.IsListType(), typ.IsSetType(), typ.IsTupleType():
+		elem := anyType
+		if t.Base == modules.List {
+			elem = t.Elem
+		}
+		out := make([]any, 0, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			_, x := it.Element()
+			out = append(out, c.value(x, elem, sensitive))
+		}
+		return out
+	case typ.IsMapType(), typ.IsObjectType():
+		out := make(map[string]any, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			k, x := it.Element()
+			out[k.AsString()] = c.value(x, fieldType(t, k.AsString()), sensitive)
+		}
+		return out
+	}
+	return plainValue(v)
+}
+
+var anyType = &modules.Type{Base: modules.Any}
+
+func fieldType(t *modules.Type, name string) *modules.Type {
+	switch t.Base {
+	case modules.Map:
+		return t.Elem
+	case modules.Object:
+		for i := range t.Fields {
+			if t.Fields[i].Name == name {
+				return &t.Fields[i].Type
+			}
+		}
+	}
+	return anyType
+}
+
+// content makes a content of bytes, and their body where they are too large to
+// travel along.
+func (c *converter) content(data []byte, sensitive bool) host.Content {
+	content := host.ContentOf(data, sensitive)
+	if content.Size > host.InlineLimit {
+		c.bodies = append(c.bodies, Body{Sum: content.Sum, Size: content.Size, Data: data})
+		content.Data = nil
+	}
+	return content
+}
+
+// local makes a content of a file or folder of the project. In checks it only
+// looks whether it is there.
+func (c *converter) local(path string, base modules.Base, sensitive bool) any {
+	e, at := c.e, c.a.raw.Range()
+	f, info, err := e.s.unit.dir.find(path, "files")
+	var missing *missingFile
+	switch {
+	case path == "":
+		e.fail(at, "No such file", "", "The path is empty.")
+		return nil
+	case errors.As(err, &missing):
+		summary := "No such file"
+		if base == modules.Tree {
+			summary = "No such folder"
+		}
+		e.fail(at, summary, didYouMean(path, e.s.unit.dir.neighbours(path, "files")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		return nil
+	case err != nil:
+		e.fail(at, "Can't read file", "", "%s.", capital(err.Error()))
+		return nil
+	case base == modules.Tree && !info.IsDir():
+		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.name, c.a.name)
+		return nil
+	case base == modules.File && !info.Mode().IsRegular():
+		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.name, fileKind(info), c.a.name)
+		return nil
+	}
+	if e.s.checking() {
+		return modules.UnknownValue{}
+	}
+	if base == modules.Tree {
+		content, bodies, err := e.s.p.files.treeContent(f, sensitive)
+		if err != nil {
+			e.fail(at, "Can't read folder", "", "Reading %s: %s.", f.name, err)
+			return nil
+		}
+		c.bodies = append(c.bodies, bodies...)
+		return content
+	}
+	content, body, err := e.s.p.files.content(f, info, sensitive)
+	if err != nil {
+		e.fail(at, "Can't read file", "", "Reading %s: %s.", f.name, plainPathError(err))
+		return nil
+	}
+	if content.Data == nil && content.Size > 0 {
+		c.bodies = append(c.bodies, body)
+	}
+	return content
+}
+
+func fileKind(info interface{ IsDir() bool }) string {
+	if info.IsDir() {
+		return "folder"
+	}
+	return "special file"
+}

@@ -1,0 +1,287 @@
+package lang
+
+import (
+	"sort"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/modules"
+)
+
+// Evaluate returns what an instance is to do. Where Waits isn't empty, what is
+// returned is nil: it is to be evaluated again once they are settled.
+func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
+	t, l := i.Task, i.layer()
+	v, waits, diags := s.conditions(t, l)
+	if len(waits) > 0 || diags.HasErrors() {
+		return nil, waits, diags
+	}
+	if v.known && !v.value {
+		return &Evaluated{Skip: true}, nil, diags
+	}
+	out := &Evaluated{When: v.host, Undecided: !v.known && v.host == nil, OnError: Fail, ChangedWhen: t.changedWhen != nil, FailedWhen: t.failedWhen != nil}
+	e := &evaluation{s: s, l: l, out: out, t: t, secrets: map[string]bool{}}
+	e.meta()
+	e.arguments(i)
+	if len(e.waits) > 0 || e.diags.HasErrors() {
+		return nil, e.waits, append(diags, e.diags...)
+	}
+	out.Sensitive = out.Sensitive || t.Sensitive
+	for text := range e.secrets {
+		out.Secrets = append(out.Secrets, text)
+	}
+	sort.Strings(out.Secrets)
+	return out, nil, append(diags, e.diags...)
+}
+
+func (i *Instance) layer() layer {
+	return layer{each: i.each, target: i.Target, id: i.ID}
+}
+
+// evaluation is the making of one Evaluated.
+type evaluation struct {
+	s       *Scope
+	t       *Task
+	l       layer
+	out     *Evaluated
+	waits   Waits
+	diags   hcl.Diagnostics
+	secrets map[string]bool
+	checked map[string]bool // arguments that a check has found wrong
+}
+
+func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {
+	e.diags = append(e.diags, errorAt(at, summary, hint, detail, a...))
+}
+
+// value evaluates an expression of the task; ok is false where it waits or is
+// wrong.
+func (e *evaluation) value(x *expr) (cty.Value, bool) {
+	v, waits, diags := e.s.value(x, e.l)
+	e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
+	return v, len(waits) == 0 && !diags.HasErrors()
+}
+
+// meta evaluates the arguments that every task takes.
+func (e *evaluation) meta() {
+	t := e.t
+	e.become()
+	if v, ok := e.text(t.timeout, `timeout = "30s"`); ok {
+		e.out.Timeout = e.duration(t.timeout, v)
+	}
+	if v, ok := e.text(t.onError, `on_error = "continue"`); ok {
+		e.out.OnError = OnError(v)
+		if e.out.OnError != Fail && e.out.OnError != Continue {
+			e.fail(t.onError.Range(), "Wrong value", didYouMean(v, []string{string(Fail), string(Continue)}), "on_error is \"fail\" or \"continue\".")
+		}
+	}
+	if t.retry == nil {
+		return
+	}
+	r := &Retry{Attempts: 1, Until: t.retry.until != nil}
+	e.out.Retry = r
+	if x := t.retry.attempts; x != nil {
+		if v, ok := e.value(x); ok {
+			v, _ = v.UnmarkDeep()
+			n, isWhole := plainValue(v).(int64)
+			switch {
+			case !v.IsKnown():
+			case !isWhole || n < 1 || n > 1_000_000:
+				e.fail(x.Range(), "Wrong value", "attempts = 3", "The number of attempts is a whole number, at least 1.")
+			default:
+				r.Attempts = int(n)
+			}
+		}
+	}
+	if v, ok := e.text(t.retry.delay, `delay = "1s"`); ok {
+		r.Delay = e.duration(t.retry.delay, v)
+	}
+}
+
+// text evaluates an argument that is a string; ok is false where there is none.
+func (e *evaluation) text(x *expr, hint string) (string, bool) {
+	if x == nil {
+		return "", false
+	}
+	v, ok := e.value(x)
+	v, _ = v.UnmarkDeep()
+	if !ok || !v.IsKnown() || v.IsNull() {
+		return "", false
+	}
+	if v.Type() != cty.String {
+		e.fail(x.Range(), "Wrong type", hint, "This takes a string, not a %s.", v.Type().FriendlyName())
+		return "", false
+	}
+	return v.AsString(), true
+}
+
+func (e *evaluation) duration(x *expr, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		e.fail(x.Range(), "Wrong value", `"1m30s"`, "%q is no duration: write a number and a unit, of ms, s, m and h.", text)
+	}
+	return d
+}
+
+// become finds the innermost become: the task's, or of what is around it.
+func (e *evaluation) become() {
+	type source struct {
+		x *expr
+		s *Scope
+	}
+	var sources []source
+	if e.t.become != nil {
+		sources = append(sources, source{e.t.become, e.s})
+	}
+	for at := e.s; at != nil; at = at.parent {
+		if at.block != nil && at.block.become != nil {
+			sources = append(sources, source{at.block.become, at.parent})
+		}
+	}
+	if e.t.Play.become != nil {
+		sources = append(sources, source{e.t.Play.become, e.s.playScope()})
+	}
+	for i, src := range sources {
+		l := layer{}
+		if i == 0 && e.t.become != nil {
+			l = e.l
+		}
+		v, waits, diags := src.s.value(src.x, l)
+		e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
+		if len(waits) > 0 || diags.HasErrors() {
+			return
+		}
+		v, _ = v.UnmarkDeep()
+		switch {
+		case !v.IsKnown():
+			return
+		case v.IsNull():
+			continue
+		case v.Type() == cty.Bool:
+			if v.True() {
+				e.out.Become = Become{User: "root"}
+			}
+		case v.Type() == cty.String && v.AsString() != "":
+			e.out.Become = Become{User: v.AsString()}
+		default:
+			e.fail(src.x.Range(), "Wrong type", "become = true", "become is true, false, or a user's name.")
+		}
+		return
+	}
+}
+
+func (s *Scope) playScope() *Scope {
+	for s.parent != nil {
+		s = s.parent
+	}
+	return s
+}
+
+// arguments evaluates the kind's arguments.
+func (e *evaluation) arguments(i *Instance) {
+	e.out.Args = make(map[string]any, len(e.t.args)+1)
+	for _, a := range e.t.args {
+		if a.arg.Type.Base == modules.Template {
+			e.template(a)
+			continue
+		}
+		e.argument(a)
+	}
+	if e.t.keyLabel {
+		key := e.s.p.o.Kinds.Schema(e.t.Kind).Key()
+		e.out.Args[key.Name] = e.t.Label
+	}
+	sort.Strings(e.out.Unknown)
+}
+
+func (e *evaluation) argument(a *argument) {
+	if done := a.done.Load(); done != nil {
+		e.take(a, done)
+		return
+	}
+	v, ok := e.value(a.expr)
+	if !ok || a.expr.bad {
+		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Unknown = append(e.out.Unknown, a.name)
+		return
+	}
+	c := e.convert(a, v)
+	if c == nil {
+		return
+	}
+	if a.expr.reads.constant() && !e.s.checking() {
+		a.done.Store(c)
+	}
+	if c.sensitive {
+		e.collect(a.expr, v)
+	}
+	e.take(a, c)
+}
+
+// take puts a converted argument into what is evaluated.
+func (e *evaluation) take(a *argument, c *converted) {
+	if c.value == nil {
+		return
+	}
+	e.out.Args[a.name] = c.value
+	e.out.Bodies = append(e.out.Bodies, c.bodies...)
+	e.out.Sensitive = e.out.Sensitive || c.sensitive
+	if c.unknown {
+		e.out.Unknown = append(e.out.Unknown, a.name)
+	}
+}
+
+// collect notes the plain texts of what is sensitive in an argument: the
+// values that it was made of, and itself where it is no content.
+func (e *evaluation) collect(x *expr, v cty.Value) {
+	if !x.reads.constant() {
+		if ctx, waits, diags := e.s.context(x.reads, e.l, e.s.unit.dir); len(waits) == 0 && !diags.HasErrors() {
+			for _, t := range x.Variables() {
+				if part, diags := t.TraverseAbs(ctx); !diags.HasErrors() {
+					sensitiveTexts(part, e.secrets)
+				}
+			}
+		}
+	}
+	sensitiveTexts(v, e.secrets)
+}
+
+// Until decides whether an attempt whose outcome is o ends a retry.
+func (s *Scope) Until(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
+	if i.Task.retry == nil {
+		return true, nil
+	}
+	return s.judge(i, i.Task.retry.until, o, true)
+}
+
+// ChangedWhen decides whether a task with the outcome o counts as changed.
+func (s *Scope) ChangedWhen(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
+	return s.judge(i, i.Task.changedWhen, o, o.Changed == modules.True)
+}
+
+// FailedWhen decides whether a task with the outcome o counts as failed.
+func (s *Scope) FailedWhen(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
+	return s.judge(i, i.Task.failedWhen, o, o.Failed == modules.True)
+}
+
+// judge evaluates a condition on a task's own outcome; otherwise is the
+// answer where there is none.
+func (s *Scope) judge(i *Instance, x *expr, o Outcome, otherwise bool) (bool, hcl.Diagnostics) {
+	if x == nil {
+		return otherwise, nil
+	}
+	l := i.layer()
+	l.self, l.task = &o, i.Task
+	v, waits, diags := s.condition(x, l)
+	switch {
+	case diags.HasErrors():
+		return otherwise, diags
+	case len(waits) > 0:
+		return otherwise, hcl.Diagnostics{errorAt(x.Range(), "Result not known", "", "This reads the result of a task that hasn't run on %s.", waits[0].Host)}
+	case !v.known:
+		return otherwise, hcl.Diagnostics{errorAt(x.Range(), "Result not known", "", "This isn't known, even though the task has run.")}
+	}
+	return v.value, diags
+}

@@ -1,0 +1,94 @@
+package lang
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/modules"
+)
+
+// Instance is a task on one host of a play: one for each element of its
+// for_each, and for each host it acts on.
+type Instance struct {
+	// ID is unique among a host's instances in a run, and the same in every
+	// run of an unchanged playbook: `0/role.web/task.file.motd["a"]`. Instances
+	// that differ only in Target share it.
+	ID   string
+	Task *Task
+	Key  string // of for_each; "" without
+	// Host is the play's host, Target the one acted on (other than Host only
+	// for a task with `on`).
+	Host, Target string
+
+	each cty.Value // object of key and value; cty.NilVal without for_each
+	on   bool      // Target comes from `on`
+}
+
+// Evaluated is an instance with everything that a run needs to know of it.
+type Evaluated struct {
+	// Skip: `when` is false, and nothing else is set.
+	Skip bool
+	// When is what only the host can decide; nil: nothing.
+	When *modules.Condition
+	// Undecided: `when` is known only after apply, so that the task is deferred.
+	Undecided bool
+	// Args is what modules.Decode takes: host.Content for text, files, templates
+	// and trees, modules.UnknownValue where a value is known after apply.
+	Args    map[string]any
+	Unknown []string // the arguments that hold something unknown, sorted
+	// Bodies are the bytes behind each Content larger than host.InlineLimit.
+	Bodies []Body
+	// Sensitive: an argument holds something sensitive, or the task says so.
+	Sensitive bool
+	Secrets   []string // plain sensitive strings that went into Args, for redaction
+
+	Become  Become
+	Timeout time.Duration // 0: the kind's own
+	OnError OnError
+	Retry   *Retry // nil: one attempt
+	// ChangedWhen and FailedWhen: Scope.ChangedWhen and FailedWhen decide
+	// whether the task counts as changed or failed, once it has run.
+	ChangedWhen, FailedWhen bool
+}
+
+// Body is the bytes behind a content.
+type Body struct {
+	Sum  string // SHA-256, lowercase hex
+	Size int64
+	Path string // of a local file; "": Data has the bytes
+	Data []byte
+}
+
+// Open returns the bytes. A file may have changed since it was hashed: the
+// reader's bytes are to be checked against Sum.
+func (b *Body) Open() (io.ReadCloser, error) {
+	if b.Path == "" {
+		return io.NopCloser(bytes.NewReader(b.Data)), nil
+	}
+	return os.Open(b.Path)
+}
+
+// Become says who a task runs as: the user who logs in, or User.
+type Become struct {
+	User string // "": the user who logs in
+}
+
+// OnError says what a failure of a task does to its host.
+type OnError string
+
+// The values of on_error.
+const (
+	Fail     OnError = "fail"     // the host stops, or its block's rescue is run
+	Continue OnError = "continue" // the failure is shown, and tolerated
+)
+
+// Retry says how often a task is tried.
+type Retry struct {
+	Attempts int           // at least 1
+	Delay    time.Duration // between attempts
+	Until    bool          // an attempt counts only where Scope.Until says so
+}

@@ -1,0 +1,251 @@
+package lang
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"muster/host"
+)
+
+// folder is where the relative paths of a file begin: a folder on this
+// machine, or one of the embedded roles.
+type folder struct {
+	embedded fs.FS  // nil: this machine's files
+	dir      string // within embedded, with slashes
+	role     bool   // its files/ and templates/ come first
+}
+
+// localFile is a file found by a path of the playbook.
+type localFile struct {
+	embedded fs.FS
+	path     string
+	name     string // as messages give it
+}
+
+func (f localFile) stat() (fs.FileInfo, error) {
+	if f.embedded != nil {
+		return fs.Stat(f.embedded, f.path)
+	}
+	return os.Stat(f.path)
+}
+
+func (f localFile) read() ([]byte, error) {
+	if f.embedded != nil {
+		return fs.ReadFile(f.embedded, f.path)
+	}
+	return os.ReadFile(f.path)
+}
+
+func embeddedName(p string) string { return "embedded:roles/" + p }
+
+// at returns the file at a path without looking whether it exists.
+func (d folder) at(p string) localFile {
+	if d.embedded != nil && !filepath.IsAbs(p) {
+		full := path.Join(d.dir, p)
+		return localFile{embedded: d.embedded, path: full, name: embeddedName(full)}
+	}
+	if !filepath.IsAbs(p) {
+		p = filepath.Join(d.dir, p)
+	}
+	return localFile{path: p, name: p}
+}
+
+// find returns the file that a path means: a role's is looked for in its
+// folder sub ("files", "templates") first. missing lists where it was looked
+// for, in words.
+func (d folder) find(p, sub string) (f localFile, info fs.FileInfo, err error) {
+	var tried []string
+	candidates := []string{p}
+	if d.role && !filepath.IsAbs(p) {
+		candidates = []string{path.Join(sub, p), p}
+	}
+	for _, c := range candidates {
+		f = d.at(c)
+		if info, err = f.stat(); err == nil {
+			return f, info, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
+			return f, nil, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
+		}
+		tried = append(tried, f.name)
+	}
+	return f, nil, &missingFile{tried: tried}
+}
+
+type missingFile struct{ tried []string }
+
+func (m *missingFile) Error() string { return "there is no " + strings.Join(m.tried, " and no ") }
+
+// plainPathError leaves out the path that the message names already.
+func plainPathError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// neighbours returns the names in the folder where a missing path should be.
+func (d folder) neighbours(p, sub string) []string {
+	var names []string
+	dirs := []string{path.Dir(p)}
+	if d.role {
+		dirs = append(dirs, path.Join(sub, path.Dir(p)))
+	}
+	for _, dir := range dirs {
+		f := d.at(dir)
+		var entries []fs.DirEntry
+		if f.embedded != nil {
+			entries, _ = fs.ReadDir(f.embedded, f.path)
+		} else {
+			entries, _ = os.ReadDir(f.path)
+		}
+		for _, e := range entries {
+			names = append(names, path.Join(path.Dir(p), e.Name()))
+		}
+	}
+	return names
+}
+
+// files reads the project's files once each. It is safe for concurrent use.
+type files struct {
+	root string // resolved; functions read nothing outside it; "": no limit
+
+	mu        sync.Mutex
+	sources   map[string][]byte
+	order     map[string]int // of sources
+	sums      map[identity]hashed
+	templates map[templateKey]*template
+	trees     map[string]*tree
+}
+
+type identity struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime int64
+	embeddedName string
+}
+
+type hashed struct {
+	content host.Content
+	data    []byte // of embedded files
+}
+
+func newFiles(root string) *files {
+	if root != "" {
+		if abs, err := filepath.Abs(root); err == nil {
+			root = abs
+		}
+		if real, err := filepath.EvalSymlinks(root); err == nil {
+			root = real
+		}
+	}
+	return &files{
+		root: root, sources: map[string][]byte{}, order: map[string]int{},
+		sums: map[identity]hashed{}, templates: map[templateKey]*template{}, trees: map[string]*tree{},
+	}
+}
+
+// source reads a text file once, and remembers it for diagnostics.
+func (x *files) source(f localFile) ([]byte, error) {
+	x.mu.Lock()
+	data, ok := x.sources[f.name]
+	x.mu.Unlock()
+	if ok {
+		return data, nil
+	}
+	data, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sources[f.name] = data
+	x.order[f.name] = len(x.order)
+	return data, nil
+}
+
+// inside refuses a file outside the project.
+func (x *files) inside(f localFile) error {
+	if f.embedded != nil || x.root == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(f.path)
+	if err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real
+	}
+	if abs != x.root && !strings.HasPrefix(abs, strings.TrimSuffix(x.root, "/")+"/") {
+		return fmt.Errorf("%s lies outside the project, and functions read only its files", f.name)
+	}
+	return nil
+}
+
+// content returns the content of a file and the body behind it. A file is
+// hashed once, as long as it stays what it was.
+func (x *files) content(f localFile, info fs.FileInfo, sensitive bool) (host.Content, Body, error) {
+	id := identityOf(f, info)
+	x.mu.Lock()
+	h, ok := x.sums[id]
+	x.mu.Unlock()
+	if !ok {
+		var err error
+		if h, err = hash(f, info); err != nil {
+			return host.Content{}, Body{}, err
+		}
+		x.mu.Lock()
+		x.sums[id] = h
+		x.mu.Unlock()
+	}
+	c := h.content
+	c.Sensitive = sensitive
+	body := Body{Sum: c.Sum, Size: c.Size, Path: f.path}
+	if f.embedded != nil {
+		body.Path, body.Data = "", h.data
+	}
+	return c, body, nil
+}
+
+func identityOf(f localFile, info fs.FileInfo) identity {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && f.embedded == nil {
+		return identity{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+	}
+	return identity{embeddedName: f.name, size: info.Size()}
+}
+
+func hash(f localFile, info fs.FileInfo) (hashed, error) {
+	if f.embedded != nil || info.Size() <= host.InlineLimit {
+		data, err := f.read()
+		if err != nil {
+			return hashed{}, err
+		}
+		c := host.ContentOf(data, false)
+		if c.Size > host.InlineLimit {
+			c.Data = nil
+		}
+		return hashed{content: c, data: data}, nil
+	}
+	r, err := os.Open(f.path)
+	if err != nil {
+		return hashed{}, err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, r)
+	if err != nil {
+		return hashed{}, err
+	}
+	return hashed{content: host.Content{Sum: hex.EncodeToString(sum.Sum(nil)), Size: n}}, nil
+}

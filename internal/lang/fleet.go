@@ -1,0 +1,118 @@
+package lang
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// fleet is a Fleet as expressions read it.
+type fleet struct {
+	hosts  []Host
+	byName map[string]*Host
+	names  []string
+	groups map[string][]string
+	match  func(patterns []string) ([]string, error)
+
+	groupNames []string
+	groupsVal  cty.Value
+	varNames   map[string]bool // of all hosts
+}
+
+func newFleet(f *Fleet) *fleet {
+	if f == nil {
+		f = &Fleet{Hosts: []Host{{Name: "localhost", Address: "localhost"}}}
+	}
+	out := &fleet{hosts: f.Hosts, byName: map[string]*Host{}, groups: map[string][]string{}, match: f.Match, varNames: map[string]bool{}}
+	for i := range f.Hosts {
+		h := &f.Hosts[i]
+		out.byName[h.Name] = h
+		out.names = append(out.names, h.Name)
+		for name := range h.Vars {
+			out.varNames[name] = true
+		}
+	}
+	for name, hosts := range f.Groups {
+		out.groups[name] = hosts
+	}
+	if out.groups["all"] == nil {
+		out.groups["all"] = out.names
+	}
+	if out.match == nil {
+		out.match = out.plainMatch
+	}
+	values := map[string]cty.Value{}
+	for name, hosts := range out.groups {
+		out.groupNames = append(out.groupNames, name)
+		values[name] = stringList(hosts)
+	}
+	sort.Strings(out.groupNames)
+	out.groupsVal = cty.ObjectVal(values)
+	return out
+}
+
+// plainMatch knows names and groups, the least that patterns are.
+func (f *fleet) plainMatch(patterns []string) ([]string, error) {
+	want := map[string]bool{}
+	for _, p := range patterns {
+		name, exclude := strings.CutPrefix(p, "!")
+		hosts, ok := f.groups[name]
+		if !ok && f.byName[name] != nil {
+			hosts, ok = []string{name}, true
+		}
+		if !ok {
+			return nil, fmt.Errorf("there is no host or group %q", name)
+		}
+		for _, h := range hosts {
+			want[h] = !exclude
+		}
+	}
+	var out []string
+	for _, name := range f.names {
+		if want[name] {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+func stringList(list []string) cty.Value {
+	if len(list) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	values := make([]cty.Value, len(list))
+	for i, s := range list {
+		values[i] = cty.StringVal(s)
+	}
+	return cty.ListVal(values)
+}
+
+// known is what the inventory says of a host, without its facts.
+func (h *Host) known() map[string]cty.Value {
+	vars := cty.EmptyObjectVal
+	if len(h.Vars) > 0 {
+		vars = cty.ObjectVal(h.Vars)
+	}
+	address := h.Address
+	if address == "" {
+		address = h.Name
+	}
+	return map[string]cty.Value{
+		"name":    cty.StringVal(h.Name),
+		"address": cty.StringVal(address),
+		"groups":  stringList(h.Groups),
+		"vars":    vars,
+	}
+}
+
+// nobody is the host of a play that matches none: its values are unknown.
+func nobody() map[string]cty.Value {
+	return map[string]cty.Value{
+		"name":    cty.UnknownVal(cty.String),
+		"address": cty.UnknownVal(cty.String),
+		"groups":  cty.UnknownVal(cty.List(cty.String)),
+		"vars":    cty.DynamicVal,
+	}
+}

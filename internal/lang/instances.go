@@ -1,0 +1,189 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/funcs"
+)
+
+// element is one element of a for_each.
+type element struct {
+	key  string
+	each cty.Value
+}
+
+// Enter returns the scopes that a block's steps are run in: one for a plain
+// block, one for each element of a role's for_each. Steps of a block are to be
+// evaluated in these, not in the scope around it.
+func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
+	if b.Role == nil {
+		return []*Scope{{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, parent: s, block: b, home: s.unitScope()}}, nil, nil
+	}
+	elems := []element{{}}
+	if b.Role.forEach != nil {
+		var waits Waits
+		var diags hcl.Diagnostics
+		elems, waits, diags = s.forEach(b.Role.forEach)
+		if len(waits) > 0 || diags.HasErrors() {
+			return nil, waits, diags
+		}
+	}
+	var out []*Scope
+	for _, e := range elems {
+		path := s.path + "role." + b.Role.Label
+		if b.Role.forEach != nil {
+			path += fmt.Sprintf("[%q]", e.key)
+		}
+		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each})
+	}
+	return out, nil, nil
+}
+
+// elements returns the elements of a task's for_each; nil where they aren't
+// known, which only happens in a check.
+func (s *Scope) elements(t *Task) ([]element, Waits, hcl.Diagnostics) {
+	return s.forEach(t.forEach)
+}
+
+// forEach evaluates a for_each.
+func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
+	v, waits, diags := s.value(e, layer{})
+	if len(waits) > 0 || diags.HasErrors() {
+		return nil, waits, diags
+	}
+	at := e.Range()
+	fail := func(summary, hint, detail string, a ...any) ([]element, Waits, hcl.Diagnostics) {
+		return nil, nil, hcl.Diagnostics{errorAt(at, summary, hint, detail, a...)}
+	}
+	const what = "for_each takes a map, an object, a set of strings or a list of distinct strings"
+	if v.HasMark(afterApply) {
+		return fail("Unknown for_each", "", "This depends on the result of a task, which is known only after apply. What a play consists of must be known before it runs: use a variable, a fact or the inventory.")
+	}
+	v, marks := v.Unmark()
+	if _, ok := marks[funcs.Sensitive]; ok {
+		return fail("Sensitive for_each", "nonsensitive(keys(…))", "The keys of for_each name instances and are shown everywhere, so they can't be sensitive. Where the keys alone are no secret, loop over them and look the values up.")
+	}
+	if v.IsNull() {
+		return fail("Wrong type", "", "%s, not null.", what)
+	}
+	if !v.IsKnown() {
+		if s.checking() {
+			return nil, nil, nil
+		}
+		return fail("Unknown for_each", "", "What this is made of isn't known before the run. What a play consists of must be: use a variable, a fact or the inventory.")
+	}
+	t := v.Type()
+	var out []element
+	switch {
+	case t.IsMapType(), t.IsObjectType():
+		for it := v.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			out = append(out, element{key.AsString(), cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})})
+		}
+		return out, nil, nil
+	case t.IsSetType(), t.IsListType(), t.IsTupleType():
+		seen := map[string]bool{}
+		for it := v.ElementIterator(); it.Next(); {
+			_, value := it.Element()
+			if value.HasMark(afterApply) {
+				return fail("Unknown for_each", "", "An element depends on the result of a task, which is known only after apply.")
+			}
+			if isMarked(value) {
+				return fail("Sensitive for_each", "", "An element is sensitive, and elements of a list or set name instances, which are shown everywhere.")
+			}
+			if !value.IsKnown() {
+				if s.checking() {
+					return nil, nil, nil
+				}
+				return fail("Unknown for_each", "", "An element isn't known before the run.")
+			}
+			if value.IsNull() || value.Type() != cty.String {
+				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is a %s.", capital(what), value.Type().FriendlyName())
+			}
+			key := value.AsString()
+			if seen[key] {
+				return fail("Duplicate element", "toset(…)", "The list has %q twice, and for_each needs distinct strings. toset() leaves out repetitions.", key)
+			}
+			seen[key] = true
+			out = append(out, element{key, cty.ObjectVal(map[string]cty.Value{"key": value, "value": value})})
+		}
+		return out, nil, nil
+	}
+	return fail("Wrong type", "", "%s, not a %s.", capital(what), t.FriendlyName())
+}
+
+// Instances returns the task's instances on the scope's host, in order.
+func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
+	elems := []element{{}}
+	if t.forEach != nil {
+		var waits Waits
+		var diags hcl.Diagnostics
+		elems, waits, diags = s.elements(t)
+		if len(waits) > 0 || diags.HasErrors() {
+			return nil, waits, diags
+		}
+		if elems == nil && s.checking() {
+			return s.unknownInstances(t)
+		}
+	}
+	var out []*Instance
+	for _, e := range elems {
+		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, each: e.each}
+		if t.on == nil {
+			out = append(out, i)
+			continue
+		}
+		targets, waits, diags := s.targets(t, i)
+		if len(waits) > 0 || diags.HasErrors() {
+			return nil, waits, diags
+		}
+		for _, target := range targets {
+			c := *i
+			c.Target, c.on = target, true
+			out = append(out, &c)
+		}
+	}
+	return out, nil, nil
+}
+
+// unknownInstances is one instance that stands for all, in checks.
+func (s *Scope) unknownInstances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
+	each := cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})
+	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, each: each, on: t.on != nil}}, nil, nil
+}
+
+func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
+	v, waits, diags := s.value(t.on, layer{each: i.each})
+	if len(waits) > 0 || diags.HasErrors() {
+		return nil, waits, diags
+	}
+	patterns, known, err := patternsOf(v)
+	at := t.on.Range()
+	if err != nil {
+		return nil, nil, hcl.Diagnostics{errorAt(at, "Wrong type", `on = ["lb"]`, "%s.", capital(err.Error()))}
+	}
+	if !known {
+		if s.checking() {
+			return []string{""}, nil, nil
+		}
+		return nil, nil, hcl.Diagnostics{errorAt(at, "Unknown hosts", "", "The hosts that a task acts on must be known before the run.")}
+	}
+	hosts, err := s.p.fleet.match(patterns)
+	if err != nil {
+		hint := ""
+		for _, p := range patterns {
+			if hint == "" {
+				hint = didYouMean(strings.TrimLeft(p, "!&"), append(append([]string(nil), s.p.fleet.names...), s.p.fleet.groupNames...))
+			}
+		}
+		return nil, nil, hcl.Diagnostics{errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))}
+	}
+	if len(hosts) == 0 {
+		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", "", "The task is to act on %s, which is no host of this inventory.", list(patterns))}
+	}
+	return hosts, nil, nil
+}

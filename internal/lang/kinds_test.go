@@ -1,0 +1,163 @@
+package lang
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// The kinds of the tests: they have arguments, and do nothing.
+
+type idle struct{}
+
+func (idle) Plan(context.Context, *host.View) (modules.Plan, error) { return modules.Plan{}, nil }
+
+type fileKindT struct {
+	idle
+	Path     string        `arg:"path,key,path,required"`
+	Content  *host.Content `arg:"content"`
+	Source   *host.Content `arg:"source,file"`
+	Mode     *mode         `arg:"mode"`
+	Owner    string        `arg:"owner"`
+	State    string        `arg:"state" oneof:"present absent"`
+	Validate []string      `arg:"validate"`
+	Backup   bool          `arg:"backup"`
+}
+
+func (f *fileKindT) Check(unknown func(string) bool) []modules.ArgError {
+	if !unknown("path") && !strings.HasPrefix(f.Path, "/") {
+		return []modules.ArgError{{Arg: "path", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no absolute path.", f.Path)}}
+	}
+	return nil
+}
+
+type mode string
+
+func (m *mode) UnmarshalText(b []byte) error {
+	if len(b) < 3 || strings.Trim(string(b), "01234567") != "" {
+		return fmt.Errorf("%q is no mode", b)
+	}
+	*m = mode(b)
+	return nil
+}
+
+type templateKind struct {
+	idle
+	Path   string         `arg:"path,key,path,required"`
+	Source *host.Content  `arg:"source,template,required"`
+	Vars   map[string]any `arg:"vars"`
+	Mode   *mode          `arg:"mode"`
+}
+
+type directoryKind struct {
+	idle
+	Path   string        `arg:"path,key,path,required"`
+	Source *host.Content `arg:"source,tree"`
+}
+
+type packageKind struct {
+	idle
+	Name  modules.OneOrMore `arg:"name,key,required"`
+	State string            `arg:"state" oneof:"present absent latest"`
+}
+
+type serviceKind struct {
+	idle
+	Name      string   `arg:"name,key,required"`
+	Enabled   *bool    `arg:"enabled"`
+	RestartOn []string `arg:"restart_on"`
+	ReloadOn  []string `arg:"reload_on"`
+}
+
+type commandKind struct {
+	idle
+	Argv        []string          `arg:"argv"`
+	Shell       string            `arg:"shell"`
+	Env         map[string]string `arg:"env"`
+	Stdin       *host.Content     `arg:"stdin"`
+	ChangedWhen *bool             `arg:"changed_when"`
+	FailedWhen  *bool             `arg:"failed_when"`
+}
+
+type commandOutput struct {
+	Stdout   string `json:"stdout"`
+	Stderr   string `json:"stderr"`
+	ExitCode int    `json:"exit_code"`
+}
+
+type userKind struct {
+	idle
+	Name     string  `arg:"name,key,required"`
+	UID      *int    `arg:"uid"`
+	Password string  `arg:"password,sensitive"`
+	Keys     []key   `arg:"keys"`
+	Limits   *limits `arg:"limits"`
+}
+
+type key struct {
+	Key     string   `arg:"key,required"`
+	Options []string `arg:"options"`
+}
+
+type limits struct {
+	Files int `arg:"files"`
+}
+
+type checkKind struct {
+	idle
+	URL string `arg:"url,key,required"`
+}
+
+type httpOutput struct {
+	Status int    `json:"status"`
+	Body   string `json:"body"`
+}
+
+func testKinds() *modules.Registry {
+	return modules.NewRegistry(
+		modules.Kind{Name: "file", New: func() modules.Module { return &fileKindT{} }},
+		modules.Kind{Name: "template", New: func() modules.Module { return &templateKind{} }},
+		modules.Kind{Name: "directory", New: func() modules.Module { return &directoryKind{} }},
+		modules.Kind{Name: "package", New: func() modules.Module { return &packageKind{} }},
+		modules.Kind{Name: "service", New: func() modules.Module { return &serviceKind{} }},
+		modules.Kind{Name: "command", Output: commandOutput{}, New: func() modules.Module { return &commandKind{} }},
+		modules.Kind{Name: "user", New: func() modules.Module { return &userKind{} }},
+		modules.Kind{Name: "http_check", Output: httpOutput{}, Probe: true, New: func() modules.Module { return &checkKind{} }},
+	)
+}
+
+var factsType = cty.Object(map[string]cty.Type{
+	"os":        cty.Object(map[string]cty.Type{"id": cty.String, "version": cty.String, "codename": cty.String}),
+	"memory":    cty.Number,
+	"addresses": cty.List(cty.String),
+	"mounts":    cty.Map(cty.Object(map[string]cty.Type{"size": cty.Number})),
+})
+
+func testFleet() *Fleet {
+	str := cty.StringVal
+	return &Fleet{
+		Hosts: []Host{
+			{Name: "lb1", Address: "10.0.0.1", Groups: []string{"lb"}, Vars: map[string]cty.Value{"tier": str("edge")}},
+			{Name: "app1", Address: "10.0.0.11", Groups: []string{"app"}, Vars: map[string]cty.Value{"port": cty.NumberIntVal(8080), "tier": str("inner")}},
+			{Name: "app2", Address: "10.0.0.12", Groups: []string{"app"}, Vars: map[string]cty.Value{"port": cty.NumberIntVal(8081), "tier": str("inner"), "extra": str("x")}},
+			{Name: "db1", Address: "10.0.0.21", Groups: []string{"db"}, Vars: map[string]cty.Value{"server_id": cty.NumberIntVal(1)}},
+		},
+		Groups: map[string][]string{"all": {"lb1", "app1", "app2", "db1"}, "lb": {"lb1"}, "app": {"app1", "app2"}, "db": {"db1"}},
+	}
+}
+
+type fakeSecrets map[string]string
+
+func (f fakeSecrets) Names() []string { return sortedKeys(f) }
+func (f fakeSecrets) Value(host, name string) (string, error) {
+	v, ok := f[name]
+	if !ok {
+		return "", fmt.Errorf("no such secret")
+	}
+	return v, nil
+}

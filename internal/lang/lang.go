@@ -1,0 +1,280 @@
+// Package lang turns playbooks into plays and tasks.
+//
+// Load reads a playbook with everything it uses (roles, templates, included
+// playbooks) and checks all that can be checked before a connection is made.
+// What it returns is the same for every host. A Scope then evaluates it for
+// one host of one play: which instances a task has there, whether it runs, and
+// the arguments that modules.Decode takes.
+//
+// The package depends on no inventory, transport or store: it is told of the
+// fleet, of facts, of earlier tasks' results and of secrets through Options
+// and Results.
+package lang
+
+import (
+	"encoding/json"
+	"io/fs"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/modules"
+)
+
+// Fleet is what playbooks may know of the inventory.
+type Fleet struct {
+	Hosts  []Host              // in inventory order
+	Groups map[string][]string // names of hosts, in inventory order; "all" included
+	// Match turns patterns into host names, in inventory order. The text of
+	// its error is shown as it is. nil: only "all" and plain names match.
+	Match func(patterns []string) ([]string, error)
+}
+
+// Host is a host as the inventory describes it.
+type Host struct {
+	Name, Address string
+	Groups        []string
+	Vars          map[string]cty.Value // group and host vars, merged
+}
+
+// VarSource is a variable's value given outside the playbook.
+type VarSource struct {
+	Name string
+	// Value is the value; cty.NilVal where it comes as Text, which a variable
+	// of a type other than string reads as an HCL expression.
+	Value  cty.Value
+	Text   string
+	Origin string     // for messages: "--var", "MUSTER_VAR_image", "prod.vars.hcl:3"
+	Range  *hcl.Range // where it stands in a file, nil elsewhere
+	// Optional values may name a variable that doesn't exist (the environment).
+	Optional bool
+}
+
+// Secrets is the store behind secret["NAME"].
+type Secrets interface {
+	// Names returns every secret's name, for checks and hints.
+	Names() []string
+	// Value returns what the host is to use.
+	Value(host, name string) (string, error)
+}
+
+// Options is what a playbook is read against. The zero value of each field is
+// "none".
+type Options struct {
+	Kinds         *modules.Registry
+	Fleet         *Fleet // nil: one host, localhost
+	Root          string // the project's folder: Root/roles has its roles
+	EmbeddedRoles fs.FS  // NAME/role.hcl, for names that Root/roles lacks
+	Vars          []VarSource
+	Secrets       Secrets
+	Facts         cty.Type // of host.facts; cty.NilType: anything
+	// RequireValues makes a variable without a value an error (plan, apply);
+	// otherwise it is unknown (validate).
+	RequireValues bool
+}
+
+// Playbook is a playbook that has been read and found free of errors, or,
+// beside errors, as much of it as could be read. It is safe for concurrent use.
+type Playbook struct {
+	File      string
+	Plays     []*Play // those of included playbooks stand where they are included
+	Variables []*Variable
+	// Sources is every file read as text (HCL, templates, what file() read),
+	// by the name that ranges give, for diagnostics and saved plans.
+	Sources map[string][]byte
+	// Facts is the names of the facts that expressions read of hosts, sorted:
+	// {"os"} for host.facts.os.id. It is nil where any may be read.
+	Facts []string
+
+	o     *Options
+	fleet *fleet
+	files *files
+
+	l        *loader          // what names mean, for templates
+	base     *hcl.EvalContext // pure functions
+	contexts contexts         // and those that read files, by folder
+	facts    cty.Type
+	allHosts map[string]map[string]cty.Value // what the inventory says of each
+}
+
+// Play is tasks for some hosts.
+type Play struct {
+	Index int // from 0, in the order of the run
+	Name  string
+	Range hcl.Range // of its header
+	// Hosts is the hosts that its patterns match, in inventory order.
+	Hosts    []string
+	Patterns []string
+	Steps    []*Step
+	Rolling  *Rolling // nil: all hosts at once
+	Tags     []string // part of every task's Tags already
+
+	unit   *unit
+	names  *names
+	become *expr
+	vars   []*playVar
+	hosts  map[string]bool
+}
+
+// Step is one of the things a play does in order: exactly one field is set.
+type Step struct {
+	Task    *Task
+	Block   *Block
+	Barrier *Barrier
+}
+
+// Barrier is where the hosts of a play wait for each other.
+type Barrier struct {
+	Range hcl.Range
+}
+
+// Block is steps that share meta arguments, or the steps of a role in use. Its
+// steps are run in the scopes that Scope.Enter gives.
+type Block struct {
+	Label string
+	Role  *RoleUse  // nil for a plain block
+	Range hcl.Range // of its header
+	Steps []*Step
+	// Rescue is run when a step has failed, and makes the failure a tolerated
+	// one if it succeeds itself; Always is run at the end in any case.
+	Rescue, Always []*Step
+
+	outer        *Block
+	when, become *expr
+}
+
+// RoleUse is a role used by a play, a block or another role.
+type RoleUse struct {
+	Name  string // of the role
+	Label string // what references call it: role.LABEL.OUTPUT
+	Dir   string // its folder; "" for an embedded role
+
+	unit     *unit
+	forEach  *expr
+	inputs   map[string]*argument
+	seq, end int // what stands before and after it in the play
+	block    *Block
+}
+
+// Rolling says how a play goes over its hosts batch by batch.
+type Rolling struct {
+	Range       hcl.Range
+	Batches     []Amount // the last is repeated until no host is left
+	MaxFailures Amount   // more failed hosts than this stop the play after their batch
+	// Before and After are run for a host on which the play would change
+	// something; After also where the host failed, unless KeepOnFailure.
+	Before, After []*Step
+	KeepOnFailure bool
+}
+
+// Amount is a number of hosts, or a share of the play's.
+type Amount struct {
+	Hosts   int
+	Percent float64 // where Hosts is 0
+}
+
+// Of returns the amount for n hosts, rounded down.
+func (a Amount) Of(n int) int {
+	if a.Hosts > 0 || a.Percent == 0 {
+		return a.Hosts
+	}
+	return int(float64(n) * a.Percent / 100)
+}
+
+// Sizes returns the sizes of the batches that n hosts are done in; each has
+// at least one host.
+func (r *Rolling) Sizes(n int) []int {
+	var sizes []int
+	for i, left := 0, n; left > 0; i++ {
+		size := left
+		if len(r.Batches) > 0 {
+			size = min(max(r.Batches[min(i, len(r.Batches)-1)].Of(n), 1), left)
+		}
+		sizes = append(sizes, size)
+		left -= size
+	}
+	return sizes
+}
+
+// Task is a task as it is written, for all hosts.
+type Task struct {
+	Kind, Label string
+	Range       hcl.Range // of its header
+	Play        *Play
+	Tags        []string // its own, and those of its blocks, roles and play
+	Once        bool     // only on the play's first host, its result shared
+	Sensitive   bool     // nothing of it is shown
+
+	unit        *unit
+	names       *names
+	kind        *modules.Kind
+	args        []*argument // as written
+	vars        *argument   // what its template sees
+	when        *expr
+	forEach, on *expr
+	become      *expr
+	timeout     *expr
+	onError     *expr
+	retry       *retryBlock
+	changedWhen *expr
+	failedWhen  *expr
+	seq         int
+	name        string
+	block       *Block // the innermost around it
+	keyLabel    bool   // the label stands for the key argument
+	noKey       bool   // the key argument is missing, which has been reported
+	broken      bool   // nothing is known of it: the kind doesn't exist
+	conditional bool   // in a rescue, which may never run
+}
+
+// Name returns how references call the task: `task.file["/etc/motd"]`.
+func (t *Task) Name() string { return t.name }
+
+// Role returns the label path of the roles the task stands in, "" if none:
+// "web/certificate".
+func (t *Task) Role() string { return t.unit.rolePath() }
+
+// Variable is a declared variable, of a playbook or a role's input.
+type Variable struct {
+	Name        string
+	Description string
+	Type        cty.Type  // cty.DynamicPseudoType: any
+	Default     cty.Value // cty.NilVal: none
+	Sensitive   bool
+	Nullable    bool
+	Deprecated  string    // what to use instead, "" if it isn't
+	Range       hcl.Range // of its header
+
+	defaults   typeDefaults
+	validation []*validation
+}
+
+// Outcome is what an earlier task did, or will do, on a host.
+type Outcome struct {
+	Changed, Failed, Skipped modules.Truth
+	// Output is the task's output as JSON, of the shape that its kind's Output
+	// has; nil: known after apply. "null" where there is none (skipped, failed).
+	Output    json.RawMessage
+	Sensitive bool // the output holds something sensitive
+}
+
+// Results answers what is known of the hosts in the run. It must be safe for
+// concurrent use if the scopes are used so.
+type Results interface {
+	// Outcome returns what the task instance did, ID as in Instance. Settled
+	// false: not known yet, wait for it and evaluate again. For a task that is
+	// Once it is asked with the scope's host, and answers what was shared.
+	Outcome(host, id string) (o Outcome, settled bool)
+	// Facts returns a host's facts, of the type in Options; unknown where they
+	// will not be known in this run (an unreachable host). Settled false: wait.
+	Facts(host string) (facts cty.Value, settled bool)
+}
+
+// Wait is something that must be settled before an evaluation can be repeated.
+type Wait struct {
+	Host string
+	ID   string // of a task instance; "": the host's facts
+}
+
+// Waits is everything an evaluation waits for; none: it is complete.
+type Waits []Wait

@@ -1,0 +1,392 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/hclguard"
+	"muster/internal/lang/funcs"
+)
+
+// Load reads the playbook file and everything it uses, and makes every check
+// that takes no connection. The playbook is never nil; it can be run where the
+// diagnostics hold no error.
+func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
+	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root)}
+	l := &loader{o: &o, p: p, fleet: p.fleet, files: p.files, facts: o.Facts, secretNames: map[string]bool{},
+		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}}
+	if l.facts == cty.NilType {
+		l.facts = cty.DynamicPseudoType
+	}
+	p.l = l
+	p.prepare(l.facts)
+	for _, name := range funcs.Names() {
+		l.functionNames[name] = true
+	}
+	for _, f := range funcs.Files(funcs.Project{}) {
+		l.fileFunctions[f.Name] = f.Name != "basename" && f.Name != "dirname"
+	}
+	if o.Secrets != nil {
+		for _, name := range o.Secrets.Names() {
+			l.secretNames[name] = true
+		}
+	}
+	if top := l.playbook(localFile{path: file, name: file}, nil, nil); top != nil {
+		for _, name := range top.order {
+			p.Variables = append(p.Variables, top.variables[name])
+		}
+	}
+	l.checkSources()
+	l.check()
+	p.Sources = p.files.sources
+	p.Facts = l.factsRead()
+	return p, dedupe(l.diags, p.files.order)
+}
+
+// loader holds what reading a playbook takes.
+type loader struct {
+	o     *Options
+	p     *Playbook
+	fleet *fleet
+	files *files
+	facts cty.Type
+	diags hcl.Diagnostics
+	units []*unit
+	roles map[string]*roleFile
+
+	functionNames, fileFunctions, secretNames map[string]bool
+
+	including []string // the playbooks being read, outermost first
+	using     []string // the roles being read
+	seq       int      // the last task's
+	later     []func() // what is analysed when a whole play is read
+
+	budget     int               // evaluations that are left to checks
+	varying    map[any]bool      // locals that differ between hosts
+	signatures map[string]string // of hosts
+
+	factsMu   sync.Mutex
+	factNames []string
+	anyFacts  bool
+}
+
+func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
+	l.diags = append(l.diags, errorAt(at, summary, hint, detail, a...))
+}
+
+// parse reads a file and returns its body; nil where that failed. at is what
+// names the file; nil for the first.
+func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
+	src, err := l.files.source(f)
+	if err != nil {
+		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
+		if at != nil {
+			where = *at
+		}
+		summary, hint := "Can't read file", ""
+		if errors.Is(err, fs.ErrNotExist) {
+			summary = "No such file"
+			hint = didYouMean(filepath.Base(f.path), folder{dir: filepath.Dir(f.path)}.neighbours(filepath.Base(f.path), ""))
+		}
+		l.errorAt(where, summary, hint, "Reading %s: %s.", f.name, plainPathError(err))
+		return nil
+	}
+	file, diags := hclguard.Parse(f.name, src)
+	l.diags = append(l.diags, syntaxHints(diags, src)...)
+	if diags.HasErrors() {
+		return nil
+	}
+	body, _ := file.Body.(*hclsyntax.Body)
+	return body
+}
+
+// syntaxHints says what to write where a text holds what HCL takes for a
+// template.
+func syntaxHints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
+	for _, d := range diags {
+		if d.Subject == nil || Hint(d) != "" {
+			continue
+		}
+		line := lineAt(src, d.Subject.Start.Byte)
+		col := min(max(d.Subject.Start.Byte-lineStart(src, d.Subject.Start.Byte), 0), len(line))
+		before := line[:min(col+2, len(line))]
+		if i := strings.LastIndex(before, "%{"); i >= 0 && (i == 0 || before[i-1] != '%') {
+			d.Extra = extra{hint: `For a literal "%{" write "%%{"; longer texts are better kept in a file that "source" names.`, inner: d.Extra}
+		} else if i := strings.LastIndex(before, "${"); i >= 0 && (i == 0 || before[i-1] != '$') {
+			d.Extra = extra{hint: `For a literal "${" write "$${".`, inner: d.Extra}
+		}
+	}
+	return diags
+}
+
+func lineStart(src []byte, at int) int {
+	at = min(at, len(src))
+	return strings.LastIndexByte(string(src[:at]), '\n') + 1
+}
+
+func lineAt(src []byte, at int) string {
+	line, _, _ := strings.Cut(string(src[lineStart(src, at):]), "\n")
+	return line
+}
+
+// playbook reads a playbook file; at and from are of the include.
+func (l *loader) playbook(f localFile, at *hcl.Range, from *unit) *unit {
+	id, err := filepath.Abs(f.path)
+	if err != nil {
+		id = f.path
+	}
+	for i, open := range l.including {
+		if open == id {
+			l.errorAt(*at, "Playbook includes itself", "", "%s is being read already: %s.", f.name, strings.Join(append(l.including[i:], id), " includes "))
+			return nil
+		}
+	}
+	body := l.parse(f, at)
+	if body == nil {
+		return nil
+	}
+	l.including = append(l.including, id)
+	defer func() { l.including = l.including[:len(l.including)-1] }()
+
+	u := &unit{name: f.name, dir: folder{dir: filepath.Dir(f.path)}, from: from}
+	l.units = append(l.units, u)
+	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include"})
+	l.declarations(u, body, false)
+	l.resolve(u)
+	l.analyseUnit(u)
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "play":
+			l.play(u, b)
+		case "include":
+			l.include(u, b)
+		}
+	}
+	if from == nil && len(l.p.Plays) == 0 && !l.diags.HasErrors() {
+		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
+		l.diags = append(l.diags, warningAt(where, "Nothing to do", `play "NAME" { hosts = ["all"] … }`, "This playbook has no play."))
+	}
+	return u
+}
+
+// include reads include "PATH" { vars = {…} }.
+func (l *loader) include(u *unit, b *hclsyntax.Block) {
+	if !l.labels(b, 1, `include "PATH"`) {
+		return
+	}
+	a := l.attributes(b.Body, "include", []string{"vars"}, nil)
+	inner := l.playbook(u.dir.at(b.Labels[0]), &b.LabelRanges[0], u)
+	if inner == nil || a["vars"] == nil {
+		return
+	}
+	object, ok := unwrap(a["vars"].Expr).(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		l.errorAt(a["vars"].Expr.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
+		return
+	}
+	for _, item := range object.Items {
+		name := itemKey(item.KeyExpr)
+		v := inner.variables[name]
+		if v == nil {
+			l.errorAt(item.KeyExpr.Range(), "Unknown variable", didYouMean(name, sortedKeys(inner.variables)), "%s declares no variable %q.", inner.name, name)
+			continue
+		}
+		if inner.values[name].final {
+			continue
+		}
+		value, ok := l.static(u, item.ValueExpr, "the vars of an include")
+		if !ok {
+			continue
+		}
+		converted, err := v.convert(value)
+		if err != nil {
+			l.errorAt(valueRange(item.ValueExpr, err), "Wrong type", "", "%q isn't of the type that %s declares: %s.", name, place(v.Range), typeError(err))
+			continue
+		}
+		inner.values[name] = varState{value: converted, origin: "include", final: true}
+	}
+}
+
+// declarations reads the variables, locals and outputs of a file.
+func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
+	u.variables, u.locals, u.outputs = map[string]*Variable{}, map[string]*local{}, map[string]*output{}
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "variable":
+			v := l.variable(b, role)
+			if v == nil {
+				continue
+			}
+			if first := u.variables[v.Name]; first != nil {
+				l.errorAt(b.LabelRanges[0], "Duplicate variable", "", "Variable %q is declared at %s already.", v.Name, place(first.Range))
+				continue
+			}
+			u.variables[v.Name] = v
+			u.order = append(u.order, v.Name)
+		case "locals":
+			l.labels(b, 0, "locals")
+			for _, inner := range b.Body.Blocks {
+				l.errorAt(header(inner), "Unknown block", "", "Locals are lines of NAME = VALUE alone.")
+			}
+			for _, a := range sortedAttributes(b.Body) {
+				if first := u.locals[a.Name]; first != nil {
+					l.errorAt(a.NameRange, "Duplicate local", "", "Local %q is set at %s already.", a.Name, place(first.at))
+					continue
+				}
+				u.locals[a.Name] = &local{name: a.Name, at: a.NameRange, raw: a.Expr}
+			}
+		case "output":
+			if role && l.labels(b, 1, `output "NAME"`) {
+				a := l.attributes(b.Body, "output", []string{"value", "description", "sensitive"}, nil)
+				o := &output{name: b.Labels[0], at: header(b), sensitive: l.constBool(a["sensitive"], false)}
+				if first := u.outputs[o.name]; first != nil {
+					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.name, place(first.at))
+					continue
+				}
+				if a["value"] == nil {
+					l.errorAt(header(b), "Missing argument", "", "An output needs a value.")
+					continue
+				}
+				o.raw = a["value"].Expr
+				u.outputs[o.name] = o
+			}
+		}
+	}
+}
+
+// analyseUnit looks at what locals and validations read.
+func (l *loader) analyseUnit(u *unit) {
+	s := stand{l: l, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
+	for _, name := range sortedKeys(u.locals) {
+		lo := u.locals[name]
+		e, diags := s.analyse(lo.raw)
+		l.diags = append(l.diags, diags...)
+		lo.expr = e
+	}
+	l.localCycles(u)
+	s.can, s.what = staticRoot, "a validation"
+	for _, name := range u.order {
+		for _, v := range u.variables[name].validation {
+			for _, e := range []*expr{v.condition, v.message} {
+				out, diags := s.analyse(e.Expression)
+				l.diags = append(l.diags, diags...)
+				*e = *out
+			}
+		}
+	}
+}
+
+// localCycles reports locals that are made of themselves.
+func (l *loader) localCycles(u *unit) {
+	const (
+		open = 1
+		done = 2
+	)
+	state := map[string]int{}
+	var path []string
+	var visit func(name string)
+	visit = func(name string) {
+		lo := u.locals[name]
+		if lo == nil || state[name] == done {
+			return
+		}
+		if state[name] == open {
+			i := 0
+			for path[i] != name {
+				i++
+			}
+			l.errorAt(lo.at, "Cycle of locals", "", "Local %q is made of itself: %s.", name, strings.Join(append(append([]string(nil), path[i:]...), name), " reads "))
+			for _, n := range path[i:] {
+				u.locals[n].expr.bad = true
+			}
+			return
+		}
+		state[name] = open
+		path = append(path, name)
+		for _, next := range lo.expr.reads.locals {
+			visit(next)
+		}
+		path = path[:len(path)-1]
+		state[name] = done
+	}
+	for _, name := range sortedKeys(u.locals) {
+		visit(name)
+	}
+}
+
+// header is the range of a block's type and labels.
+func header(b *hclsyntax.Block) hcl.Range {
+	r := b.TypeRange
+	if n := len(b.LabelRanges); n > 0 {
+		r = hcl.RangeBetween(r, b.LabelRanges[n-1])
+	}
+	return r
+}
+
+// labels checks the number of a block's labels.
+func (l *loader) labels(b *hclsyntax.Block, n int, form string) bool {
+	if len(b.Labels) == n {
+		return true
+	}
+	l.errorAt(header(b), "Wrong labels", form+" { … }", "%q has %s here, and %s written before its brace.", b.Type, count(len(b.Labels), "label"), count(n, "label"))
+	return false
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "one " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func sortedAttributes(b *hclsyntax.Body) []*hclsyntax.Attribute {
+	out := make([]*hclsyntax.Attribute, 0, len(b.Attributes))
+	for _, a := range b.Attributes {
+		out = append(out, a)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].NameRange.Start.Byte < out[j].NameRange.Start.Byte })
+	return out
+}
+
+// attributes returns a body's attributes by name, and reports attributes and
+// blocks that have other names.
+func (l *loader) attributes(b *hclsyntax.Body, what string, attrs, blocks []string) map[string]*hclsyntax.Attribute {
+	out := make(map[string]*hclsyntax.Attribute, len(b.Attributes))
+	for _, a := range sortedAttributes(b) {
+		if isOneOf(a.Name, attrs) {
+			out[a.Name] = a
+			continue
+		}
+		hint := didYouMean(a.Name, append([]string(nil), attrs...))
+		if isOneOf(a.Name, blocks) {
+			hint = fmt.Sprintf("%s { … }", a.Name)
+		}
+		l.errorAt(a.NameRange, "Unknown argument", hint, "There is no argument %q in %s. It takes %s.", a.Name, what, list(append(append([]string(nil), attrs...), blocks...)))
+	}
+	for _, inner := range b.Blocks {
+		if isOneOf(inner.Type, blocks) {
+			continue
+		}
+		hint := didYouMean(inner.Type, append([]string(nil), blocks...))
+		if isOneOf(inner.Type, attrs) {
+			hint = fmt.Sprintf("%s = …", inner.Type)
+		}
+		if l.o.Kinds != nil && l.o.Kinds.Kind(inner.Type) != nil && isOneOf("task", blocks) {
+			hint = fmt.Sprintf("task %q \"LABEL\" { … }", inner.Type)
+		}
+		l.errorAt(header(inner), "Unknown block", hint, "There is no block %q in %s. It takes %s.", inner.Type, what, list(append(append([]string(nil), blocks...), attrs...)))
+	}
+	return out
+}

@@ -1,0 +1,216 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/funcs"
+	"muster/modules"
+)
+
+type laterMark struct{}
+
+// afterApply marks, in checks, what only a run can tell: for_each can't depend
+// on it.
+var afterApply = laterMark{}
+
+func truth(t modules.Truth) cty.Value {
+	switch t {
+	case modules.True:
+		return cty.True
+	case modules.False:
+		return cty.False
+	}
+	return cty.UnknownVal(cty.Bool)
+}
+
+// outcomeValue is how expressions see what a task did.
+func outcomeValue(t *Task, o Outcome) cty.Value {
+	attrs := map[string]cty.Value{
+		"changed": truth(o.Changed), "failed": truth(o.Failed), "skipped": truth(o.Skipped),
+	}
+	if t.kind.Output != nil {
+		typ := outputType(t.kind)
+		v := cty.UnknownVal(typ)
+		if o.Output != nil {
+			var err error
+			if v, err = FromJSON(o.Output, typ); err != nil {
+				v = cty.NullVal(typ)
+			}
+		}
+		if o.Sensitive || t.Sensitive {
+			v = v.Mark(funcs.Sensitive)
+		}
+		attrs["output"] = v
+	} else if t.broken {
+		attrs["output"] = cty.DynamicVal
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// id returns the ID of a task's instance in this scope.
+func (s *Scope) id(t *Task, key string) string {
+	path := s.unitScope().path
+	if t.Play != s.play {
+		path = fmt.Sprintf("%d/", t.Play.Index)
+	}
+	if t.forEach == nil {
+		return path + t.name
+	}
+	return fmt.Sprintf("%s%s[%q]", path, t.name, key)
+}
+
+// on returns this scope as it is on another host, of this play or an earlier one.
+func (s *Scope) on(host string, play *Play) *Scope {
+	if play != s.play {
+		return s.p.Scope(play, host, s.r)
+	}
+	if s.parent == nil {
+		return s.p.Scope(s.play, host, s.r)
+	}
+	c := *s
+	c.host, c.cache = host, nil
+	c.parent = s.parent.on(host, play)
+	if s.home != nil {
+		c.home = c.parent.unitScope()
+	}
+	return &c
+}
+
+// task returns what a task did on a host, for all its instances.
+func (b *builder) task(t *Task, host string) cty.Value {
+	if b.l.self != nil && t == b.l.task && host == b.s.host {
+		return outcomeValue(t, *b.l.self)
+	}
+	if t.forEach == nil {
+		return b.outcome(t, host, b.s.id(t, ""))
+	}
+	at := b.s
+	if host != b.s.host || t.Play != b.s.play {
+		at = b.s.on(host, t.Play)
+	}
+	elems, waits, diags := at.unitScope().elements(t)
+	b.waits = append(b.waits, waits...)
+	if len(waits) > 0 || diags.HasErrors() || elems == nil {
+		// What is wrong with it is reported at the task itself.
+		return cty.DynamicVal
+	}
+	attrs := map[string]cty.Value{}
+	for _, e := range elems {
+		attrs[e.key] = b.outcome(t, host, b.s.id(t, e.key))
+	}
+	return cty.ObjectVal(attrs)
+}
+
+func (b *builder) outcome(t *Task, host, id string) cty.Value {
+	o, settled := b.s.r.Outcome(host, id)
+	if !settled {
+		b.waits = append(b.waits, Wait{Host: host, ID: id})
+		o = Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
+	}
+	v := outcomeValue(t, o)
+	if b.s.checking() {
+		v = v.Mark(afterApply)
+	}
+	return v
+}
+
+// tasks makes the tasks that an expression reads available: as task, and in
+// other, for hosts.
+func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
+	own := map[string]cty.Value{}
+	b.other = map[string]map[string]cty.Value{}
+	for _, r := range reads.tasks {
+		if r.task.broken {
+			own[r.task.Kind+"\x00"+r.task.Label] = cty.DynamicVal
+			continue
+		}
+		name := r.task.Kind + "\x00" + r.task.Label
+		hosts := []string{r.host}
+		switch {
+		case r.allHosts:
+			hosts = r.task.Play.Hosts
+		case r.host == "":
+			own[name] = b.task(r.task, b.s.host)
+			continue
+		}
+		for _, h := range hosts {
+			if b.other[h] == nil {
+				b.other[h] = map[string]cty.Value{}
+			}
+			b.other[h][name] = b.task(r.task, h)
+		}
+	}
+	if len(own) > 0 {
+		vars["task"] = kinds(own)
+	}
+}
+
+// kinds arranges the values of tasks by kind and label.
+func kinds(tasks map[string]cty.Value) cty.Value {
+	byKind := map[string]map[string]cty.Value{}
+	for name, v := range tasks {
+		for i := range name {
+			if name[i] == 0 {
+				if byKind[name[:i]] == nil {
+					byKind[name[:i]] = map[string]cty.Value{}
+				}
+				byKind[name[:i]][name[i+1:]] = v
+				break
+			}
+		}
+	}
+	attrs := map[string]cty.Value{}
+	for kind, labels := range byKind {
+		attrs[kind] = cty.ObjectVal(labels)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// roles makes the outputs of roles available.
+func (b *builder) roles(reads *reads, vars map[string]cty.Value) {
+	attrs := map[string]cty.Value{}
+	for _, use := range reads.roles {
+		scopes, waits, diags := b.s.enterRole(use)
+		b.waits = append(b.waits, waits...)
+		if len(waits) > 0 || diags.HasErrors() {
+			attrs[use.Label] = cty.DynamicVal
+			continue
+		}
+		byKey := map[string]cty.Value{}
+		for _, inner := range scopes {
+			byKey[inner.key] = b.outputs(inner, use)
+		}
+		switch {
+		case use.forEach == nil:
+			attrs[use.Label] = byKey[""]
+		default:
+			attrs[use.Label] = cty.ObjectVal(byKey)
+		}
+	}
+	vars["role"] = cty.ObjectVal(attrs)
+}
+
+func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {
+	attrs := map[string]cty.Value{}
+	for _, name := range sortedKeys(use.unit.outputs) {
+		o := use.unit.outputs[name]
+		if o.expr == nil {
+			attrs[name] = cty.DynamicVal
+			continue
+		}
+		v := b.add(s.value(o.expr, layer{}))
+		if o.sensitive {
+			v = v.Mark(funcs.Sensitive)
+		}
+		attrs[name] = v
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// enterRole enters a role that stands in this scope's unit, wherever it stands.
+func (s *Scope) enterRole(use *RoleUse) ([]*Scope, Waits, hcl.Diagnostics) {
+	return s.unitScope().Enter(use.block)
+}

@@ -1,0 +1,309 @@
+package lang
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+type playVar struct {
+	name string
+	at   hcl.Range
+	expr *expr
+	v    *Variable
+}
+
+var stepBlocks = []string{"task", "role", "block"}
+
+// around is what steps take from what stands around them.
+type around struct {
+	play  *Play
+	unit  *unit
+	names *names
+	block *Block
+	tags  []string
+	what  string
+	// conditional steps (rescue) may never be run.
+	conditional bool
+}
+
+func (l *loader) play(u *unit, b *hclsyntax.Block) {
+	p := &Play{Index: len(l.p.Plays), Range: header(b), unit: u, names: newNames(), hosts: map[string]bool{}}
+	if len(b.Labels) > 0 {
+		p.Name = b.Labels[0]
+	}
+	l.labels(b, 1, `play "NAME"`)
+	attrs := []string{"hosts", "become", "vars", "tags"}
+	a := l.attributes(b.Body, "a play", attrs, append([]string{"barrier", "rolling"}, stepBlocks...))
+	l.p.Plays = append(l.p.Plays, p)
+	l.playHosts(u, p, a["hosts"])
+	p.Tags = l.tags(u, a["tags"], nil)
+	l.seq = 1
+	l.later = nil
+
+	if a["vars"] != nil {
+		l.playVars(u, p, a["vars"].Expr)
+	}
+	for _, inner := range b.Body.Blocks {
+		if inner.Type != "rolling" {
+			continue
+		}
+		if p.Rolling != nil {
+			l.errorAt(header(inner), "Duplicate block", "", "The play has a rolling block at %s already.", place(p.Rolling.Range))
+			continue
+		}
+		p.Rolling = &Rolling{Range: header(inner)}
+	}
+	ctx := around{play: p, unit: u, names: p.names, tags: p.Tags, what: "a play"}
+	for _, inner := range b.Body.Blocks {
+		if inner.Type == "rolling" && p.Rolling.Range == header(inner) {
+			l.rolling(ctx, p.Rolling, inner, true)
+		}
+	}
+	p.Steps = l.steps(b.Body, ctx)
+	for _, inner := range b.Body.Blocks {
+		if inner.Type == "rolling" && p.Rolling.Range == header(inner) {
+			l.rolling(ctx, p.Rolling, inner, false)
+		}
+	}
+	if a["become"] != nil {
+		p.become = l.meta(a["become"].Expr, stand{l: l, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
+	}
+	for _, f := range l.later {
+		f()
+	}
+	l.later = nil
+}
+
+// meta analyses an expression and reports what is wrong with it.
+func (l *loader) meta(e hclsyntax.Expression, s stand) *expr {
+	x, diags := s.analyse(e)
+	l.diags = append(l.diags, diags...)
+	return x
+}
+
+func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
+	if a == nil {
+		l.errorAt(p.Range, "Missing argument", `hosts = ["all"]`, "Play %q needs hosts: groups, hosts, or patterns of their names.", p.Name)
+		return
+	}
+	v, ok := l.static(u, a.Expr, "a play's hosts")
+	if !ok {
+		return
+	}
+	patterns, known, ok := l.patterns(v, a.Expr)
+	if !ok || !known {
+		return
+	}
+	p.Patterns = patterns
+	hosts, err := l.fleet.match(patterns)
+	if err != nil {
+		at, hint := a.Expr.Range(), ""
+		for i, pattern := range patterns {
+			name := strings.TrimLeft(pattern, "!&")
+			if strings.ContainsAny(name, "*?[") || l.fleet.groups[name] != nil || l.fleet.byName[name] != nil {
+				continue
+			}
+			if e := tupleItem(a.Expr, i); e != nil {
+				at = e.Range()
+			}
+			hint = didYouMean(name, append(append([]string(nil), l.fleet.names...), l.fleet.groupNames...))
+			break
+		}
+		l.errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
+		return
+	}
+	p.Hosts = hosts
+	for _, h := range hosts {
+		p.hosts[h] = true
+	}
+	if len(hosts) == 0 {
+		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q runs on no host of this inventory.", p.Name))
+	}
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// patterns reads a list of host patterns, or a single one.
+func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, known, ok bool) {
+	out, known, err := patternsOf(v)
+	if err != nil {
+		l.errorAt(e.Range(), "Wrong type", `hosts = ["all"]`, "%s.", capital(err.Error()))
+		return nil, false, false
+	}
+	return out, known, true
+}
+
+func patternsOf(v cty.Value) (out []string, known bool, err error) {
+	v, _ = v.UnmarkDeep()
+	if !v.IsWhollyKnown() {
+		return nil, false, nil
+	}
+	if v.IsNull() {
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not null")
+	}
+	if v.Type() == cty.String {
+		return []string{v.AsString()}, true, nil
+	}
+	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not a %s", v.Type().FriendlyName())
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() || e.Type() != cty.String {
+			return nil, false, fmt.Errorf("hosts are a list of names and patterns, each a string")
+		}
+		out = append(out, e.AsString())
+	}
+	return out, true, nil
+}
+
+func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string {
+	if a == nil {
+		return outer
+	}
+	v, ok := l.static(u, a.Expr, "tags")
+	if !ok {
+		return outer
+	}
+	v, _ = v.UnmarkDeep()
+	if v.IsKnown() && !v.IsNull() && v.Type() == cty.String {
+		v = cty.TupleVal([]cty.Value{v})
+	}
+	bad := v.IsNull() || !v.Type().IsTupleType() && !v.Type().IsListType() && !v.Type().IsSetType()
+	out := append([]string(nil), outer...)
+	if !bad && v.IsWhollyKnown() {
+		for it := v.ElementIterator(); it.Next(); {
+			_, e := it.Element()
+			if e.IsNull() || e.Type() != cty.String {
+				bad = true
+				break
+			}
+			if !isOneOf(e.AsString(), out) {
+				out = append(out, e.AsString())
+			}
+		}
+	}
+	if bad {
+		l.errorAt(a.Expr.Range(), "Wrong type", `tags = ["web"]`, "Tags are a list of strings.")
+		return outer
+	}
+	return out
+}
+
+func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
+	object, ok := unwrap(e).(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		l.errorAt(e.Range(), "Wrong type", `vars = { name = "value" }`, "A play's vars are written out as an object.")
+		return
+	}
+	s := stand{l: l, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
+	for _, item := range object.Items {
+		name := itemKey(item.KeyExpr)
+		v := u.variables[name]
+		if v == nil {
+			hint := didYouMean(name, sortedKeys(u.variables))
+			if hint == "" {
+				hint = fmt.Sprintf("Declare it: variable %q {}", name)
+			}
+			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
+			continue
+		}
+		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
+	}
+}
+
+// rolling reads a rolling block in two goes: what runs before the play's own
+// steps, and what runs after them.
+func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool) {
+	ctx.what = "rolling"
+	if !first {
+		for _, inner := range b.Body.Blocks {
+			if inner.Type == "after" && l.labels(inner, 0, "after") {
+				l.attributes(inner.Body, "after", nil, stepBlocks)
+				r.After = append(r.After, l.steps(inner.Body, ctx)...)
+			}
+		}
+		return
+	}
+	l.labels(b, 0, "rolling")
+	a := l.attributes(b.Body, "rolling", []string{"batches", "max_failures", "keep_on_failure"}, []string{"before", "after"})
+	r.Batches = []Amount{{Hosts: 1}}
+	if x := a["batches"]; x != nil {
+		r.Batches = nil
+		if v, ok := l.static(ctx.unit, x.Expr, "rolling"); ok {
+			l.batches(r, v, x.Expr)
+		}
+		if len(r.Batches) == 0 {
+			r.Batches = []Amount{{Hosts: 1}}
+		}
+	}
+	if x := a["max_failures"]; x != nil {
+		if v, ok := l.static(ctx.unit, x.Expr, "rolling"); ok {
+			r.MaxFailures, _ = l.amount(v, x.Expr, 0)
+		}
+	}
+	r.KeepOnFailure = l.constBool(a["keep_on_failure"], false)
+	for _, inner := range b.Body.Blocks {
+		if inner.Type == "before" && l.labels(inner, 0, "before") {
+			l.attributes(inner.Body, "before", nil, stepBlocks)
+			r.Before = append(r.Before, l.steps(inner.Body, ctx)...)
+		}
+	}
+}
+
+func (l *loader) batches(r *Rolling, v cty.Value, e hclsyntax.Expression) {
+	v, _ = v.UnmarkDeep()
+	if !v.IsWhollyKnown() {
+		return
+	}
+	if v.IsNull() || !v.Type().IsTupleType() && !v.Type().IsListType() {
+		if amount, ok := l.amount(v, e, 1); ok {
+			r.Batches = []Amount{amount}
+		}
+		return
+	}
+	i := 0
+	for it := v.ElementIterator(); it.Next(); i++ {
+		_, x := it.Element()
+		at := tupleItem(e, i)
+		if at == nil {
+			at = e
+		}
+		if amount, ok := l.amount(x, at, 1); ok {
+			r.Batches = append(r.Batches, amount)
+		}
+	}
+	if i == 0 {
+		l.errorAt(e.Range(), "Wrong value", `batches = [1, "50%"]`, "There must be one batch at least.")
+	}
+}
+
+// amount reads a number of hosts, or a percentage of them as "50%".
+func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (Amount, bool) {
+	v, _ = v.UnmarkDeep()
+	if !v.IsKnown() {
+		return Amount{Hosts: least}, true
+	}
+	text, ok := textOf(v)
+	if ok {
+		share, percent := strings.CutSuffix(text, "%")
+		if n, err := strconv.Atoi(share); err == nil && !percent && n >= least {
+			return Amount{Hosts: n}, true
+		}
+		if f, err := strconv.ParseFloat(share, 64); err == nil && percent && f >= 0 && f <= 100 && (f > 0 || least == 0) {
+			return Amount{Percent: f}, true
+		}
+	}
+	l.errorAt(e.Range(), "Wrong value", `batches = [1, "50%"]`, "This is to be a whole number of hosts, %d at least, or a share of them such as \"50%%\".", least)
+	return Amount{}, false
+}

@@ -1,0 +1,394 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/modules"
+)
+
+// argument is an argument of a task, or a role's input, as it is written.
+type argument struct {
+	name string
+	at   hcl.Range    // of its name
+	arg  *modules.Arg // nil for what is no argument of the kind
+	raw  hclsyntax.Expression
+	expr *expr
+	// done is what a constant argument evaluates to, once it has been.
+	done atomic.Pointer[converted]
+}
+
+type retryBlock struct {
+	at                     hcl.Range
+	raw                    rawTask
+	attempts, delay, until *expr
+}
+
+// steps reads the steps of a body in the order they are written in.
+func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
+	var out []*Step
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "task":
+			if t := l.task(b, ctx); t != nil {
+				out = append(out, &Step{Task: t})
+			}
+		case "block":
+			out = append(out, &Step{Block: l.block(b, ctx)})
+		case "role":
+			if r := l.role(b, ctx); r != nil {
+				out = append(out, &Step{Block: r})
+			}
+		case "barrier":
+			if ctx.what == "a play" {
+				l.labels(b, 0, "barrier")
+				l.attributes(b.Body, "barrier", nil, nil)
+				out = append(out, &Step{Barrier: &Barrier{Range: header(b)}})
+			}
+		}
+	}
+	return out
+}
+
+// block reads block "LABEL" { … }.
+func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
+	out := &Block{Range: header(b), outer: ctx.block}
+	switch len(b.Labels) {
+	case 0:
+	case 1:
+		out.Label = b.Labels[0]
+	default:
+		l.labels(b, 1, `block "LABEL"`)
+	}
+	a := l.attributes(b.Body, "a block", blockArgs, append([]string{"rescue", "always"}, stepBlocks...))
+	inner := ctx
+	inner.block, inner.what = out, "a block"
+	inner.tags = l.tags(ctx.unit, a["tags"], ctx.tags)
+	l.conditions(out, a, ctx)
+	out.Steps = l.steps(b.Body, inner)
+	for _, x := range b.Body.Blocks {
+		if x.Type != "rescue" && x.Type != "always" {
+			continue
+		}
+		l.labels(x, 0, x.Type)
+		l.attributes(x.Body, x.Type, nil, stepBlocks)
+		side := inner
+		side.conditional = ctx.conditional || x.Type == "rescue"
+		steps := l.steps(x.Body, side)
+		if x.Type == "rescue" {
+			out.Rescue = append(out.Rescue, steps...)
+		} else {
+			out.Always = append(out.Always, steps...)
+		}
+	}
+	return out
+}
+
+// conditions notes when and become of a block or role.
+func (l *loader) conditions(b *Block, a map[string]*hclsyntax.Attribute, ctx around) {
+	seq := l.nextSeq()
+	s := stand{l: l, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: seq, can: everyRoot &^ rootEach, what: "a block"}
+	l.later = append(l.later, func() {
+		if a["when"] != nil {
+			b.when = l.meta(a["when"].Expr, s)
+		}
+		if a["become"] != nil {
+			s.can &^= rootTask | rootRole
+			b.become = l.meta(a["become"].Expr, s)
+		}
+	})
+}
+
+func (l *loader) nextSeq() int {
+	l.seq++
+	return l.seq
+}
+
+// task reads task "KIND" "LABEL" { … }.
+func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
+	if !l.labels(b, 2, `task "KIND" "LABEL"`) {
+		return nil
+	}
+	t := &Task{
+		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), Play: ctx.play, Tags: ctx.tags,
+		unit: ctx.unit, block: ctx.block, names: ctx.names, seq: l.nextSeq(), conditional: ctx.conditional,
+		name: taskName(b.Labels[0], b.Labels[1]),
+	}
+	if l.o.Kinds != nil {
+		t.kind = l.o.Kinds.Kind(t.Kind)
+	}
+	if t.Label == "" {
+		l.errorAt(b.LabelRanges[1], "Empty label", "", "A task's label says which one it is, among those of its kind.")
+	}
+	if first := ctx.names.task(t.Kind, t.Label); first != nil {
+		l.errorAt(b.LabelRanges[1], "Duplicate task", "", "%s stands at %s already. A kind and a label together name one task of a play or role: give this one another label.", t.name, place(first.Range))
+	} else {
+		if ctx.names.tasks[t.Kind] == nil {
+			ctx.names.tasks[t.Kind] = map[string]*Task{}
+		}
+		ctx.names.tasks[t.Kind][t.Label] = t
+	}
+	if t.kind == nil {
+		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMean(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
+		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
+		return t
+	}
+	raw := l.taskBody(b.Body, t)
+	l.later = append(l.later, func() { l.analyseTask(t, raw) })
+	return t
+}
+
+func (l *loader) kindNames() []string {
+	var names []string
+	if l.o.Kinds != nil {
+		for _, k := range l.o.Kinds.Kinds() {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// rawTask is the meta arguments of a task, not yet analysed.
+type rawTask map[string]*hclsyntax.Attribute
+
+// taskBody sorts a task's arguments.
+func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
+	schema := l.o.Kinds.Schema(t.Kind)
+	raw := rawTask{}
+	add := func(name string, at hcl.Range, e hclsyntax.Expression) {
+		arg := schema.Arg(name)
+		if arg == nil && !(name == "vars" && t.hasTemplate(schema)) {
+			l.unknownArgument(name, at, schema)
+			return
+		}
+		if name == "changed_when" || name == "failed_when" {
+			raw[name] = &hclsyntax.Attribute{Name: name, Expr: e, NameRange: at}
+			return
+		}
+		a := &argument{name: name, at: at, arg: arg, raw: e}
+		if name == "vars" && t.hasTemplate(schema) {
+			t.vars = a
+			return
+		}
+		t.args = append(t.args, a)
+	}
+	for _, a := range sortedAttributes(body) {
+		if isOneOf(a.Name, modules.TaskArgs()) {
+			if a.Name == "retry" {
+				l.errorAt(a.NameRange, "Wrong form", "retry { attempts = 3 }", "\"retry\" is a block: it is written without \"=\".")
+				continue
+			}
+			raw[a.Name] = a
+			continue
+		}
+		add(a.Name, a.NameRange, a.Expr)
+	}
+	blocks := map[string][]*hclsyntax.Block{}
+	var order []string
+	for _, b := range body.Blocks {
+		if b.Type == "retry" {
+			l.retry(b, t)
+			continue
+		}
+		if blocks[b.Type] == nil {
+			order = append(order, b.Type)
+		}
+		blocks[b.Type] = append(blocks[b.Type], b)
+	}
+	for _, name := range order {
+		if isOneOf(name, modules.TaskArgs()) {
+			l.errorAt(header(blocks[name][0]), "Wrong form", name+" = …", "%q is an argument: it is written with \"=\".", name)
+			continue
+		}
+		if e := l.blockValue(name, blocks[name], schema, body); e != nil {
+			add(name, header(blocks[name][0]), e)
+		}
+	}
+	t.Once = l.constBool(raw["once"], false)
+	t.Sensitive = l.constBool(raw["sensitive"], false)
+	t.Tags = l.tags(t.unit, raw["tags"], t.Tags)
+	return raw
+}
+
+func (l *loader) unknownArgument(name string, at hcl.Range, schema *modules.Schema) {
+	var known []string
+	for _, a := range schema.Args {
+		known = append(known, a.Name)
+	}
+	hint := didYouMean(name, append(append([]string(nil), known...), modules.TaskArgs()...))
+	l.errorAt(at, "Unknown argument", hint, "task %q has no argument %q. It takes %s, and what every task takes: %s.", schema.Kind.Name, name, strings.Join(known, ", "), strings.Join(modules.TaskArgs(), ", "))
+}
+
+// blockValue turns blocks into the object, or the list of objects, that they
+// are another way to write.
+func (l *loader) blockValue(name string, blocks []*hclsyntax.Block, schema *modules.Schema, body *hclsyntax.Body) hclsyntax.Expression {
+	arg := schema.Arg(name)
+	if arg == nil {
+		l.unknownArgument(name, header(blocks[0]), schema)
+		return nil
+	}
+	if body.Attributes[name] != nil {
+		l.errorAt(header(blocks[0]), "Duplicate argument", "", "%q is given at %s already.", name, place(body.Attributes[name].NameRange))
+		return nil
+	}
+	isList := arg.Type.Base == modules.List && arg.Type.Elem.Base == modules.Object
+	if arg.Type.Base != modules.Object && arg.Type.Base != modules.Map && arg.Type.Base != modules.Any && !isList {
+		l.errorAt(header(blocks[0]), "Wrong form", name+" = …", "%q takes a %s: it is written with \"=\".", name, arg.Type)
+		return nil
+	}
+	if len(blocks) > 1 && !isList {
+		l.errorAt(header(blocks[1]), "Duplicate argument", "", "%q is given at %s already.", name, place(header(blocks[0])))
+		return nil
+	}
+	var exprs []hclsyntax.Expression
+	for _, b := range blocks {
+		if len(b.Labels) > 0 {
+			l.errorAt(b.LabelRanges[0], "Wrong labels", name+" { … }", "%q has no label.", name)
+		}
+		exprs = append(exprs, blockObject(b.Body))
+	}
+	if !isList {
+		return exprs[0]
+	}
+	return &hclsyntax.TupleConsExpr{Exprs: exprs, SrcRange: hcl.RangeBetween(exprs[0].Range(), exprs[len(exprs)-1].Range()), OpenRange: exprs[0].Range()}
+}
+
+// blockObject returns the object that a block's body writes.
+func blockObject(body *hclsyntax.Body) hclsyntax.Expression {
+	o := &hclsyntax.ObjectConsExpr{SrcRange: body.SrcRange, OpenRange: body.SrcRange}
+	item := func(name string, at hcl.Range, e hclsyntax.Expression) {
+		key := &hclsyntax.LiteralValueExpr{Val: cty.StringVal(name), SrcRange: at}
+		o.Items = append(o.Items, hclsyntax.ObjectConsItem{KeyExpr: key, ValueExpr: e})
+	}
+	for _, a := range sortedAttributes(body) {
+		item(a.Name, a.NameRange, a.Expr)
+	}
+	for _, b := range body.Blocks {
+		item(b.Type, header(b), blockObject(b.Body))
+	}
+	return o
+}
+
+func (l *loader) retry(b *hclsyntax.Block, t *Task) {
+	if t.retry != nil {
+		l.errorAt(header(b), "Duplicate block", "", "The task has a retry block at %s already.", place(t.retry.at))
+		return
+	}
+	l.labels(b, 0, "retry")
+	a := l.attributes(b.Body, "retry", []string{"attempts", "delay", "until"}, nil)
+	t.retry = &retryBlock{at: header(b), raw: a}
+	if a["attempts"] == nil {
+		l.errorAt(header(b), "Missing argument", "attempts = 3", "retry needs the number of attempts.")
+	}
+}
+
+// hasTemplate reports whether a kind renders a template, and so takes vars.
+func (t *Task) hasTemplate(schema *modules.Schema) bool {
+	for i := range schema.Args {
+		if schema.Args[i].Type.Base == modules.Template {
+			return true
+		}
+	}
+	return false
+}
+
+// stand is where the task's arguments stand.
+func (t *Task) stand(l *loader) stand {
+	can := everyRoot
+	if t.forEach == nil {
+		can &^= rootEach
+	}
+	if t.on != nil {
+		can |= rootOnHost
+	}
+	return stand{l: l, unit: t.unit, play: t.Play, names: t.names, seq: t.seq, can: can, what: "this task"}
+}
+
+// ownStand is where what is asked of the task's own outcome stands.
+func (t *Task) ownStand(l *loader) stand {
+	s := t.stand(l)
+	s.can |= rootSelf
+	s.self = t
+	return s
+}
+
+// analyseTask looks at what the task's expressions read, when all tasks of the
+// play are known.
+func (l *loader) analyseTask(t *Task, raw rawTask) {
+	get := func(name string, s stand) *expr {
+		if raw[name] == nil {
+			return nil
+		}
+		return l.meta(raw[name].Expr, s)
+	}
+	s := t.stand(l)
+	once := s
+	once.can &^= rootTask | rootRole | rootEach | rootOnHost
+	once.what = "for_each"
+	t.forEach = get("for_each", once)
+	s = t.stand(l)
+	s.can &^= rootTask | rootRole
+	s.what = "\"on\""
+	t.on = get("on", s)
+	s = t.stand(l)
+	t.when = get("when", s)
+	fixed := s
+	fixed.can &^= rootTask | rootRole
+	fixed.what = "this argument"
+	t.become = get("become", fixed)
+	t.timeout = get("timeout", fixed)
+	t.onError = get("on_error", fixed)
+	t.changedWhen = get("changed_when", t.ownStand(l))
+	t.failedWhen = get("failed_when", t.ownStand(l))
+	if r := t.retry; r != nil {
+		raw = r.raw
+		r.attempts, r.delay, r.until = get("attempts", fixed), get("delay", fixed), get("until", t.ownStand(l))
+	}
+	for _, a := range t.args {
+		a.expr = l.meta(a.raw, s)
+	}
+	if t.vars != nil {
+		t.vars.expr = l.meta(t.vars.raw, s)
+	}
+	l.label(t)
+}
+
+// label decides whether the label stands for the kind's key argument.
+func (l *loader) label(t *Task) {
+	schema := l.o.Kinds.Schema(t.Kind)
+	key := schema.Key()
+	if key == nil {
+		return
+	}
+	given := t.arg(key.Name)
+	fits := !key.Path || strings.HasPrefix(t.Label, "/")
+	switch {
+	case given == nil && t.forEach != nil:
+		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = each.value", key.Name), "Under for_each the label can't stand for %q: set it, so that each element has its own.", key.Name)
+		t.noKey = true
+	case given == nil && fits:
+		t.keyLabel = true
+	case given == nil && key.Required:
+		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = \"/…\"", key.Name), "task %q needs %q. A label stands for it only where it is an absolute path.", t.Kind, key.Name)
+		t.noKey = true
+	case given != nil && key.Path && fits && t.forEach == nil && given.expr.reads.constant():
+		v, diags := given.expr.Value(nil)
+		if s, ok := textOf(v); !diags.HasErrors() && ok && s != t.Label {
+			l.errorAt(given.raw.Range(), "Label hides argument", fmt.Sprintf("task %q \"NAME\"", t.Kind), "The label says %q and %q says %q. Where the label is a path it is the one meant: leave out %q, or give the task another label.", t.Label, key.Name, s, key.Name)
+		}
+	}
+}
+
+func (t *Task) arg(name string) *argument {
+	for _, a := range t.args {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}

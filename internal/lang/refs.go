@@ -1,0 +1,579 @@
+package lang
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/funcs"
+)
+
+// expr is an expression with what it reads.
+type expr struct {
+	hclsyntax.Expression
+	reads *reads
+	bad   bool // it has been reported: nothing is said of its value
+}
+
+// reads is what an expression reads, so that only that has to be at hand when
+// it is evaluated. It is never changed once it is made.
+type reads struct {
+	vars, locals []string
+	host, facts  bool // of the play's host: what the inventory says; facts
+	onHost       bool
+	groups, each bool
+	self         bool
+	hosts        []string // other hosts named
+	allHosts     bool     // hosts, by a name that is computed
+	hostFacts    bool     // of hosts: their facts too
+	tasks        []taskRead
+	roles        []*RoleUse
+	secrets      []string
+	allSecrets   bool
+	factNames    []string
+	allFacts     bool
+	calls        bool       // functions, which need a context
+	files        bool       // functions that read files
+	bare         []bareName // of a template: what its vars must have
+}
+
+// taskRead is a task that an expression reads.
+type taskRead struct {
+	task     *Task
+	host     string // "": the play's host
+	allHosts bool   // of a host whose name is computed
+}
+
+type bareName struct {
+	name    string
+	at      hcl.Range
+	guarded bool
+}
+
+var readsNothing = &reads{}
+
+func (r *reads) constant() bool { return r == readsNothing }
+
+// roots is a set of the names that expressions begin with.
+type roots uint16
+
+const (
+	rootVar roots = 1 << iota
+	rootLocal
+	rootHost
+	rootHosts
+	rootGroups
+	rootTask
+	rootRole
+	rootSecret
+	rootEach
+	rootOnHost
+	rootSelf
+	rootFacts // host.facts and hosts[…].facts, beside the root itself
+
+	everyRoot    = rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootTask | rootRole | rootSecret | rootEach | rootFacts
+	templateRoot = rootVar | rootHost | rootHosts | rootGroups | rootFacts
+	staticRoot   = rootVar | rootLocal | rootGroups
+)
+
+var rootNames = []struct {
+	name string
+	root roots
+}{
+	{"var", rootVar}, {"local", rootLocal}, {"host", rootHost}, {"hosts", rootHosts}, {"groups", rootGroups},
+	{"task", rootTask}, {"role", rootRole}, {"secret", rootSecret}, {"each", rootEach}, {"on_host", rootOnHost}, {"self", rootSelf},
+}
+
+// stand is where an expression stands: what it can see from there.
+type stand struct {
+	l     *loader
+	unit  *unit
+	play  *Play  // nil outside plays
+	names *names // of tasks and roles; nil where none can be read
+	seq   int    // of the task, in the order of the play
+	self  *Task  // the task itself, where it may read its own outcome
+	can   roots
+	bare  bool   // in a template: other names are its vars
+	what  string // for messages: "a play's hosts", "a template"
+}
+
+// analyse finds out what an expression reads and reports names that don't exist.
+func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
+	if e == nil {
+		return nil, nil
+	}
+	switch x := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return &expr{Expression: e, reads: readsNothing}, nil
+	case *hclsyntax.TemplateExpr:
+		if x.IsStringLiteral() {
+			return &expr{Expression: e, reads: readsNothing}, nil
+		}
+	}
+	w := &walker{stand: s, reads: &reads{}}
+	hclsyntax.Walk(e, w)
+	s.l.noteFacts(w.reads)
+	out := &expr{Expression: e, reads: w.reads, bad: w.diags.HasErrors()}
+	if !w.any {
+		out.reads = readsNothing
+	}
+	return out, w.diags
+}
+
+// walker walks an expression.
+type walker struct {
+	stand
+	reads  *reads
+	diags  hcl.Diagnostics
+	locals []map[string]struct{} // names of for expressions around
+	guard  int                   // calls of try and can around
+	any    bool                  // it isn't constant
+}
+
+func (w *walker) fail(at hcl.Range, summary, hint, detail string, a ...any) {
+	w.diags = append(w.diags, errorAt(at, summary, hint, detail, a...))
+}
+
+// Enter implements hclsyntax.Walker.
+func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	switch x := n.(type) {
+	case hclsyntax.ChildScope:
+		w.locals = append(w.locals, x.LocalNames)
+	case *hclsyntax.FunctionCallExpr:
+		w.any, w.reads.calls = true, true
+		if x.Name == "try" || x.Name == "can" {
+			w.guard++
+		}
+		w.function(x)
+	case *hclsyntax.RelativeTraversalExpr:
+		w.any = true
+		if i, ok := x.Source.(*hclsyntax.IndexExpr); ok && w.isRoot(i.Collection, "hosts") && len(x.Traversal) > 0 {
+			w.computedHost(x.Traversal)
+		} else if w.mention(x.Traversal) {
+			w.reads.allFacts = true
+		}
+	case *hclsyntax.IndexExpr:
+		w.any = true
+	case *hclsyntax.ScopeTraversalExpr:
+		w.any = true
+		if w.mention(x.Traversal[1:]) && w.isLocal(x.Traversal.RootName()) {
+			w.reads.allFacts = true
+		}
+		w.traversal(x.Traversal)
+	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
+		w.any = true
+	}
+	return nil
+}
+
+// Exit implements hclsyntax.Walker.
+func (w *walker) Exit(n hclsyntax.Node) hcl.Diagnostics {
+	switch x := n.(type) {
+	case hclsyntax.ChildScope:
+		w.locals = w.locals[:len(w.locals)-1]
+	case *hclsyntax.FunctionCallExpr:
+		if x.Name == "try" || x.Name == "can" {
+			w.guard--
+		}
+	}
+	return nil
+}
+
+// mention notes that facts are read of whatever host.
+func (w *walker) mention(t hcl.Traversal) bool {
+	for _, step := range t {
+		if name, ok := stepName(step); ok && name == "facts" {
+			w.reads.hostFacts = true
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walker) isRoot(e hclsyntax.Expression, name string) bool {
+	t, ok := e.(*hclsyntax.ScopeTraversalExpr)
+	return ok && len(t.Traversal) == 1 && t.Traversal.RootName() == name && !w.isLocal(name)
+}
+
+func (w *walker) isLocal(name string) bool {
+	for _, names := range w.locals {
+		if _, ok := names[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
+	if w.l.fileFunctions[x.Name] {
+		w.reads.files = true
+	}
+	if w.l.functionNames[x.Name] {
+		return
+	}
+	if why, ok := funcs.Excluded()[x.Name]; ok {
+		w.fail(x.NameRange, "No such function here", "", "%s() is left out: %s", x.Name, why)
+		return
+	}
+	w.fail(x.NameRange, "Unknown function", didYouMean(x.Name, funcs.Names()), "There is no function %q.", x.Name)
+}
+
+// traversal handles a name with what follows it: var.x, host.facts.os.
+func (w *walker) traversal(t hcl.Traversal) {
+	name := t.RootName()
+	at := t[0].SourceRange()
+	if w.isLocal(name) {
+		return
+	}
+	var root roots
+	for _, r := range rootNames {
+		if r.name == name {
+			root = r.root
+		}
+	}
+	if root == 0 || root&w.can == 0 && w.bare {
+		if w.bare {
+			w.reads.bare = append(w.reads.bare, bareName{name, at, w.guard > 0})
+			return
+		}
+		w.unknownName(name, at)
+		return
+	}
+	if root&w.can == 0 {
+		w.cannot(name, root, at)
+		return
+	}
+	switch root {
+	case rootVar:
+		w.variable(t)
+	case rootLocal:
+		w.local(t)
+	case rootHost:
+		w.hostAttribute(t)
+	case rootHosts:
+		w.otherHost(t)
+	case rootGroups:
+		w.group(t)
+	case rootTask:
+		w.task(t[1:], at, "", false)
+	case rootRole:
+		w.role(t)
+	case rootSecret:
+		w.secret(t)
+	case rootEach:
+		w.eachAttribute(t)
+	case rootOnHost:
+		w.reads.onHost = true
+		w.attribute(t, hostAttributes)
+		if second, ok := secondName(t); !ok || second == "facts" {
+			w.reads.hostFacts = true
+			w.factPath(t, 2)
+		}
+	case rootSelf:
+		w.reads.self = true
+		w.outcome(w.self, t[1:])
+	}
+}
+
+func (w *walker) unknownName(name string, at hcl.Range) {
+	var names []string
+	for _, r := range rootNames {
+		if r.root&w.can != 0 {
+			names = append(names, r.name)
+		}
+	}
+	hint := didYouMean(name, names)
+	switch {
+	case hint != "":
+	case w.unit != nil && w.unit.variables[name] != nil:
+		hint = "Did you mean var." + name + "?"
+	case w.unit != nil && w.unit.locals[name] != nil:
+		hint = "Did you mean local." + name + "?"
+	case w.l.fleet.groups[name] != nil && w.can&rootGroups != 0:
+		hint = "Did you mean groups." + name + "?"
+	case strings.HasPrefix(name, "ansible_"):
+		hint = "Facts are read as host.facts."
+	default:
+		hint = fmt.Sprintf("For the text itself write %q.", name)
+	}
+	w.fail(at, "Unknown name", hint, "There is no %q here. Expressions read %s.", name, list(names))
+}
+
+func (w *walker) cannot(name string, root roots, at hcl.Range) {
+	what := w.what
+	if what == "" {
+		what = "this place"
+	}
+	why := ""
+	switch root {
+	case rootEach:
+		why = " It belongs to a task or role with for_each."
+	case rootTask:
+		why = " Results of tasks are known only when the play runs."
+	case rootOnHost:
+		why = " It belongs to a task with \"on\"."
+	case rootSelf:
+		why = " It belongs to until, changed_when and failed_when."
+	case rootHost:
+		why = " It differs from host to host."
+	}
+	w.fail(at, "Can't be read here", "", "%q can't be read in %s.%s", name, what, why)
+}
+
+func stepName(step hcl.Traverser) (string, bool) {
+	switch s := step.(type) {
+	case hcl.TraverseAttr:
+		return s.Name, true
+	case hcl.TraverseIndex:
+		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+			return s.Key.AsString(), true
+		}
+	}
+	return "", false
+}
+
+func secondName(t hcl.Traversal) (string, bool) {
+	if len(t) < 2 {
+		return "", false
+	}
+	return stepName(t[1])
+}
+
+func (w *walker) variable(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if !ok {
+		w.reads.vars = sortedKeys(w.unit.variables)
+		return
+	}
+	if w.unit.variables[name] == nil {
+		declare := fmt.Sprintf("Declare it: variable %q {}", name)
+		if hint := didYouMean(name, sortedKeys(w.unit.variables)); hint != "" {
+			declare = hint
+		}
+		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.what(), name)
+		return
+	}
+	w.reads.vars = addName(w.reads.vars, name)
+}
+
+func (w *walker) local(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if !ok {
+		w.fail(t.SourceRange(), "Local without a name", "local.NAME", "A local is read by its name.")
+		return
+	}
+	if w.unit.locals[name] == nil {
+		w.fail(t[1].SourceRange(), "Unknown local", didYouMean(name, sortedKeys(w.unit.locals)), "%s has no local %q.", w.unit.what(), name)
+		return
+	}
+	w.reads.locals = addName(w.reads.locals, name)
+}
+
+var hostAttributes = []string{"name", "address", "groups", "vars", "facts"}
+
+func (w *walker) attribute(t hcl.Traversal, known []string) bool {
+	name, ok := secondName(t)
+	if !ok {
+		return true
+	}
+	for _, k := range known {
+		if k == name {
+			return true
+		}
+	}
+	w.fail(t[1].SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", t.RootName(), name, list(known))
+	return false
+}
+
+func (w *walker) hostAttribute(t hcl.Traversal) {
+	if !w.attribute(t, hostAttributes) {
+		return
+	}
+	w.reads.host = true
+	name, ok := secondName(t)
+	if !ok || name == "facts" {
+		if !w.factsAllowed(t.SourceRange()) {
+			return
+		}
+		w.reads.facts = true
+		w.factPath(t, 2)
+	}
+	if ok && name == "vars" {
+		w.hostVar(t)
+	}
+}
+
+func (w *walker) factsAllowed(at hcl.Range) bool {
+	if w.can&rootFacts != 0 {
+		return true
+	}
+	w.fail(at, "Can't be read here", "Use a local: locals are evaluated when the facts are known.", "Facts can't be read in %s: they are known only when the play starts.", w.what)
+	return false
+}
+
+// factPath checks the rest of a traversal against the facts' type; t[from-1]
+// is "facts".
+func (w *walker) factPath(t hcl.Traversal, from int) {
+	if len(t) <= from {
+		w.reads.allFacts = true
+		return
+	}
+	if name, ok := stepName(t[from]); ok {
+		w.reads.factNames = addName(w.reads.factNames, name)
+	} else {
+		w.reads.allFacts = true
+	}
+	w.typePath(w.l.facts, t[from:], "host.facts")
+}
+
+// typePath reports an attribute that values of type typ don't have.
+func (w *walker) typePath(typ cty.Type, t hcl.Traversal, path string) {
+	for _, step := range t {
+		name, named := stepName(step)
+		switch {
+		case typ.IsObjectType() && named:
+			if !typ.HasAttribute(name) {
+				known := attributes(typ)
+				w.fail(step.SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", path, name, list(known))
+				return
+			}
+			typ, path = typ.AttributeType(name), path+"."+name
+		case typ.IsMapType(), typ.IsListType():
+			typ, path = typ.ElementType(), path+"[…]"
+		default:
+			return
+		}
+	}
+}
+
+// hostVar reports a var that no host has.
+func (w *walker) hostVar(t hcl.Traversal) {
+	if len(t) < 3 || w.guard > 0 {
+		return
+	}
+	name, ok := stepName(t[2])
+	if ok && !w.l.fleet.varNames[name] {
+		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.l.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+	}
+}
+
+func (w *walker) otherHost(t hcl.Traversal) {
+	w.any = true
+	if len(t) < 2 {
+		w.reads.allHosts = true
+		return
+	}
+	name, ok := stepName(t[1])
+	if !ok {
+		w.reads.allHosts = true
+		return
+	}
+	if w.l.fleet.byName[name] == nil {
+		if w.guard == 0 {
+			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.l.fleet.names...)), "The inventory has no host %q.", name)
+		}
+		return
+	}
+	w.reads.hosts = addName(w.reads.hosts, name)
+	if len(t) < 3 {
+		w.reads.hostFacts = true
+		return
+	}
+	attr, _ := stepName(t[2])
+	switch attr {
+	case "task":
+		if w.names == nil {
+			w.cannot("task", rootTask, t[2].SourceRange())
+			return
+		}
+		w.task(t[3:], t[2].SourceRange(), name, false)
+	case "facts":
+		if w.factsAllowed(t.SourceRange()) {
+			w.factPath(t, 3)
+		}
+	default:
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: fmt.Sprintf("hosts[%q]", name)}}, t[2:]...), append([]string{"task"}, hostAttributes...))
+	}
+}
+
+// computedHost handles what follows hosts[EXPRESSION].
+func (w *walker) computedHost(t hcl.Traversal) {
+	w.reads.allHosts = true
+	name, _ := stepName(t[0])
+	switch name {
+	case "task":
+		if w.names == nil {
+			w.cannot("task", rootTask, t[0].SourceRange())
+			return
+		}
+		w.task(t[1:], t[0].SourceRange(), "", true)
+	case "facts":
+		w.reads.hostFacts = true
+		w.factPath(t, 1)
+	default:
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, t...), append([]string{"task"}, hostAttributes...))
+	}
+}
+
+func (w *walker) group(t hcl.Traversal) {
+	w.reads.groups = true
+	name, ok := secondName(t)
+	if ok && w.l.fleet.groups[name] == nil && w.guard == 0 {
+		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.l.fleet.groupNames...)), "The inventory has no group %q.", name)
+	}
+}
+
+func (w *walker) eachAttribute(t hcl.Traversal) {
+	w.reads.each = true
+	w.attribute(t, []string{"key", "value"})
+}
+
+func (w *walker) secret(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if w.l.o.Secrets == nil {
+		w.fail(t.SourceRange(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
+		return
+	}
+	if !ok {
+		w.reads.allSecrets = true
+		return
+	}
+	if !w.l.secretNames[name] {
+		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+		return
+	}
+	w.reads.secrets = addName(w.reads.secrets, name)
+}
+
+func addName(names []string, name string) []string {
+	i := sort.SearchStrings(names, name)
+	if i < len(names) && names[i] == name {
+		return names
+	}
+	names = append(names, "")
+	copy(names[i+1:], names[i:])
+	names[i] = name
+	return names
+}
+
+// noteFacts remembers which facts are read, so that only those need gathering.
+func (l *loader) noteFacts(r *reads) {
+	l.factsMu.Lock()
+	defer l.factsMu.Unlock()
+	l.anyFacts = l.anyFacts || r.allFacts
+	for _, name := range r.factNames {
+		l.factNames = addName(l.factNames, name)
+	}
+}
+
+// factsRead returns the names of the facts that are read; nil for any.
+func (l *loader) factsRead() []string {
+	if l.anyFacts {
+		return nil
+	}
+	return append([]string{}, l.factNames...)
+}

@@ -1,0 +1,195 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// names is the tasks and roles that can be read of a play, or of a role in use.
+type names struct {
+	tasks map[string]map[string]*Task
+	roles map[string]*RoleUse
+	inner []*Task // of the roles inside, which can't be read
+}
+
+func newNames() *names {
+	return &names{tasks: map[string]map[string]*Task{}, roles: map[string]*RoleUse{}}
+}
+
+func (n *names) task(kind, label string) *Task { return n.tasks[kind][label] }
+
+// taskName writes how references call a task.
+func taskName(kind, label string) string {
+	if hclsyntax.ValidIdentifier(label) {
+		return "task." + kind + "." + label
+	}
+	return fmt.Sprintf("task.%s[%q]", kind, label)
+}
+
+var outcomeAttributes = []string{"changed", "failed", "skipped", "output"}
+
+// task handles what follows "task": a kind, a label, and what is read.
+func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
+	w.any = true
+	if len(t) < 2 {
+		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out. An expression may choose among the elements of its for_each: task.KIND.LABEL[each.key].")
+		return
+	}
+	kind, ok1 := stepName(t[0])
+	label, ok2 := stepName(t[1])
+	if !ok1 || !ok2 {
+		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out.")
+		return
+	}
+	task := w.names.task(kind, label)
+	if task == nil && (host != "" || all) {
+		task = w.earlierPlay(kind, label, host)
+	}
+	if task == nil {
+		w.unknownTask(kind, label, t)
+		return
+	}
+	if task.Play == w.play {
+		if (host != "" || all) && w.play.Rolling != nil {
+			w.fail(at, "Another batch's task", "Read it in a play of its own, after this one.", "This play is rolling: another host's task may belong to a later batch, which this host would wait for in vain.")
+			return
+		}
+		switch {
+		case task == w.self:
+		case task.seq == w.seq:
+			w.fail(t[1].SourceRange(), "Task reads itself", "", "%s is this task: its result is known only when it has run. In until, changed_when and failed_when it can be read as self.", task.name)
+			return
+		case task.seq > w.seq:
+			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.name, place(task.Range))
+			return
+		}
+	}
+	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] {
+		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.name, task.Play.Name, host)
+		return
+	}
+	w.reads.tasks = append(w.reads.tasks, taskRead{task: task, host: host, allHosts: all})
+	w.outcome(task, t[2:])
+}
+
+func (w *walker) earlierPlay(kind, label, host string) *Task {
+	for i := len(w.l.p.Plays) - 1; i >= 0; i-- {
+		p := w.l.p.Plays[i]
+		if w.play != nil && p.Index >= w.play.Index {
+			continue
+		}
+		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host]) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (w *walker) unknownTask(kind, label string, t hcl.Traversal) {
+	at := t[1].SourceRange()
+	hint := ""
+	if labels := w.names.tasks[kind]; labels != nil {
+		hint = didYouMean(label, sortedKeys(labels))
+	}
+	for _, other := range sortedKeys(w.names.tasks) {
+		if hint == "" && other != kind && w.names.tasks[other][label] != nil {
+			hint = "Did you mean " + taskName(other, label) + "?"
+			at = t[0].SourceRange()
+		}
+	}
+	for _, inner := range w.names.inner {
+		if inner.Kind == kind && inner.Label == label {
+			w.fail(at, "Task of a role", fmt.Sprintf("role.%s.NAME reads an output %q {} of its role.hcl.", inner.unit.role.Label, "NAME"), "%s stands in role %q, whose tasks can't be read from outside.", taskName(kind, label), inner.unit.role.Name)
+			return
+		}
+	}
+	where := fmt.Sprintf("Play %q", w.play.Name)
+	if w.unit.role != nil {
+		where = fmt.Sprintf("Role %q", w.unit.role.Name)
+	}
+	w.fail(at, "Unknown task", hint, "%s has no task %q %q.", where, kind, label)
+}
+
+// outcome checks what is read of a task's outcome.
+func (w *walker) outcome(task *Task, t hcl.Traversal) {
+	if len(t) == 0 {
+		return
+	}
+	if task.forEach != nil && task != w.self {
+		name, named := stepName(t[0])
+		if _, attr := t[0].(hcl.TraverseAttr); attr && named && isOneOf(name, outcomeAttributes) {
+			w.fail(t[0].SourceRange(), "Task has for_each", fmt.Sprintf("%s[each.key].%s", task.name, name), "%s has for_each, and so a result for each element: name the element. For any of them write anytrue([for t in %s : t.changed]).", task.name, task.name)
+			return
+		}
+		t = t[1:]
+	}
+	if len(t) == 0 {
+		return
+	}
+	name, named := stepName(t[0])
+	switch {
+	case !named || !isOneOf(name, outcomeAttributes):
+		if _, index := t[0].(hcl.TraverseIndex); index {
+			w.fail(t[0].SourceRange(), "Task has no for_each", "", "%s has no for_each, and so no elements. It has %s.", task.name, list(outcomeAttributes))
+			return
+		}
+		hint := didYouMean(name, append([]string(nil), outcomeAttributes...))
+		if typ := outputType(task.kind); hint == "" && typ.IsObjectType() && typ.HasAttribute(name) {
+			hint = fmt.Sprintf("Did you mean output.%s?", name)
+		}
+		w.fail(t[0].SourceRange(), "Unknown attribute", hint, "%s has no attribute %q. It has %s.", task.name, name, list(outcomeAttributes))
+	case name == "output" && task.kind.Output == nil:
+		w.fail(t[0].SourceRange(), "Task without output", "", "Tasks of kind %q have no output.", task.Kind)
+	case name == "output":
+		w.typePath(outputType(task.kind), t[1:], task.name+".output")
+	case len(t) > 1:
+		w.fail(t[1].SourceRange(), "Unknown attribute", "", "%s is true or false.", task.name+"."+name)
+	}
+}
+
+func isOneOf(s string, names []string) bool {
+	for _, n := range names {
+		if n == s {
+			return true
+		}
+	}
+	return false
+}
+
+// role handles role.LABEL.OUTPUT.
+func (w *walker) role(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if !ok {
+		w.fail(t.SourceRange(), "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
+		return
+	}
+	use := w.names.roles[name]
+	switch {
+	case use == nil:
+		w.fail(t[1].SourceRange(), "Unknown role", didYouMean(name, sortedKeys(w.names.roles)), "No role %q is used here.", name)
+		return
+	case use.seq >= w.seq:
+		w.fail(t[1].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
+		return
+	}
+	w.reads.roles = append(w.reads.roles, use)
+	rest := t[2:]
+	if use.forEach != nil && len(rest) > 0 {
+		if n, ok := stepName(rest[0]); ok && use.unit.outputs[n] != nil {
+			if _, attr := rest[0].(hcl.TraverseAttr); attr {
+				w.fail(rest[0].SourceRange(), "Role has for_each", fmt.Sprintf("role.%s[each.key].%s", name, n), "Role %q has for_each, and so outputs for each element: name the element.", name)
+				return
+			}
+		}
+		rest = rest[1:]
+	}
+	if len(rest) == 0 {
+		return
+	}
+	if n, ok := stepName(rest[0]); ok && use.unit.outputs[n] == nil {
+		known := sortedKeys(use.unit.outputs)
+		w.fail(rest[0].SourceRange(), "Unknown output", didYouMean(n, known), "Role %q has no output %q. It has %s.", use.Name, n, list(known))
+	}
+}

@@ -1,0 +1,188 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// roleFile is a role.hcl as it was read, before it is used anywhere.
+type roleFile struct {
+	file   localFile
+	dir    folder
+	body   *hclsyntax.Body
+	unit   *unit // its variables, shared by all uses
+	failed bool
+}
+
+// roleFile returns the role of a name, read once.
+func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
+	if r, ok := l.roles[name]; ok {
+		return r
+	}
+	f, ok := l.findRole(name)
+	if !ok {
+		l.errorAt(at, "Unknown role", didYouMean(name, l.roleNames()), "There is no role %q: neither %s nor a role that comes with muster.", name, path.Join(l.o.Root, "roles", name, "role.hcl"))
+		l.roles[name] = nil
+		return nil
+	}
+	r := &roleFile{file: f, dir: folder{embedded: f.embedded, dir: path.Dir(f.path), role: true}}
+	l.roles[name] = r
+	r.body = l.parse(f, &at)
+	if r.body == nil {
+		r.failed = true
+		return r
+	}
+	l.attributes(r.body, "a role", []string{"description"}, append([]string{"variable", "locals", "output"}, stepBlocks...))
+	r.unit = &unit{name: f.name, dir: r.dir, role: &RoleUse{Name: name, Label: name}}
+	l.declarations(r.unit, r.body, true)
+	return r
+}
+
+func (l *loader) findRole(name string) (localFile, bool) {
+	if name == "" || name != path.Base(name) || name == "." || name == ".." {
+		return localFile{}, false
+	}
+	f := folder{dir: filepath.Join(l.o.Root, "roles", name)}.at("role.hcl")
+	if _, err := f.stat(); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return f, true
+	}
+	if l.o.EmbeddedRoles != nil {
+		f := folder{embedded: l.o.EmbeddedRoles, dir: name}.at("role.hcl")
+		if _, err := f.stat(); err == nil {
+			return f, true
+		}
+	}
+	return localFile{}, false
+}
+
+func (l *loader) roleNames() []string {
+	var names []string
+	entries, _ := os.ReadDir(filepath.Join(l.o.Root, "roles"))
+	if l.o.EmbeddedRoles != nil {
+		more, _ := fs.ReadDir(l.o.EmbeddedRoles, ".")
+		entries = append(entries, more...)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// role reads role "NAME" ["LABEL"] { … } and the role it names.
+func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
+	if len(b.Labels) != 2 && !l.labels(b, 1, `role "NAME"`) {
+		return nil
+	}
+	name := b.Labels[0]
+	use := &RoleUse{Name: name, Label: b.Labels[len(b.Labels)-1], inputs: map[string]*argument{}}
+	out := &Block{Label: use.Label, Role: use, Range: header(b), outer: ctx.block}
+	use.block = out
+	for i, open := range l.using {
+		if open == name {
+			l.errorAt(b.LabelRanges[0], "Role uses itself", "", "Role %q is made of itself: %s.", name, strings.Join(append(append([]string(nil), l.using[i:]...), name), " uses "))
+			return nil
+		}
+	}
+	r := l.roleFile(name, b.LabelRanges[0])
+	if r == nil || r.failed {
+		return nil
+	}
+	if first := ctx.names.roles[use.Label]; first != nil {
+		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, place(first.block.Range))
+	} else {
+		ctx.names.roles[use.Label] = use
+	}
+	if r.dir.embedded == nil {
+		use.Dir = r.dir.dir
+	}
+	u := &unit{name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables, outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: ctx.unit, names: newNames()}
+	use.unit = u
+	for n, lo := range r.unit.locals {
+		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
+	}
+	for n, o := range r.unit.outputs {
+		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
+	}
+	raw := l.inputs(use, b, r)
+	l.conditions(out, raw, ctx)
+	use.seq = l.seq
+	s := stand{l: l, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.seq, what: "for_each"}
+	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
+
+	l.using = append(l.using, name)
+	inner := around{play: ctx.play, unit: u, names: u.names, block: out, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), what: "a role", conditional: ctx.conditional}
+	out.Steps = l.steps(r.body, inner)
+	l.using = l.using[:len(l.using)-1]
+	use.end = l.nextSeq()
+	for _, tasks := range u.names.tasks {
+		for _, t := range tasks {
+			ctx.names.inner = append(ctx.names.inner, t)
+		}
+	}
+	ctx.names.inner = append(ctx.names.inner, u.names.inner...)
+	l.later = append(l.later, func() {
+		l.analyseUnit(u)
+		s := stand{l: l, unit: u, play: ctx.play, names: u.names, seq: use.end, can: everyRoot &^ rootEach, what: "an output"}
+		for _, n := range sortedKeys(u.outputs) {
+			u.outputs[n].expr = l.meta(u.outputs[n].raw, s)
+		}
+	})
+	return out
+}
+
+// inputs sorts the arguments of a role in use.
+func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[string]*hclsyntax.Attribute {
+	raw := map[string]*hclsyntax.Attribute{}
+	for _, inner := range b.Body.Blocks {
+		l.errorAt(header(inner), "Unknown block", inner.Type+" = { … }", "A role takes arguments alone: its tasks stand in %s.", r.file.name)
+	}
+	for _, a := range sortedAttributes(b.Body) {
+		if isOneOf(a.Name, roleArgs) {
+			raw[a.Name] = a
+			continue
+		}
+		v := r.unit.variables[a.Name]
+		if v == nil {
+			known := append([]string(nil), r.unit.order...)
+			l.errorAt(a.NameRange, "Unknown input", didYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.name, list(r.unit.order))
+			continue
+		}
+		if v.Deprecated != "" {
+			l.diags = append(l.diags, warningAt(a.NameRange, "Deprecated input", v.Deprecated, "Input %q of role %q, declared at %s, is deprecated.", a.Name, use.Name, place(v.Range)))
+		}
+		use.inputs[a.Name] = &argument{name: a.Name, at: a.NameRange, raw: a.Expr}
+	}
+	for _, name := range r.unit.order {
+		v := r.unit.variables[name]
+		if use.inputs[name] == nil && v.Default == noValue {
+			l.errorAt(use.block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, place(v.Range))
+		}
+	}
+	return raw
+}
+
+func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, s stand) {
+	if raw["for_each"] != nil {
+		s.can = everyRoot &^ (rootTask | rootRole | rootEach)
+		use.forEach = l.meta(raw["for_each"].Expr, s)
+	}
+	s.can, s.what = everyRoot&^rootEach, "a role's input"
+	if use.forEach != nil {
+		s.can |= rootEach
+	}
+	for _, name := range sortedKeys(use.inputs) {
+		use.inputs[name].expr = l.meta(use.inputs[name].raw, s)
+	}
+}

@@ -1,0 +1,287 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"muster/internal/lang/funcs"
+	"muster/modules"
+)
+
+// Scope is where one host's expressions in one play are evaluated. Different
+// scopes can be used at once; one scope is not safe for concurrent use, nor is
+// it together with the scopes entered from it.
+type Scope struct {
+	p    *Playbook
+	play *Play  // nil: what is the same for all plays
+	host string // "": no host in particular
+	r    Results
+	unit *unit
+	path string
+
+	parent *Scope // that a block or role was entered from
+	block  *Block // the one entered
+	home   *Scope // the scope in which the unit begins; nil: this one
+	key    string // of a role's for_each
+	each   cty.Value
+	plain  bool // a play's vars are not seen: they are being evaluated
+
+	cache map[string]cty.Value // "var.x", "local.x"
+}
+
+// Scope returns the scope of the play's own steps on a host.
+func (p *Playbook) Scope(play *Play, host string, r Results) *Scope {
+	return &Scope{p: p, play: play, host: host, r: r, unit: play.unit, path: fmt.Sprintf("%d/", play.Index)}
+}
+
+// Path is the prefix of the IDs of this scope's instances: "0/role.web/".
+func (s *Scope) Path() string { return s.path }
+
+func (s *Scope) unitScope() *Scope {
+	if s.home != nil {
+		return s.home
+	}
+	return s
+}
+
+// layer is what an expression sees beside its scope.
+type layer struct {
+	each   cty.Value // NilVal: no for_each
+	target string    // of on
+	self   *Outcome
+	task   *Task // whose outcome self is
+	id     string
+}
+
+// contexts are evaluation contexts with the functions that read files.
+type contexts struct {
+	mu    sync.Mutex
+	byDir map[string]*hcl.EvalContext
+}
+
+// prepare makes what all scopes share.
+func (p *Playbook) prepare(facts cty.Type) {
+	p.facts = facts
+	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match)...))}
+	p.allHosts = map[string]map[string]cty.Value{}
+	for i := range p.fleet.hosts {
+		p.allHosts[p.fleet.hosts[i].Name] = p.fleet.hosts[i].known()
+	}
+}
+
+// context returns the functions for files of a folder.
+func (p *Playbook) context(dir folder) *hcl.EvalContext {
+	key := fmt.Sprint(dir.embedded != nil, dir.role, dir.dir)
+	p.contexts.mu.Lock()
+	defer p.contexts.mu.Unlock()
+	if ctx, ok := p.contexts.byDir[key]; ok {
+		return ctx
+	}
+	ctx := p.base.NewChild()
+	ctx.Functions = p.fileFunctions(dir)
+	if p.contexts.byDir == nil {
+		p.contexts.byDir = map[string]*hcl.EvalContext{}
+	}
+	p.contexts.byDir[key] = ctx
+	return ctx
+}
+
+// templateContext is for templates that templatefile renders: they call
+// everything but templatefile.
+func (p *Playbook) templateContext(dir folder) *hcl.EvalContext {
+	ctx := p.context(dir).NewChild()
+	ctx.Functions = map[string]function.Function{"templatefile": function.New(&function.Spec{
+		VarParam: &function.Parameter{Name: "arguments", Type: cty.DynamicPseudoType, AllowUnknown: true, AllowMarked: true, AllowNull: true, AllowDynamicType: true},
+		Type: func([]cty.Value) (cty.Type, error) {
+			return cty.NilType, errors.New("a template that templatefile renders can't call it again")
+		},
+	})}
+	return ctx
+}
+
+func (p *Playbook) fileFunctions(dir folder) map[string]function.Function {
+	return funcs.Map(funcs.Files(p.project(dir)))
+}
+
+// value evaluates an expression. Where it waits, the value is unknown.
+func (s *Scope) value(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
+	if e.bad {
+		return cty.DynamicVal, nil, nil
+	}
+	if e.reads.constant() {
+		v, diags := e.Value(nil)
+		return v, nil, polish(diags, nil)
+	}
+	ctx, waits, diags := s.context(e.reads, l, s.unit.dir)
+	if len(waits) > 0 || diags.HasErrors() {
+		return cty.DynamicVal, waits, diags
+	}
+	v, diags := e.Value(ctx)
+	return v, nil, polish(diags, ctx)
+}
+
+// context makes the values that reads names available.
+func (s *Scope) context(reads *reads, l layer, dir folder) (*hcl.EvalContext, Waits, hcl.Diagnostics) {
+	ctx := s.p.context(dir).NewChild()
+	b := builder{s: s, l: l}
+	vars := map[string]cty.Value{}
+	ctx.Variables = vars
+	if len(reads.vars) > 0 {
+		vars["var"] = b.object(reads.vars, s.variable)
+	}
+	if len(reads.locals) > 0 {
+		vars["local"] = b.object(reads.locals, s.local)
+	}
+	if reads.host {
+		vars["host"] = b.host(s.host, reads.facts)
+	}
+	if reads.onHost {
+		vars["on_host"] = b.host(l.target, reads.hostFacts)
+	}
+	if reads.groups {
+		vars["groups"] = s.p.fleet.groupsVal
+	}
+	if reads.each {
+		vars["each"] = l.each
+		if l.each == cty.NilVal {
+			vars["each"] = cty.DynamicVal
+		}
+	}
+	if reads.self && l.self != nil {
+		vars["self"] = outcomeValue(l.task, *l.self)
+	}
+	if len(reads.secrets) > 0 || reads.allSecrets {
+		vars["secret"] = b.secrets(reads)
+	}
+	if len(reads.tasks) > 0 {
+		b.tasks(reads, vars)
+	}
+	if len(reads.hosts) > 0 || reads.allHosts {
+		vars["hosts"] = b.hosts(reads)
+	}
+	if len(reads.roles) > 0 {
+		b.roles(reads, vars)
+	}
+	return ctx, b.waits, b.diags
+}
+
+// builder collects values, and what they wait for.
+type builder struct {
+	s     *Scope
+	l     layer
+	waits Waits
+	diags hcl.Diagnostics
+	other map[string]map[string]cty.Value // tasks of other hosts, by host
+}
+
+func (b *builder) add(v cty.Value, waits Waits, diags hcl.Diagnostics) cty.Value {
+	b.waits = append(b.waits, waits...)
+	b.diags = append(b.diags, diags...)
+	if len(waits) > 0 || diags.HasErrors() {
+		return cty.DynamicVal
+	}
+	return v
+}
+
+func (b *builder) object(names []string, get func(string) (cty.Value, Waits, hcl.Diagnostics)) cty.Value {
+	attrs := make(map[string]cty.Value, len(names))
+	for _, name := range names {
+		attrs[name] = b.add(get(name))
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// host returns what is known of a host; "" is a host of which nothing is.
+func (b *builder) host(name string, facts bool) cty.Value {
+	known := b.s.p.allHosts[name]
+	if known == nil {
+		known = nobody()
+	}
+	attrs := make(map[string]cty.Value, len(known)+1)
+	for k, v := range known {
+		attrs[k] = v
+	}
+	if facts {
+		attrs["facts"] = b.facts(name)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+func (b *builder) facts(name string) cty.Value {
+	if name == "" {
+		return cty.UnknownVal(b.s.p.facts)
+	}
+	v, settled := b.s.r.Facts(name)
+	if !settled {
+		b.waits = append(b.waits, Wait{Host: name})
+		return cty.UnknownVal(b.s.p.facts)
+	}
+	if v == cty.NilVal {
+		return cty.UnknownVal(b.s.p.facts)
+	}
+	return v
+}
+
+func (b *builder) hosts(reads *reads) cty.Value {
+	names := reads.hosts
+	if reads.allHosts {
+		names = b.s.p.fleet.names
+	}
+	attrs := make(map[string]cty.Value, len(names))
+	for _, name := range names {
+		h := b.host(name, reads.hostFacts)
+		if tasks := b.other[name]; tasks != nil {
+			m := h.AsValueMap()
+			m["task"] = kinds(tasks)
+			h = cty.ObjectVal(m)
+		}
+		attrs[name] = h
+	}
+	if len(attrs) == 0 {
+		return cty.EmptyObjectVal
+	}
+	return cty.ObjectVal(attrs)
+}
+
+func (b *builder) secrets(reads *reads) cty.Value {
+	store := b.s.p.o.Secrets
+	names := reads.secrets
+	if reads.allSecrets {
+		names = store.Names()
+	}
+	attrs := make(map[string]cty.Value, len(names))
+	for _, name := range names {
+		v := cty.UnknownVal(cty.String)
+		if !b.s.checking() {
+			text, err := store.Value(b.s.host, name)
+			if err != nil {
+				b.diags = append(b.diags, errorAt(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err))
+				continue
+			}
+			v = cty.StringVal(text)
+		}
+		attrs[name] = v.Mark(funcs.Sensitive)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// checking reports whether this is a check before any connection.
+func (s *Scope) checking() bool {
+	_, ok := s.r.(unsettled)
+	return ok
+}
+
+// unsettled are the results before a run: nothing is known of them, and
+// nothing waits for them.
+type unsettled struct{ p *Playbook }
+
+func (u unsettled) Outcome(string, string) (Outcome, bool) {
+	return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, true
+}
+
+func (u unsettled) Facts(string) (cty.Value, bool) { return cty.UnknownVal(u.p.facts), true }

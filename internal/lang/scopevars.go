@@ -1,0 +1,148 @@
+package lang
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/funcs"
+)
+
+// kept returns a cached value, or makes and keeps it once it waits for nothing.
+func (s *Scope) kept(name string, get func() (cty.Value, Waits, hcl.Diagnostics)) (cty.Value, Waits, hcl.Diagnostics) {
+	if v, ok := s.cache[name]; ok {
+		return v, nil, nil
+	}
+	v, waits, diags := get()
+	if len(waits) > 0 || diags.HasErrors() {
+		return cty.DynamicVal, waits, diags
+	}
+	if s.cache == nil {
+		s.cache = map[string]cty.Value{}
+	}
+	s.cache[name] = v
+	return v, nil, diags
+}
+
+// variable returns the value of var.NAME here: a role's input, or a
+// playbook's variable as this host and play have it.
+func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
+	home := s.unitScope()
+	if home.unit.role != nil {
+		return home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.input(name) })
+	}
+	return home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.playbookVariable(name) })
+}
+
+func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics) {
+	v, state := s.unit.variables[name], s.unit.values[name]
+	if state.final {
+		return state.value, nil, nil
+	}
+	if s.play != nil && !s.plain {
+		for _, pv := range s.play.vars {
+			if pv.name != name {
+				continue
+			}
+			without := &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, plain: true}
+			value, waits, diags := without.value(pv.expr, layer{})
+			if len(waits) > 0 || diags.HasErrors() {
+				return value, waits, diags
+			}
+			out, err := v.convert(value)
+			if err != nil {
+				return cty.DynamicVal, nil, hcl.Diagnostics{errorAt(valueRange(pv.expr.Expression, err), "Wrong type", "", "%q is declared at %s with type %s: %s.", name, place(v.Range), typeexpr.TypeString(v.Type), typeError(err))}
+			}
+			return out, nil, nil
+		}
+	}
+	if h := s.p.fleet.byName[s.host]; h != nil {
+		if value, ok := h.Vars[name]; ok {
+			out, err := v.convert(value)
+			if err != nil {
+				// Load has reported it.
+				return v.unknown(), nil, nil
+			}
+			return out, nil, nil
+		}
+	}
+	if state.value == cty.NilVal {
+		if s.p.o.RequireValues && s.host != "" {
+			return v.unknown(), nil, hcl.Diagnostics{v.missing(s.host)}
+		}
+		return v.unknown(), nil, nil
+	}
+	return state.value, nil, nil
+}
+
+// unknown is the value of a variable that has none.
+func (v *Variable) unknown() cty.Value {
+	u := cty.UnknownVal(v.Type)
+	if v.Sensitive {
+		u = u.Mark(funcs.Sensitive)
+	}
+	return u
+}
+
+// input evaluates a role's input where the role is used.
+func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
+	v := s.unit.variables[name]
+	given := s.unit.role.inputs[name]
+	if given == nil {
+		if v.Default == cty.NilVal {
+			return v.unknown(), nil, nil
+		}
+		return v.Default, nil, nil
+	}
+	value, waits, diags := s.parent.value(given.expr, layer{each: s.each})
+	if len(waits) > 0 || diags.HasErrors() {
+		return value, waits, diags
+	}
+	out, err := v.convert(value)
+	if err != nil {
+		return cty.DynamicVal, nil, hcl.Diagnostics{errorAt(valueRange(given.raw, err), "Wrong type", "", "Input %q of role %q is declared at %s with type %s: %s.", name, s.unit.role.Name, place(v.Range), typeexpr.TypeString(v.Type), typeError(err))}
+	}
+	return out, nil, nil
+}
+
+// validate holds a variable's value against its validations. at is where the
+// value was given, and origin says so in words.
+func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	for _, val := range v.validation {
+		ok, _, diags := s.value(val.condition, layer{})
+		if diags.HasErrors() {
+			out = append(out, diags...)
+			continue
+		}
+		ok, _ = ok.UnmarkDeep()
+		if !ok.IsKnown() {
+			continue
+		}
+		if ok.IsNull() || ok.Type() != cty.Bool {
+			out = append(out, errorAt(val.condition.Range(), "Wrong type", "", "A validation's condition is true or false."))
+			continue
+		}
+		if ok.True() {
+			continue
+		}
+		text := "The value isn't valid."
+		if m, _, diags := s.value(val.message, layer{}); !diags.HasErrors() && !hasSensitive(m) {
+			if said, ok := textOf(m); ok {
+				text = said
+			}
+		}
+		out = append(out, errorAt(at, "Invalid value", "", "%s%s %q is declared at %s.", text, origin, v.Name, place(v.Range)))
+	}
+	return out
+}
+
+// local returns the value of local.NAME.
+func (s *Scope) local(name string) (cty.Value, Waits, hcl.Diagnostics) {
+	home := s.unitScope()
+	lo := home.unit.locals[name]
+	if lo == nil || lo.expr == nil || lo.expr.bad {
+		return cty.DynamicVal, nil, nil
+	}
+	return home.kept("local."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.value(lo.expr, layer{}) })
+}

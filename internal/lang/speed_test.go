@@ -1,0 +1,95 @@
+package lang
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bigPlaybook writes a playbook of n tasks with what playbooks are made of.
+func bigPlaybook(t testing.TB, n int) (dir string) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("variable \"image\" {\n  type    = string\n  default = \"app\"\n}\nlocals {\n  dir = \"/srv/${var.image}\"\n}\n")
+	for i := 0; i < n; i++ {
+		if i%1000 == 0 {
+			if i > 0 {
+				b.WriteString("}\n")
+			}
+			fmt.Fprintf(&b, "play \"p%d\" {\n  hosts = [\"all\"]\n  become = true\n", i/1000)
+		}
+		switch i % 5 {
+		case 0:
+			fmt.Fprintf(&b, "  task \"file\" \"/etc/f%d\" {\n    content = \"x ${var.image} on ${host.name}\\n\"\n    mode    = \"0644\"\n    owner   = \"root\"\n  }\n", i)
+		case 1:
+			fmt.Fprintf(&b, "  task \"package\" \"p%d\" {\n    state = \"latest\"\n    tags  = [\"packages\"]\n  }\n", i)
+		case 2:
+			fmt.Fprintf(&b, "  task \"service\" \"s%d\" {\n    enabled    = true\n    restart_on = [\"/etc/f%d\"]\n    when       = task.file[\"/etc/f%d\"].changed\n  }\n", i, i-2, i-2)
+		case 3:
+			fmt.Fprintf(&b, "  task \"command\" \"c%d\" {\n    argv = [\"echo\", \"%d\", local.dir, host.facts.os.id]\n  }\n", i, i)
+		case 4:
+			fmt.Fprintf(&b, "  task \"template\" \"/etc/t%d\" {\n    source = \"t.tmpl\"\n    vars   = { n = %d, servers = groups.app }\n  }\n", i, i)
+		}
+	}
+	b.WriteString("}\n")
+	dir = t.TempDir()
+	for name, text := range map[string]string{"site.hcl": b.String(), "t.tmpl": "%{ for s in servers ~}\n${s} ${n} ${host.name}\n%{ endfor ~}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// processTime is the processor time that this process has used: unlike the
+// clock it doesn't count what other processes do at the same time.
+func processTime(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestLoadIsFast holds 10,000 tasks to the bounds of muster validate: 1 s of
+// processor time, all threads together, and 200 MB.
+func TestLoadIsFast(t *testing.T) {
+	dir := bigPlaybook(t, 10_000)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := processTime(t)
+	p, diags := Load(filepath.Join(dir, "site.hcl"), testOptions(dir))
+	took := processTime(t) - start
+	runtime.ReadMemStats(&after)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	live := (after.HeapSys - before.HeapSys) >> 20
+	t.Logf("%d plays in %s; %d MB allocated in all, heap grew by %d MB", len(p.Plays), took, (after.TotalAlloc-before.TotalAlloc)>>20, live)
+	limit := time.Second
+	if raceEnabled {
+		limit = 10 * time.Second
+	}
+	if took > limit {
+		t.Errorf("Load took %s, more than %s", took, limit)
+	}
+	if live > 200 && !raceEnabled {
+		t.Errorf("the heap grew by %d MB, more than 200", live)
+	}
+}
+
+func BenchmarkLoad10000(b *testing.B) {
+	dir := bigPlaybook(b, 10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, diags := Load(filepath.Join(dir, "site.hcl"), testOptions(dir)); diags.HasErrors() {
+			b.Fatal(diags)
+		}
+	}
+}

@@ -1,0 +1,383 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/bmatcuk/doublestar"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"muster/internal/hclguard"
+	"muster/internal/lang/funcs"
+	"muster/modules"
+)
+
+// template is a template file, parsed once.
+type template struct {
+	file  localFile
+	dir   folder // of the file, for the paths in it
+	raw   hclsyntax.Expression
+	diags hcl.Diagnostics // of its syntax
+	byUse map[*unit]*usedTemplate
+}
+
+// usedTemplate is a template as a playbook or role uses it: names mean that
+// file's variables.
+type usedTemplate struct {
+	expr  *expr
+	diags hcl.Diagnostics
+}
+
+type templateKey string
+
+// template returns the template file f.
+func (x *files) template(f localFile, dir folder) (*template, error) {
+	key := templateKey(f.name)
+	x.mu.Lock()
+	t, ok := x.templates[key]
+	x.mu.Unlock()
+	if ok {
+		return t, nil
+	}
+	src, err := x.source(f)
+	if err != nil {
+		return nil, err
+	}
+	t = &template{file: f, dir: dir, byUse: map[*unit]*usedTemplate{}}
+	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
+	t.diags = syntaxHints(t.diags, src)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if old, ok := x.templates[key]; ok {
+		return old, nil
+	}
+	x.templates[key] = t
+	return t, nil
+}
+
+// used analyses the template for a unit, once.
+func (x *files) used(t *template, p *Playbook, u *unit) *usedTemplate {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if out, ok := t.byUse[u]; ok {
+		return out
+	}
+	s := stand{l: p.l, unit: u, can: templateRoot, bare: true, what: "a template"}
+	out := &usedTemplate{}
+	out.expr, out.diags = s.analyse(t.raw)
+	t.byUse[u] = out
+	return out
+}
+
+// template renders an argument that names a template.
+func (e *evaluation) template(a *argument) {
+	v, ok := e.value(a.expr)
+	if !ok || a.expr.bad {
+		e.out.Args[a.name] = modules.UnknownValue{}
+		return
+	}
+	v, _ = v.Unmark()
+	at := a.raw.Range()
+	switch {
+	case !v.IsKnown():
+		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Unknown = append(e.out.Unknown, a.name)
+		return
+	case v.IsNull():
+		return
+	case v.Type() != cty.String:
+		e.out.Args[a.name] = plainValue(v)
+		return
+	}
+	c := e.render(a, v.AsString(), at)
+	if c == nil {
+		e.out.Args[a.name] = modules.UnknownValue{}
+		return
+	}
+	e.take(a, c)
+}
+
+// render renders the template at a path; nil where that failed, which is
+// reported.
+func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
+	t := e.findTemplate(path, at)
+	if t == nil {
+		return nil
+	}
+	if t.diags.HasErrors() {
+		e.diags = append(e.diags, t.diags...)
+		return nil
+	}
+	used := e.s.p.files.used(t, e.s.p, e.s.unit)
+	e.diags = append(e.diags, used.diags...)
+	vars, ok := e.vars()
+	if !ok {
+		return nil
+	}
+	sensitive := isMarked(vars)
+	plain, _ := vars.Unmark()
+	if !e.bareNames(t, used, plain) || used.diags.HasErrors() {
+		return nil
+	}
+	if !plain.IsKnown() {
+		return &converted{value: modules.UnknownValue{}, unknown: true, sensitive: sensitive}
+	}
+	ctx, waits, diags := e.s.context(used.expr.reads, e.l, t.dir)
+	e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
+	if len(waits) > 0 || diags.HasErrors() {
+		return nil
+	}
+	for name, v := range plain.AsValueMap() {
+		ctx.Variables[name] = v
+	}
+	out, diags := used.expr.Value(ctx)
+	e.diags = append(e.diags, usedAt(polish(diags, ctx), at)...)
+	if diags.HasErrors() {
+		return nil
+	}
+	sensitive = sensitive || hasSensitive(out) || e.t.Sensitive || a.arg.Sensitive
+	if sensitive {
+		sensitiveTexts(vars, e.secrets)
+		for _, name := range used.expr.Variables() {
+			if part, diags := name.TraverseAbs(ctx); !diags.HasErrors() {
+				sensitiveTexts(part, e.secrets)
+			}
+		}
+	}
+	out, _ = out.UnmarkDeep()
+	out, err := convert.Convert(out, cty.String)
+	if err != nil || out.IsNull() {
+		e.diags = append(e.diags, errorAt(used.expr.Range(), "Wrong type", "", "The template gives a %s, not a text.", out.Type().FriendlyName()))
+		return nil
+	}
+	if !out.IsKnown() {
+		return &converted{value: modules.UnknownValue{}, unknown: true, sensitive: sensitive}
+	}
+	if e.s.checking() {
+		return &converted{value: modules.UnknownValue{}, sensitive: sensitive}
+	}
+	c := &converter{e: e, a: a}
+	content := c.content([]byte(out.AsString()), sensitive)
+	return &converted{value: content, bodies: c.bodies, sensitive: sensitive}
+}
+
+// usedAt says of problems in a template who uses it.
+func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
+	for _, d := range diags {
+		d.Detail = strings.TrimSuffix(d.Detail, ".") + ". The template is used at " + place(at) + "."
+	}
+	return diags
+}
+
+func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
+	f, info, err := e.s.unit.dir.find(path, "templates")
+	var missing *missingFile
+	switch {
+	case errors.As(err, &missing):
+		e.fail(at, "No such template", didYouMean(path, e.s.unit.dir.neighbours(path, "templates")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		return nil
+	case err == nil && !info.Mode().IsRegular():
+		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.name, fileKind(info))
+		return nil
+	case err == nil:
+		t, err2 := e.s.p.files.template(f, templateDir(f))
+		if err2 == nil {
+			return t
+		}
+		err = fmt.Errorf("reading %s: %w", f.name, plainPathError(err2))
+	}
+	e.fail(at, "Can't read file", "", "%s.", capital(err.Error()))
+	return nil
+}
+
+// vars evaluates what a template sees by bare name.
+func (e *evaluation) vars() (cty.Value, bool) {
+	if e.t.vars == nil {
+		return cty.EmptyObjectVal, true
+	}
+	v, ok := e.value(e.t.vars.expr)
+	if !ok {
+		return v, false
+	}
+	plain, _ := v.Unmark()
+	if plain.Type() == cty.DynamicPseudoType && !plain.IsKnown() {
+		return v, true
+	}
+	if plain.IsNull() {
+		return cty.EmptyObjectVal, true
+	}
+	if t := plain.Type(); !t.IsObjectType() && !t.IsMapType() {
+		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not a %s.", t.FriendlyName())
+		return v, false
+	}
+	return v, true
+}
+
+// bareNames reports names that a template reads and its vars lack, and vars
+// that would hide what every template sees.
+func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) bool {
+	known := func(string) bool { return true }
+	var names []string
+	switch {
+	case vars.Type().IsObjectType():
+		names = attributes(vars.Type())
+		known = vars.Type().HasAttribute
+	case vars.Type().IsMapType() && vars.IsKnown():
+		names = sortedKeys(vars.AsValueMap())
+		known = func(n string) bool { return isOneOf(n, names) }
+	}
+	ok := true
+	for _, n := range []string{"host", "hosts", "groups", "var"} {
+		if isOneOf(n, names) {
+			at := e.t.vars.raw.Range()
+			if item := objectItem(e.t.vars.raw, n); item != nil {
+				at = item.Range()
+			}
+			e.fail(at, "Reserved name", "", "Every template sees %q already: give this one of vars another name.", n)
+			ok = false
+		}
+	}
+	for _, b := range used.expr.reads.bare {
+		if known(b.name) || b.guarded {
+			continue
+		}
+		ok = false
+		hint := didYouMean(b.name, append(append([]string(nil), names...), "host", "hosts", "groups", "var"))
+		if hint == "" && e.s.unit.variables[b.name] != nil {
+			hint = "Did you mean var." + b.name + "?"
+		}
+		e.fail(b.at, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.name, place(e.t.Range), list(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
+	}
+	return ok
+}
+
+// project gives functions the files of the project, with paths relative to dir.
+func (p *Playbook) project(dir folder) funcs.Project {
+	read := func(path string) ([]byte, error) {
+		f, info, err := dir.find(path, "files")
+		if err != nil {
+			return nil, err
+		}
+		if err := p.files.inside(f); err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is no regular file", f.name)
+		}
+		if info.Size() > hclguard.MaxBytes {
+			return nil, fmt.Errorf("%s has %d bytes, and functions read at most %d; a task's \"source\" takes any file", f.name, info.Size(), hclguard.MaxBytes)
+		}
+		data, err := p.files.source(f)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
+		}
+		return data, nil
+	}
+	return funcs.Project{
+		Read: read,
+		Exists: func(path string) (bool, error) {
+			f, info, err := dir.find(path, "files")
+			var missing *missingFile
+			if errors.As(err, &missing) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			if err := p.files.inside(f); err != nil {
+				return false, err
+			}
+			return info.Mode().IsRegular(), nil
+		},
+		Glob:     func(sub, pattern string) ([]string, error) { return p.glob(dir, sub, pattern) },
+		Template: func(path string, vars cty.Value) (cty.Value, error) { return p.templateFile(dir, path, vars) },
+	}
+}
+
+// glob returns the regular files below a folder that match a pattern.
+func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
+	f, info, err := dir.find(sub, "files")
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is no folder", f.name)
+	}
+	if err := p.files.inside(f); err != nil {
+		return nil, err
+	}
+	t, err := p.files.readTree(f)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range t.entries {
+		if e.Type != "file" {
+			continue
+		}
+		ok, err := doublestar.Match(pattern, e.Path)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no pattern: %w", pattern, err)
+		}
+		if ok {
+			out = append(out, e.Path)
+		}
+	}
+	sort.Strings(out)
+	return out, nil
+}
+
+// templateDir is where the paths in a template begin: its own folder.
+func templateDir(f localFile) folder {
+	return folder{embedded: f.embedded, dir: filepath.Dir(f.path)}
+}
+
+// templateFile renders a template that sees vars alone.
+func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Value, error) {
+	f, info, err := dir.find(path, "templates")
+	if err != nil {
+		return cty.NilVal, err
+	}
+	if err := p.files.inside(f); err != nil {
+		return cty.NilVal, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > hclguard.MaxBytes {
+		return cty.NilVal, fmt.Errorf("%s is no template", f.name)
+	}
+	t, err := p.files.template(f, templateDir(f))
+	if err != nil {
+		return cty.NilVal, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
+	}
+	if t.diags.HasErrors() {
+		d := t.diags[0]
+		return cty.NilVal, fmt.Errorf("%s:%d,%d: %s; %s", f.name, d.Subject.Start.Line, d.Subject.Start.Column, d.Summary, d.Detail)
+	}
+	plain, marks := vars.Unmark()
+	ctx := p.templateContext(templateDir(f)).NewChild()
+	ctx.Variables = plain.AsValueMap()
+	if ctx.Variables == nil {
+		ctx.Variables = map[string]cty.Value{}
+	}
+	for _, t := range t.raw.Variables() {
+		if _, ok := ctx.Variables[t.RootName()]; !ok {
+			return cty.NilVal, fmt.Errorf("%s:%d: there is no %q among the vars it was given", f.name, t.SourceRange().Start.Line, t.RootName())
+		}
+	}
+	v, diags := t.raw.Value(ctx)
+	if diags.HasErrors() {
+		d := polish(diags, ctx)[0]
+		return cty.NilVal, fmt.Errorf("%s:%d: %s; %s", f.name, d.Subject.Start.Line, d.Summary, d.Detail)
+	}
+	v, more := v.Unmark()
+	v, err = convert.Convert(v, cty.String)
+	if err != nil {
+		return cty.NilVal, fmt.Errorf("%s gives no text", f.name)
+	}
+	return v.WithMarks(marks, more), nil
+}

@@ -1,0 +1,259 @@
+package lang
+
+import (
+	"encoding/json"
+	"math/big"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"muster/internal/lang/funcs"
+	"muster/modules"
+)
+
+// plainValue turns an unmarked value into what modules.Decode takes.
+func plainValue(v cty.Value) any {
+	if !v.IsKnown() {
+		return modules.UnknownValue{}
+	}
+	if v.IsNull() {
+		return nil
+	}
+	switch t := v.Type(); {
+	case t == cty.String:
+		return v.AsString()
+	case t == cty.Bool:
+		return v.True()
+	case t == cty.Number:
+		return plainNumber(v.AsBigFloat())
+	case t.IsListType(), t.IsSetType(), t.IsTupleType():
+		out := make([]any, 0, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			_, e := it.Element()
+			out = append(out, plainValue(e))
+		}
+		return out
+	case t.IsMapType(), t.IsObjectType():
+		out := make(map[string]any, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			k, e := it.Element()
+			out[k.AsString()] = plainValue(e)
+		}
+		return out
+	}
+	return nil
+}
+
+func plainNumber(f *big.Float) any {
+	if n, accuracy := f.Int64(); accuracy == big.Exact {
+		return n
+	}
+	n, _ := f.Float64()
+	return n
+}
+
+// textOf returns the text that a known value is written as; ok is false for
+// what has none.
+func textOf(v cty.Value) (string, bool) {
+	s, err := convert.Convert(v, cty.String)
+	if err != nil || s.IsNull() || !s.IsKnown() {
+		return "", false
+	}
+	return s.AsString(), true
+}
+
+// sensitiveTexts adds the texts of everything sensitive in v to out.
+func sensitiveTexts(v cty.Value, out map[string]bool) {
+	if v == cty.NilVal || !v.ContainsMarked() {
+		return
+	}
+	var walk func(v cty.Value, inside bool)
+	walk = func(v cty.Value, inside bool) {
+		inside = inside || isMarked(v)
+		v, _ = v.Unmark()
+		if v.IsNull() || !v.IsKnown() {
+			return
+		}
+		if v.CanIterateElements() {
+			for it := v.ElementIterator(); it.Next(); {
+				_, e := it.Element()
+				walk(e, inside)
+			}
+			return
+		}
+		if s, ok := textOf(v); ok && inside && s != "" && v.Type() != cty.Bool {
+			out[s] = true
+		}
+	}
+	walk(v, false)
+}
+
+func isMarked(v cty.Value) bool { return v.HasMark(funcs.Sensitive) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// OutputType returns the type of what tasks of a kind offer as output;
+// cty.NilType if they offer nothing.
+func (p *Playbook) OutputType(kind string) cty.Type {
+	k := p.o.Kinds.Kind(kind)
+	if k == nil {
+		return cty.NilType
+	}
+	return outputType(k)
+}
+
+func outputType(k *modules.Kind) cty.Type {
+	if k.Output == nil {
+		return cty.NilType
+	}
+	return typeOfGo(reflect.TypeOf(k.Output), 0)
+}
+
+// typeOfGo returns the type of a Go value's JSON form.
+func typeOfGo(t reflect.Type, depth int) cty.Type {
+	if t.Kind() == reflect.Pointer {
+		return typeOfGo(t.Elem(), depth)
+	}
+	if depth > 10 || t == reflect.TypeFor[json.RawMessage]() {
+		return cty.DynamicPseudoType
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return cty.String
+	case reflect.Bool:
+		return cty.Bool
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+		return cty.Number
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return cty.String
+		}
+		return cty.List(typeOfGo(t.Elem(), depth+1))
+	case reflect.Map:
+		return cty.Map(typeOfGo(t.Elem(), depth+1))
+	case reflect.Struct:
+		attrs := map[string]cty.Type{}
+		for _, f := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !f.IsExported() || f.Anonymous || name == "-" {
+				continue
+			}
+			if name == "" {
+				name = f.Name
+			}
+			attrs[name] = typeOfGo(f.Type, depth+1)
+		}
+		return cty.Object(attrs)
+	}
+	return cty.DynamicPseudoType
+}
+
+// FromJSON returns the value of JSON of type t. What t doesn't name is left
+// out, and what the JSON lacks is null, so that a host of another version is
+// understood. cty.DynamicPseudoType takes any JSON.
+func FromJSON(data []byte, t cty.Type) (cty.Value, error) {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return cty.NilVal, err
+	}
+	return typedValue(v, t), nil
+}
+
+func typedValue(v any, t cty.Type) cty.Value {
+	if v == nil {
+		return cty.NullVal(t)
+	}
+	switch {
+	case t == cty.DynamicPseudoType:
+		return impliedValue(v)
+	case t.IsObjectType():
+		m, _ := v.(map[string]any)
+		attrs := map[string]cty.Value{}
+		for name, at := range t.AttributeTypes() {
+			attrs[name] = typedValue(m[name], at)
+		}
+		return cty.ObjectVal(attrs)
+	case t.IsListType(), t.IsSetType():
+		items, _ := v.([]any)
+		var elems []cty.Value
+		for _, e := range items {
+			elems = append(elems, typedValue(e, t.ElementType()))
+		}
+		return sequence(elems, t)
+	case t.IsMapType():
+		m, _ := v.(map[string]any)
+		elems := map[string]cty.Value{}
+		for k, e := range m {
+			elems[k] = typedValue(e, t.ElementType())
+		}
+		if len(elems) == 0 {
+			return cty.MapValEmpty(t.ElementType())
+		}
+		if t.ElementType().HasDynamicTypes() {
+			return cty.ObjectVal(elems)
+		}
+		return cty.MapVal(elems)
+	}
+	out, err := convert.Convert(impliedValue(v), t)
+	if err != nil {
+		return cty.NullVal(t)
+	}
+	return out
+}
+
+func sequence(elems []cty.Value, t cty.Type) cty.Value {
+	switch {
+	case len(elems) == 0 && t.IsSetType():
+		return cty.SetValEmpty(t.ElementType())
+	case len(elems) == 0:
+		return cty.ListValEmpty(t.ElementType())
+	case t.ElementType().HasDynamicTypes():
+		return cty.TupleVal(elems)
+	case t.IsSetType():
+		return cty.SetVal(elems)
+	}
+	return cty.ListVal(elems)
+}
+
+func impliedValue(v any) cty.Value {
+	switch x := v.(type) {
+	case string:
+		return cty.StringVal(x)
+	case bool:
+		return cty.BoolVal(x)
+	case json.Number:
+		// A host's number must not grow into gigabytes of digits.
+		_, huge := x.Float64()
+		n, err := cty.ParseNumberVal(x.String())
+		if err != nil || huge != nil {
+			return cty.NullVal(cty.Number)
+		}
+		return n
+	case []any:
+		elems := make([]cty.Value, len(x))
+		for i, e := range x {
+			elems[i] = impliedValue(e)
+		}
+		return cty.TupleVal(elems)
+	case map[string]any:
+		attrs := make(map[string]cty.Value, len(x))
+		for k, e := range x {
+			attrs[k] = impliedValue(e)
+		}
+		return cty.ObjectVal(attrs)
+	}
+	return cty.NullVal(cty.DynamicPseudoType)
+}

@@ -1,0 +1,106 @@
+package launch
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// maxTail is how much of stderr is kept.
+const maxTail = 16 << 10
+
+// tail keeps the end of a stream and counts a prompt in it.
+type tail struct {
+	prompt string
+	asked  func(times int) // called at each prompt, from follow
+	done   chan struct{}   // closed at the stream's end
+
+	mu   sync.Mutex
+	kept []byte
+	asks int
+}
+
+func newTail(prompt string, asked func(int)) *tail {
+	return &tail{prompt: prompt, asked: asked, done: make(chan struct{})}
+}
+
+// follow reads r to its end.
+func (t *tail) follow(r io.Reader) {
+	defer close(t.done)
+	buffer := make([]byte, 4096)
+	for {
+		n, err := r.Read(buffer)
+		for range t.add(buffer[:n]) {
+			t.mu.Lock()
+			t.asks++
+			times := t.asks
+			t.mu.Unlock()
+			t.asked(times)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// add keeps p and takes prompts out; it returns how many there were.
+func (t *tail) add(p []byte) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, p...)
+	found := strings.Count(string(t.kept), t.prompt)
+	if found > 0 {
+		t.kept = []byte(strings.ReplaceAll(string(t.kept), t.prompt, "\n"))
+	}
+	if over := len(t.kept) - maxTail; over > 0 {
+		t.kept = append([]byte(nil), t.kept[over:]...)
+	}
+	return found
+}
+
+// times is how often the prompt came.
+func (t *tail) times() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asks
+}
+
+// words are the last lines.
+func (t *tail) words() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return clean(lastLines(string(t.kept)))
+}
+
+// lastLines returns the last lines that say something, as one.
+func lastLines(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+}
+
+// maxWords is how much of a host's words an error repeats.
+const maxWords = 600
+
+// clean makes a host's words inert: one line, no control or invisible
+// characters, of bounded length.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if s = strings.TrimSpace(s); len(s) > maxWords {
+		s = "…" + strings.ToValidUTF8(s[len(s)-maxWords:], "")
+	}
+	return s
+}

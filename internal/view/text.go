@@ -1,0 +1,288 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/muesli/termenv"
+
+	"muster/host"
+	"muster/internal/engine"
+	"muster/internal/wire"
+)
+
+// textView writes lines: with colours and signs for a terminal, plainly else.
+type textView struct {
+	o       Options
+	phase   Phase
+	play    string
+	warned  map[string]bool
+	width   int // of the longest host name so far
+	bastion map[string]bool
+	style   styles
+}
+
+type styles struct {
+	add, remove, change, fail, faint, bold, good lipgloss.Style
+}
+
+func newText(o Options) *textView {
+	r := lipgloss.NewRenderer(o.Out)
+	profile := termenv.Ascii
+	if o.Color {
+		profile = termenv.ANSI
+	}
+	r.SetColorProfile(profile)
+	color := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	return &textView{o: o, warned: map[string]bool{}, bastion: map[string]bool{}, style: styles{
+		add: color("2"), remove: color("1"), change: color("3"), fail: color("1").Bold(true),
+		faint: r.NewStyle().Faint(true), bold: r.NewStyle().Bold(true), good: color("2"),
+	}}
+}
+
+func (v *textView) Begin(p Phase) {
+	v.phase, v.play = p, ""
+	if p == Making {
+		fmt.Fprintln(v.o.Out)
+	}
+}
+
+func (v *textView) Event(e engine.Event) {
+	switch e := e.(type) {
+	case *engine.HostEvent:
+		v.unreachable(e)
+	case *engine.ProgressEvent:
+		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, Clean(e.Text))
+	case *engine.TaskEvent:
+		v.task(e)
+	}
+}
+
+// unreachable says why a host can't be used; what a bastion says for all the
+// hosts behind it is said once.
+func (v *textView) unreachable(e *engine.HostEvent) {
+	text := Clean(e.Error.Error())
+	fmt.Fprintf(v.o.Err, "%s %s: unreachable: %s\n", v.style.fail.Render("!"), e.Host, indented(strings.TrimPrefix(text, e.Host+": "), "    "))
+}
+
+// task shows a task that isn't as it should be. Those that are, only on request.
+func (v *textView) task(e *engine.TaskEvent) {
+	if v.phase == Quiet && e.Status != wire.Failed {
+		return
+	}
+	if v.phase == Running {
+		v.printed(e)
+		return
+	}
+	quiet := e.Status == wire.Unchanged || e.Status == wire.Skipped
+	if quiet && !v.o.Verbose && e.Kind != "print" {
+		return
+	}
+	if e.Play != v.play {
+		v.play = e.Play
+		fmt.Fprintln(v.o.Out, v.style.bold.Render(Clean(e.Play)))
+	}
+	v.width = max(v.width, len(e.Host))
+	line := fmt.Sprintf("%s %-*s  %s", v.sign(e), v.width, e.Host, v.name(e))
+	notes := v.notes(e)
+	if notes != "" {
+		line += "  " + v.style.faint.Render(notes)
+	}
+	fmt.Fprintln(v.o.Out, "  "+line)
+	if e.Kind == "print" {
+		v.message(e)
+	}
+	if v.phase == Making && e.Status == wire.Changed {
+		return // what it was is in the plan above
+	}
+	for _, d := range e.Changes {
+		v.change(d, "")
+	}
+	for _, d := range e.Then {
+		v.change(d, " (then)")
+	}
+	if e.Error != "" {
+		fmt.Fprintln(v.o.Out, v.style.fail.Render(indented("      "+Clean(e.Error), "      ")))
+	}
+}
+
+// printed shows what an ad hoc command said on one host.
+func (v *textView) printed(e *engine.TaskEvent) {
+	var out struct {
+		Stdout   string `json:"stdout"`
+		Stderr   string `json:"stderr"`
+		ExitCode int    `json:"exit_code"`
+	}
+	_ = json.Unmarshal(e.Output, &out)
+	head := v.style.bold.Render(e.Host)
+	if e.Status == wire.Failed {
+		head += " " + v.style.fail.Render("failed")
+	}
+	fmt.Fprintln(v.o.Out, head)
+	for _, text := range []string{out.Stdout, out.Stderr} {
+		if text = strings.TrimRight(text, "\n"); text != "" {
+			fmt.Fprintln(v.o.Out, indented("  "+Clean(text), "  "))
+		}
+	}
+	if e.Error != "" && out.Stdout == "" && out.Stderr == "" {
+		fmt.Fprintln(v.o.Out, indented("  "+Clean(e.Error), "  "))
+	}
+}
+
+// name is the task as the playbook has it.
+func (v *textView) name(e *engine.TaskEvent) string {
+	s := strings.TrimPrefix(e.Name, "task.")
+	if e.Key != "" {
+		s += fmt.Sprintf("[%q]", e.Key)
+	}
+	if e.Role != "" {
+		s = "role." + e.Role + " " + s
+	}
+	if e.On != "" {
+		s += " on " + e.On
+	}
+	return Clean(s)
+}
+
+func (v *textView) sign(e *engine.TaskEvent) string {
+	switch e.Status {
+	case wire.Failed:
+		return v.style.fail.Render("!")
+	case wire.Unchanged:
+		return v.style.good.Render("=")
+	case wire.Skipped:
+		return v.style.faint.Render("-")
+	}
+	return v.style.change.Render("~")
+}
+
+// notes are what a user must know beside the changes themselves.
+func (v *textView) notes(e *engine.TaskEvent) string {
+	var list []string
+	switch e.Status {
+	case wire.Pending:
+		switch {
+		case e.Always:
+			list = append(list, "runs every time")
+		case e.Certainty == wire.Tentative:
+			list = append(list, "tentative: something before it can't be foreseen")
+		case e.Certainty == wire.Deferred:
+			list = append(list, "known after apply")
+		}
+	case wire.Failed:
+		if e.Tolerated {
+			list = append(list, "failed, tolerated")
+		} else {
+			list = append(list, "failed")
+		}
+		list = append(list, fmt.Sprintf("%s:%d", e.File, e.Line))
+	case wire.Unchanged, wire.Skipped, wire.Changed:
+		list = append(list, string(e.Status))
+	}
+	return strings.Join(list, ", ")
+}
+
+// message shows what a print task has to say.
+func (v *textView) message(e *engine.TaskEvent) {
+	var out struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(e.Output, &out) == nil && out.Message != "" {
+		fmt.Fprintln(v.o.Out, indented("      "+Clean(out.Message), "      "))
+	}
+}
+
+// change shows one change: its action, target, impact and diff.
+func (v *textView) change(d host.Description, after string) {
+	style := v.style.change
+	switch d.Action {
+	case host.Create:
+		style = v.style.add
+	case host.Delete:
+		style = v.style.remove
+	}
+	line := style.Render(string(d.Action)) + " " + Clean(d.Target)
+	if d.Impact != "" {
+		line += "  " + v.style.faint.Render(indented(Clean(d.Impact), "      "))
+	}
+	fmt.Fprintln(v.o.Out, "      "+line+after)
+	if d.Diff == "" {
+		return
+	}
+	for _, l := range strings.Split(Clean(d.Diff), "\n") {
+		style := v.style.faint
+		switch {
+		case strings.HasPrefix(l, "+"):
+			style = v.style.add
+		case strings.HasPrefix(l, "-"):
+			style = v.style.remove
+		}
+		fmt.Fprintln(v.o.Out, "        "+style.Render(l))
+	}
+}
+
+// indented puts later lines of text below the first.
+func indented(text, by string) string { return strings.ReplaceAll(text, "\n", "\n"+by) }
+
+func (v *textView) Warn(text string) {
+	if !v.warned[text] {
+		v.warned[text] = true
+		fmt.Fprintf(v.o.Err, "%s %s\n", v.style.change.Render("warning:"), Clean(text))
+	}
+}
+
+func (v *textView) Error(err error) {
+	fmt.Fprintf(v.o.Err, "%s %s\n", v.style.fail.Render("error:"), Clean(err.Error()))
+}
+
+func (v *textView) Summary(s *engine.Summary, seconds float64) {
+	width := 4
+	for _, name := range s.Order {
+		width = max(width, len(name))
+	}
+	fmt.Fprintln(v.o.Out)
+	for _, name := range s.Order {
+		v.host(v.o.Out, name, width, s.Hosts[name])
+	}
+	fmt.Fprintf(v.o.Out, "%s in %.1fs\n", v.style.bold.Render(v.verdict(s)), seconds)
+}
+
+func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
+	var parts []string
+	add := func(n int, what string, style lipgloss.Style) {
+		if n > 0 {
+			parts = append(parts, style.Render(fmt.Sprintf("%d %s", n, what)))
+		}
+	}
+	add(c.Unchanged, "unchanged", v.style.good)
+	add(c.Changed, "changed", v.style.change)
+	add(c.Pending-c.Always, "pending", v.style.change)
+	add(c.Pending-(c.Pending-c.Always), "run every time", v.style.faint)
+	add(c.Failed-c.Tolerated, "failed", v.style.fail)
+	add(c.Tolerated, "failed and tolerated", v.style.faint)
+	add(c.Skipped, "skipped", v.style.faint)
+	if c.Unreachable {
+		parts = append(parts, v.style.fail.Render("unreachable"))
+	}
+	fmt.Fprintf(w, "  %-*s  %s\n", width, name, strings.Join(parts, ", "))
+}
+
+// verdict is the run in a sentence.
+func (v *textView) verdict(s *engine.Summary) string {
+	switch s.Outcome {
+	case engine.OutcomeUnchanged:
+		return "Nothing to change"
+	case engine.OutcomeChanged:
+		return "Changed"
+	case engine.OutcomePending:
+		return "Changes are pending"
+	case engine.OutcomeUnreachable:
+		return "Not all hosts could be reached"
+	case engine.OutcomeFailed:
+		return "Failed"
+	}
+	return "Interrupted"
+}

@@ -1,0 +1,36 @@
+# The lab of tests/lab: eight hosts behind a bastion, as in a VPC.
+defaults {
+  user = "ops"
+  via  = "nat"
+}
+
+bastion "nat" {
+  address = "203.0.113.10"
+  user    = "ops"
+  via     = ""
+}
+
+group "lb" {
+  host "lb1" { address = "10.0.1.11" }
+}
+
+group "app" {
+  vars = { app_port = 8080 }
+  host "app1" { address = "10.0.1.21" }
+  host "app2" { address = "10.0.1.22" }
+}
+
+group "db" {
+  host "db1" { address = "10.0.1.31" }
+  host "db2" { address = "10.0.1.32" }
+  host "db3" { address = "10.0.1.33" }
+}
+
+group "cache" {
+  vars = { memcached_memory = 64 }
+  host "cache1" { address = "10.0.1.41" }
+}
+
+group "log" {
+  host "log1" { address = "10.0.1.51" }
+}

@@ -1,0 +1,161 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// UnknownNameError is a pattern that names no host and no group.
+type UnknownNameError struct {
+	Name       string
+	Suggestion string // a name that is spelled much like it, or ""
+}
+
+func (e *UnknownNameError) Error() string {
+	s := fmt.Sprintf("no host or group is named %s", quote(e.Name))
+	if e.Suggestion != "" {
+		s += fmt.Sprintf("; did you mean %s?", quote(e.Suggestion))
+	}
+	return s
+}
+
+// PatternError is a pattern that can't be read.
+type PatternError struct {
+	Pattern string
+	Reason  string
+}
+
+func (e *PatternError) Error() string {
+	return fmt.Sprintf("pattern %s: %s", quote(e.Pattern), e.Reason)
+}
+
+// Match returns the hosts that the patterns name, in the inventory's order.
+//
+// A pattern is the name of a host or a group, a glob over both ("web*",
+// "db[12]", "?"), or "all". Hosts are those that any such pattern names, less
+// those outside a pattern that begins with "&", less those in one that begins
+// with "!"; the order of patterns has no meaning. Where all patterns begin
+// with "&" or "!", they start from "all"; no pattern is no host. A pattern may
+// be several, separated by commas.
+//
+// A bastion is named by its name alone. A glob may name nothing; a name that
+// is unknown is an *UnknownNameError, unless the inventory is Partial. The
+// error joins all there are.
+func (inv *Inventory) Match(patterns []string) ([]*Host, error) {
+	var want, within, without []string
+	var problems []error
+	for _, list := range patterns {
+		for p := range strings.SplitSeq(list, ",") {
+			p = strings.TrimSpace(p)
+			word := strings.TrimSpace(strings.TrimLeft(p, "!&"))
+			if err := inv.check(p, word); err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			switch p[0] {
+			case '!':
+				without = append(without, word)
+			case '&':
+				within = append(within, word)
+			default:
+				want = append(want, word)
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if len(want) == 0 && len(within)+len(without) > 0 {
+		want = []string{All}
+	}
+	chosen := set{}
+	for _, p := range want {
+		inv.add(chosen, p)
+	}
+	for _, p := range within {
+		in := set{}
+		inv.add(in, p)
+		for h := range chosen {
+			if !in[h] {
+				delete(chosen, h)
+			}
+		}
+	}
+	out := set{}
+	for _, p := range without {
+		inv.add(out, p)
+	}
+	var hosts []*Host
+	for _, list := range [][]*Host{inv.bastions, inv.hosts} {
+		for _, h := range list {
+			if chosen[h] && !out[h] {
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	return hosts, nil
+}
+
+// set is a set of hosts.
+type set map[*Host]bool
+
+// check says what is wrong with pattern p, whose name is word.
+func (inv *Inventory) check(p, word string) error {
+	switch {
+	case p == "":
+		return &PatternError{p, "it is empty"}
+	case word == "" || len(p)-len(strings.TrimLeft(p, "!&")) > 1:
+		return &PatternError{p, "one \"!\" or \"&\" stands before a name"}
+	case strings.ContainsAny(word, `*?[\`):
+		if _, err := path.Match(word, ""); err != nil {
+			return &PatternError{p, "a bracket is not closed"}
+		}
+		return nil
+	}
+	_, host := inv.byName[word]
+	_, group := inv.group[word]
+	if host || group || inv.Partial {
+		return nil
+	}
+	names := make([]string, 0, len(inv.groups)+len(inv.byName))
+	for _, g := range inv.groups {
+		names = append(names, g.Name)
+	}
+	for _, list := range [][]*Host{inv.hosts, inv.bastions} {
+		for _, h := range list {
+			names = append(names, h.Name)
+		}
+	}
+	return &UnknownNameError{word, nearest(word, names)}
+}
+
+// add puts the hosts that a name or a glob means into s.
+func (inv *Inventory) add(s set, word string) {
+	if !strings.ContainsAny(word, `*?[\`) {
+		if h, ok := inv.byName[word]; ok {
+			s[h] = true
+		}
+		if g, ok := inv.group[word]; ok {
+			inv.addGroup(s, g)
+		}
+		return
+	}
+	for _, h := range inv.hosts {
+		if ok, _ := path.Match(word, h.Name); ok {
+			s[h] = true
+		}
+	}
+	for _, g := range inv.groups {
+		if ok, _ := path.Match(word, g.Name); ok && g.Name != All {
+			inv.addGroup(s, g)
+		}
+	}
+}
+
+func (inv *Inventory) addGroup(s set, g *Group) {
+	for _, name := range g.Members {
+		s[inv.byName[name]] = true
+	}
+}

@@ -1,0 +1,292 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// keySpace is the space of a user's authorized keys, by user name.
+const keySpace = "authorized_keys"
+
+// keyFileLimit is the size, in bytes, of the largest file of keys.
+const keyFileLimit = 1 << 20
+
+// AuthorizedKey is the public keys that log a user in, in authorized_keys.
+type AuthorizedKey struct {
+	// The user who can log in with the keys.
+	User string `arg:"user,key,required"`
+	// The public keys, each as in a .pub file: the type, the key, and a
+	// comment if you like. One element may hold several, a line each.
+	Keys []string `arg:"keys"`
+	// Remove every other key.
+	Exclusive bool `arg:"exclusive" default:"false"`
+	// What the keys are allowed, as sshd(8) has it: `from="10.0.0.0/8",no-pty`;
+	// "" for no limits. By default what each key says itself, and else the
+	// options that stand in the file are kept.
+	Options *string `arg:"options"`
+	// The file. By default .ssh/authorized_keys in the user's home, which is
+	// made with its directory where it is missing.
+	Path string `arg:"path,path"`
+	// Whether the keys are there at all.
+	State string `arg:"state" oneof:"present absent" default:"present"`
+}
+
+// Check refuses keys that are none.
+func (a *AuthorizedKey) Check(unknown func(string) bool) []modules.ArgError {
+	var errs []modules.ArgError
+	if !unknown("user") {
+		errs = append(errs, checkName("user", a.User)...)
+	}
+	if a.Path != "" && (!filepath.IsAbs(a.Path) || filepath.Clean(a.Path) != a.Path) {
+		errs = append(errs, modules.ArgError{Arg: "path", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no absolute path in its shortest form.", a.Path)})
+	}
+	if !unknown("keys") {
+		_, bad := a.parse()
+		errs = append(errs, bad...)
+		if len(a.Keys) == 0 && !a.Exclusive {
+			errs = append(errs, modules.ArgError{Arg: "keys", Summary: "Missing argument", Detail: `Name the keys. An empty list with "exclusive = true" removes all.`})
+		}
+	}
+	if a.Options != nil {
+		if o, rest := cutOptions(*a.Options + " x"); *a.Options != "" && (o != *a.Options || rest != "x") || strings.ContainsAny(*a.Options, "\r\n") {
+			errs = append(errs, modules.ArgError{Arg: "options", Summary: "Wrong value", Detail: `Options stand in one line, with commas and without spaces between, and quotes in pairs: from="10.0.0.0/8",no-pty.`})
+		}
+	}
+	if a.State == "absent" && (a.Exclusive || a.Options != nil) {
+		errs = append(errs, modules.ArgError{Arg: "state", Summary: "Conflicting arguments", Detail: `Keys that are to be absent have no options, and "exclusive" would remove the others: leave it out.`})
+	}
+	return errs
+}
+
+// parse reads the keys; each once, the last of its kind counting.
+func (a *AuthorizedKey) parse() (keys []publicKey, errs []modules.ArgError) {
+	for i, text := range a.Keys {
+		for line := range strings.SplitSeq(text, "\n") {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			k, err := parseKey(line)
+			if err != nil {
+				errs = append(errs, modules.ArgError{Arg: "keys", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: sentence(err)})
+				continue
+			}
+			double := false
+			for n := range keys {
+				if keys[n].same(k) {
+					keys[n], double = k, true
+				}
+			}
+			if !double {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys, errs
+}
+
+func sentence(err error) string {
+	s := err.Error()
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// May is the file, wherever it is: known once the user is.
+func (a *AuthorizedKey) May() []host.Effect {
+	own := host.Effect{Key: host.Key{Space: keySpace, Name: a.User}, State: host.Unknown}
+	if a.Path != "" {
+		return []host.Effect{own, {Key: host.File(a.Path), State: host.Unknown}}
+	}
+	return []host.Effect{own, host.May(host.Files)}
+}
+
+// Plan compares the keys with those in the file.
+func (a *AuthorizedKey) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	db, err := read(v)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	u, open, err := db.user(ctx, v, a.User)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	if u == nil && !open {
+		u, err = v.User(ctx, a.User) // also those of a name service log in
+	}
+	switch {
+	case err != nil:
+		return modules.Plan{}, err
+	case u == nil && open:
+		return modules.Plan{}, host.NotYet(host.Key{Space: host.Users, Name: a.User})
+	case u == nil && a.State == "absent":
+		return modules.Plan{}, nil
+	case u == nil:
+		return modules.Plan{}, fmt.Errorf("there is no user %q on this host to log in with keys, and no earlier task makes it", a.User)
+	}
+	f, err := a.file(ctx, v, db, *u)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	c, err := a.compare(ctx, v, f)
+	if err != nil || c == nil {
+		return modules.Plan{}, err
+	}
+	if !host.IsRoot() && os.Geteuid() != u.UID {
+		return modules.Plan{}, fmt.Errorf(`the keys of %s can be changed by %s and root alone: give the task "become = true"`, a.User, a.User)
+	}
+	return modules.Plan{Changes: []host.Change{c}}, nil
+}
+
+// keyFile is where a user's keys stand, and what stands there.
+type keyFile struct {
+	place
+	owner, group string
+	there        keyState
+}
+
+// file looks at the file of keys, as pending changes leave it.
+func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u host.User) (keyFile, error) {
+	var f keyFile
+	t, err := db.details(v, u)
+	if err != nil {
+		return f, err
+	}
+	f.User, f.owner, f.group = u.Name, u.Name, t.Group
+	if u.Home == "" && a.Path == "" {
+		return f, fmt.Errorf("the user %s has no home directory for keys: give the file as path", a.User)
+	}
+	path := a.Path
+	if path == "" {
+		path = filepath.Join(u.Home, ".ssh", "authorized_keys")
+	}
+	f.Base = filepath.Dir(path)
+	if u.Home != "" && within(f.Base, u.Home) && u.Home != "/" {
+		f.Base = u.Home
+	}
+	rest := strings.TrimPrefix(path, f.Base+"/")
+	base, err := v.Stat(f.Base)
+	switch {
+	case err != nil:
+		return f, err
+	case !base.Exists() && f.Base == u.Home:
+		return f, fmt.Errorf("the home %s of %s isn't there: give the user create_home = true, or the keys another path", u.Home, a.User)
+	case !base.Exists():
+		return f, fmt.Errorf("the directory %s isn't there: add a directory task before this one", f.Base)
+	case base.Type != host.Directory:
+		return f, fmt.Errorf("%s is a %s, not a directory", f.Base, base.Type)
+	}
+	if f.Base, err = v.Follow(f.Base); err != nil {
+		return f, err
+	}
+	f.Names = strings.Split(rest, "/")
+	f.Owned = a.Path == "" || within(path, u.Home)
+	if !f.Owned {
+		f.owner, f.group = "root", "root"
+		if !host.IsRoot() {
+			f.owner, f.group = host.UserName(uint32(os.Geteuid())), host.GroupName(uint32(os.Getegid()))
+		}
+	}
+	if !host.IsRoot() { // a user's own links lead where the user wants
+		real, err := v.Follow(f.path())
+		if err != nil {
+			return f, err
+		}
+		if real != f.path() {
+			f.Base, f.Names = filepath.Dir(real), []string{filepath.Base(real)}
+		}
+	}
+	now := -1
+	if r, ok := db.users[u.Name]; ok {
+		now = r.UID
+	}
+	f.there, err = f.look(ctx, v, u.UID, now)
+	return f, err
+}
+
+// compare returns the change that fulfils the wish, nil if it is.
+func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (host.Change, error) {
+	keys, _ := a.parse()
+	w := wish{keys: keys, options: a.Options, absent: a.State == "absent", exclusive: a.Exclusive}
+	now := f.there
+	content := w.apply(now.content)
+	if !now.file.Exists() && content == "" {
+		return nil, nil
+	}
+	after := host.FileInfo{Type: host.Regular, Mode: 0o600, Owner: f.owner, Group: f.group}
+	if !f.Owned {
+		after.Mode = 0o644 // sshd reads it as the user
+	}
+	if now.file.Exists() {
+		after.Mode = now.file.Mode &^ 0o022 // sshd refuses keys that others could write (StrictModes)
+	}
+	if content == now.content && after.Mode == now.file.Mode && !now.loose {
+		return nil, nil
+	}
+	body := v.Keep([]byte(content), false)
+	after.Sum, after.Size = body.Sum, body.Size
+	c := &WriteKeys{Place: f.place, Content: body, After: after, Group: f.group, Before: now.sum}
+	var diff []string
+	if now.file.Exists() && after.Mode != now.file.Mode {
+		diff = append(diff, fmt.Sprintf("mode: %s → %s", now.file.Mode, after.Mode))
+	}
+	if now.loose {
+		diff = append(diff, "mode of "+filepath.Dir(f.path())+": without the right of others to write")
+	}
+	if d := host.Diff([]byte(now.content), []byte(content)); d != "" {
+		diff = append(diff, d)
+	}
+	c.Diff, c.Missing, c.New = lines(diff), now.missing, !now.file.Exists()
+	c.Wants = fmt.Sprintf("%q", a.Keys) + fmt.Sprint(a.Exclusive, a.State)
+	return c, nil
+}
+
+// look reads what stands there: through the preview where that has the file
+// or its directory, else from the host by descriptors.
+func (f keyFile) look(ctx context.Context, v *host.View, uid, realUID int) (keyState, error) {
+	var s keyState
+	_, laid, _, err := v.Look(host.File(f.path()))
+	if err != nil {
+		return s, err
+	}
+	planned := f.Base
+	for _, name := range f.Names[:len(f.Names)-1] {
+		planned = filepath.Join(planned, name)
+		info, err := v.Lstat(planned)
+		if err != nil && !errors.Is(err, host.ErrNotYet) {
+			return s, err
+		}
+		if !info.Exists() {
+			s.missing++
+		}
+	}
+	if laid {
+		info, err := v.Lstat(f.path())
+		if err != nil || !info.Exists() {
+			return s, err
+		}
+		if info.Type != host.Regular {
+			return s, fmt.Errorf("%s is a %s, not a file of keys", f.path(), info.Type)
+		}
+		data, err := v.ReadFile(ctx, f.path(), keyFileLimit)
+		s.file, s.content, s.sum = info, string(data), ""
+		return s, err
+	}
+	if s.missing > 0 {
+		return s, nil
+	}
+	if uid < 0 || realUID >= 0 && realUID != uid { // whose it is can't be told before the user is changed
+		return s, host.NotYet(host.Key{Space: host.Users, Name: f.User})
+	}
+	now, err := f.read(uid)
+	if err != nil {
+		return s, err
+	}
+	now.missing = s.missing
+	return now, nil
+}

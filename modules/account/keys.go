@@ -1,0 +1,176 @@
+package account
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// publicKey is a line of authorized_keys (sshd(8), AUTHORIZED_KEYS FILE
+// FORMAT): options, if any, the key's type, the key, a comment.
+type publicKey struct {
+	options string
+	kind    string
+	blob    string // base64, as written
+	comment string
+}
+
+// String is the line.
+func (k publicKey) String() string {
+	s := k.kind + " " + k.blob
+	if k.options != "" {
+		s = k.options + " " + s
+	}
+	if k.comment != "" {
+		s += " " + k.comment
+	}
+	return s
+}
+
+// same reports whether two lines are about one key, whatever their options.
+func (k publicKey) same(other publicKey) bool { return k.kind == other.kind && k.blob == other.blob }
+
+var errNoKey = errors.New(`it is no public key: write "ssh-ed25519 AAAA… comment", as in a .pub file`)
+
+// parseKey reads a line that holds a key.
+func parseKey(line string) (publicKey, error) {
+	rest := strings.TrimSpace(line)
+	if strings.Contains(rest, "PRIVATE KEY") {
+		return publicKey{}, errors.New("it is a private key: give the public one, from the .pub file; a private key that was written here should no longer be used")
+	}
+	var k publicKey
+	kind, after, _ := cutSpace(rest)
+	if !keyType(kind) {
+		if k.options, rest = cutOptions(rest); k.options == "" {
+			return k, errNoKey
+		}
+		if kind, after, _ = cutSpace(rest); !keyType(kind) {
+			return k, errNoKey
+		}
+	}
+	k.kind = kind
+	k.blob, k.comment, _ = cutSpace(after)
+	k.comment = strings.TrimSpace(k.comment)
+	data, err := base64.StdEncoding.DecodeString(k.blob)
+	if err != nil {
+		return k, fmt.Errorf("the part after %q is cut or damaged (%w)", kind, err)
+	}
+	// The key itself begins with its type (RFC 4253, section 6.6).
+	if len(data) < 4 || uint64(len(data)-4) < uint64(binary.BigEndian.Uint32(data)) || string(data[4:4+binary.BigEndian.Uint32(data)]) != kind {
+		return k, fmt.Errorf("the key isn't of the type %q that stands before it, or it is cut", kind)
+	}
+	return k, nil
+}
+
+func cutSpace(s string) (before, after string, found bool) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t"), true
+}
+
+// keyType reports whether sshd takes such keys, by the form of their names.
+func keyType(s string) bool {
+	for _, prefix := range []string{"ssh-ed25519", "ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp", "sk-ssh-ed25519", "sk-ecdsa-sha2-nistp"} {
+		if strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutOptions splits options from the rest: they end at the first space outside
+// double quotes, in which a backslash keeps a quote.
+func cutOptions(s string) (options, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '"':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case !quoted && (s[i] == ' ' || s[i] == '\t'):
+			return s[:i], strings.TrimLeft(s[i:], " \t")
+		}
+	}
+	return "", s
+}
+
+// wish is what a task wants of the keys in a file.
+type wish struct {
+	keys      []publicKey
+	options   *string // of all of them; nil: as the key says, or as it stands
+	absent    bool
+	exclusive bool
+}
+
+// apply returns the content with the wish fulfilled. What it isn't about is
+// kept to the byte: comments, other keys, the ends of lines.
+func (w wish) apply(content string) string {
+	var b strings.Builder
+	done := make([]bool, len(w.keys))
+	for line := range strings.Lines(content) {
+		text := strings.TrimRight(line, "\r\n")
+		end := line[len(text):]
+		trimmed := strings.TrimSpace(text)
+		if trimmed == "" || trimmed[0] == '#' {
+			b.WriteString(line)
+			continue
+		}
+		k, err := parseKey(text)
+		i := -1
+		for n := range w.keys {
+			if err == nil && w.keys[n].same(k) {
+				i = n
+			}
+		}
+		switch {
+		case i < 0 && !w.exclusive:
+			b.WriteString(line)
+		case i < 0, w.absent: // another key, or one to go
+		case done[i]:
+			// sshd tries the second line where the first one's options don't
+			// let the key in: it stays, unless options are asked for.
+			if !w.exclusive && w.options == nil && w.keys[i].options == "" {
+				b.WriteString(line)
+			}
+		default:
+			done[i] = true
+			if want := w.merge(w.keys[i], k); want != k {
+				text = want.String()
+			}
+			b.WriteString(text + end)
+		}
+	}
+	if w.absent {
+		return b.String()
+	}
+	for i, k := range w.keys {
+		if done[i] {
+			continue
+		}
+		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
+			b.WriteString("\n")
+		}
+		b.WriteString(w.merge(k, publicKey{}).String() + "\n")
+	}
+	return b.String()
+}
+
+// merge is a wanted key beside the one that stands there: options and comment
+// that the task doesn't give are kept.
+func (w wish) merge(want, there publicKey) publicKey {
+	switch {
+	case w.options != nil:
+		want.options = *w.options
+	case want.options == "":
+		want.options = there.options
+	}
+	if want.comment == "" {
+		want.comment = there.comment
+	}
+	return want
+}

@@ -1,0 +1,200 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// sudoersLimit is the size, in bytes, of the largest file of rules.
+const sudoersLimit = 1 << 20
+
+// Sudoers is a file of rules in /etc/sudoers.d: who may do what as whom. It is
+// always checked with visudo before it lands, so that a broken rule never
+// takes sudo away.
+type Sudoers struct {
+	// The file's name in /etc/sudoers.d: "deploy". sudo doesn't read files with
+	// a dot in their name.
+	Name string `arg:"name,key,required"`
+	// The rules, a line each: "deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart app".
+	Rules []string `arg:"rules"`
+	// The whole file, in place of rules.
+	Content *host.Content `arg:"content"`
+	// Whether the file is there at all.
+	State string `arg:"state" oneof:"present absent" default:"present"`
+}
+
+// Check refuses names that sudo passes over, and contradictions.
+func (s *Sudoers) Check(unknown func(string) bool) []modules.ArgError {
+	var errs []modules.ArgError
+	fail := func(arg, summary, detail string) {
+		errs = append(errs, modules.ArgError{Arg: arg, Summary: summary, Detail: detail})
+	}
+	if !unknown("name") && (s.Name == "" || strings.ContainsAny(s.Name, "./~ \t\n\x00")) {
+		fail("name", "Wrong value", fmt.Sprintf(`%q is no name for a file of rules: sudo passes over names with a "." or "~", and it lies in /etc/sudoers.d.`, s.Name))
+	}
+	given := s.Rules != nil || s.Content != nil
+	switch {
+	case s.Rules != nil && s.Content != nil:
+		fail("content", "Conflicting arguments", `The rules come from "rules" or from "content", not from both.`)
+	case s.State == "absent" && given:
+		fail("state", "Conflicting arguments", "A file that is to be absent has no rules.")
+	case s.State != "absent" && !given && !unknown("rules") && !unknown("content"):
+		fail("rules", "Missing argument", "Give the rules, as a list of lines or as content.")
+	}
+	for i, r := range s.Rules {
+		if strings.ContainsAny(r, "\n\r\x00") {
+			errs = append(errs, modules.ArgError{Arg: "rules", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: "A rule is one line: split it, or use content."})
+		}
+	}
+	return errs
+}
+
+func (s *Sudoers) path() string { return "/etc/sudoers.d/" + s.Name }
+
+// Claims is the file.
+func (s *Sudoers) Claims() []host.Key { return []host.Key{host.File(s.path())} }
+
+// Plan compares the file with the rules.
+func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	var plan modules.Plan
+	before, err := v.Lstat(s.path())
+	unforeseen := errors.Is(err, host.ErrNotYet)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return plan, fmt.Errorf(`reading %s: only root can: give the task "become = true"`, s.path())
+	case err != nil && !unforeseen:
+		return plan, err
+	case before.Exists() && before.Type != host.Regular:
+		return plan, fmt.Errorf("%s is a %s, not a file of rules: look at it, and remove it", s.path(), before.Type)
+	case s.State == "absent" && unforeseen:
+		return plan, err
+	}
+	if s.State == "absent" {
+		if before.Exists() {
+			plan.Changes = []host.Change{&host.Remove{Path: s.path(), Before: before}}
+		}
+		return plan, s.root(plan)
+	}
+	content, err := s.content(ctx, v)
+	if err != nil {
+		return plan, err
+	}
+	mode := host.Mode(0o440)
+	after := host.FileInfo{Type: host.Regular, Mode: mode, Owner: "root", Group: "root", Sum: content.Sum, Size: content.Size, Sensitive: content.Sensitive}
+	attr := host.Attr{Mode: &mode, Owner: "root", Group: "root"}
+	if before.Exists() {
+		if before.Sum, err = v.Sum(s.path()); errors.Is(err, os.ErrPermission) {
+			return plan, fmt.Errorf(`reading %s: only root can: give the task "become = true"`, s.path())
+		} else if err != nil {
+			return plan, err
+		}
+	}
+	switch {
+	case before.Sum != content.Sum || !before.Exists():
+		w := &host.WriteFile{Path: s.path(), Content: content, Attr: attr, Validate: []string{"visudo", "-c", "-f", "%s"}, Before: &before, After: after}
+		if unforeseen {
+			w.Before, w.Note = nil, "replaces whatever an earlier task brings"
+		}
+		if err := s.directory(v); err != nil {
+			return plan, err
+		}
+		if err := s.show(ctx, v, w, before); err != nil {
+			return plan, err
+		}
+		plan.Changes = []host.Change{w}
+	case before.Mode != after.Mode || before.Owner != after.Owner || before.Group != after.Group:
+		plan.Changes = []host.Change{&host.SetAttr{Path: s.path(), Attr: attr, Before: before, After: after}}
+	}
+	return plan, s.root(plan)
+}
+
+func (s *Sudoers) root(plan modules.Plan) error {
+	if len(plan.Changes) > 0 && !host.IsRoot() {
+		return fmt.Errorf(`only root can change the rules of sudo: give the task "become = true"`)
+	}
+	return nil
+}
+
+func (s *Sudoers) content(_ context.Context, v *host.View) (host.Content, error) {
+	if s.Content != nil {
+		return *s.Content, nil
+	}
+	text := strings.Join(s.Rules, "\n")
+	if text != "" {
+		text += "\n"
+	}
+	return v.Keep([]byte(text), false), nil
+}
+
+// directory returns an error where sudo isn't, and won't be.
+func (s *Sudoers) directory(v *host.View) error {
+	info, err := v.Stat(filepath.Dir(s.path()))
+	if err == nil && info.Type != host.Directory {
+		return errors.New("there is no /etc/sudoers.d on this host: install sudo in an earlier task")
+	}
+	if errors.Is(err, host.ErrNotYet) {
+		return nil
+	}
+	return err
+}
+
+// show checks the rules with visudo, where it is installed already, and adds
+// the diff to the change.
+func (s *Sudoers) show(ctx context.Context, v *host.View, w *host.WriteFile, before host.FileInfo) error {
+	body, err := v.Body(ctx, w.Content, sudoersLimit)
+	if err != nil {
+		return err
+	}
+	if err := s.visudo(ctx, v, body); err != nil {
+		return err
+	}
+	w.Diff = "(sensitive content)"
+	if w.Content.Sensitive || before.Sensitive {
+		return nil
+	}
+	var old []byte
+	if before.Exists() {
+		if old, err = v.ReadFile(ctx, s.path(), sudoersLimit); err != nil {
+			return err
+		}
+	}
+	w.Diff = host.Diff(old, body)
+	return nil
+}
+
+func (s *Sudoers) visudo(ctx context.Context, v *host.View, body []byte) error {
+	program, err := v.Stat("/usr/sbin/visudo")
+	if errors.Is(err, host.ErrNotYet) || err == nil && !program.Exists() {
+		return nil // a package brings it; WriteFile checks before the file lands
+	}
+	if err != nil {
+		return err
+	}
+	dir, remove, err := v.Scratch()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	file := filepath.Join(dir, "rules")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		return err
+	}
+	out, err := v.Query(ctx, host.Command{Argv: []string{"/usr/sbin/visudo", "-c", "-f", file}}, host.Key{Space: host.Packages, Name: "sudo"})
+	if errors.Is(err, host.ErrNotYet) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if out.ExitCode != 0 {
+		return fmt.Errorf("visudo refuses the rules of %s:\n%s", s.path(), strings.ReplaceAll(out.LastWords(), file, s.path()))
+	}
+	return nil
+}

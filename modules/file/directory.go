@@ -1,0 +1,207 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// Directory is a directory, and with source a whole tree.
+//
+// Its parent must exist, or be made by an earlier task. Mode, owner and group
+// are those of the directory itself; recurse extends them to everything below.
+type Directory struct {
+	// Absolute path on the host.
+	Path string `arg:"path,key,path,required"`
+	// Permissions, octal ("0755") or symbolic ("u=rwX,go=rX"). A new directory
+	// has 0755.
+	Mode *host.ModeSpec `arg:"mode"`
+	// The user who owns it. A tree that is copied belongs to that user too.
+	Owner string `arg:"owner"`
+	// The group it belongs to. A tree that is copied belongs to it too.
+	Group string `arg:"group"`
+	// Give everything below the directory the mode and the owner too. With an
+	// octal mode, files get the same bits as directories: "u=rwX,go=rX" tells
+	// them apart. Links get the owner only, and aren't followed.
+	Recurse bool `arg:"recurse" default:"false"`
+	// Whether the directory is there at all. One that is to be absent is
+	// removed with all that is in it.
+	State string `arg:"state" oneof:"present absent" default:"present"`
+	// A folder of the project to copy, with its links as links. New files get
+	// 0644, or 0755 where the project's file is executable; existing ones keep
+	// their mode, but for that.
+	Source *host.Content `arg:"source,tree"`
+	// Remove what stands in the directory and the source lacks.
+	Purge bool `arg:"purge" default:"false"`
+	// Make missing parents too, with mode 0755.
+	Parents bool `arg:"parents" default:"false"`
+
+	cache string // where manifests are kept; "": the host's usual place
+}
+
+// Check refuses contradictions.
+func (d *Directory) Check(unknown func(string) bool) []modules.ArgError {
+	errs := CheckPath("path", d.Path, unknown)
+	wrong := func(arg, detail string) {
+		errs = append(errs, modules.ArgError{Arg: arg, Summary: "Conflicting arguments", Detail: detail})
+	}
+	if d.State == "absent" {
+		if d.Source != nil || d.Mode != nil || d.Owner != "" || d.Group != "" || d.Recurse || d.Purge {
+			wrong("state", "A directory that is to be absent has no source, mode or owner.")
+		}
+		if len(errs) == 0 && !unknown("path") && filepath.Clean(d.Path) == "/" {
+			wrong("path", "The root directory can't be absent.")
+		}
+		return errs
+	}
+	if d.Purge && d.Source == nil && !unknown("source") {
+		wrong("purge", `"purge" removes what the source lacks: it needs a "source".`)
+	}
+	if d.Recurse && d.Mode == nil && d.Owner == "" && d.Group == "" && !unknown("mode") && !unknown("owner") && !unknown("group") {
+		wrong("recurse", `"recurse" extends mode, owner and group to what is below: give at least one of them.`)
+	}
+	return errs
+}
+
+// Plan compares the directory with what stands there.
+func (d *Directory) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	if d.State == "absent" {
+		return d.planAbsent(v)
+	}
+	path, err := place(v, d.Path, true)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	if err := owners(ctx, v, d.Owner, d.Group); err != nil {
+		return modules.Plan{}, err
+	}
+	before, err := v.Lstat(path)
+	unforeseen := errors.Is(err, host.ErrNotYet)
+	if err != nil && !unforeseen {
+		return modules.Plan{}, err
+	}
+	var plan modules.Plan
+	if before.Exists() {
+		err = d.planAttr(ctx, v, path, before, &plan)
+	} else {
+		err = d.planMake(ctx, v, path, &plan)
+	}
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	w := &walker{d: d, v: v, root: path, recursive: d.Recurse}
+	if d.Source != nil {
+		if err := w.copy(ctx, &plan); err != nil {
+			return modules.Plan{}, err
+		}
+	}
+	if d.Recurse && before.Exists() {
+		err = w.below(ctx, &plan)
+	}
+	return plan, err
+}
+
+// planAttr looks after the directory's own mode and owner.
+func (d *Directory) planAttr(ctx context.Context, v *host.View, path string, before host.FileInfo, plan *modules.Plan) error {
+	if before.Type != host.Directory {
+		return fmt.Errorf("%s is a %s, not a directory", path, before.Type)
+	}
+	after := before
+	if d.Mode != nil {
+		after.Mode = d.Mode.Apply(before.Mode, true)
+	}
+	after.Owner, after.Group = ownership(ctx, v, d.Owner, d.Group, before)
+	if after == before {
+		return nil
+	}
+	plan.Changes = append(plan.Changes, &host.SetAttr{Path: path, Attr: differing(before, after), Before: before, After: after})
+	return mayGive(path, before, after)
+}
+
+// planMake makes the directory, and its parents where that is asked for.
+func (d *Directory) planMake(ctx context.Context, v *host.View, path string, plan *modules.Plan) error {
+	var missing []string
+	var dir host.FileInfo
+	for at := path; ; at = filepath.Dir(at) {
+		var err error
+		if dir, err = parent(v, at); err == nil {
+			break
+		}
+		up, statErr := v.Stat(filepath.Dir(at))
+		if !d.Parents || statErr != nil || up.Exists() {
+			return err
+		}
+		missing = append([]string{filepath.Dir(at)}, missing...)
+	}
+	for _, at := range missing {
+		dir = fresh(host.Directory, 0o755, dir)
+		plan.Changes = append(plan.Changes, &MakeDirectory{Path: at, After: dir})
+	}
+	after := fresh(host.Directory, 0o755, dir)
+	if d.Mode != nil {
+		after.Mode = d.Mode.Apply(after.Mode, true)
+	}
+	after.Owner, after.Group = ownership(ctx, v, d.Owner, d.Group, after)
+	plan.Changes = append(plan.Changes, &MakeDirectory{Path: path, After: after})
+	return nil
+}
+
+// planAbsent removes the directory with all that is in it, but nothing that
+// is mounted there.
+func (d *Directory) planAbsent(v *host.View) (modules.Plan, error) {
+	plan, err := planAbsent(v, d.Path, host.Directory)
+	if err != nil || len(plan.Changes) == 0 {
+		return plan, err
+	}
+	r := plan.Changes[0].(*host.Remove)
+	if at := mountedAt(r.Path); at != "" {
+		return modules.Plan{}, fmt.Errorf("%s is not removed: something is mounted at %s; unmount it first", r.Path, at)
+	}
+	names, err := v.ReadDir(r.Path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return modules.Plan{}, err
+	}
+	switch {
+	case len(names) > 20:
+		r.Note = fmt.Sprintf("with all that is in it: %s and %d more", shownNames(names[:20]), len(names)-20)
+	case len(names) > 0:
+		r.Note = "with all that is in it: " + shownNames(names)
+	}
+	return plan, nil
+}
+
+func shownNames(names []string) string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = shown(n)
+	}
+	return strings.Join(list, ", ")
+}
+
+// mountedAt returns a place at or below path where a file system is mounted,
+// "" if there is none.
+func mountedAt(path string) string {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return ""
+	}
+	for _, line := range bytes.Split(table, []byte("\n")) {
+		f := bytes.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		// proc(5): space, tab, newline and backslash are written in octal.
+		at := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(string(f[4]))
+		if at == path || strings.HasPrefix(at, path+"/") {
+			return at
+		}
+	}
+	return ""
+}

@@ -1,0 +1,51 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"muster/host"
+)
+
+// MakeDirectory makes one directory, complete with mode and owner before it
+// takes its place: a cut leaves nothing that a later plan would take for a
+// directory somebody wanted so. Its parent exists.
+type MakeDirectory struct {
+	Path  string        `json:"path"` // resolved: no link in its parents
+	After host.FileInfo `json:"after"`
+}
+
+// Type is "directory.make/1".
+func (*MakeDirectory) Type() string { return "directory.make/1" }
+
+// Describe names the directory, its mode and its owner.
+func (m *MakeDirectory) Describe() host.Description {
+	return host.Description{Action: host.Create, Target: m.Path, Impact: fmt.Sprintf("directory, mode %s, %s:%s", m.After.Mode, m.After.Owner, m.After.Group)}
+}
+
+// Effects is the directory.
+func (m *MakeDirectory) Effects() []host.Effect {
+	return []host.Effect{host.Is(host.File(m.Path), m.After)}
+}
+
+// Apply makes the directory.
+func (m *MakeDirectory) Apply(_ context.Context, h *host.Host) (host.Result, error) {
+	t, err := openTree(filepath.Dir(m.Path))
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer t.close()
+	item := TreeItem{Path: filepath.Base(m.Path), After: m.After}
+	if err := t.put(item, nil, h.At); err != nil {
+		return host.Result{}, fmt.Errorf("making %s: %w", m.Path, err)
+	}
+	undo := []host.Change{&host.Remove{Path: m.Path, Before: m.After}}
+	if err := unix.Fsync(int(t.dir.Fd())); err != nil && !errors.Is(err, unix.EINVAL) {
+		return host.Result{Undo: undo}, fmt.Errorf("syncing %s: %w", filepath.Dir(m.Path), err)
+	}
+	return host.Result{Undo: undo}, nil
+}

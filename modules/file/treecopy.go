@@ -1,0 +1,222 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"muster/host"
+)
+
+// TreeItem is one thing in a tree that has to change.
+type TreeItem struct {
+	Path   string        `json:"path"` // relative to the tree
+	Before host.FileInfo `json:"before"`
+	After  host.FileInfo `json:"after"`
+}
+
+// CopyTree makes a directory hold what a tree of the project does: files,
+// directories and links, in one change. Everything is reached from the
+// directory itself, so that no link leads the copy out of it.
+type CopyTree struct {
+	Path     string       `json:"path"` // an existing directory, resolved
+	Manifest host.Content `json:"manifest"`
+	Items    []TreeItem   `json:"items,omitempty"` // a directory before what is in it
+	Purge    []string     `json:"purge,omitempty"` // relative paths to remove
+	// Cache is the file that keeps the manifest; "": none.
+	Cache string           `json:"cache,omitempty"`
+	Does  host.Description `json:"does"`
+}
+
+// Type is "tree.copy/1".
+func (*CopyTree) Type() string { return "tree.copy/1" }
+
+// Describe tells the totals and the first 20 names.
+func (c *CopyTree) Describe() host.Description { return c.Does }
+
+// Effects is everything in the tree that is made, altered or removed.
+func (c *CopyTree) Effects() []host.Effect {
+	list := make([]host.Effect, 0, len(c.Items)+len(c.Purge))
+	for _, p := range c.Purge {
+		list = append(list, host.Gone(host.File(filepath.Join(c.Path, p))))
+	}
+	for _, i := range c.Items {
+		list = append(list, host.Is(host.File(filepath.Join(c.Path, i.Path)), i.After))
+	}
+	return list
+}
+
+// Interruptible: what is copied stays, and the next run copies the rest.
+func (*CopyTree) Interruptible() {}
+
+// summarize fills in Does; made says that the directory itself is new.
+func (c *CopyTree) summarize(made bool) {
+	var diff treeDiff
+	var files, bytes, dirs, links, attrs int64
+	c.Does = host.Description{Action: host.Update, Target: c.Path}
+	if made {
+		c.Does.Action = host.Create
+	}
+	for _, p := range c.Purge {
+		diff.add("-", p, "")
+	}
+	for _, i := range c.Items {
+		mark, what := "+", ""
+		if i.Before.Exists() {
+			mark = "~"
+			what = host.AttrDiff(i.Before, i.After)
+			if i.Before.Type != i.After.Type {
+				what = fmt.Sprintf("%s → %s", i.Before.Type, i.After.Type)
+			}
+		}
+		switch {
+		case i.Before.Type == i.After.Type && i.Before.Sum == i.After.Sum && i.Before.Target == i.After.Target:
+			attrs++
+		case i.After.Type == host.Directory:
+			dirs++
+		case i.After.Type == host.Symlink:
+			links++
+			what = "→ " + shown(i.After.Target)
+		default:
+			files++
+			bytes += i.After.Size
+		}
+		diff.add(mark, i.Path, what)
+	}
+	var parts []string
+	for _, n := range []struct {
+		count int64
+		what  string
+	}{{files, fmt.Sprintf("files (%d bytes)", bytes)}, {dirs, "directories"}, {links, "links"}, {attrs, "modes or owners"}, {int64(len(c.Purge)), "removed"}} {
+		if n.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.what))
+		}
+	}
+	c.Does.Diff, c.Does.Impact = diff.String(), "tree: "+strings.Join(parts, ", ")
+}
+
+// shown is a host's file name as it is put on a line.
+func shown(name string) string {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return name
+	}
+	return strconv.QuoteToASCII(name)
+}
+
+// Apply purges, then copies entry by entry, and syncs the file system once.
+func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	t, err := openTree(c.Path)
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer t.close()
+	for _, p := range c.Purge {
+		if err := t.root.RemoveAll(p); err != nil {
+			return host.Result{}, fmt.Errorf("removing %s: %w", filepath.Join(c.Path, p), err)
+		}
+		if err := h.At("purged " + p); err != nil {
+			return host.Result{}, err
+		}
+	}
+	bodies := fetchAhead(ctx, h.Bodies, c.Items, c.Manifest.Sensitive)
+	defer bodies.close()
+	for n, item := range c.Items {
+		if err := ctx.Err(); err != nil {
+			return host.Result{}, fmt.Errorf("stopped after %d of %d things in %s: %w", n, len(c.Items), c.Path, context.Cause(ctx))
+		}
+		if err := t.put(item, func() (io.ReadCloser, error) { return bodies.open(n) }, h.At); err != nil {
+			return host.Result{}, fmt.Errorf("copying %s: %w", filepath.Join(c.Path, item.Path), err)
+		}
+		if n%1000 == 999 && h.Report != nil {
+			h.Report(fmt.Sprintf("%d of %d things in %s are copied", n+1, len(c.Items), c.Path))
+		}
+	}
+	if err := t.sync(); err != nil {
+		return host.Result{}, err
+	}
+	keepManifest(ctx, h, c.Manifest, c.Cache)
+	return host.Result{}, nil
+}
+
+// SetTree gives things below a directory their mode and owner, in one change.
+type SetTree struct {
+	Path  string           `json:"path"`
+	Items []TreeItem       `json:"items"`
+	Does  host.Description `json:"does"`
+}
+
+// Type is "tree.attr/1".
+func (*SetTree) Type() string { return "tree.attr/1" }
+
+// Describe tells the total and the first 20 names.
+func (s *SetTree) Describe() host.Description { return s.Does }
+
+// Effects is everything that gets another mode or owner.
+func (s *SetTree) Effects() []host.Effect {
+	return (&CopyTree{Path: s.Path, Items: s.Items}).Effects()
+}
+
+func (s *SetTree) summarize() {
+	var diff treeDiff
+	for _, i := range s.Items {
+		diff.add("~", i.Path, host.AttrDiff(i.Before, i.After))
+	}
+	s.Does = host.Description{Action: host.Update, Target: s.Path, Diff: diff.String(), Impact: fmt.Sprintf("mode or owner of %d things below it", len(s.Items))}
+}
+
+// Apply changes them one by one; none is opened for reading or writing.
+func (s *SetTree) Apply(_ context.Context, h *host.Host) (host.Result, error) {
+	t, err := openTree(s.Path)
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer t.close()
+	for _, item := range s.Items {
+		dir, base, err := t.at(item.Path)
+		if err == nil {
+			err = t.setAttr(dir, base, item)
+		}
+		if err == nil {
+			err = h.At("set " + item.Path)
+		}
+		if err != nil {
+			return host.Result{}, fmt.Errorf("%s: %w", filepath.Join(s.Path, item.Path), err)
+		}
+	}
+	return host.Result{}, nil
+}
+
+// openTree opens the directory at path, which must not be a link.
+func openTree(path string) (*tree, error) {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.IsDir() {
+		return nil, fmt.Errorf("%s is no directory: %w", path, host.ErrMoved)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: root, ids: map[string]int{}}, nil
+}
+
+func (t *tree) sync() error {
+	d, err := t.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("syncing the file system of %s: %w", t.root.Name(), err)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strings"
+
+	"muster/host"
+)
+
+// step is what apt will do to one package.
+type step struct {
+	Name string `json:"name"`
+	Old  string `json:"old,omitempty"` // "" where it isn't installed
+	New  string `json:"new,omitempty"` // "" where it is removed
+}
+
+// private keeps apt from writing anything: planning touches no cache. Apt
+// writes both files even with -s when it runs as root.
+func private() []string {
+	return []string{"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "Debug::NoLocking=true"}
+}
+
+// transaction is everything that apt was told to do by the tasks planned so
+// far: arguments of "apt-get install", and the steps they come to. It lies in
+// the preview, so that the next task plans on what will be there.
+type transaction struct {
+	Args  []string `json:"args"`
+	Steps []step   `json:"steps"`
+}
+
+// transactionKey is where it lies.
+func transactionKey() host.Key { return host.Key{Space: "apt", Name: "transaction"} }
+
+func pending(v *host.View) (transaction, error) {
+	t, err := host.Read(v, transactionKey(), func() (*transaction, error) { return nil, nil })
+	if err != nil || t == nil {
+		return transaction{}, err
+	}
+	return *t, nil
+}
+
+// simulate returns what "apt-get install ARGS" would do after the tasks
+// planned so far, those tasks' own part left out.
+func simulate(ctx context.Context, v *host.View, options, args []string) ([]step, error) {
+	before, err := pending(v)
+	if err != nil {
+		return nil, err
+	}
+	all := append(append([]string{}, before.Args...), args...)
+	steps, err := host.Once(v, "apt simulation "+strings.Join(options, " ")+" "+strings.Join(all, " "), func() ([]step, error) {
+		return runSimulation(ctx, v, append(append([]string{}, options...), "install"), all)
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := map[string]step{}
+	for _, s := range before.Steps {
+		done[s.Name] = s
+	}
+	var rest []step
+	for _, s := range steps {
+		was, ok := done[s.Name]
+		if ok && was.New == s.New {
+			continue
+		}
+		if ok {
+			s.Old = was.New
+		}
+		rest = append(rest, s)
+	}
+	return rest, nil
+}
+
+func runSimulation(ctx context.Context, v *host.View, options, args []string) ([]step, error) {
+	argv := append([]string{"apt-get", "-s", "-y", "-q", "--allow-downgrades", "--allow-change-held-packages"}, private()...)
+	argv = append(append(argv, options...), args...)
+	out, err := v.Query(ctx, host.Command{Argv: argv, OutputLimit: 8 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("asking apt what would be done: %w", err)
+	}
+	if out.ExitCode != 0 {
+		return nil, &refusal{out}
+	}
+	return parseSimulation(string(out.Stdout)), nil
+}
+
+// refusal is apt's "no".
+type refusal struct{ out host.Output }
+
+func (r *refusal) Error() string { return "apt refuses: " + aptWords(r.out) }
+
+// unknownPackage reports whether apt has never heard of what it was asked for.
+func unknownPackage(err error) bool {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	text := string(r.out.Stderr) + string(r.out.Stdout)
+	return strings.Contains(text, "Unable to locate package") || strings.Contains(text, "has no installation candidate") || strings.Contains(text, "was not found")
+}
+
+// aptWords is the part of apt's output that says what is wrong: its errors,
+// or the packages that can't be reconciled.
+func aptWords(out host.Output) string {
+	var list []string
+	for _, line := range strings.Split(string(out.Stderr), "\n") {
+		if text, ok := strings.CutPrefix(line, "E: "); ok && !strings.HasPrefix(text, "Unable to correct problems") {
+			list = append(list, text)
+		}
+	}
+	_, unmet, ok := strings.Cut(string(out.Stdout), "unmet dependencies:")
+	if ok {
+		for _, line := range strings.Split(strings.TrimSpace(unmet), "\n") {
+			if line = strings.Join(strings.Fields(line), " "); line != "" && len(list) < 12 {
+				list = append(list, line)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return out.LastWords()
+	}
+	return strings.Join(list, "; ")
+}
+
+// stepForm is a line of apt-get -s: apt-get(8), "-s".
+var stepForm = regexp.MustCompile(`(?m)^(Inst|Remv|Purg) (\S+)(?: \[([^\]]+)\])?(?: \((\S+) )?`)
+
+func parseSimulation(text string) []step {
+	var list []step
+	for _, m := range stepForm.FindAllStringSubmatch(text, -1) {
+		s := step{Name: m[2], Old: m[3]}
+		if m[1] == "Inst" {
+			s.New = m[4]
+		}
+		list = append(list, s)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	// A removal with purge shows twice.
+	var out []step
+	for _, s := range list {
+		if n := len(out); n > 0 && out[n-1].Name == s.Name {
+			if s.New != "" {
+				out[n-1].New = s.New
+			}
+			if out[n-1].Old == "" {
+				out[n-1].Old = s.Old
+			}
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// candidates returns the version that apt would install of each package that
+// is installed, by name; one program run answers for all tasks.
+func candidates(ctx context.Context, v *host.View, db *database) (map[string]string, error) {
+	return host.Once(v, "apt candidates", func() (map[string]string, error) {
+		argv := append(append([]string{"apt-cache"}, private()...), "policy")
+		for name, r := range db.packages {
+			if r.installed() {
+				argv = append(argv, name)
+			}
+		}
+		sort.Strings(argv[len(private())+2:])
+		out, err := v.Query(ctx, host.Command{Argv: argv, OutputLimit: 64 << 20})
+		if err != nil {
+			return nil, fmt.Errorf("asking apt for the newest versions: %w", err)
+		}
+		if out.ExitCode != 0 {
+			return nil, &refusal{out}
+		}
+		return parsePolicy(string(out.Stdout)), nil
+	})
+}
+
+func parsePolicy(text string) map[string]string {
+	found, name := map[string]string{}, ""
+	for _, line := range strings.Split(text, "\n") {
+		if line != "" && line[0] != ' ' {
+			name = strings.TrimSuffix(line, ":")
+			continue
+		}
+		if c, ok := strings.CutPrefix(line, "  Candidate: "); ok && c != "(none)" {
+			found[name] = c
+		}
+	}
+	return found
+}

@@ -1,0 +1,297 @@
+package systemd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+func isNotYet(err error) bool { return errors.Is(err, host.ErrNotYet) }
+
+// Plan compares the unit with what is wanted.
+func (s *Service) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	p := planner{Service: s, m: managerOf(s.Scope), name: unitName(s.Name), v: v}
+	u, err := p.m.lookup(ctx, v, p.name)
+	switch {
+	case isNotYet(err):
+		return modules.Plan{Then: p.forecast()}, err
+	case err != nil:
+		return modules.Plan{}, err
+	case u == nil && s.Masked != nil && *s.Masked:
+		u = &Unit{ID: p.name, Load: "not-found", Active: "inactive"}
+	case u == nil:
+		return modules.Plan{}, fmt.Errorf("there is no unit %s on this host, and no earlier task brings it: check the name, or add the package or unit task that does", p.name)
+	}
+	p.unit, p.after = u, *u
+	if !u.Pending && (u.Load == "bad-setting" || u.Load == "error") && !u.Reread {
+		return modules.Plan{}, fmt.Errorf("systemd can't read %s (%s): systemd-analyze verify %s says why", p.name, u.Load, p.name)
+	}
+	return p.plan(ctx)
+}
+
+// planner plans one service.
+type planner struct {
+	*Service
+	m       manager
+	name    string
+	v       *host.View
+	unit    *Unit
+	after   Unit // as the changes so far leave it
+	changes []host.Change
+}
+
+// forecast is what may be left to do once the unit is there.
+func (p *planner) forecast() []host.Description {
+	d := host.Description{Action: host.Update, Target: p.name, Diff: "state: unknown → running", Impact: "once an earlier task has brought it"}
+	if p.stopped() {
+		d.Diff = "state: unknown → stopped"
+	}
+	return []host.Description{d}
+}
+
+func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
+	u := p.unit
+	if u.Reread {
+		p.after.Reread = false
+		p.add(&host.RunProgram{
+			Argv: p.m.argv("daemon-reload"), Env: p.m.env(),
+			Does: host.Description{Action: host.Update, Target: p.name, Impact: "systemd reads its unit file again, which changed on disk"},
+		})
+	}
+	if u.masked() && p.Masked != nil && !*p.Masked {
+		argv := []string{"unmask"}
+		if u.File == "masked-runtime" {
+			argv = append(argv, "--runtime")
+		}
+		p.program(host.Description{Action: host.Update, Target: p.name, Diff: "masked: yes → no"}, append(argv, u.ID), []string{"mask", u.ID})
+		// What is behind the mask shows only once it is gone.
+		return modules.Plan{Changes: p.changes, Then: p.forecast()}, nil
+	}
+	if u.masked() && !p.stopped() {
+		return modules.Plan{}, fmt.Errorf("%s is masked, so that nothing can start it: set masked = false if that is to end", p.name)
+	}
+	if err := p.boot(); err != nil {
+		return modules.Plan{}, err
+	}
+	if err := p.run(ctx); err != nil {
+		if isNotYet(err) {
+			return modules.Plan{Then: p.forecast()}, err
+		}
+		return modules.Plan{}, err
+	}
+	if p.Masked != nil && *p.Masked && !u.masked() {
+		p.after.Load, p.after.File = "masked", "masked"
+		p.program(host.Description{Action: host.Update, Target: p.name, Diff: "masked: no → yes"}, []string{"mask", u.ID}, []string{"unmask", u.ID})
+	}
+	if len(p.changes) > 0 {
+		return modules.Plan{Changes: p.changes}, nil
+	}
+	out, err := json.Marshal(Output{State: u.Active, Enabled: u.File, PID: u.PID})
+	return modules.Plan{Output: out}, err
+}
+
+// effects are the unit as planned so far, under all its names.
+func (p *planner) effects() []host.Effect {
+	return effectsOf(p.m, p.name, p.after)
+}
+
+func effectsOf(m manager, name string, after Unit) []host.Effect {
+	after.Pending, after.PID = true, 0
+	names := append([]string{name, after.ID}, after.Names...)
+	slices.Sort(names)
+	var list []host.Effect
+	for _, n := range slices.Compact(names) {
+		k := key(n)
+		if m.user {
+			k.Space = "user unit"
+		}
+		list = append(list, host.Is(k, after))
+	}
+	return list
+}
+
+func (p *planner) add(c *host.RunProgram) {
+	c.Leaves = p.effects()
+	p.changes = append(p.changes, c)
+}
+
+func (p *planner) program(does host.Description, argv, undo []string) {
+	p.add(&host.RunProgram{Argv: p.m.argv(argv...), Env: p.m.env(), UndoArgv: p.m.argv(undo...), Does: does})
+}
+
+// boot plans what makes the unit start at boot, or not.
+func (p *planner) boot() error {
+	if p.Enabled == nil || p.unit.masked() && !*p.Enabled {
+		return nil
+	}
+	on, err := p.enabled()
+	if err != nil || on == *p.Enabled {
+		return err
+	}
+	verb, back, diff := "enable", "disable", "enabled: no → yes"
+	p.after.File = "enabled"
+	if !*p.Enabled {
+		verb, back, diff = "disable", "enable", "enabled: yes → no"
+		p.after.File = "disabled"
+	}
+	does := host.Description{Action: host.Update, Target: p.name, Diff: diff}
+	if verb == "disable" && p.unit.File == "enabled-runtime" {
+		p.program(does, []string{"disable", "--runtime", p.unit.ID}, []string{"enable", "--runtime", p.unit.ID})
+		return nil
+	}
+	p.program(does, []string{verb, p.unit.ID}, []string{back, p.unit.ID})
+	return nil
+}
+
+// enabled reports whether the unit starts at boot: systemctl(1), is-enabled.
+// Where nothing can be done about it, the answer is what is wanted.
+func (p *planner) enabled() (bool, error) {
+	switch u := p.unit; u.File {
+	case "enabled":
+		return true, nil
+	case "enabled-runtime": // until the next boot only
+		return !*p.Enabled, nil
+	case "static", "transient", "alias":
+		return *p.Enabled, nil // there is nothing to enable in it: others start it
+	case "indirect":
+		return p.also()
+	case "generated":
+		if name := filepath.Base(u.Source); strings.HasPrefix(u.Source, "/etc/init.d/") {
+			links, err := filepath.Glob("/etc/rc[2345].d/S[0-9][0-9]" + name)
+			return len(links) > 0, err
+		}
+		if !*p.Enabled {
+			return false, fmt.Errorf("%s is made by a generator from %s and can't be disabled: change that, or set masked = true", p.name, u.Source)
+		}
+		return true, nil
+	case "bad":
+		return false, fmt.Errorf("systemd can't tell whether %s is enabled: its unit file is bad", p.name)
+	}
+	return false, nil
+}
+
+// also reports whether the units are enabled that an indirect one names to be
+// enabled in its place: "Also=" in systemd.unit(5).
+func (p *planner) also() (bool, error) {
+	data, err := os.ReadFile(p.unit.Fragment)
+	if err != nil {
+		return false, err
+	}
+	found := false
+	for _, line := range strings.Split(string(data), "\n") {
+		names, ok := strings.CutPrefix(strings.TrimSpace(line), "Also=")
+		if !ok {
+			continue
+		}
+		for _, n := range strings.Fields(names) {
+			found = true
+			u, err := p.m.lookup(context.Background(), p.v, n)
+			if err != nil {
+				return false, err
+			}
+			on := u != nil && (u.File == "enabled" || u.File == "static" || u.File == "alias" || n == p.unit.ID)
+			if on != *p.Enabled && n != p.unit.ID {
+				return on, nil
+			}
+		}
+	}
+	if !found {
+		return *p.Enabled, nil
+	}
+	return *p.Enabled, nil
+}
+
+// run plans a start, stop, restart or reload.
+func (p *planner) run(ctx context.Context) error {
+	u := p.unit
+	up := u.running() || u.Active == "activating" && u.Sub != "auto-restart"
+	if p.stopped() {
+		if u.running() || u.Active == "activating" || u.Active == "deactivating" {
+			p.act(stop, "", nil)
+		}
+		return nil
+	}
+	st := p.m.readStamp(u.ID)
+	if u.Pending && u.Loads != nil {
+		st = u.Loads
+	}
+	if u.ends() && !up && u.Result == "success" && (u.Invocation != "" || st != nil) {
+		up = true
+	}
+	restart, units := p.restartNames()
+	if !up {
+		p.act(start, "", restart)
+		return nil
+	}
+	loaded := stamp{}
+	if st != nil && (st.Invocation == u.Invocation || u.Pending || u.ends()) {
+		loaded = *st
+	}
+	stale, err := changed(p.v, restart, loaded.Restart, u.Started, units)
+	if err != nil {
+		return err
+	}
+	if len(stale) > 0 {
+		if u.ends() {
+			p.act(again, strings.Join(stale, ", ")+" changed", restart)
+		} else {
+			p.act(again, strings.Join(stale, ", ")+" changed", restart)
+		}
+		return nil
+	}
+	if stale, err = changed(p.v, p.ReloadOn, loaded.Reload, u.Reloaded, nil); err != nil || len(stale) == 0 {
+		return err
+	}
+	if !u.Reloads && !u.Pending {
+		return fmt.Errorf("%s has no reload, and reload_on asks for one because %s changed: use restart_on", p.name, strings.Join(stale, ", "))
+	}
+	p.act(reload, strings.Join(stale, ", ")+" changed", restart)
+	return nil
+}
+
+// restartNames are the files whose change calls for a restart: those that the
+// task names, and the unit's own. Of the latter, a package's don't count
+// unless the task names something: its scripts know what to do.
+func (p *planner) restartNames() (names []string, stampOnly map[string]bool) {
+	names, stampOnly = slices.Clone(p.RestartOn), map[string]bool{}
+	for _, f := range append([]string{p.unit.Fragment}, p.unit.DropIns...) {
+		if f == "" || f == "/dev/null" || strings.HasPrefix(f, "/run/") || slices.Contains(names, f) {
+			continue
+		}
+		if len(p.RestartOn) == 0 && !strings.HasPrefix(f, "/etc/") {
+			continue
+		}
+		names = append(names, f)
+		stampOnly[f] = len(p.RestartOn) == 0
+	}
+	return names, stampOnly
+}
+
+func (p *planner) act(verb verb, why string, restart []string) {
+	a := &Act{Unit: p.unit.ID, Target: p.name, Verb: verb, Why: why, Restart: restart, Reload: p.ReloadOn, User: p.m.user}
+	a.was = p.unit.Active
+	a.after = p.after
+	switch verb {
+	case stop:
+		a.after.Active, a.after.Sub, a.after.Loads = "inactive", "dead", nil
+	default:
+		a.after.Active = "active"
+		if p.unit.ends() {
+			a.after.Active, a.after.Result = "inactive", "success"
+		}
+		st := &stamp{}
+		st.Restart, _ = sumsOf(p.v, restart)
+		st.Reload, _ = sumsOf(p.v, p.ReloadOn)
+		a.after.Loads = st
+	}
+	p.after = a.after
+	p.changes = append(p.changes, a)
+}

@@ -1,0 +1,117 @@
+// Package systemd has the kinds that manage systemd's units.
+//
+// There are no handlers: a service is restarted where it was started before
+// one of its files last changed. A stamp under /run/muster/stamps holds what a
+// start or reload loaded; it dies with the boot, as the processes do. Without
+// one, times are compared.
+package systemd
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// Kinds returns the kinds of this package.
+func Kinds() []modules.Kind {
+	return []modules.Kind{
+		{Name: "service", Output: Output{}, New: func() modules.Module { return &Service{} }},
+		{Name: "unit", New: func() modules.Module { return &UnitFile{} }},
+	}
+}
+
+// Service is a unit of systemd that runs or not, at once and after a boot.
+type Service struct {
+	// The unit; ".service" may be left out. Also a timer, a socket, a path.
+	Name string `arg:"name,key,required"`
+	// Whether it runs. With masked = true the default is stopped. A unit of
+	// type oneshot runs once for each boot, and again for restart_on.
+	State string `arg:"state" oneof:"running stopped" default:"running"`
+	// Whether it starts at boot. What isn't given is left as it is.
+	Enabled *bool `arg:"enabled"`
+	// Whether it is masked, so that nothing can start it.
+	Masked *bool `arg:"masked"`
+	// Files, folders and patterns ("/etc/x/*.conf"): the unit is restarted if
+	// one of them, or its unit file, was changed after it was started.
+	RestartOn []string `arg:"restart_on"`
+	// The same for a reload, which fits where the unit has one.
+	ReloadOn []string `arg:"reload_on"`
+	// "user": the units of the user who the task runs as.
+	Scope string `arg:"scope" oneof:"system user" default:"system"`
+}
+
+// Output is what a service task offers.
+type Output struct {
+	// State is systemd's word for it: active, inactive, failed.
+	State string `json:"state"`
+	// Enabled is systemd's word for whether it starts at boot: enabled,
+	// disabled, static, masked and so on.
+	Enabled string `json:"enabled"`
+	// PID of the main process; 0 if there is none.
+	PID int `json:"pid"`
+}
+
+// suffixes are the types of units: systemd.unit(5).
+func suffixes() []string {
+	return []string{".service", ".socket", ".timer", ".path", ".target", ".mount", ".automount", ".swap", ".slice", ".scope", ".device"}
+}
+
+// unitName adds ".service" where no type is named.
+func unitName(name string) string {
+	for _, s := range suffixes() {
+		if strings.HasSuffix(name, s) {
+			return name
+		}
+	}
+	return name + ".service"
+}
+
+// nameForm is what systemd takes in a unit's name: no pattern, so that one
+// task means one unit.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+$`)
+
+// Check refuses names that aren't one unit's, and contradictions.
+func (s *Service) Check(unknown func(string) bool) []modules.ArgError {
+	var errs []modules.ArgError
+	fail := func(arg, summary, detail string) {
+		errs = append(errs, modules.ArgError{Arg: arg, Summary: summary, Detail: detail})
+	}
+	if !unknown("name") {
+		switch name := unitName(s.Name); {
+		case !nameForm.MatchString(s.Name) || strings.HasPrefix(s.Name, "-") || len(name) > 255:
+			fail("name", "Wrong value", fmt.Sprintf("%q is no unit's name.", s.Name))
+		case strings.Contains(name, "@."):
+			fail("name", "Wrong value", fmt.Sprintf("%q is a template: name an instance of it, such as %q.", s.Name, strings.Replace(name, "@.", "@NAME.", 1)))
+		}
+	}
+	if s.Masked != nil && *s.Masked && s.State == "running" {
+		fail("masked", "Conflicting arguments", `A masked unit can't run: leave out state, or set state = "stopped".`)
+	}
+	if s.Masked != nil && *s.Masked && s.Enabled != nil && *s.Enabled {
+		fail("masked", "Conflicting arguments", `A masked unit can't be enabled.`)
+	}
+	if s.stopped() && len(s.RestartOn)+len(s.ReloadOn) > 0 {
+		fail("state", "Conflicting arguments", `A unit that is to be stopped has no restart_on and no reload_on.`)
+	}
+	for arg, paths := range map[string][]string{"restart_on": s.RestartOn, "reload_on": s.ReloadOn} {
+		for _, p := range paths {
+			if !filepath.IsAbs(p) && !unknown(arg) {
+				fail(arg, "Wrong value", fmt.Sprintf("%q is no absolute path on the host: it has to begin with \"/\".", p))
+			}
+		}
+	}
+	return errs
+}
+
+func (s *Service) stopped() bool {
+	return s.State == "stopped" || s.State == "" && s.Masked != nil && *s.Masked
+}
+
+// Claims is the unit.
+func (s *Service) Claims() []host.Key { return []host.Key{key(unitName(s.Name))} }
+
+func key(unit string) host.Key { return host.Key{Space: host.Units, Name: unit} }

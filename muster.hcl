@@ -1,0 +1,2 @@
+# This repository is a muster project: the reference site lies in playbooks/.
+host_keys = "strict"
