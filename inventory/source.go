@@ -171,13 +171,14 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
-// argument returns the place in the block that err is about.
-func (s *sourceNode) argument(err error) hcl.Range {
+// argument returns the place in the block that err is about, and what is
+// wrong there.
+func (s *sourceNode) argument(err error) (hcl.Range, error) {
 	var bad *ArgumentError
 	if errors.As(err, &bad) {
 		if at, ok := s.args[bad.Name]; ok {
-			return at
+			return at, bad.Err
 		}
 	}
-	return s.at
+	return s.at, err
 }

@@ -50,7 +50,8 @@ func (d *decoder) sourceBlock(b *hclsyntax.Block) {
 	}
 	lister, err := source.Open(s.block)
 	for _, e := range unjoin(err) {
-		d.report(s.argument(e), "Invalid source", "%s.", capital(e.Error()))
+		at, why := s.argument(e)
+		d.report(at, "Invalid source", "%s.", capital(why.Error()))
 	}
 	s.lister = lister
 	d.sources = append(d.sources, s)

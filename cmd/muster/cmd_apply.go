@@ -46,7 +46,7 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	defer abort(nil)
 	making := make(chan struct{})
 	defer interrupts(r.run, making, abort, a)()
-	a.view().Begin(view.PlanningFirst)
+	a.view().Begin(view.PlanningFirst, r.run.Hosts())
 	s := r.run.Plan(ctx)
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted
@@ -63,7 +63,7 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 		}
 	}
 	close(making)
-	a.view().Begin(view.Making)
+	a.view().Begin(view.Making, r.run.Hosts())
 	s = r.run.Apply(ctx)
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted

@@ -53,7 +53,7 @@ func newPlan(a *app) *cobra.Command {
 			defer r.close()
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			a.view().Begin(view.Planning)
+			a.view().Begin(view.Planning, r.run.Hosts())
 			s := r.run.Plan(ctx)
 			if ctx.Err() != nil {
 				s.Outcome = engine.OutcomeInterrupted

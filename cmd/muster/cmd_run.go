@@ -41,10 +41,10 @@ func newRunCommand(a *app) *cobra.Command {
 			making := make(chan struct{})
 			close(making)
 			defer interrupts(r.run, making, abort, a)()
-			a.view().Begin(view.Quiet)
+			a.view().Begin(view.Quiet, r.run.Hosts())
 			s := r.run.Plan(ctx)
 			if s.Pending() && ctx.Err() == nil {
-				a.view().Begin(view.Running)
+				a.view().Begin(view.Running, r.run.Hosts())
 				s = r.run.Apply(ctx)
 			}
 			if ctx.Err() != nil {

@@ -106,6 +106,9 @@ func (r *Run) host(name string) *hostRun {
 	return h
 }
 
+// Hosts is how many hosts the run is about.
+func (r *Run) Hosts() int { return len(r.order) }
+
 // Close ends every connection.
 func (r *Run) Close() {
 	for _, h := range r.order {

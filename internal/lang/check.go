@@ -17,7 +17,7 @@ import (
 // does, for every host of its play, as long as evaluations are left; then for
 // one host of each make (the names of its vars and groups); then for one host.
 // What is missed so is found when the run evaluates the task.
-const evaluations = 8_000
+const evaluations = 6_000
 
 // maxElements is how many elements of a for_each are checked.
 const maxElements = 200
@@ -234,7 +234,8 @@ type finding struct {
 func (c *checker) once(t *Task, s *Scope, first bool) (diags hcl.Diagnostics, certain, ran bool) {
 	instances, _, diags := s.Instances(t)
 	if diags.HasErrors() {
-		return diags, true, true
+		certain, ran = true, true
+		instances = s.unknownInstances(t)
 	}
 	for n, i := range instances {
 		if n == maxElements {

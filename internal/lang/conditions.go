@@ -73,7 +73,7 @@ func (s *Scope) conditions(t *Task, l layer) (verdict, Waits, hcl.Diagnostics) {
 		}
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
-		v, waits, diags := chain[i].parent.condition(chain[i].block.when, layer{})
+		v, waits, diags := chain[i].parent.condition(chain[i].block.when, layer{target: l.target})
 		if len(waits) > 0 || diags.HasErrors() {
 			return undecided, waits, diags
 		}
@@ -217,7 +217,8 @@ func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict
 		return undecided, false, nil
 	}
 	t := s.ownTask(whole, path)
-	if t == nil || t.on != nil || t.Once || t.changedWhen != nil || l.self != nil {
+	elsewhere := l.target != "" && l.target != s.host // which knows nothing of this host's tasks
+	if t == nil || t.on != nil || t.Once || t.changedWhen != nil || l.self != nil || elsewhere {
 		return undecided, false, nil
 	}
 	id, ok := s.changedID(whole, t, path, key, l)

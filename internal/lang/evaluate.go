@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
@@ -118,11 +119,14 @@ func (e *evaluation) text(x *expr, hint string) (string, bool) {
 }
 
 func (e *evaluation) duration(x *expr, text string) time.Duration {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		e.fail(x.Range(), "Wrong value", `"1m30s"`, "%q is no duration: write a number and a unit, of ms, s, m and h.", text)
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return d
 	}
-	return d
+	var d modules.Duration
+	if err := d.UnmarshalText([]byte(text)); err != nil {
+		e.fail(x.Range(), "Wrong value", `"1m30s"`, "%s.", capital(err.Error()))
+	}
+	return time.Duration(d)
 }
 
 // become finds the innermost become: the task's, or of what is around it.
@@ -189,6 +193,10 @@ func (e *evaluation) arguments(i *Instance) {
 		}
 		e.argument(a)
 	}
+	if e.t.failedWhen != nil {
+		// Not the program's exit code, but Scope.FailedWhen decides.
+		e.out.Args["failed_when"] = false
+	}
 	if e.t.keyLabel {
 		key := e.s.p.o.Kinds.Schema(e.t.Kind).Key()
 		e.out.Args[key.Name] = e.t.Label
@@ -234,18 +242,32 @@ func (e *evaluation) take(a *argument, c *converted) {
 }
 
 // collect notes the plain texts of what is sensitive in an argument: the
-// values that it was made of, and itself where it is no content.
+// values that it was made of, and what it says itself, or what stands between
+// the plain parts of it.
 func (e *evaluation) collect(x *expr, v cty.Value) {
-	if !x.reads.constant() {
-		if ctx, waits, diags := e.s.context(x.reads, e.l, e.s.unit.dir); len(waits) == 0 && !diags.HasErrors() {
-			for _, t := range x.Variables() {
-				if part, diags := t.TraverseAbs(ctx); !diags.HasErrors() {
-					sensitiveTexts(part, e.secrets)
-				}
+	whole, template := unwrap(x.Expression).(*hclsyntax.TemplateExpr)
+	if !template {
+		sensitiveTexts(v, e.secrets)
+	}
+	if x.reads.constant() {
+		return
+	}
+	ctx, waits, diags := e.s.context(x.reads, e.l, e.s.unit.dir)
+	if len(waits) > 0 || diags.HasErrors() {
+		return
+	}
+	for _, t := range x.Variables() {
+		if part, diags := t.TraverseAbs(ctx); !diags.HasErrors() {
+			sensitiveTexts(part, e.secrets)
+		}
+	}
+	if template {
+		for _, p := range whole.Parts {
+			if part, diags := p.Value(ctx); !diags.HasErrors() {
+				sensitiveTexts(part, e.secrets)
 			}
 		}
 	}
-	sensitiveTexts(v, e.secrets)
 }
 
 // Until decides whether an attempt whose outcome is o ends a retry.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
@@ -34,13 +35,21 @@ func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 	}
 	var out []*Scope
 	for _, e := range elems {
-		path := s.path + "role." + b.Role.Label
+		path := s.path + roleName(b.Role.Label)
 		if b.Role.forEach != nil {
 			path += fmt.Sprintf("[%q]", e.key)
 		}
 		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each})
 	}
 	return out, nil, nil
+}
+
+// roleName writes how references call a role.
+func roleName(label string) string {
+	if hclsyntax.ValidIdentifier(label) {
+		return "role." + label
+	}
+	return fmt.Sprintf("role[%q]", label)
 }
 
 // elements returns the elements of a task's for_each; nil where they aren't
@@ -127,7 +136,7 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 			return nil, waits, diags
 		}
 		if elems == nil && s.checking() {
-			return s.unknownInstances(t)
+			return s.unknownInstances(t), nil, nil
 		}
 	}
 	var out []*Instance
@@ -151,9 +160,9 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 }
 
 // unknownInstances is one instance that stands for all, in checks.
-func (s *Scope) unknownInstances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
+func (s *Scope) unknownInstances(t *Task) []*Instance {
 	each := cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})
-	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, each: each, on: t.on != nil}}, nil, nil
+	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, each: each, on: t.on != nil}}
 }
 
 func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {

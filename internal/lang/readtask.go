@@ -343,8 +343,8 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	t.become = get("become", fixed)
 	t.timeout = get("timeout", fixed)
 	t.onError = get("on_error", fixed)
-	t.changedWhen = get("changed_when", t.ownStand(l))
-	t.failedWhen = get("failed_when", t.ownStand(l))
+	t.changedWhen = l.judgement(t, raw, "changed_when")
+	t.failedWhen = l.judgement(t, raw, "failed_when")
 	if r := t.retry; r != nil {
 		raw = r.raw
 		r.attempts, r.delay, r.until = get("attempts", fixed), get("delay", fixed), get("until", t.ownStand(l))
@@ -356,6 +356,24 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 		t.vars.expr = l.meta(t.vars.raw, s)
 	}
 	l.label(t)
+}
+
+// judgement analyses changed_when or failed_when. One that reads the task's own
+// outcome is decided here, after the task; any other is an argument like others.
+func (l *loader) judgement(t *Task, raw rawTask, name string) *expr {
+	if raw[name] == nil {
+		return nil
+	}
+	x := l.meta(raw[name].Expr, t.ownStand(l))
+	own := x.reads.self
+	for _, r := range x.reads.tasks {
+		own = own || r.task == t
+	}
+	if own {
+		return x
+	}
+	t.args = append(t.args, &argument{name: name, at: raw[name].NameRange, arg: l.o.Kinds.Schema(t.Kind).Arg(name), raw: raw[name].Expr})
+	return nil
 }
 
 // label decides whether the label stands for the kind's key argument.

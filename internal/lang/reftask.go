@@ -90,14 +90,14 @@ func (w *walker) earlierPlay(kind, label, host string) *Task {
 func (w *walker) unknownTask(kind, label string, t hcl.Traversal) {
 	at := t[1].SourceRange()
 	hint := ""
-	if labels := w.names.tasks[kind]; labels != nil {
-		hint = didYouMean(label, sortedKeys(labels))
-	}
 	for _, other := range sortedKeys(w.names.tasks) {
 		if hint == "" && other != kind && w.names.tasks[other][label] != nil {
 			hint = "Did you mean " + taskName(other, label) + "?"
 			at = t[0].SourceRange()
 		}
+	}
+	if labels := w.names.tasks[kind]; hint == "" && labels != nil {
+		hint = didYouMean(label, sortedKeys(labels))
 	}
 	for _, inner := range w.names.inner {
 		if inner.Kind == kind && inner.Label == label {

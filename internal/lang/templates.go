@@ -3,6 +3,8 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -312,25 +314,26 @@ func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 	if err := p.files.inside(f); err != nil {
 		return nil, err
 	}
-	t, err := p.files.readTree(f)
-	if err != nil {
-		return nil, err
+	if _, err := doublestar.Match(pattern, ""); err != nil {
+		return nil, fmt.Errorf("%q is no pattern: %w", pattern, err)
+	}
+	fsys, root := f.embedded, f.path
+	if fsys == nil {
+		fsys, root = os.DirFS(f.path), "."
 	}
 	var out []string
-	for _, e := range t.entries {
-		if e.Type != "file" {
-			continue
-		}
-		ok, err := doublestar.Match(pattern, e.Path)
+	err = fs.WalkDir(fsys, root, func(at string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil, fmt.Errorf("%q is no pattern: %w", pattern, err)
+			return err
 		}
-		if ok {
-			out = append(out, e.Path)
+		name, err := filepath.Rel(root, at)
+		if ok, _ := doublestar.Match(pattern, name); ok && d.Type().IsRegular() {
+			out = append(out, name)
 		}
-	}
+		return err
+	})
 	sort.Strings(out)
-	return out, nil
+	return out, err
 }
 
 // templateDir is where the paths in a template begin: its own folder.

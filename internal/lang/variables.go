@@ -56,6 +56,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 	v.Sensitive = l.constBool(a["sensitive"], false)
 	v.Nullable = l.constBool(a["nullable"], true)
 	if d := a["default"]; d != nil {
+		v.Default = v.unknown() // until it is known to be right
 		value, ok := l.constant(d.Expr, "a variable's default")
 		if ok {
 			converted, err := v.convert(value)
@@ -64,8 +65,6 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 			} else {
 				v.Default = converted
 			}
-		} else {
-			v.Default = cty.UnknownVal(v.Type)
 		}
 	}
 	for _, vb := range b.Body.Blocks {

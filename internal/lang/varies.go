@@ -126,7 +126,7 @@ func (c *checker) sample(scopes []*Scope) []*Scope {
 	if len(scopes) <= c.budget {
 		return scopes
 	}
-	if c.budget < -evaluations {
+	if c.budget < -evaluations/3 {
 		return scopes[:1]
 	}
 	seen := map[string]bool{}

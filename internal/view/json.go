@@ -37,7 +37,8 @@ func newJSON(w io.Writer) *jsonView {
 
 func (v *jsonView) line(x any) { _ = v.enc.Encode(x) }
 
-func (v *jsonView) Begin(Phase) {}
+// Begin shows nothing: a pass is seen from its events.
+func (v *jsonView) Begin(Phase, int) {}
 
 // jsonTask is a task event, as documented in docs/json.md.
 type jsonTask struct {

@@ -20,9 +20,16 @@ type textView struct {
 	phase   Phase
 	play    string
 	warned  map[string]bool
-	width   int // of the longest host name so far
 	bastion map[string]bool
 	style   styles
+	gather  bool // what hosts answer is kept in plan and shown together
+	plan    plan
+}
+
+// flush shows what was gathered.
+func (v *textView) flush() {
+	v.plan.each(v.show)
+	v.plan = plan{}
 }
 
 type styles struct {
@@ -43,8 +50,10 @@ func newText(o Options) *textView {
 	}}
 }
 
-func (v *textView) Begin(p Phase) {
+func (v *textView) Begin(p Phase, hosts int) {
+	v.flush()
 	v.phase, v.play = p, ""
+	v.gather = hosts > 1 && (p == Planning || p == PlanningFirst)
 	if p == Making {
 		fmt.Fprintln(v.o.Out)
 	}
@@ -77,6 +86,15 @@ func (v *textView) task(e *engine.TaskEvent) {
 		v.printed(e)
 		return
 	}
+	if v.gather {
+		v.plan.add(e)
+		return
+	}
+	v.show(e, e.Host)
+}
+
+// show shows where a task stands on the hosts named.
+func (v *textView) show(e *engine.TaskEvent, hosts string) {
 	quiet := e.Status == wire.Unchanged || e.Status == wire.Skipped
 	if quiet && !v.o.Verbose && e.Kind != "print" {
 		return
@@ -85,8 +103,7 @@ func (v *textView) task(e *engine.TaskEvent) {
 		v.play = e.Play
 		fmt.Fprintln(v.o.Out, v.style.bold.Render(Clean(e.Play)))
 	}
-	v.width = max(v.width, len(e.Host))
-	line := fmt.Sprintf("%s %-*s  %s", v.sign(e), v.width, e.Host, v.name(e))
+	line := fmt.Sprintf("%s %s  %s", v.sign(e), v.name(e), v.style.faint.Render("on "+hosts))
 	notes := v.notes(e)
 	if notes != "" {
 		line += "  " + v.style.faint.Render(notes)
@@ -239,6 +256,7 @@ func (v *textView) Error(err error) {
 }
 
 func (v *textView) Summary(s *engine.Summary, seconds float64) {
+	v.flush()
 	width := 4
 	for _, name := range s.Order {
 		width = max(width, len(name))

@@ -136,7 +136,7 @@ func TestEveryPageOfEveryRegionIsListed(t *testing.T) {
 	}
 	h, _ := inv.Host("i-1")
 	described := h.Vars["ec2"]
-	if h.Target().User != "admin" || !h.Vars["tier"].RawEquals(h.Vars["tier"]) || described.GetAttr("zone").AsString() != "eu-central-1a" ||
+	if h.Target().User != "admin" || described.GetAttr("zone").AsString() != "eu-central-1a" ||
 		described.GetAttr("tags").GetAttr("Name").AsString() != "one" || described.GetAttr("region").AsString() != "eu-central-1" {
 		t.Errorf("user %q, vars %#v", h.Target().User, h.Vars)
 	}
@@ -190,7 +190,7 @@ func TestWrongArgumentsAreSaidWithoutAsking(t *testing.T) {
 		name    = "Name"
 		address = "elastic"
 	}`)
-	if !strings.Contains(said, `there is no name "Name"`) && !strings.Contains(said, `There is no name`) || !strings.Contains(said, `"elastic"`) || len(a.asked) > 0 {
+	if !strings.Contains(said, `There is no name "Name"`) || !strings.Contains(said, `"elastic"`) || len(a.asked) > 0 {
 		t.Errorf("said %q, asked %q", said, a.asked)
 	}
 }

@@ -280,6 +280,9 @@ func (f keyFile) look(ctx context.Context, v *host.View, uid, realUID int) (keyS
 	if s.missing > 0 {
 		return s, nil
 	}
+	if _, err := os.Lstat(filepath.Dir(f.path())); errors.Is(err, os.ErrNotExist) {
+		return s, nil // it comes with the home, without keys
+	}
 	if uid < 0 || realUID >= 0 && realUID != uid { // whose it is can't be told before the user is changed
 		return s, host.NotYet(host.Key{Space: host.Users, Name: f.User})
 	}

@@ -29,11 +29,11 @@ func (p place) path() string { return filepath.Join(p.Base, filepath.Join(p.Name
 
 // keyState is what stands at a place.
 type keyState struct {
-	file       host.FileInfo
-	content    string
-	sum        string // of the content on the host; "" where it was planned, or is none
-	missing    int    // directories that have to be made
-	loose      bool   // others than the owner may write to the directory
+	file    host.FileInfo
+	content string
+	sum     string // of the content on the host; "" where it was planned, or is none
+	missing int    // directories that have to be made
+	loose   bool   // others than the owner may write to the directory
 }
 
 // enter opens the directory of the file. With make, missing ones are made for

@@ -5,12 +5,20 @@ import (
 	"slices"
 
 	"muster/modules"
+	"muster/modules/account"
 	"muster/modules/file"
+	"muster/modules/packages"
+	"muster/modules/program"
+	"muster/modules/systemd"
 )
 
 // Registry returns the registry of all kinds.
 func Registry() *modules.Registry {
 	return modules.NewRegistry(slices.Concat(
 		file.Kinds(),
+		packages.Kinds(),
+		systemd.Kinds(),
+		account.Kinds(),
+		program.Kinds(),
 	)...)
 }

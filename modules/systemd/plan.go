@@ -34,7 +34,7 @@ func (s *Service) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	if !u.Pending && (u.Load == "bad-setting" || u.Load == "error") && !u.Reread {
 		return modules.Plan{}, fmt.Errorf("systemd can't read %s (%s): systemd-analyze verify %s says why", p.name, u.Load, p.name)
 	}
-	return p.plan(ctx)
+	return p.plan()
 }
 
 // planner plans one service.
@@ -57,7 +57,7 @@ func (p *planner) forecast() []host.Description {
 	return []host.Description{d}
 }
 
-func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
+func (p *planner) plan() (modules.Plan, error) {
 	u := p.unit
 	if u.Reread {
 		p.after.Reread = false
@@ -81,7 +81,7 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err := p.boot(); err != nil {
 		return modules.Plan{}, err
 	}
-	if err := p.run(ctx); err != nil {
+	if err := p.run(); err != nil {
 		if isNotYet(err) {
 			return modules.Plan{Then: p.forecast()}, err
 		}
@@ -185,32 +185,26 @@ func (p *planner) also() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found := false
 	for _, line := range strings.Split(string(data), "\n") {
-		names, ok := strings.CutPrefix(strings.TrimSpace(line), "Also=")
-		if !ok {
-			continue
-		}
+		names, _ := strings.CutPrefix(strings.TrimSpace(line), "Also=")
 		for _, n := range strings.Fields(names) {
-			found = true
+			if n == p.unit.ID || names == strings.TrimSpace(line) {
+				continue
+			}
 			u, err := p.m.lookup(context.Background(), p.v, n)
 			if err != nil {
 				return false, err
 			}
-			on := u != nil && (u.File == "enabled" || u.File == "static" || u.File == "alias" || n == p.unit.ID)
-			if on != *p.Enabled && n != p.unit.ID {
+			if on := u != nil && u.File == "enabled"; on != *p.Enabled && (u == nil || u.File != "static") {
 				return on, nil
 			}
 		}
-	}
-	if !found {
-		return *p.Enabled, nil
 	}
 	return *p.Enabled, nil
 }
 
 // run plans a start, stop, restart or reload.
-func (p *planner) run(ctx context.Context) error {
+func (p *planner) run() error {
 	u := p.unit
 	up := u.running() || u.Active == "activating" && u.Sub != "auto-restart"
 	if p.stopped() {
@@ -226,7 +220,7 @@ func (p *planner) run(ctx context.Context) error {
 	if u.ends() && !up && u.Result == "success" && (u.Invocation != "" || st != nil) {
 		up = true
 	}
-	restart, units := p.restartNames()
+	restart := p.restartNames()
 	if !up {
 		p.act(start, "", restart)
 		return nil
@@ -235,19 +229,15 @@ func (p *planner) run(ctx context.Context) error {
 	if st != nil && (st.Invocation == u.Invocation || u.Pending || u.ends()) {
 		loaded = *st
 	}
-	stale, err := changed(p.v, restart, loaded.Restart, u.Started, units)
+	stale, err := changed(p.v, restart, loaded.Restart, u.Started)
 	if err != nil {
 		return err
 	}
 	if len(stale) > 0 {
-		if u.ends() {
-			p.act(again, strings.Join(stale, ", ")+" changed", restart)
-		} else {
-			p.act(again, strings.Join(stale, ", ")+" changed", restart)
-		}
+		p.act(again, strings.Join(stale, ", ")+" changed", restart)
 		return nil
 	}
-	if stale, err = changed(p.v, p.ReloadOn, loaded.Reload, u.Reloaded, nil); err != nil || len(stale) == 0 {
+	if stale, err = changed(p.v, p.ReloadOn, loaded.Reload, u.Reloaded); err != nil || len(stale) == 0 {
 		return err
 	}
 	if !u.Reloads && !u.Pending {
@@ -260,19 +250,17 @@ func (p *planner) run(ctx context.Context) error {
 // restartNames are the files whose change calls for a restart: those that the
 // task names, and the unit's own. Of the latter, a package's don't count
 // unless the task names something: its scripts know what to do.
-func (p *planner) restartNames() (names []string, stampOnly map[string]bool) {
-	names, stampOnly = slices.Clone(p.RestartOn), map[string]bool{}
+func (p *planner) restartNames() []string {
+	names := slices.Clone(p.RestartOn)
 	for _, f := range append([]string{p.unit.Fragment}, p.unit.DropIns...) {
 		if f == "" || f == "/dev/null" || strings.HasPrefix(f, "/run/") || slices.Contains(names, f) {
 			continue
 		}
-		if len(p.RestartOn) == 0 && !strings.HasPrefix(f, "/etc/") {
-			continue
+		if len(p.RestartOn) > 0 || strings.HasPrefix(f, "/etc/") {
+			names = append(names, f)
 		}
-		names = append(names, f)
-		stampOnly[f] = len(p.RestartOn) == 0
 	}
-	return names, stampOnly
+	return names
 }
 
 func (p *planner) act(verb verb, why string, restart []string) {

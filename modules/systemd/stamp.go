@@ -184,9 +184,8 @@ func newest(v *host.View, name string) (time.Time, error) {
 }
 
 // changed returns which of names aren't as they were loaded: by the stamp
-// where it tells, else by time. Names that only the stamp may judge are in
-// stampOnly.
-func changed(v *host.View, names []string, loaded map[string]string, since time.Time, stampOnly map[string]bool) ([]string, error) {
+// where it tells, else by time.
+func changed(v *host.View, names []string, loaded map[string]string, since time.Time) ([]string, error) {
 	real := v.With(nil)
 	var list []string
 	for _, n := range names {
@@ -208,7 +207,7 @@ func changed(v *host.View, names []string, loaded map[string]string, since time.
 			list = append(list, n)
 			continue
 		}
-		if stampOnly[n] || since.IsZero() {
+		if since.IsZero() {
 			continue
 		}
 		last, err := newest(real, n)

@@ -97,13 +97,15 @@ func (s *Service) Check(unknown func(string) bool) []modules.ArgError {
 	if s.stopped() && len(s.RestartOn)+len(s.ReloadOn) > 0 {
 		fail("state", "Conflicting arguments", `A unit that is to be stopped has no restart_on and no reload_on.`)
 	}
-	for arg, paths := range map[string][]string{"restart_on": s.RestartOn, "reload_on": s.ReloadOn} {
+	relative := func(arg string, paths []string) {
 		for _, p := range paths {
 			if !filepath.IsAbs(p) && !unknown(arg) {
 				fail(arg, "Wrong value", fmt.Sprintf("%q is no absolute path on the host: it has to begin with \"/\".", p))
 			}
 		}
 	}
+	relative("restart_on", s.RestartOn)
+	relative("reload_on", s.ReloadOn)
 	return errs
 }
 

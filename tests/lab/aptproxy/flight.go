@@ -87,6 +87,13 @@ func (f *flight) run(ctx context.Context, client *http.Client, stall time.Durati
 	begin()
 }
 
+// ended reports whether the transfer is over: who comes later looks at the file, or asks anew.
+func (f *flight) ended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.done
+}
+
 // fill writes body to the temporary file and, when it is whole, gives it its name.
 func (f *flight) fill(body io.Reader) error {
 	defer os.Remove(f.temp.Name()) // nothing is left of it after a rename

@@ -144,7 +144,7 @@ func (p *Proxy) fresh(name string) bool {
 func (p *Proxy) join(name string, r *http.Request) *flight {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if f := p.flights[name]; f != nil {
+	if f := p.flights[name]; f != nil && !f.ended() {
 		return f
 	}
 	f := &flight{name: name, url: *r.URL, started: make(chan struct{})}
@@ -153,7 +153,9 @@ func (p *Proxy) join(name string, r *http.Request) *flight {
 	p.wg.Go(func() {
 		f.run(p.ctx, p.client, p.opts.Stall)
 		p.mu.Lock()
-		delete(p.flights, name)
+		if p.flights[name] == f {
+			delete(p.flights, name)
+		}
 		p.mu.Unlock()
 	})
 	return f

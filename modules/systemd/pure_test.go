@@ -1,0 +1,176 @@
+package systemd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/host"
+	"muster/modules"
+)
+
+const shown = `Type=notify
+MainPID=39
+Result=success
+ReloadResult=success
+NRestarts=2
+RemainAfterExit=no
+ExecMainStartTimestamp=Sun 2026-11-22 23:49:47.804673 UTC
+Id=ssh.service
+Names=ssh.service sshd.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+FragmentPath=/lib/systemd/system/ssh.service
+DropInPaths=/etc/systemd/system/ssh.service.d/a.conf
+UnitFileState=enabled
+StateChangeTimestamp=Sun 2026-11-22 23:49:48.104018 UTC
+ActiveEnterTimestamp=Sun 2026-11-22 23:49:48.104018 UTC
+CanReload=yes
+NeedDaemonReload=yes
+InvocationID=9150
+
+Id=x.timer
+Names=x.timer
+LoadState=not-found
+ActiveState=inactive
+ExecMainStartTimestamp=
+`
+
+func TestWhatSystemctlShowsIsRead(t *testing.T) {
+	list, err := parseShow([]byte(shown), nil)
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	at := func(us int) time.Time { return time.Date(2026, 11, 22, 23, 49, 0, us*1000, time.UTC) }
+	want := &Unit{
+		ID: "ssh.service", Names: []string{"ssh.service", "sshd.service"}, Load: "loaded", Active: "active", Sub: "running", File: "enabled",
+		Fragment: "/lib/systemd/system/ssh.service", DropIns: []string{"/etc/systemd/system/ssh.service.d/a.conf"}, Reread: true,
+		Invocation: "9150", Restarts: 2, Type: "notify", Reloads: true, Result: "success", PID: 39,
+		Started: at(47804673), Reloaded: at(48104018),
+	}
+	if d := cmp.Diff(want, list[0]); d != "" {
+		t.Error(d)
+	}
+	failed, _ := parseShow([]byte(strings.Replace(shown, "ReloadResult=success", "ReloadResult=exit-code", 1)), nil)
+	if !failed[0].Reloaded.Equal(failed[0].Started) {
+		t.Error("a failed reload counts as one")
+	}
+	if got := parseTime("Sun 2026-11-22 23:49:47 UTC"); got.IsZero() {
+		t.Error("times without microseconds aren't read")
+	}
+}
+
+func TestArgumentsAreChecked(t *testing.T) {
+	registry := modules.NewRegistry(Kinds()...)
+	for _, test := range []struct {
+		name, kind string
+		args       map[string]any
+		want       string // "" where they are right
+	}{
+		{"a name", "service", map[string]any{"name": "haproxy"}, ""},
+		{"an instance", "service", map[string]any{"name": "getty@tty1.service"}, ""},
+		{"a template", "service", map[string]any{"name": "getty@"}, "is a template"},
+		{"a pattern", "service", map[string]any{"name": "ssh*"}, "is no unit's name"},
+		{"an option", "service", map[string]any{"name": "--all"}, "is no unit's name"},
+		{"masked and running", "service", map[string]any{"name": "x", "masked": true, "state": "running"}, "can't run"},
+		{"masked alone", "service", map[string]any{"name": "x", "masked": true}, ""},
+		{"stopped with files", "service", map[string]any{"name": "x", "state": "stopped", "restart_on": []any{"/etc/x"}}, "has no restart_on"},
+		{"a relative path", "service", map[string]any{"name": "x", "reload_on": []any{"etc/x"}}, "no absolute path"},
+		{"a unit", "unit", map[string]any{"name": "x.service", "content": "x"}, ""},
+		{"a drop-in", "unit", map[string]any{"name": "x.service.d/a.conf", "content": "x"}, ""},
+		{"a unit without type", "unit", map[string]any{"name": "x", "content": "x"}, "no unit file's name"},
+		{"a unit elsewhere", "unit", map[string]any{"name": "../x.service", "content": "x"}, "no unit file's name"},
+		{"a unit without content", "unit", map[string]any{"name": "x.service"}, "needs its"},
+		{"content of what is absent", "unit", map[string]any{"name": "x.service", "content": "x", "state": "absent"}, "has no content"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, errs := registry.Decode(test.kind, test.args)
+			var all []string
+			for _, e := range errs {
+				all = append(all, e.Error())
+			}
+			got := strings.Join(all, "\n")
+			if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestChangedFilesAreFound(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.conf")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	v := func() *host.View { return host.NewView(host.New(), nil) }
+	names := []string{file, dir, filepath.Join(dir, "*.conf")}
+	loaded, err := sumsOf(v(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, soon := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	for _, test := range []struct {
+		name   string
+		text   string
+		loaded map[string]string
+		since  time.Time
+		want   int
+	}{
+		{"the stamp says loaded, whatever the time", "one", loaded, long, 0},
+		{"the stamp says changed, whatever the time", "two", loaded, soon, 3},
+		{"changed after the start, without a stamp", "one", nil, long, 3},
+		{"changed before the start, without a stamp", "one", nil, soon, 0},
+		{"a path that the stamp doesn't have is judged by time", "one", map[string]string{file: loaded[file]}, long, 2},
+		{"nothing is known of the start", "one", nil, time.Time{}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			write(test.text)
+			got, err := changed(v(), names, test.loaded, test.since)
+			if err != nil || len(got) != test.want {
+				t.Errorf("changed are %v, %v; want %d", got, err, test.want)
+			}
+		})
+	}
+	t.Run("a change within the clock's lag counts", func(t *testing.T) {
+		st, err := newest(v(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := changed(v(), []string{file}, nil, st.Add(6*time.Millisecond)); len(got) != 1 {
+			t.Error("it is missed")
+		}
+	})
+}
+
+func TestWhatBecameOfAUnit(t *testing.T) {
+	first := Unit{Active: "active", Sub: "running", Type: "simple", Invocation: "a"}
+	for _, test := range []struct {
+		name string
+		now  func(u *Unit)
+		died bool
+	}{
+		{"it runs", func(u *Unit) {}, false},
+		{"it failed", func(u *Unit) { u.Active = "failed" }, true},
+		{"it waits to be started again", func(u *Unit) { u.Active, u.Sub = "activating", "auto-restart" }, true},
+		{"it reads active and is another process", func(u *Unit) { u.Invocation = "b" }, true},
+		{"it ended", func(u *Unit) { u.Active = "inactive" }, true},
+		{"a oneshot ended", func(u *Unit) { u.Active, u.Type = "inactive", "oneshot" }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			now := first
+			test.now(&now)
+			if got := died(&first, &now); (got != "") != test.died {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
