@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -250,13 +251,31 @@ func (r *yamlReader) scalar(n *yaml.Node) (cty.Value, bool) {
 		if err := n.Decode(&b); err == nil {
 			return cty.BoolVal(b), true
 		}
-	case "!!int", "!!float":
+	case "!!int":
 		var i int64
 		if err := n.Decode(&i); err == nil {
 			return cty.NumberIntVal(i), true
 		}
+		if v, ok := number(n.Value); ok { // one that takes more than 64 bits
+			return v, true
+		}
+	case "!!float":
+		var f float64
 		if v, ok := number(n.Value); ok {
 			return v, true
+		}
+		if err := n.Decode(&f); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return cty.NumberFloatVal(f), true
+		}
+	case "!!str":
+		// Ansible reads YAML 1.1, in which these words are truth values.
+		if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0 {
+			switch n.Value {
+			case "yes", "Yes", "YES", "on", "On", "ON":
+				return cty.True, true
+			case "no", "No", "NO", "off", "Off", "OFF":
+				return cty.False, true
+			}
 		}
 	case "!vault":
 		r.fail(n, "this value is encrypted with ansible-vault; move it with muster secret set")

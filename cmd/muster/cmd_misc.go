@@ -123,7 +123,13 @@ host "localhost" {
 #   host "web2" { address = "10.0.1.22" }
 # }
 `,
-		"playbooks/site.hcl": `variable "greeting" {
+		"playbooks/site.hcl": `variable "path" {
+  type        = string
+  description = "the file that is written"
+  default     = "/tmp/hello-from-muster"
+}
+
+variable "greeting" {
   type        = string
   description = "what the message says"
   default     = "Configured by muster."
@@ -133,7 +139,7 @@ play "everything" {
   hosts = ["all"]
 
   task "template" "message" {
-    path   = pathexpand("~/muster-was-here")
+    path   = var.path
     source = "templates/message.tmpl"
     vars   = { greeting = var.greeting }
   }

@@ -83,9 +83,7 @@ func newRoot(a *app) *cobra.Command {
 		Short:         "Apply HCL playbooks to hosts over SSH",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// A mistyped command is an error, and says what was meant.
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)

@@ -121,15 +121,22 @@ func syntaxHints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
 		before := line[:min(col+2, len(line))]
 		if i := strings.LastIndex(before, "%{"); i >= 0 && (i == 0 || before[i-1] != '%') {
 			d.Extra = extra{hint: `For a literal "%{" write "%%{"; longer texts are better kept in a file that "source" names.`, inner: d.Extra}
-		} else if i := strings.LastIndex(before, "${"); i >= 0 && (i == 0 || before[i-1] != '$') {
+		} else if i := strings.LastIndex(before, "${"); i >= 0 && (i == 0 || before[i-1] != '$') || opensComment(src, d.Subject.Start.Byte) {
 			d.Extra = extra{hint: `For a literal "${" write "$${".`, inner: d.Extra}
 		}
 	}
 	return diags
 }
 
+// opensComment reports whether a "${#" of a shell stands shortly before at: to
+// HCL the rest of that line is a comment.
+func opensComment(src []byte, at int) bool {
+	from := lineStart(src, lineStart(src, at)-1)
+	return strings.Contains(string(src[max(from, 0):min(at, len(src))]), "${#")
+}
+
 func lineStart(src []byte, at int) int {
-	at = min(at, len(src))
+	at = max(min(at, len(src)), 0)
 	return strings.LastIndexByte(string(src[:at]), '\n') + 1
 }
 

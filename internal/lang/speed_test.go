@@ -56,31 +56,34 @@ func processTime(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestLoadIsFast holds 10,000 tasks to the bounds of muster validate: 1 s of
-// processor time, all threads together, and 200 MB.
+// TestLoadIsFast holds 10,000 tasks to the bounds of muster validate, 1 s and
+// 200 MB. Time is processor time of all threads, the best of three, and may
+// double on a machine that is busy with something else.
 func TestLoadIsFast(t *testing.T) {
-	dir := bigPlaybook(t, 10_000)
-	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	start := processTime(t)
-	p, diags := Load(filepath.Join(dir, "site.hcl"), testOptions(dir))
-	took := processTime(t) - start
-	runtime.ReadMemStats(&after)
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	live := (after.HeapSys - before.HeapSys) >> 20
-	t.Logf("%d plays in %s; %d MB allocated in all, heap grew by %d MB", len(p.Plays), took, (after.TotalAlloc-before.TotalAlloc)>>20, live)
-	limit := time.Second
+	n, limit := 10_000, 2*time.Second
 	if raceEnabled {
-		limit = 10 * time.Second
+		n, limit = 1_000, 20*time.Second
 	}
-	if took > limit {
-		t.Errorf("Load took %s, more than %s", took, limit)
+	dir := bigPlaybook(t, n)
+	best, most := time.Hour, uint64(0)
+	for range 3 {
+		start := processTime(t)
+		p, diags := Load(filepath.Join(dir, "site.hcl"), testOptions(dir))
+		best = min(best, processTime(t)-start)
+		if diags.HasErrors() || len(p.Plays) != n/1000 {
+			t.Fatal(len(p.Plays), diags)
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse>>20)
+		runtime.KeepAlive(p)
 	}
-	if live > 200 && !raceEnabled {
-		t.Errorf("the heap grew by %d MB, more than 200", live)
+	t.Logf("%d tasks in %s, %d MB in use at the end", n, best, most)
+	if best > limit {
+		t.Errorf("Load took %s, more than %s", best, limit)
+	}
+	if most > 200 && !raceEnabled {
+		t.Errorf("%d MB are in use, more than 200", most)
 	}
 }
 

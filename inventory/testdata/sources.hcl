@@ -9,7 +9,7 @@ source "program" "good" {
 source "programm" "x" {} # ERROR: Unknown source: There is no source of type "programm". Did you mean "program"?
 
 source "program" "empty" {
-  command = [] # ERROR: Invalid source: a program is needed
+  command = [] # ERROR: Invalid source: A program is needed
 }
 
 source "program" "none" {} # ERROR: Missing argument: A source "program" needs command.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"muster/host"
 	"muster/modules"
@@ -54,15 +55,23 @@ func (a *AuthorizedKey) Check(unknown func(string) bool) []modules.ArgError {
 			errs = append(errs, modules.ArgError{Arg: "keys", Summary: "Missing argument", Detail: `Name the keys. An empty list with "exclusive = true" removes all.`})
 		}
 	}
-	if a.Options != nil {
-		if o, rest := cutOptions(*a.Options + " x"); *a.Options != "" && (o != *a.Options || rest != "x") || strings.ContainsAny(*a.Options, "\r\n") {
-			errs = append(errs, modules.ArgError{Arg: "options", Summary: "Wrong value", Detail: `Options stand in one line, with commas and without spaces between, and quotes in pairs: from="10.0.0.0/8",no-pty.`})
-		}
+	if a.Options != nil && !isOptions(*a.Options) {
+		errs = append(errs, modules.ArgError{Arg: "options", Summary: "Wrong value", Detail: `Options stand in one line, with commas and without spaces between, and quotes in pairs: from="10.0.0.0/8",no-pty.`})
 	}
 	if a.State == "absent" && (a.Exclusive || a.Options != nil) {
 		errs = append(errs, modules.ArgError{Arg: "state", Summary: "Conflicting arguments", Detail: `Keys that are to be absent have no options, and "exclusive" would remove the others: leave it out.`})
 	}
 	return errs
+}
+
+// isOptions reports whether a text can stand before a key and is read as its
+// options again. A "#" would make the line a comment, a key's type the key.
+func isOptions(s string) bool {
+	if s == "" {
+		return true
+	}
+	o, rest := cutOptions(s + " x")
+	return o == s && rest == "x" && s[0] != '#' && !keyType(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
 // parse reads the keys; each once, the last of its kind counting.

@@ -57,9 +57,19 @@ func parseKey(line string) (publicKey, error) {
 	if err != nil {
 		return k, fmt.Errorf("the part after %q is cut or damaged (%w)", kind, err)
 	}
-	// The key itself begins with its type (RFC 4253, section 6.6).
-	if len(data) < 4 || uint64(len(data)-4) < uint64(binary.BigEndian.Uint32(data)) || string(data[4:4+binary.BigEndian.Uint32(data)]) != kind {
-		return k, fmt.Errorf("the key isn't of the type %q that stands before it, or it is cut", kind)
+	// The key itself is a row of texts, each after its length; the first is
+	// the type (RFC 4253, section 6.6). Certificates hold numbers too.
+	for n := 0; len(data) > 0 || n < 2; n++ {
+		if len(data) < 4 || uint64(len(data)-4) < uint64(binary.BigEndian.Uint32(data)) {
+			return k, fmt.Errorf("the part after %q is cut or damaged", kind)
+		}
+		length := binary.BigEndian.Uint32(data)
+		if n == 0 && string(data[4:4+length]) != kind {
+			return k, fmt.Errorf("the key isn't of the type %q that stands before it", kind)
+		}
+		if data = data[4+length:]; strings.Contains(kind, "-cert-") {
+			break
+		}
 	}
 	return k, nil
 }

@@ -42,7 +42,7 @@ type User struct {
 	Home string `arg:"home"`
 	// Make the home directory if it isn't there, with the files of /etc/skel
 	// and the mode that /etc/login.defs asks for. By default this is done for
-	// people, and not for system users (numbers below 1000).
+	// people, and not for system users (numbers below 1000) and nobody.
 	CreateHome *bool `arg:"create_home"`
 	// Give a new user a number below those of people, and no home unless
 	// create_home asks for it. An existing user keeps their number.

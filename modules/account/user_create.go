@@ -10,9 +10,9 @@ import (
 	"muster/host"
 )
 
-// firstPerson is the least number of a person's account (UID_MIN of
-// login.defs), lastPerson the greatest.
-const firstPerson, lastPerson = 1000, 60000
+// person reports whether a number is a person's, who has a home by default:
+// from UID_MIN of login.defs(5) on, without nobody.
+func person(uid int) bool { return uid >= 1000 && uid != 65534 }
 
 // create plans a user who isn't there; open says that an earlier task's
 // package may yet bring them.
@@ -86,7 +86,7 @@ func (p *planner) create(ctx context.Context, open bool) error {
 	if err := p.password(u, t, true); err != nil {
 		return err
 	}
-	if p.wantsHome(u, !p.System) {
+	if p.wantsHome(u, !p.System && (p.UID == nil || person(*p.UID))) {
 		return p.makeHome(ctx, u, t)
 	}
 	return nil

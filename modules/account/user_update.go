@@ -96,8 +96,7 @@ func (p *planner) update(ctx context.Context, now host.User) error {
 		return err
 	}
 	// A person's home is also made where a run was cut off before it was.
-	person := !p.System && u.UID >= firstPerson && u.UID <= lastPerson
-	if !p.wantsHome(u, person || u.UID < 0 && !p.System) {
+	if !p.wantsHome(u, !p.System && (u.UID < 0 || person(u.UID))) {
 		return nil
 	}
 	if !p.v.Pending() { // the common case, without the cost of walking the path

@@ -100,7 +100,7 @@ func readLists(v *host.View) (listsState, error) {
 		}
 		found := false
 		for _, e := range lists {
-			found = found || e.Type().IsRegular() && e.Name() != "lock" && strings.Contains(e.Name(), "_")
+			found = found || !e.IsDir() && strings.Contains(e.Name(), "_") // of a "file:" repository it is a link
 		}
 		// A refresh that brought nothing (no repository) isn't tried for ever.
 		s.missing = !found && changedAt(stamp).Before(sources.Add(time.Nanosecond))

@@ -44,13 +44,14 @@ func (p *Package) work(ctx context.Context, v *host.View, db *database, todo []w
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	if _, err := pending(v); open || errors.Is(err, host.ErrNotYet) {
-		if changing {
-			return p.refresh(forecast), nil
-		}
+	if _, err := pending(v); err != nil || open && !changing {
+		// An earlier task decides what apt will know, or what dpkg will have.
 		return modules.Plan{Then: forecast}, fmt.Errorf("%s: %w", p.target(), host.ErrNotYet)
 	}
-	if broken := db.broken(); (len(broken) > 0 || db.interrupted) && !v.Pending() {
+	if open {
+		return p.refresh(forecast), nil
+	}
+	if broken := db.broken(); len(broken) > 0 || db.interrupted {
 		return modules.Plan{Changes: []host.Change{&Finish{Packages: broken, Wait: p.wait()}}, Then: forecast}, nil
 	}
 	if p.State != "absent" {
@@ -59,7 +60,7 @@ func (p *Package) work(ctx context.Context, v *host.View, db *database, todo []w
 			return modules.Plan{}, err
 		}
 		old := p.UpdateCache != nil && time.Since(lists.since) > max(time.Duration(*p.UpdateCache), leastAge)
-		if (changing || lists.missing || lists.stale || old) && !p.refreshPending(v) {
+		if changing || lists.missing || lists.stale || old {
 			return p.refresh(forecast), nil
 		}
 	}
@@ -72,13 +73,6 @@ func (p *Package) work(ctx context.Context, v *host.View, db *database, todo []w
 		}
 	}
 	return p.install(ctx, v, db, todo)
-}
-
-// refreshPending reports whether an earlier task fetches the lists, so that
-// this one can only be planned then.
-func (p *Package) refreshPending(v *host.View) bool {
-	_, laid, _, err := v.Look(transactionKey())
-	return !laid && err != nil
 }
 
 // refresh plans new lists; what then follows is known after that.

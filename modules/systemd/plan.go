@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,11 +110,7 @@ func effectsOf(m manager, name string, after Unit) []host.Effect {
 	slices.Sort(names)
 	var list []host.Effect
 	for _, n := range slices.Compact(names) {
-		k := key(n)
-		if m.user {
-			k.Space = "user unit"
-		}
-		list = append(list, host.Is(k, after))
+		list = append(list, host.Is(m.key(n), after))
 	}
 	return list
 }
@@ -151,6 +148,9 @@ func (p *planner) boot() error {
 	return nil
 }
 
+// linkable is a unit file that says which unit is to start it.
+var linkable = regexp.MustCompile(`(?m)^\s*(WantedBy|RequiredBy|UpheldBy)\s*=`)
+
 // enabled reports whether the unit starts at boot: systemctl(1), is-enabled.
 // Where nothing can be done about it, the answer is what is wanted.
 func (p *planner) enabled() (bool, error) {
@@ -178,12 +178,17 @@ func (p *planner) enabled() (bool, error) {
 	return false, nil
 }
 
-// also reports whether the units are enabled that an indirect one names to be
-// enabled in its place: "Also=" in systemd.unit(5).
+// also reports whether an indirect unit is enabled: linked to under its own
+// name, or where nothing can link to it, the units are enabled that it names
+// in its place ("Also=" in systemd.unit(5)).
 func (p *planner) also() (bool, error) {
 	data, err := os.ReadFile(p.unit.Fragment)
 	if err != nil {
 		return false, err
+	}
+	if linkable.Match(data) {
+		links, err := filepath.Glob("/etc/systemd/system/*.*/" + p.unit.ID)
+		return len(links) > 0, err
 	}
 	for _, line := range strings.Split(string(data), "\n") {
 		names, _ := strings.CutPrefix(strings.TrimSpace(line), "Also=")

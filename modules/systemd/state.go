@@ -66,9 +66,9 @@ func (m manager) argv(args ...string) []string {
 
 func (m manager) env() []string {
 	if !m.user {
-		return nil
+		return []string{"TZ=UTC"}
 	}
-	return []string{fmt.Sprintf("XDG_RUNTIME_DIR=/run/user/%d", os.Geteuid())}
+	return []string{"TZ=UTC", fmt.Sprintf("XDG_RUNTIME_DIR=/run/user/%d", os.Geteuid())}
 }
 
 // present returns an error where there is no such manager.
@@ -154,9 +154,14 @@ func (m manager) show(ctx context.Context, v *host.View, pattern string) ([]*Uni
 	return parseShow(m.ask(pattern, func(c host.Command) (host.Output, error) { return v.Query(ctx, c) }))
 }
 
+// ask runs systemctl show with run and returns what it printed.
 func (m manager) ask(pattern string, run func(host.Command) (host.Output, error)) ([]byte, error) {
 	argv := m.argv("show", "--timestamp=us+utc", "-p", properties, "--", pattern)
 	out, err := run(host.Command{Argv: argv, Env: m.env(), OutputLimit: 16 << 20})
+	if err == nil && out.ExitCode != 0 && strings.Contains(string(out.Stderr), "--timestamp") { // systemd before 248: whole seconds
+		argv = m.argv("show", "-p", properties, "--", pattern)
+		out, err = run(host.Command{Argv: argv, Env: m.env(), OutputLimit: 16 << 20})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking systemd about %s: %w", pattern, err)
 	}
@@ -252,22 +257,18 @@ func parseTime(s string) time.Time {
 // lookup returns a unit through the preview; nil where there is none and no
 // earlier task can bring it.
 func (m manager) lookup(ctx context.Context, v *host.View, name string) (*Unit, error) {
-	k := key(name)
-	if m.user {
-		k.Space = "user unit"
-	}
-	u, err := host.Read(v, k, func() (*Unit, error) {
+	u, err := host.Read(v, m.key(name), func() (*Unit, error) {
 		u, err := m.units(v).get(ctx, v, name)
 		if err != nil || u == nil || u.ID == name {
 			return u, err
 		}
-		return host.Read(v, key(u.ID), func() (*Unit, error) { return u, nil }) // an alias
+		return host.Read(v, m.key(u.ID), func() (*Unit, error) { return u, nil }) // an alias
 	})
 	if u != nil || err != nil && !isNotYet(err) {
 		return u, err
 	}
 	if i, dot := strings.IndexByte(name, '@'), strings.LastIndexByte(name, '.'); i >= 0 {
-		template, ok, _, terr := v.Look(key(name[:i+1] + name[dot:]))
+		template, ok, _, terr := v.Look(m.key(name[:i+1] + name[dot:]))
 		if ok && template != nil && terr == nil {
 			file := "disabled"
 			if strings.Contains(string(template), `"file":"static"`) {

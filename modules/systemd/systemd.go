@@ -114,6 +114,14 @@ func (s *Service) stopped() bool {
 }
 
 // Claims is the unit.
-func (s *Service) Claims() []host.Key { return []host.Key{key(unitName(s.Name))} }
+func (s *Service) Claims() []host.Key { return []host.Key{managerOf(s.Scope).key(unitName(s.Name))} }
+
+// key is a unit's: a user's units are others than the system's.
+func (m manager) key(unit string) host.Key {
+	if m.user {
+		return host.Key{Space: "user unit", Name: unit}
+	}
+	return key(unit)
+}
 
 func key(unit string) host.Key { return host.Key{Space: host.Units, Name: unit} }

@@ -1,0 +1,460 @@
+package lang
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/tools/txtar"
+
+	"muster/host"
+)
+
+// project unpacks an archive written in a test.
+func project(t testing.TB, text string) (dir, site string) {
+	t.Helper()
+	dir = unpack(t, txtar.Parse([]byte(text)))
+	return dir, filepath.Join(dir, "site.hcl")
+}
+
+// must loads a playbook that is to have no errors.
+func must(t testing.TB, site string, o Options) *Playbook {
+	t.Helper()
+	p, diags := Load(site, o)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return p
+}
+
+// evaluate evaluates the only instance of a play's task on a host.
+func evaluate(t testing.TB, p *Playbook, play, step int, host string, r Results) *Evaluated {
+	t.Helper()
+	s := p.Scope(p.Plays[play], host, r)
+	instances, waits, diags := s.Instances(p.Plays[play].Steps[step].Task)
+	if len(instances) != 1 || len(waits) > 0 || diags.HasErrors() {
+		t.Fatal(instances, waits, diags)
+	}
+	e, waits, diags := s.Evaluate(instances[0])
+	if len(waits) > 0 || diags.HasErrors() {
+		t.Fatal(waits, diags)
+	}
+	return e
+}
+
+func contentText(t testing.TB, e *Evaluated) string {
+	t.Helper()
+	c, ok := e.Args["content"].(host.Content)
+	if !ok {
+		t.Fatalf("no content: %#v", e.Args)
+	}
+	return string(c.Data)
+}
+
+func TestPrecedenceOfValues(t *testing.T) {
+	const site = `
+-- site.hcl --
+variable "x" {
+  type    = string
+  default = "default"
+}
+play "plain" {
+  hosts = ["app1", "lb1"]
+  task "file" "/x" { content = var.x }
+}
+play "vars" {
+  hosts = ["app1", "lb1"]
+  vars  = { x = "play over ${var.x}" }
+  task "file" "/x" { content = var.x }
+}
+`
+	fleet := func(app1 cty.Value) *Fleet {
+		f := testFleet()
+		f.Hosts[1].Vars = map[string]cty.Value{"x": app1}
+		return f
+	}
+	outside := func(text ...string) []VarSource {
+		var out []VarSource
+		for _, s := range text {
+			out = append(out, VarSource{Name: "x", Text: s, Origin: "--var"})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name         string
+		vars         []VarSource
+		app1, lb1    string
+		vapp1, vlb1  string
+		hostVariable cty.Value
+	}{
+		{"a host's var beats the default, and a play's vars beat both", nil, "from host", "default", "play over from host", "play over default", cty.StringVal("from host")},
+		{"a host's var is given the variable's type", nil, "7", "default", "play over 7", "play over default", cty.NumberIntVal(7)},
+		{"what is given outside beats all, the last of it most", outside("env", "cli"), "cli", "cli", "cli", "cli", cty.StringVal("from host")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, file := project(t, site)
+			o := testOptions(dir)
+			o.Fleet, o.Vars = fleet(c.hostVariable), c.vars
+			p := must(t, file, o)
+			got := []string{}
+			for _, at := range []struct {
+				play int
+				host string
+			}{{0, "app1"}, {0, "lb1"}, {1, "app1"}, {1, "lb1"}} {
+				got = append(got, contentText(t, evaluate(t, p, at.play, 0, at.host, &fakeResults{})))
+			}
+			want := []string{c.app1, c.lb1, c.vapp1, c.vlb1}
+			for i := range want {
+				if got[i] != want[i] {
+					t.Errorf("got %q, want %q", got, want)
+					break
+				}
+			}
+		})
+	}
+}
+
+func TestValuesFromOutside(t *testing.T) {
+	const site = `
+-- site.hcl --
+variable "list" { type = list(string) }
+variable "conf" {
+  type = object({ a = optional(number, 5), b = string })
+}
+variable "text" { type = string }
+play "p" {
+  hosts = ["lb1"]
+  task "file" "/x" { content = "${join(",", var.list)} ${var.conf.a} ${var.conf.b} ${var.text}" }
+}
+-- values.hcl --
+list = ["from", "file"]
+conf = { b = "x" }
+`
+	dir, file := project(t, site)
+	src, err := os.ReadFile(filepath.Join(dir, "values.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile, diags := ParseVarFile("values.hcl", src)
+	if diags.HasErrors() || len(fromFile) != 2 {
+		t.Fatal(fromFile, diags)
+	}
+	text := VarSource{Name: "text", Text: `${"x"} ["not parsed"]`, Origin: "--var"}
+	t.Run("a file's values and a string are taken as they are", func(t *testing.T) {
+		o := testOptions(dir)
+		o.Vars = append(fromFile, text)
+		if got := contentText(t, evaluate(t, must(t, file, o), 0, 0, "lb1", &fakeResults{})); got != `from,file 5 x ${"x"} ["not parsed"]` {
+			t.Error(got)
+		}
+	})
+	t.Run("text for a list is read as HCL", func(t *testing.T) {
+		o := testOptions(dir)
+		o.Vars = append(fromFile, text, VarSource{Name: "list", Text: `["a", "b"]`, Origin: "--var"})
+		if got := contentText(t, evaluate(t, must(t, file, o), 0, 0, "lb1", &fakeResults{})); !strings.HasPrefix(got, "a,b ") {
+			t.Error(got)
+		}
+	})
+	for _, c := range []struct {
+		name string
+		v    VarSource
+		want string
+	}{
+		{"an unknown variable is an error", VarSource{Name: "lists", Text: "x", Origin: "--var"}, `Unknown variable: --var sets "lists"`},
+		{"one of the environment isn't", VarSource{Name: "lists", Text: "x", Origin: "MUSTER_VAR_lists", Optional: true}, ""},
+		{"text that is no HCL is an error", VarSource{Name: "list", Text: `["a"`, Origin: "--var"}, "Wrong value"},
+		{"a wrong type is an error", VarSource{Name: "list", Value: cty.StringVal("a"), Origin: "x:1"}, "Wrong type"},
+		{"text can't read anything", VarSource{Name: "list", Text: `[file("/etc/passwd")]`, Origin: "--var"}, "Wrong value"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := testOptions(dir)
+			o.Vars = append(append([]VarSource(nil), fromFile...), text, c.v)
+			_, diags := Load(file, o)
+			got := ""
+			for _, d := range diags {
+				got += d.Summary + ": " + d.Detail + "\n"
+			}
+			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	t.Run("without values, validate takes them as unknown", func(t *testing.T) {
+		o := testOptions(dir)
+		o.RequireValues = false
+		must(t, file, o)
+	})
+}
+
+func TestIncludedPlaybooks(t *testing.T) {
+	const site = `
+-- site.hcl --
+variable "a" { default = "outer" }
+include "sub/db.hcl" {
+  vars = { name = "given-${var.a}" }
+}
+play "last" {
+  hosts = ["lb1"]
+  task "file" "/x" { content = "last" }
+}
+-- sub/db.hcl --
+variable "name" { type = string }
+play "included" {
+  hosts = ["db1"]
+  task "file" "/x" { content = "${var.name} ${trimspace(file("text"))}" }
+}
+-- sub/text --
+beside
+`
+	dir, file := project(t, site)
+	p := must(t, file, testOptions(dir))
+	if len(p.Plays) != 2 || p.Plays[0].Name != "included" || p.Plays[1].Name != "last" {
+		t.Fatal(p.Plays)
+	}
+	if got := contentText(t, evaluate(t, p, 0, 0, "db1", &fakeResults{})); got != "given-outer beside" {
+		t.Error(got)
+	}
+	for _, name := range []string{"site.hcl", "sub/db.hcl", "sub/text"} {
+		if p.Sources[filepath.Join(dir, name)] == nil {
+			t.Errorf("%s isn't among the sources %v", name, sortedKeys(p.Sources))
+		}
+	}
+}
+
+func TestEmbeddedRoles(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["lb1"]
+  role "base" {}
+}
+`)
+	o := testOptions(dir)
+	o.EmbeddedRoles = fstest.MapFS{
+		"base/role.hcl":         {Data: []byte("task \"file\" \"/x\" {\n  source = \"x.txt\"\n}\ntask \"template\" \"/t\" {\n  source = \"t.tmpl\"\n}\ntask \"directory\" \"/d\" {\n  source = \"tree\"\n}\n")},
+		"base/files/x.txt":      {Data: []byte(strings.Repeat("embedded ", 200))},
+		"base/files/tree/a/b":   {Data: []byte("b")},
+		"base/templates/t.tmpl": {Data: []byte("on ${host.name}")},
+	}
+	p := must(t, file, o)
+	s := p.Scope(p.Plays[0], "lb1", &fakeResults{})
+	inner, _, diags := s.Enter(p.Plays[0].Steps[0].Block)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var got []string
+	for _, step := range p.Plays[0].Steps[0].Block.Steps {
+		instances, _, _ := inner[0].Instances(step.Task)
+		e, _, diags := inner[0].Evaluate(instances[0])
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		got = append(got, fmt.Sprintf("%s %d", showArg(e.Args["source"]), len(e.Bodies)))
+	}
+	if got[0] != "<1800 bytes> 1" || got[1] != `<"on lb1"> 0` || !strings.Contains(got[2], `a/b`) {
+		t.Error(got)
+	}
+}
+
+func TestFunctionsStayInsideTheProject(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("outside"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"by an absolute path": outside, "by dots": "../../../../../../../../" + outside, "by a link": "link"} {
+		t.Run(name, func(t *testing.T) {
+			dir, file := project(t, fmt.Sprintf("\n-- site.hcl --\nplay \"p\" {\n  hosts = [\"lb1\"]\n  task \"file\" \"/x\" { content = file(%q) }\n}\n", path))
+			if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
+				t.Fatal(err)
+			}
+			_, diags := Load(file, testOptions(dir))
+			if !diags.HasErrors() || !strings.Contains(diags[0].Detail, "outside the project") {
+				t.Error(diags)
+			}
+		})
+	}
+}
+
+func TestTextOfHostsIsNeverParsed(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["lb1"]
+  task "command" "a" { argv = ["x"] }
+  task "file" "/x" { content = "${task.command.a.output.stdout} ${host.facts.os.id}" }
+  task "template" "/t" {
+    source = "t.tmpl"
+    vars   = { out = task.command.a.output.stdout }
+  }
+}
+-- t.tmpl --
+${out}
+`)
+	r := &fakeResults{
+		Outcomes: map[string]map[string]fakeOutcome{"lb1": {"0/task.command.a": {Changed: true, Output: []byte(`{"stdout":"${file(\"/etc/shadow\")} %{ for x in y }"}`)}}},
+		FactsOf:  map[string]json.RawMessage{"lb1": json.RawMessage(`{"os":{"id":"${var.x}"}}`)},
+	}
+	p := must(t, file, testOptions(dir))
+	if got := contentText(t, evaluate(t, p, 0, 1, "lb1", r)); got != `${file("/etc/shadow")} %{ for x in y } ${var.x}` {
+		t.Error(got)
+	}
+	e := evaluate(t, p, 0, 2, "lb1", r)
+	if got := showArg(e.Args["source"]); !strings.Contains(got, `${file(`) {
+		t.Error(got)
+	}
+}
+
+func TestSyntaxHints(t *testing.T) {
+	for _, c := range []struct{ name, text, hint string }{
+		{"a percent brace in a string", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    argv = [\"date\", \"%{Y}\"]\n  }\n}\n", "%%{"},
+		{"a dollar brace in a string", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    shell = \"echo ${#x}\"\n  }\n}\n", "$${"},
+		{"a percent brace in a heredoc", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    shell = <<EOT\ncurl -w '%{http_code}' x\nEOT\n  }\n}\n", "%%{"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, file := project(t, "-- site.hcl --\n"+c.text)
+			_, diags := Load(file, testOptions(dir))
+			if !diags.HasErrors() || !strings.Contains(Hint(diags[0]), c.hint) {
+				t.Errorf("%v, hint %q", diags, Hint(diags[0]))
+			}
+		})
+	}
+}
+
+func TestHostileFiles(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"deep nesting", "play \"p\" {\n  hosts = " + strings.Repeat("(", 100_000), ""},
+		{"deep operators", "play \"p\" {\n  hosts = " + strings.Repeat("!", 100_000) + "true\n}\n", ""},
+		{"a large file", strings.Repeat("# 50 MB\n", 50<<17), "File too large"},
+		{"invalid UTF-8", "play \"p\xff\" {}\n", "Not UTF-8"},
+		{"an empty file", "", "Nothing to do"},
+		{"a file of NULs", strings.Repeat("\x00", 100), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "site.hcl")
+			if err := os.WriteFile(file, []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, diags := Load(file, testOptions(dir))
+			if len(diags) == 0 || !strings.Contains(diags[0].Summary, c.want) {
+				t.Error(diags)
+			}
+		})
+	}
+	t.Run("a file that doesn't exist", func(t *testing.T) {
+		p, diags := Load(filepath.Join(t.TempDir(), "site.hcl"), testOptions(t.TempDir()))
+		if p == nil || !diags.HasErrors() || diags[0].Summary != "No such file" {
+			t.Error(diags)
+		}
+	})
+}
+
+func TestScopesOfDifferentHostsCanBeUsedAtOnce(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/good/roles.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := unpack(t, a)
+	p := must(t, filepath.Join(dir, "site.hcl"), testOptions(dir))
+	var wg sync.WaitGroup
+	for range 8 {
+		for _, h := range []string{"app1", "app2"} {
+			wg.Go(func() {
+				var b strings.Builder
+				for _, play := range p.Plays {
+					show(t, &b, dir, p.Scope(play, h, &fakeResults{Planning: true}), play.Steps, "")
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+func TestUntilAndFailedWhenReadTheOwnOutcome(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["lb1"]
+  task "command" "a" {
+    argv         = ["x"]
+    changed_when = self.output.stdout != ""
+    failed_when  = task.command.a.output.exit_code > 1
+    retry {
+      attempts = 2
+      until    = self.output.exit_code == 0 && !self.failed
+    }
+  }
+  task "command" "b" {
+    argv         = ["x"]
+    changed_when = false
+  }
+}
+`)
+	p := must(t, file, testOptions(dir))
+	s := p.Scope(p.Plays[0], "lb1", &fakeResults{})
+	i, _, _ := s.Instances(p.Plays[0].Steps[0].Task)
+	e, _, diags := s.Evaluate(i[0])
+	if diags.HasErrors() || !e.ChangedWhen || !e.FailedWhen || !e.Retry.Until || e.Args["failed_when"] != false {
+		t.Fatalf("%+v %v", e, diags)
+	}
+	o := Outcome{Output: []byte(`{"stdout":"","exit_code":2}`)}
+	for _, c := range []struct {
+		name string
+		got  func() (bool, hcl.Diagnostics)
+		want bool
+	}{
+		{"changed_when", func() (bool, hcl.Diagnostics) { return s.ChangedWhen(i[0], o) }, false},
+		{"failed_when", func() (bool, hcl.Diagnostics) { return s.FailedWhen(i[0], o) }, true},
+		{"until", func() (bool, hcl.Diagnostics) { return s.Until(i[0], o) }, false},
+	} {
+		if got, diags := c.got(); got != c.want || diags.HasErrors() {
+			t.Errorf("%s: got %v %v", c.name, got, diags)
+		}
+	}
+	if e := evaluate(t, p, 0, 1, "lb1", &fakeResults{}); e.ChangedWhen || e.Args["changed_when"] != false {
+		t.Errorf("a changed_when that reads nothing of the task is the module's: %+v", e)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.txtar", "testdata/good/*.txtar"} {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			if a, err := txtar.ParseFile(path); err == nil {
+				f.Add(a.Files[0].Data)
+			}
+		}
+	}
+	dir := f.TempDir()
+	file := filepath.Join(dir, "site.hcl")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		// An input that takes forever is to be kept, too.
+		watchdog := time.AfterFunc(20*time.Second, func() { panic("Load hangs") })
+		defer watchdog.Stop()
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, diags := Load(file, testOptions(dir))
+		for _, d := range diags {
+			if d.Summary == "" || d.Detail == "" {
+				t.Errorf("a diagnostic without words: %+v", d)
+			}
+		}
+		if diags.HasErrors() {
+			return
+		}
+		for _, play := range p.Plays {
+			for _, h := range play.Hosts {
+				var b strings.Builder
+				show(t, &b, dir, p.Scope(play, h, &fakeResults{Planning: true}), play.Steps, "")
+			}
+		}
+	})
+}

@@ -1,0 +1,227 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// Sysctl is a parameter of the kernel: its value at this moment, and the one
+// that it gets at boot.
+type Sysctl struct {
+	// The parameter: "net.ipv4.ip_forward". A name that has dots of its own
+	// is written with slashes: "net/ipv4/conf/eth0.100/forwarding".
+	Name string `arg:"name,key,required"`
+	// Its value. Several numbers stand in one string: "32768 60999".
+	Value string `arg:"value"`
+	// The file that sets it at boot. Other lines of it are left alone.
+	File string `arg:"file" default:"/etc/sysctl.d/99-muster.conf"`
+	// "absent" takes the line out of the file; the value stays until the next boot.
+	State string `arg:"state" oneof:"present absent" default:"present"`
+}
+
+// SysctlOutput is what a sysctl task offers.
+type SysctlOutput struct {
+	Value string `json:"value"` // the kernel's
+}
+
+var parameterForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_:@+-]*([./][A-Za-z0-9_:@+*-]+)+$`)
+
+// Check refuses names that aren't any, and contradictions.
+func (s *Sysctl) Check(unknown func(string) bool) []modules.ArgError {
+	var errs []modules.ArgError
+	fail := func(arg, summary, detail string) {
+		errs = append(errs, modules.ArgError{Arg: arg, Summary: summary, Detail: detail})
+	}
+	if !unknown("name") && !parameterForm.MatchString(s.Name) {
+		fail("name", "Wrong value", fmt.Sprintf("%q is no kernel parameter: it takes one such as \"net.ipv4.ip_forward\".", s.Name))
+	}
+	if s.File != "" && !filepath.IsAbs(s.File) {
+		fail("file", "Wrong value", fmt.Sprintf("%q is no absolute path on the host: it has to begin with \"/\".", s.File))
+	}
+	if strings.ContainsAny(s.Value, "\n\x00") {
+		fail("value", "Wrong value", `A value is a single line.`)
+	}
+	switch {
+	case s.State == "absent" && s.Value != "":
+		fail("value", "Conflicting arguments", `A parameter that is to be absent has no value.`)
+	case s.State != "absent" && s.Value == "" && !unknown("value") && !unknown("state"):
+		fail("value", "Missing argument", `A parameter needs its "value".`)
+	}
+	return errs
+}
+
+// parameterPath is where the kernel shows a parameter: sysctl.d(5).
+func parameterPath(name string) string {
+	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '.' {
+		name = strings.Map(func(r rune) rune {
+			switch r {
+			case '.':
+				return '/'
+			case '/':
+				return '.'
+			}
+			return r
+		}, name)
+	}
+	return "/proc/sys/" + name
+}
+
+// words are a value without regard to its spaces: the kernel shows tabs.
+func words(value string) string { return strings.Join(strings.Fields(value), " ") }
+
+// Plan compares the kernel's value and the file's.
+func (s *Sysctl) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	var plan modules.Plan
+	now, err := host.Read(v, host.Key{Space: host.Kernel, Name: s.Name}, func() (*string, error) {
+		data, err := os.ReadFile(parameterPath(s.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		value := words(string(data))
+		return &value, err
+	})
+	if err != nil {
+		return plan, err
+	}
+	if s.State != "absent" {
+		if now == nil {
+			return plan, fmt.Errorf("this kernel has no parameter %s (%s): check the name, or load the module that brings it first", s.Name, parameterPath(s.Name))
+		}
+		if *now != words(s.Value) {
+			plan.Changes = append(plan.Changes, &SetSysctl{Name: s.Name, Value: words(s.Value), Before: *now})
+		}
+	}
+	file, err := s.persist(ctx, v)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	if plan.Changes = append(plan.Changes, file...); len(plan.Changes) == 0 && now != nil {
+		plan.Output, err = json.Marshal(SysctlOutput{Value: *now})
+	}
+	return plan, err
+}
+
+// persist plans the line in the file.
+func (s *Sysctl) persist(ctx context.Context, v *host.View) ([]host.Change, error) {
+	path := s.File
+	if path == "" {
+		path = "/etc/sysctl.d/99-muster.conf"
+	}
+	var old string
+	data, err := v.ReadFile(ctx, path, 1<<20)
+	switch {
+	case err == nil:
+		old = string(data)
+	case errors.Is(err, fs.ErrNotExist):
+		if s.State == "absent" {
+			return nil, nil
+		}
+	default:
+		return nil, err
+	}
+	var changes []host.Change
+	if dir := filepath.Dir(path); s.State != "absent" {
+		info, err := v.Stat(dir)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Exists() && dir == "/etc/sysctl.d" {
+			mode := host.Mode(0o755)
+			changes = append(changes, &host.MakeDir{Path: dir, Attr: host.Attr{Mode: &mode}, After: host.FileInfo{Type: host.Directory, Mode: mode, Owner: "root", Group: "root"}})
+		} else if !info.Exists() {
+			return nil, fmt.Errorf("the directory %s doesn't exist: add a directory task before this one", dir)
+		}
+	}
+	text := editParameter(old, s.Name, s.Value, s.State == "absent")
+	if text == old {
+		return nil, nil
+	}
+	write, err := textFile(ctx, v, path, text)
+	return append(changes, write...), err
+}
+
+// editParameter sets name in the text of a file as sysctl.d(5) has it, or
+// takes it out: in its first place, with others of it taken out.
+func editParameter(text, name, value string, absent bool) string {
+	want := parameterPath(name)
+	var out []string
+	done := absent
+	for _, line := range strings.SplitAfter(text, "\n") {
+		key, have, ok := strings.Cut(strings.TrimSpace(line), "=")
+		key = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(key), "-"))
+		if !ok || key == "" || key[0] == '#' || key[0] == ';' || parameterPath(key) != want {
+			out = append(out, line)
+			continue
+		}
+		if done {
+			continue
+		}
+		done = true
+		if words(have) == words(value) {
+			out = append(out, line)
+		} else {
+			out = append(out, name+" = "+words(value)+"\n")
+		}
+	}
+	text = strings.Join(out, "")
+	if !done {
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		text += name + " = " + words(value) + "\n"
+	}
+	return text
+}
+
+// SetSysctl gives a parameter of the running kernel a value.
+type SetSysctl struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Before string `json:"before"`
+}
+
+// Type is "sysctl.set/1".
+func (*SetSysctl) Type() string { return "sysctl.set/1" }
+
+// Describe shows both values.
+func (s *SetSysctl) Describe() host.Description {
+	return host.Description{Action: host.Update, Target: s.Name, Diff: fmt.Sprintf("value: %s → %s", s.Before, s.Value)}
+}
+
+// Effects is the value.
+func (s *SetSysctl) Effects() []host.Effect {
+	return []host.Effect{host.Is(host.Key{Space: host.Kernel, Name: s.Name}, s.Value)}
+}
+
+// Apply writes the value and reads it back: the kernel may take another.
+func (s *SetSysctl) Apply(_ context.Context, h *host.Host) (host.Result, error) {
+	path := parameterPath(s.Name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return host.Result{}, err
+	}
+	if now := words(string(data)); now != s.Before && now != s.Value {
+		return host.Result{}, fmt.Errorf("%s is %s: %w", s.Name, now, host.ErrMoved)
+	}
+	undo := host.Result{Undo: []host.Change{&SetSysctl{Name: s.Name, Value: s.Before, Before: s.Value}}}
+	if err := os.WriteFile(path, []byte(s.Value+"\n"), 0); err != nil {
+		return host.Result{}, fmt.Errorf("setting %s to %q: %w", s.Name, s.Value, err)
+	}
+	if data, err = os.ReadFile(path); err != nil {
+		return undo, err
+	}
+	if now := words(string(data)); now != s.Value {
+		return undo, fmt.Errorf("the kernel made %s of %s = %s: set that value", now, s.Name, s.Value)
+	}
+	return undo, h.At("set the parameter")
+}

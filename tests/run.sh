@@ -1,0 +1,29 @@
+#!/bin/bash
+# Every test: on this machine, and on real hosts.
+. "$(dirname "$0")/setup.sh"
+cat <<EOF
+make test does all of this and fails where a piece is missing:
+  1. installs what it needs from Debian's packages
+  2. builds muster with the remotes it pushes; gofmt, go vet, staticcheck
+  3. runs every package's tests with -race, the command line's among them
+  4. brings up real hosts behind a real bastion, and there runs the kinds that
+     edit a machine, then whole runs of muster, then the lab's own tests
+EOF
+needs "make test"
+start=$SECONDS
+tools sshd:openssh-server sudo:sudo fish:fish tcsh:tcsh setfacl:acl chattr:e2fsprogs visudo:sudo sftp-server:openssh-sftp-server
+
+say "building"
+make --no-print-directory build ARCHES="amd64 arm64"
+go build -o bin/lab ./tests/cmd/lab
+
+say "gofmt, vet, staticcheck ($((SECONDS - start)) s so far)"
+make --no-print-directory lint
+
+say "tests on this machine ($((SECONDS - start)) s so far)"
+go test -race -timeout 15m ./...
+
+say "tests on real hosts ($((SECONDS - start)) s so far)"
+tests/real.sh
+
+say "all tests passed in $((SECONDS - start)) s"
