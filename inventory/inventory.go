@@ -135,7 +135,7 @@ func (inv *Inventory) Groups() map[string][]string {
 func (inv *Inventory) GroupList() []*Group { return slices.Clone(inv.groups) }
 
 // Files returns the HCL files that were read, by the names that positions
-// carry, so that diagnostics can show their lines.
+// carry, so that diagnostics can show their lines: they hold bytes and no body.
 func (inv *Inventory) Files() map[string]*hcl.File { return inv.files }
 
 // Target says how the host is reached. Hosts behind one bastion share its

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -312,16 +311,18 @@ func TestWithoutAnInventoryThereIsThisMachine(t *testing.T) {
 	}
 }
 
-func TestTenThousandHostsLoadFast(t *testing.T) {
-	dir := write(t, map[string]string{"i.hcl": large(10_000)})
-	start := time.Now()
-	inv, diags := inventory.Load(context.Background(), dir, inventory.Options{})
-	took := time.Since(start)
-	if len(diags) > 0 || len(inv.Hosts()) != 10_000 {
-		t.Fatal(len(inv.Hosts()), diags)
-	}
-	if took > 10*time.Second { // a second, in a build without the race detector; the benchmark measures
-		t.Errorf("it took %s", took)
+// The benchmark measures time, which a test on a busy machine can't hold to.
+func TestAHostCostsFewAllocations(t *testing.T) {
+	const hosts = 1000
+	dir := write(t, map[string]string{"i.hcl": large(hosts)})
+	allocations := testing.AllocsPerRun(1, func() {
+		inv, diags := inventory.Load(context.Background(), dir, inventory.Options{})
+		if len(diags) > 0 || len(inv.Hosts()) != hosts {
+			t.Fatal(len(inv.Hosts()), diags)
+		}
+	})
+	if each := allocations / hosts; each > 200 {
+		t.Errorf("a host costs %.0f allocations, most of them the parser's; it was 112", each)
 	}
 }
 

@@ -122,6 +122,7 @@ func (d *declarations) decode() hcl.Diagnostics {
 		dec := decoder{declarations: d, file: name}
 		dec.root(body)
 		diags = append(diags, dec.diags...)
+		d.files[name] = &hcl.File{Bytes: d.files[name].Bytes} // the tree is ten times as large
 	}
 	return diags
 }

@@ -110,7 +110,7 @@ func TestAnAnsibleInventoryInYamlIsRead(t *testing.T) {
 	web3, _ := inv.Host("web3")
 	diff(t, "tier", "web", text(web3.Vars["tier"]))
 	diff(t, "big", "12345678901234567890", web3.Vars["big"].AsBigFloat().Text('f', 0))
-	diff(t, "nested", `cty.ObjectVal(map[string]cty.Value{"a":cty.TupleVal([]cty.Value{cty.NumberIntVal(1), cty.MustParseNumberVal("2.5"), cty.True, cty.True, cty.NullVal(cty.DynamicPseudoType), cty.StringVal("no")})})`, web3.Vars["nested"].GoString())
+	diff(t, "nested", `cty.ObjectVal(map[string]cty.Value{"a":cty.TupleVal([]cty.Value{cty.NumberIntVal(1), cty.NumberFloatVal(2.5), cty.True, cty.True, cty.NullVal(cty.DynamicPseudoType), cty.StringVal("no")})})`, web3.Vars["nested"].GoString())
 }
 
 func TestWhatAnAnsibleInventoryHasWrongIsSaidWithItsLine(t *testing.T) {

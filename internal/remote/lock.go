@@ -20,6 +20,7 @@ const lockWait = time.Minute
 // lock keeps two runs off one host: planning shares it while it lasts, making
 // owns it until the remote ends. The kernel frees the lock of a dead process.
 type lock struct {
+	path  string // "": where lockPath says
 	f     *os.File
 	owned bool
 	held  bool
@@ -40,7 +41,10 @@ func (l *lock) open() error {
 	if l.f != nil {
 		return nil
 	}
-	path, err := lockPath()
+	path, err := l.path, error(nil)
+	if path == "" {
+		path, err = lockPath()
+	}
 	if err != nil {
 		return err
 	}

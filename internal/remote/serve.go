@@ -23,6 +23,8 @@ type Options struct {
 	Sum string
 	// Worker: this is the worker of another remote, for one more user.
 	Worker bool
+	// Lock is the file that keeps two runs off one host; "": the usual one.
+	Lock string
 	// Spawn starts a worker; nil where there can't be any.
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }
@@ -38,7 +40,7 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, lock: lock{path: o.Lock}}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)

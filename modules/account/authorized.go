@@ -179,18 +179,7 @@ func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u 
 		f.Base = u.Home
 	}
 	rest := strings.TrimPrefix(path, f.Base+"/")
-	base, err := v.Stat(f.Base)
-	switch {
-	case err != nil:
-		return f, err
-	case !base.Exists() && f.Base == u.Home:
-		return f, fmt.Errorf("the home %s of %s isn't there: give the user create_home = true, or the keys another path", u.Home, a.User)
-	case !base.Exists():
-		return f, fmt.Errorf("the directory %s isn't there: add a directory task before this one", f.Base)
-	case base.Type != host.Directory:
-		return f, fmt.Errorf("%s is a %s, not a directory", f.Base, base.Type)
-	}
-	if f.Base, err = v.Follow(f.Base); err != nil {
+	if f.Base, err = a.base(v, f.Base, u); err != nil {
 		return f, err
 	}
 	f.Names = strings.Split(rest, "/")
@@ -216,6 +205,38 @@ func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u 
 	}
 	f.there, err = f.look(ctx, v, u.UID, now)
 	return f, err
+}
+
+// base resolves the directory that the file is in or below. Where nothing is
+// pending the host is asked by a descriptor alone, which costs least.
+func (a *AuthorizedKey) base(v *host.View, path string, u host.User) (string, error) {
+	missing := fmt.Errorf("the directory %s isn't there: add a directory task before this one", path)
+	if path == u.Home {
+		missing = fmt.Errorf("the home %s of %s isn't there: give the user create_home = true, or the keys another path", path, a.User)
+	}
+	if !v.Pending() {
+		d, err := openDir(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return "", missing
+		}
+		if err != nil {
+			return "", err
+		}
+		defer d.close()
+		if d.path == filepath.Clean(path) {
+			return d.path, nil
+		}
+	}
+	info, err := v.Stat(path)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Exists():
+		return "", missing
+	case info.Type != host.Directory:
+		return "", fmt.Errorf("%s is a %s, not a directory", path, info.Type)
+	}
+	return v.Follow(path)
 }
 
 // compare returns the change that fulfils the wish, nil if it is.
@@ -259,6 +280,9 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 // or its directory, else from the host by descriptors.
 func (f keyFile) look(ctx context.Context, v *host.View, uid, realUID int) (keyState, error) {
 	var s keyState
+	if !v.Pending() {
+		return f.read(uid)
+	}
 	_, laid, _, err := v.Look(host.File(f.path()))
 	if err != nil {
 		return s, err

@@ -37,13 +37,13 @@ type keyState struct {
 }
 
 // enter opens the directory of the file. With make, missing ones are made for
-// the user, mode 0700; else a missing one is fs.ErrNotExist.
-func (p place) enter(uid, gid int, make bool) (dir, error) {
-	at, err := openDir(p.Base)
-	if err != nil {
-		return dir{}, err
+// the user, mode 0700; else a missing one is fs.ErrNotExist, and missing says
+// how many would have to be made.
+func (p place) enter(uid, gid int, make bool) (at dir, missing int, err error) {
+	if at, err = openDir(p.Base); err != nil {
+		return dir{}, 0, err
 	}
-	for _, name := range p.Names[:len(p.Names)-1] {
+	for i, name := range p.Names[:len(p.Names)-1] {
 		path := filepath.Join(at.path, name)
 		next, err := openAt(at.fd, name, path)
 		if make && errors.Is(err, fs.ErrNotExist) {
@@ -59,16 +59,19 @@ func (p place) enter(uid, gid int, make bool) (dir, error) {
 			}
 		}
 		at.close()
+		if errors.Is(err, fs.ErrNotExist) {
+			return dir{}, len(p.Names) - 1 - i, err
+		}
 		if err != nil {
-			return dir{}, err
+			return dir{}, 0, err
 		}
 		if err := p.refuse(next, uid, unix.S_IFDIR); err != nil {
 			next.close()
-			return dir{}, err
+			return dir{}, 0, err
 		}
 		at = next
 	}
-	return at, nil
+	return at, 0, nil
 }
 
 // refuse returns an error for what isn't of the type, or not the user's own.
@@ -90,7 +93,8 @@ func (p place) refuse(d dir, uid int, want uint32) error {
 // read reads what stands there on the host.
 func (p place) read(uid int) (keyState, error) {
 	var s keyState
-	at, err := p.enter(uid, -1, false)
+	at, missing, err := p.enter(uid, -1, false)
+	s.missing = missing
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -130,10 +134,7 @@ func (p place) readIn(at dir, uid int, s *keyState) error {
 	}
 	c := host.ContentOf(data, false)
 	s.content, s.sum = string(data), c.Sum
-	s.file = host.FileInfo{
-		Type: host.Regular, Mode: host.Mode(d.stat.Mode & 0o7777), Size: c.Size,
-		Owner: host.UserName(d.stat.Uid), Group: host.GroupName(d.stat.Gid),
-	}
+	s.file = host.FileInfo{Type: host.Regular, Mode: host.Mode(d.stat.Mode & 0o7777), Size: c.Size}
 	return nil
 }
 
@@ -189,7 +190,7 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if err != nil {
 		return host.Result{}, err
 	}
-	at, err := w.Place.enter(uid, gid, true)
+	at, _, err := w.Place.enter(uid, gid, true)
 	if err != nil {
 		return host.Result{}, err
 	}

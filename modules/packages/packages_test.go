@@ -2,8 +2,12 @@ package packages
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,12 +17,19 @@ import (
 	"muster/modules/systemd"
 )
 
-func TestConformance(t *testing.T) {
-	if os.Getenv(modulestest.LabHost) != "" {
-		if out, err := exec.Command("sh", "testdata/repo.sh").CombinedOutput(); err != nil {
-			t.Fatalf("making the repository: %v\n%s", err, out)
-		}
+// repository gives a lab host a repository of small packages.
+func repository(t *testing.T) {
+	t.Helper()
+	if os.Getenv(modulestest.LabHost) == "" {
+		return
 	}
+	if out, err := exec.Command("sh", "testdata/repo.sh").CombinedOutput(); err != nil {
+		t.Fatalf("making the repository: %v\n%s", err, out)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	repository(t)
 	kinds := append(Kinds(), file.Kinds()...)
 	modulestest.Run(t, append(kinds, systemd.Kinds()...)...)
 }
@@ -46,5 +57,47 @@ func TestAnUnchangedTaskCostsMicroseconds(t *testing.T) {
 	t.Logf("the first took %s, a hundred more %s", first, time.Since(start))
 	if each := time.Since(start) / 100; each > time.Millisecond {
 		t.Errorf("an unchanged task takes %s", each)
+	}
+}
+
+// On a lab host: planning writes no cache, list, log or database of apt's.
+func TestPlanningTouchesNothingOfApts(t *testing.T) {
+	if os.Getenv(modulestest.LabHost) == "" {
+		t.Skip("looks at a lab host's packages")
+	}
+	repository(t)
+	if out, err := exec.Command("sh", "-c", "apt-mark unhold mt-app; dpkg --purge mt-app; apt-get install -y mt-app=1.0-1; dpkg --purge mt-user mt-other mt-rival; rm -f /var/cache/apt/*.bin").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	look := func() string {
+		var b strings.Builder
+		for _, dir := range []string{"/var/lib/dpkg", "/var/lib/apt", "/var/cache/apt", "/var/log/apt", "/etc/apt", "/usr/sbin"} {
+			err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+				if err != nil {
+					return err
+				}
+				st := info.Sys().(*syscall.Stat_t)
+				fmt.Fprintln(&b, path, st.Ino, st.Size, st.Mode, st.Mtim, st.Ctim)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b.String()
+	}
+	for _, p := range []*Package{
+		{Name: []string{"mt-user"}},
+		{Name: []string{"mt-app"}, State: "latest"},
+		{Name: []string{"mt-app"}, State: "absent", Purge: true},
+	} {
+		before := look()
+		plan, err := p.Plan(context.Background(), host.NewView(host.New(), nil))
+		if err != nil || len(plan.Changes) == 0 {
+			t.Fatalf("%+v: %+v, %v", p, plan, err)
+		}
+		if look() != before {
+			t.Errorf("planning %v %s has touched the host", p.Name, p.State)
+		}
 	}
 }

@@ -180,7 +180,12 @@ func (p *Package) install(ctx context.Context, v *host.View, db *database, todo 
 	if err != nil {
 		return modules.Plan{}, p.explain(v, err)
 	}
-	for _, w := range todo { // configuration that a removed package left isn't a step of apt's
+	for i := range steps {
+		if steps[i].Old == "" && steps[i].New == "" { // only its configuration is left, and goes
+			steps[i].Old = "configuration"
+		}
+	}
+	for _, w := range todo { // configuration that a removed package left may be no step of apt's
 		if p.Purge && db.remains(w.name, true) && !has(steps, w.name) {
 			steps = append(steps, step{Name: w.name, Old: "configuration"})
 		}

@@ -1,9 +1,14 @@
 package system
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"muster/host"
 	"muster/modules"
 	"muster/modules/file"
 	"muster/modules/modulestest"
@@ -79,5 +84,29 @@ func TestArgumentsAreChecked(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAnUnchangedTaskCostsMicroseconds(t *testing.T) {
+	const name = "net.ipv4.ip_forward"
+	value, err := os.ReadFile(parameterPath(name))
+	if err != nil {
+		t.Skip(err)
+	}
+	file := filepath.Join(t.TempDir(), "x.conf")
+	if err := os.WriteFile(file, []byte(name+" = "+string(value)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v := host.NewView(host.New(), nil)
+	s := &Sysctl{Name: name, Value: strings.TrimSpace(string(value)), File: file}
+	start := time.Now()
+	for range 100 {
+		if got, err := s.Plan(context.Background(), v); err != nil || len(got.Changes) > 0 {
+			t.Fatal(got, err)
+		}
+	}
+	t.Logf("a hundred tasks took %s", time.Since(start))
+	if each := time.Since(start) / 100; each > 5*time.Millisecond {
+		t.Errorf("an unchanged task takes %s", each)
 	}
 }

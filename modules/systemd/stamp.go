@@ -199,9 +199,11 @@ func changed(v *host.View, names []string, loaded map[string]string, since time.
 			}
 			continue
 		}
-		now, err := sumOf(real, n)
-		if err != nil {
-			return nil, err
+		now := sum
+		if v.Pending() {
+			if now, err = sumOf(real, n); err != nil {
+				return nil, err
+			}
 		}
 		if now != sum { // an earlier task will change it
 			list = append(list, n)

@@ -44,7 +44,9 @@
 //
 // Each host runs in control groups of its own. (systemd-nspawn --keep-unit would
 // put all of them into one, and their systemds would end each other's services.)
-// vm.*, kernel.* and the clock are this machine's own: set only net.* there.
+// vm.*, kernel.* and the clock are this machine's own: set only net.* there. So
+// are inotify instances, of which a host takes some five: with the kernel's
+// default of 128 (fs.inotify.max_user_instances) two whole labs fit, not four.
 //
 // # Docker
 //
@@ -60,5 +62,8 @@
 // groups or namespaces. It works after any crash and can be repeated. The state
 // is in /run/muster-lab/ID; base trees, packages and the hosts' overlays are in
 // the cache folder ($MUSTER_LAB_CACHE, else /var/cache/muster-lab), which must
-// not itself be on an overlay.
+// not itself be on an overlay. Nothing of the cache goes by itself: with no lab
+// up, all of it can be removed, and is made again.
+//
+// The tests of this package that bring up hosts run with MUSTER_LAB_TEST=1.
 package lab

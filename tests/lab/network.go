@@ -36,7 +36,7 @@ nsenter --net=/run/netns/WS sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward'
 // port is one cable between a host and the switch.
 type port struct {
 	device  string // in the host
-	switch_ string // in the switch
+	plug    string // in the switch
 	bridge  string
 	address string
 }
@@ -66,16 +66,16 @@ func networkScript(p paths, s spec) string {
 	sw, ns := p.netns(switchSpace), p.netns(s.name)
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	for _, c := range s.ports() {
-		line("ip -n %s link del %s 2>/dev/null", sw, c.switch_)
+		line("ip -n %s link del %s 2>/dev/null", sw, c.plug)
 	}
 	line("ip netns del %s 2>/dev/null", ns)
 	line("set -e")
 	line("ip netns add %s", ns)
 	line("ip -n %s link set lo up", ns)
 	for _, c := range s.ports() {
-		line("ip link add %s netns %s type veth peer name %s address %s netns %s", c.switch_, sw, c.device, c.mac(), ns)
-		line("ip -n %s link set %s master %s", sw, c.switch_, c.bridge)
-		line("[ -e %s ] || ip -n %s link set %s up", cutFile(p, s.name), sw, c.switch_)
+		line("ip link add %s netns %s type veth peer name %s address %s netns %s", c.plug, sw, c.device, c.mac(), ns)
+		line("ip -n %s link set %s master %s", sw, c.plug, c.bridge)
+		line("[ -e %s ] || ip -n %s link set %s up", cutFile(p, s.name), sw, c.plug)
 		line("ip -n %s addr add %s/24 dev %s", ns, c.address, c.device)
 		line("ip -n %s link set %s up", ns, c.device)
 	}
@@ -121,7 +121,7 @@ func isCut(p paths, s spec) bool {
 // setPorts sets the host's cables on the switch up or down.
 func setPorts(ctx context.Context, p paths, s spec, how string) error {
 	for _, c := range s.ports() {
-		if err := run(ctx, "ip", "-n", p.netns(switchSpace), "link", "set", c.switch_, how); err != nil {
+		if err := run(ctx, "ip", "-n", p.netns(switchSpace), "link", "set", c.plug, how); err != nil {
 			return err
 		}
 	}

@@ -129,7 +129,7 @@ var index = function.New(&function.Spec{
 })
 
 var length = function.New(&function.Spec{
-	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true}},
+	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}},
 	Type: func(args []cty.Value) (cty.Type, error) {
 		t := args[0].Type()
 		if t == cty.String || t == cty.DynamicPseudoType || t.IsTupleType() || t.IsObjectType() || t.IsCollectionType() {
@@ -138,21 +138,29 @@ var length = function.New(&function.Spec{
 		return cty.NilType, function.NewArgErrorf(0, "a list, set, map, object or string is needed")
 	},
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		v := args[0]
-		switch t := v.Type(); {
-		case t == cty.DynamicPseudoType:
-			return cty.UnknownVal(cty.Number), nil
-		case t.IsTupleType():
-			return cty.NumberIntVal(int64(len(t.TupleElementTypes()))), nil
-		case t.IsObjectType():
-			return cty.NumberIntVal(int64(len(t.AttributeTypes()))), nil
-		case t == cty.String:
-			return stdlib.Strlen(v)
-		}
-		return v.Length(), nil
+		v, marks := args[0].Unmark() // how many there are is no secret because one of them is
+		n, err := lengthOf(v)
+		return n.WithMarks(marks), err
 	},
 	RefineResult: notNull,
 })
+
+func lengthOf(v cty.Value) (cty.Value, error) {
+	switch t := v.Type(); {
+	case t == cty.DynamicPseudoType:
+		return cty.UnknownVal(cty.Number), nil
+	case t.IsTupleType():
+		return cty.NumberIntVal(int64(len(t.TupleElementTypes()))), nil
+	case t.IsObjectType():
+		return cty.NumberIntVal(int64(len(t.AttributeTypes()))), nil
+	case t == cty.String:
+		if !v.IsKnown() {
+			return cty.UnknownVal(cty.Number), nil
+		}
+		return stdlib.Strlen(v)
+	}
+	return v.Length(), nil
+}
 
 // lookup is stdlib's, with the default left out if wanted.
 var lookup = function.New(&function.Spec{
