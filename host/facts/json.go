@@ -6,9 +6,13 @@ import (
 	"os"
 )
 
-// JSON gathers the facts of this host for the user who runs this, encoded.
+// JSON gathers the facts of this host for the user who logged in, encoded.
 func JSON(ctx context.Context) []byte {
-	b, err := json.Marshal(Gather(ctx, os.Getenv("USER")))
+	login := os.Getenv("SUDO_USER") // who logged in, where sudo made us another
+	if login == "" {
+		login = os.Getenv("USER")
+	}
+	b, err := json.Marshal(Gather(ctx, login))
 	if err != nil {
 		panic("facts: " + err.Error())
 	}

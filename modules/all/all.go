@@ -9,6 +9,7 @@ import (
 	"muster/modules/file"
 	"muster/modules/packages"
 	"muster/modules/program"
+	"muster/modules/system"
 	"muster/modules/systemd"
 )
 
@@ -20,5 +21,6 @@ func Registry() *modules.Registry {
 		systemd.Kinds(),
 		account.Kinds(),
 		program.Kinds(),
+		system.Kinds(),
 	)...)
 }

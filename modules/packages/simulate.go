@@ -18,10 +18,10 @@ type step struct {
 	New  string `json:"new,omitempty"` // "" where it is removed
 }
 
-// private keeps apt from writing anything: planning touches no cache. Apt
-// writes both files even with -s when it runs as root.
+// private keeps apt from writing anything: even with -s, as root it writes its
+// caches and a log of what the planner was asked (/var/log/apt/eipp.log.xz).
 func private() []string {
-	return []string{"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "Debug::NoLocking=true"}
+	return []string{"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "Dir::Log::Planner=/dev/null", "-o", "Dir::Log::Solver=/dev/null", "-o", "Debug::NoLocking=true"}
 }
 
 // transaction is everything that apt was told to do by the tasks planned so
