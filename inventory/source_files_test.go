@@ -196,6 +196,8 @@ Match exec "rm -rf /"
   Port 1
 Host web1 web2
   ProxyJump none
+Host web1 x*
+  Include under
 Host w?b2
   ProxyCommand nc %h %p
 Host *
@@ -208,7 +210,7 @@ func TestAnSshConfigListsTheHostsItNames(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(home, ".ssh", "conf.d"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"config": sshConfig, "conf.d/one": "Host inc\n  Port 7\n"} {
+	for name, content := range map[string]string{"config": sshConfig, "conf.d/one": "Host inc\n  Port 7\n", "under": "Host web2\n  Port 99\nHost web1\n  IdentityFile /keys/under\n"} {
 		if err := os.WriteFile(filepath.Join(home, ".ssh", name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -217,12 +219,12 @@ func TestAnSshConfigListsTheHostsItNames(t *testing.T) {
 	inv, diags := inventory.Load(t.Context(), dir, inventory.Options{})
 	diff(t, "diagnostics", strings.Join([]string{
 		"config:22: warning: Left out of a source: This Match block is left out: only all, host and originalhost are followed.",
-		"config:27: warning: Left out of a source: ProxyCommand of the host \"web2\" is left out.",
+		"config:29: warning: Left out of a source: ProxyCommand of the host \"web2\" is left out.",
 	}, "\n"), said(diags))
 	diff(t, "targets", []string{
 		"jump@nat=203.0.113.10", "root@gw.example.com=gw.example.com:2200", "ops@db2=db2 via gw.example.com",
 		"fallback@inc=inc:7", "ops@db1=10.0.1.db1:2222 key=id db1 via nat", "first@far=far via db2 via gw.example.com",
-		"fallback@web1=web1:2022", "fallback@web2=web2",
+		"fallback@web1=web1:2022 key=under", "fallback@web2=web2",
 	}, reached(inv))
 }
 

@@ -191,6 +191,74 @@ func TestASourceThatIsDownLeavesItsLastAnswer(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutHostsDoesNotReplaceOneWithHosts(t *testing.T) {
+	dir := write(t, map[string]string{
+		"hosts.sh": "#!/bin/sh\ncat answer\n",
+		"i.hcl":    `source "program" "cloud" { command = ["./hosts.sh"] }`,
+	})
+	o := inventory.Options{CacheDir: t.TempDir()}
+	for _, step := range []struct {
+		answer, want string
+		hosts        int
+	}{
+		{`{"web": ["web1"]}`, "", 1},
+		{`{}`, "Source lists no host", 0},
+		{`down`, "Source is down", 1},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "answer"), []byte(step.answer), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		inv, diags := inventory.Load(t.Context(), dir, o)
+		if diags.HasErrors() || !strings.Contains(said(diags), step.want) || len(inv.Hosts()) != step.hosts {
+			t.Errorf("after %s: %d hosts, said %s", step.answer, len(inv.Hosts()), said(diags))
+		}
+	}
+}
+
+func TestAProgramIsEndedWithWhatItStarted(t *testing.T) {
+	dir := write(t, map[string]string{
+		"hosts.sh": "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n",
+		"i.hcl":    "source \"program\" \"x\" {\n  command = [\"./hosts.sh\"]\n}",
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan hcl.Diagnostics)
+	go func() {
+		_, diags := inventory.Load(ctx, dir, inventory.Options{CacheDir: t.TempDir()})
+		ended <- diags
+	}()
+	var child int
+	await(t, func() bool {
+		text, _ := os.ReadFile(filepath.Join(dir, "child"))
+		n, _ := fmt.Sscanf(string(text), "%d\n", &child)
+		return n == 1
+	})
+	cancel()
+	if diags := <-ended; !diags.HasErrors() {
+		t.Error("a program that was ended gave an answer")
+	}
+	await(t, func() bool { return gone(child) })
+}
+
+// gone reports whether a process has ended, if only as a zombie.
+func gone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+// await fails the test when condition doesn't come to hold.
+func await(t *testing.T, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(time.Minute); !condition(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it never came to hold")
+		}
+	}
+}
+
 func TestAFreshAnswerIsUsedWithoutAsking(t *testing.T) {
 	dir := write(t, map[string]string{
 		"hosts.sh": "#!/bin/sh\necho run >> runs\necho '{\"web\": [\"web1\"]}'\n",

@@ -43,9 +43,11 @@ func (l *loader) check() {
 	l.budget = evaluations
 	for _, u := range l.units {
 		l.checkVariables(u)
+		l.checkLocals(u)
 	}
 	for _, p := range l.p.Plays {
 		c := &checker{loader: l, play: p, writers: map[string]*Task{}}
+		l.varying = nil
 		var scopes []*Scope
 		for _, h := range p.Hosts {
 			scopes = append(scopes, l.p.Scope(p, h, unsettled{l.p}))
@@ -91,11 +93,13 @@ func (l *loader) checkVariables(u *unit) {
 			for _, pv := range p.vars {
 				if pv.v == v {
 					set = true
-					host := ""
-					if len(p.Hosts) > 0 {
-						host = p.Hosts[0]
+					hosts := p.Hosts
+					if len(hosts) == 0 {
+						hosts = []string{""}
 					}
-					l.diags = append(l.diags, l.p.Scope(p, host, r).validate(v, pv.at, "")...)
+					for _, host := range hosts {
+						l.diags = append(l.diags, l.p.Scope(p, host, r).validate(v, pv.at, "")...)
+					}
 				}
 			}
 		}
@@ -103,6 +107,21 @@ func (l *loader) checkVariables(u *unit) {
 			l.diags = append(l.diags, v.missing(""))
 		}
 	}
+}
+
+// checkLocals evaluates the locals that are the same for all hosts; the others
+// are checked where they are read.
+func (l *loader) checkLocals(u *unit) {
+	c := &checker{loader: l, play: &Play{}}
+	for _, name := range sortedKeys(u.locals) {
+		lo := u.locals[name]
+		if lo.expr == nil || lo.expr.bad || c.localVaries(lo, u) {
+			continue
+		}
+		_, _, diags := (&Scope{p: l.p, unit: u, r: unsettled{l.p}}).local(name)
+		l.diags = append(l.diags, diags...)
+	}
+	l.varying = nil // it is asked again for each play
 }
 
 // missing is the problem of a variable that nobody gave a value.

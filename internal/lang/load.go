@@ -377,6 +377,9 @@ func (l *loader) attributes(b *hclsyntax.Body, what string, attrs, blocks []stri
 			continue
 		}
 		hint := didYouMean(a.Name, append([]string(nil), attrs...))
+		if other := elsewhere[a.Name]; other != "" {
+			hint = other
+		}
 		if isOneOf(a.Name, blocks) {
 			hint = fmt.Sprintf("%s { … }", a.Name)
 		}
@@ -387,6 +390,9 @@ func (l *loader) attributes(b *hclsyntax.Body, what string, attrs, blocks []stri
 			continue
 		}
 		hint := didYouMean(inner.Type, append([]string(nil), blocks...))
+		if other := elsewhere[inner.Type]; other != "" {
+			hint = other
+		}
 		if isOneOf(inner.Type, attrs) {
 			hint = fmt.Sprintf("%s = …", inner.Type)
 		}

@@ -30,7 +30,7 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 	}
 	f, ok := l.findRole(name)
 	if !ok {
-		l.errorAt(at, "Unknown role", didYouMean(name, l.roleNames()), "There is no role %q: neither %s nor a role that comes with muster.", name, path.Join(l.o.Root, "roles", name, "role.hcl"))
+		l.errorAt(at, "Unknown role", didYouMean(name, l.roleNames()), "There is no role %q: neither %s nor a role that comes with muster.", name, path.Join(nearPath(l.o.Root), "roles", name, "role.hcl"))
 		l.roles[name] = nil
 		return nil
 	}
@@ -51,7 +51,7 @@ func (l *loader) findRole(name string) (localFile, bool) {
 	if name == "" || name != path.Base(name) || name == "." || name == ".." {
 		return localFile{}, false
 	}
-	f := folder{dir: filepath.Join(l.o.Root, "roles", name)}.at("role.hcl")
+	f := folder{dir: filepath.Join(nearPath(l.o.Root), "roles", name)}.at("role.hcl")
 	if _, err := f.stat(); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return f, true
 	}
@@ -62,6 +62,19 @@ func (l *loader) findRole(name string) (localFile, bool) {
 		}
 	}
 	return localFile{}, false
+}
+
+// nearPath writes a folder as it is seen from the working directory, where it
+// lies in it, so that messages and sources name files as the user does.
+func nearPath(dir string) string {
+	wd, err := os.Getwd()
+	if err != nil || !filepath.IsAbs(dir) {
+		return dir
+	}
+	if rel, err := filepath.Rel(wd, dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+		return rel
+	}
+	return dir
 }
 
 func (l *loader) roleNames() []string {

@@ -28,10 +28,23 @@ func (s *Scope) kept(name string, get func() (cty.Value, Waits, hcl.Diagnostics)
 // playbook's variable as this host and play have it.
 func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	home := s.unitScope()
+	get := home.playbookVariable
 	if home.unit.role != nil {
-		return home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.input(name) })
+		get = home.input
 	}
-	return home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.playbookVariable(name) })
+	_, had := home.cache["var."+name]
+	value, waits, diags := home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return get(name) })
+	if had || len(waits) > 0 || diags.HasErrors() || home.checking() {
+		return value, waits, diags
+	}
+	// What Load couldn't know yet, because it was made of facts or outputs.
+	v := home.unit.variables[name]
+	at := v.Range
+	if home.unit.role != nil && home.unit.role.inputs[name] != nil {
+		at = home.unit.role.inputs[name].raw.Range()
+	}
+	diags = home.validate(v, at, "")
+	return value, nil, diags
 }
 
 func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics) {

@@ -96,3 +96,33 @@ func BenchmarkLoad10000(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEvaluate200TasksOn1000Hosts shows what a host costs in a run.
+func BenchmarkEvaluate200TasksOn1000Hosts(b *testing.B) {
+	dir := bigPlaybook(b, 200)
+	o := testOptions(dir)
+	f := &Fleet{Groups: map[string][]string{"app": nil}}
+	for i := range 1000 {
+		name := fmt.Sprintf("h%d", i)
+		f.Hosts = append(f.Hosts, Host{Name: name, Groups: []string{"app"}})
+		f.Groups["all"] = append(f.Groups["all"], name)
+	}
+	f.Groups["app"] = f.Groups["all"][:3]
+	o.Fleet = f
+	p, diags := Load(filepath.Join(dir, "site.hcl"), o)
+	if diags.HasErrors() {
+		b.Fatal(diags)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, h := range p.Plays[0].Hosts {
+			s := p.Scope(p.Plays[0], h, &fakeResults{Planning: true})
+			for _, step := range p.Plays[0].Steps {
+				instances, _, _ := s.Instances(step.Task)
+				if _, _, diags := s.Evaluate(instances[0]); diags.HasErrors() {
+					b.Fatal(diags)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+func (w *walker) variable(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if !ok {
+		w.reads.vars = sortedKeys(w.unit.variables)
+		return
+	}
+	if w.unit.variables[name] == nil {
+		declare := fmt.Sprintf("Declare it: variable %q {}", name)
+		if hint := didYouMean(name, sortedKeys(w.unit.variables)); hint != "" {
+			declare = hint
+		}
+		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.what(), name)
+		return
+	}
+	w.reads.vars = addName(w.reads.vars, name)
+}
+
+func (w *walker) local(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if !ok {
+		w.fail(t.SourceRange(), "Local without a name", "local.NAME", "A local is read by its name.")
+		return
+	}
+	if w.unit.locals[name] == nil {
+		w.fail(t[1].SourceRange(), "Unknown local", didYouMean(name, sortedKeys(w.unit.locals)), "%s has no local %q.", w.unit.what(), name)
+		return
+	}
+	w.reads.locals = addName(w.reads.locals, name)
+}
+
+var hostAttributes = []string{"name", "address", "groups", "vars", "facts"}
+
+func (w *walker) attribute(t hcl.Traversal, known []string) bool {
+	name, ok := secondName(t)
+	if !ok {
+		return true
+	}
+	for _, k := range known {
+		if k == name {
+			return true
+		}
+	}
+	w.fail(t[1].SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", t.RootName(), name, list(known))
+	return false
+}
+
+func (w *walker) hostAttribute(t hcl.Traversal) {
+	if !w.attribute(t, hostAttributes) {
+		return
+	}
+	w.reads.host = true
+	name, ok := secondName(t)
+	if !ok || name == "facts" {
+		if !w.factsAllowed(t.SourceRange()) {
+			return
+		}
+		w.reads.facts = true
+		w.factPath(t, 2)
+	}
+	if ok && name == "vars" {
+		w.hostVar(t)
+	}
+}
+
+func (w *walker) factsAllowed(at hcl.Range) bool {
+	if w.can&rootFacts != 0 {
+		return true
+	}
+	w.fail(at, "Can't be read here", "Use a local: locals are evaluated when the facts are known.", "Facts can't be read in %s: they are known only when the play starts.", w.what)
+	return false
+}
+
+// factPath checks the rest of a traversal against the facts' type; t[from-1]
+// is "facts".
+func (w *walker) factPath(t hcl.Traversal, from int) {
+	if len(t) <= from {
+		w.reads.allFacts = true
+		return
+	}
+	if name, ok := stepName(t[from]); ok {
+		w.reads.factNames = addName(w.reads.factNames, name)
+	} else {
+		w.reads.allFacts = true
+	}
+	w.typePath(w.l.facts, t[from:], "host.facts")
+}
+
+// typePath reports an attribute that values of type typ don't have.
+func (w *walker) typePath(typ cty.Type, t hcl.Traversal, path string) {
+	for _, step := range t {
+		name, named := stepName(step)
+		switch {
+		case typ.IsObjectType() && named:
+			if !typ.HasAttribute(name) {
+				known := attributes(typ)
+				w.fail(step.SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", path, name, list(known))
+				return
+			}
+			typ, path = typ.AttributeType(name), path+"."+name
+		case typ.IsMapType(), typ.IsListType():
+			typ, path = typ.ElementType(), path+"[…]"
+		default:
+			return
+		}
+	}
+}
+
+// hostVar reports a var that no host has.
+func (w *walker) hostVar(t hcl.Traversal) {
+	if len(t) < 3 || w.guard > 0 {
+		return
+	}
+	name, ok := stepName(t[2])
+	if ok && !w.l.fleet.varNames[name] {
+		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.l.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+	}
+}
+
+func (w *walker) otherHost(t hcl.Traversal) {
+	w.any = true
+	if len(t) < 2 {
+		w.reads.allHosts = true
+		return
+	}
+	name, ok := stepName(t[1])
+	if !ok {
+		w.reads.allHosts = true
+		return
+	}
+	if w.l.fleet.byName[name] == nil {
+		if w.guard == 0 {
+			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.l.fleet.names...)), "The inventory has no host %q.", name)
+		}
+		return
+	}
+	w.reads.hosts = addName(w.reads.hosts, name)
+	if len(t) < 3 {
+		w.reads.hostFacts = true
+		return
+	}
+	attr, _ := stepName(t[2])
+	switch attr {
+	case "task":
+		if w.names == nil {
+			w.cannot("task", rootTask, t[2].SourceRange())
+			return
+		}
+		w.task(t[3:], t[2].SourceRange(), name, false)
+	case "facts":
+		if w.factsAllowed(t.SourceRange()) {
+			w.factPath(t, 3)
+		}
+	default:
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: fmt.Sprintf("hosts[%q]", name)}}, t[2:]...), append([]string{"task"}, hostAttributes...))
+	}
+}
+
+// computedHost handles what follows hosts[EXPRESSION].
+func (w *walker) computedHost(t hcl.Traversal) {
+	w.reads.allHosts = true
+	name, _ := stepName(t[0])
+	switch name {
+	case "task":
+		if w.names == nil {
+			w.cannot("task", rootTask, t[0].SourceRange())
+			return
+		}
+		w.task(t[1:], t[0].SourceRange(), "", true)
+	case "facts":
+		w.reads.hostFacts = true
+		w.factPath(t, 1)
+	default:
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, t...), append([]string{"task"}, hostAttributes...))
+	}
+}
+
+func (w *walker) group(t hcl.Traversal) {
+	w.reads.groups = true
+	name, ok := secondName(t)
+	if ok && w.l.fleet.groups[name] == nil && w.guard == 0 {
+		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.l.fleet.groupNames...)), "The inventory has no group %q.", name)
+	}
+}
+
+func (w *walker) eachAttribute(t hcl.Traversal) {
+	w.reads.each = true
+	w.attribute(t, []string{"key", "value"})
+}
+
+func (w *walker) secret(t hcl.Traversal) {
+	name, ok := secondName(t)
+	if w.l.o.Secrets == nil {
+		w.fail(t.SourceRange(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
+		return
+	}
+	if !ok {
+		w.reads.allSecrets = true
+		return
+	}
+	if !w.l.secretNames[name] {
+		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+		return
+	}
+	w.reads.secrets = addName(w.reads.secrets, name)
+}

@@ -1,0 +1,122 @@
+// Package layers holds the packages to the layout of docs/design.md.
+package layers
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is which of our packages each may import, by longest prefix; "…" at
+// the end stands for everything below.
+func allowed() map[string][]string {
+	return map[string][]string{
+		"secret":              nil,
+		"host":                {"secret"},
+		"transport":           {"secret", "transport…"},
+		"inventory":           {"transport", "internal/hclguard", "inventory"},
+		"modules":             {"host", "secret"},
+		"modules/all":         {"modules…"},
+		"modules/modulestest": {"modules", "host", "internal/remote", "internal/wire"},
+		"modules/…":           {"modules", "host", "secret"},
+		"internal/hclguard":   nil,
+		"internal/lang":       {"modules", "host", "secret", "internal/hclguard", "internal/lang/funcs"},
+		"internal/lang/funcs": {"internal/lang/funcs"},
+		"internal/wire":       {"host", "modules", "secret"},
+		"internal/remote":     {"host", "modules", "secret", "internal/wire"},
+		"internal/engine":     {"host", "modules", "secret", "internal/lang", "internal/wire", "internal/journal", "inventory", "transport"},
+		"internal/launch":     {"transport", "secret"},
+		"internal/journal":    {"host", "secret"},
+		"internal/project":    {"modules", "internal/hclguard"},
+		"internal/doc":        {"modules", "internal/doc/source"},
+		"internal/doc/source": nil,
+		"internal/doc/gen":    {"internal/doc/source"},
+		"internal/view":       {"host", "internal/engine", "internal/lang", "internal/wire"},
+		"cmd/muster":          {"…"},
+		"cmd/muster-remote":   {"host/facts", "internal/remote", "modules/all"},
+		"host/facts":          nil,
+		"inventory/ec2source": {"inventory"},
+		"transport/…":         {"transport…", "secret"},
+		"tests/…":             {"…"},
+	}
+}
+
+// forbidden is what the remote must not link: it is pushed to hosts.
+var forbidden = []string{"github.com/hashicorp/hcl", "github.com/zclconf", "github.com/charmbracelet", "github.com/aws", "github.com/spf13", "golang.org/x/crypto/ssh", "modernc.org"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// rule returns what a package may import.
+func rule(name string) ([]string, bool) {
+	all := allowed()
+	if r, ok := all[name]; ok {
+		return r, true
+	}
+	for dir := name; strings.Contains(dir, "/"); {
+		dir = dir[:strings.LastIndex(dir, "/")]
+		if r, ok := all[dir+"/…"]; ok {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+func permits(rule []string, name string) bool {
+	return slices.ContainsFunc(rule, func(r string) bool {
+		prefix, below := strings.CutSuffix(r, "…")
+		return r == name || below && strings.HasPrefix(name, strings.TrimSuffix(prefix, "/"))
+	})
+}
+
+func TestImportsKeepToTheLayout(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		name := strings.TrimPrefix(p.ImportPath, "muster/")
+		r, known := rule(name)
+		if !known {
+			t.Errorf("%s has no place in the layout", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if to, ours := strings.CutPrefix(i, "muster/"); ours && !permits(r, to) {
+				t.Errorf("%s imports %s", name, to)
+			}
+		}
+	}
+}
+
+func TestRemoteLinksNothingHeavy(t *testing.T) {
+	for _, p := range list(t, "-deps", "./cmd/muster-remote") {
+		for _, f := range forbidden {
+			if strings.HasPrefix(p.ImportPath, f) {
+				t.Errorf("the remote links %s", p.ImportPath)
+			}
+		}
+	}
+}
