@@ -66,7 +66,7 @@ func (p *program) List(ctx context.Context) (*Listing, error) {
 	cmd := exec.CommandContext(ctx, p.argv[0], p.argv[1:]...)
 	cmd.Dir = p.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // for what holds its pipes open
 	stdout, stderr := &capped{limit: maxOutput}, &capped{limit: 4 << 10, drop: true}
 	cmd.Stdout, cmd.Stderr = stdout, stderr

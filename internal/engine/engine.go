@@ -106,8 +106,14 @@ func (r *Run) host(name string) *hostRun {
 	return h
 }
 
-// Hosts is how many hosts the run is about.
-func (r *Run) Hosts() int { return len(r.order) }
+// Hosts are the hosts that the run is about, as the plays name them.
+func (r *Run) Hosts() []string {
+	var list []string
+	for _, h := range r.order {
+		list = append(list, h.name)
+	}
+	return list
+}
 
 // Close ends every connection.
 func (r *Run) Close() {

@@ -201,20 +201,17 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 	} else if len(scopes) > 1 {
 		scopes = c.sample(scopes)
 	}
-	found := map[string]*finding{}
-	var order []string
+	found := map[problem]*finding{}
+	var order []problem
 	total := 0
 	for n, s := range scopes {
 		diags, certain, ran := c.once(t, s, n == 0)
 		if ran {
 			total++
 		}
-		seen := map[string]bool{}
+		seen := map[problem]bool{}
 		for _, d := range diags {
-			key := d.Summary
-			if d.Subject != nil {
-				key += d.Subject.String()
-			}
+			key := problemOf(d)
 			if seen[key] {
 				continue
 			}
@@ -319,8 +316,10 @@ func (e *evaluation) withhold(text string) string {
 	secrets := sortedKeys(e.secrets)
 	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
 	for _, s := range secrets {
-		text = strings.ReplaceAll(text, s, "(sensitive)")
-		if quoted := fmt.Sprintf("%q", s); len(quoted) > 2 {
+		quoted := fmt.Sprintf("%q", s)
+		text = strings.ReplaceAll(text, quoted, `"(sensitive)"`)
+		if len(s) > 3 { // a shorter one would be found in the message's own words
+			text = strings.ReplaceAll(text, s, "(sensitive)")
 			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "(sensitive)")
 		}
 	}

@@ -117,6 +117,9 @@ func (c *converter) content(data []byte, sensitive bool) host.Content {
 // looks whether it is there.
 func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 	e, at := c.e, c.a.raw.Range()
+	if sensitive {
+		e.secrets[path] = true
+	}
 	f, info, err := e.s.unit.dir.find(path, "files")
 	var missing *missingFile
 	switch {

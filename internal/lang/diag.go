@@ -79,19 +79,10 @@ func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start
 // dedupe sorts diagnostics by where they stand and leaves out repetitions:
 // the same summary at the same place.
 func dedupe(diags hcl.Diagnostics, order map[string]int) hcl.Diagnostics {
-	type key struct {
-		file    string
-		at      int
-		summary string
-	}
-	seen := map[key]bool{}
+	seen := map[problem]bool{}
 	out := diags[:0:0]
 	for _, d := range diags {
-		k := key{summary: d.Summary + d.Detail}
-		if d.Subject != nil {
-			k = key{d.Subject.Filename, d.Subject.Start.Byte, d.Summary}
-		}
-		if !seen[k] {
+		if k := problemOf(d); !seen[k] {
 			seen[k] = true
 			out = append(out, d)
 		}
@@ -107,6 +98,25 @@ func dedupe(diags hcl.Diagnostics, order map[string]int) hcl.Diagnostics {
 		return a.Start.Byte < b.Start.Byte
 	})
 	return out
+}
+
+// problem is what makes two diagnostics the same: a detail that names the host
+// or the user of a template doesn't make another problem of it.
+type problem struct {
+	file    string
+	at      int
+	summary string
+}
+
+func problemOf(d *hcl.Diagnostic) problem {
+	switch {
+	case d.Subject == nil:
+		return problem{summary: d.Summary + d.Detail}
+	case d.Summary == "Missing argument" || d.Summary == "Missing input":
+		// Several may be missing at one place.
+		return problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary + d.Detail}
+	}
+	return problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary}
 }
 
 // polish adds to the evaluator's own diagnostics what it can't know: the name

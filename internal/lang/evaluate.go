@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"fmt"
 	"sort"
 	"time"
 
@@ -54,7 +55,7 @@ type evaluation struct {
 }
 
 func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {
-	e.diags = append(e.diags, errorAt(at, summary, hint, detail, a...))
+	e.diags = append(e.diags, errorAt(at, summary, hint, "%s", e.withhold(fmt.Sprintf(detail, a...))))
 }
 
 // value evaluates an expression of the task; ok is false where it waits or is
@@ -107,6 +108,7 @@ func (e *evaluation) text(x *expr, hint string) (string, bool) {
 		return "", false
 	}
 	v, ok := e.value(x)
+	sensitiveTexts(v, e.secrets)
 	v, _ = v.UnmarkDeep()
 	if !ok || !v.IsKnown() || v.IsNull() {
 		return "", false

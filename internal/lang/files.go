@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"muster/host"
+	"muster/internal/hclguard"
 )
 
 // folder is where the relative paths of a file begin: a folder on this
@@ -44,6 +45,20 @@ func (f localFile) read() ([]byte, error) {
 		return fs.ReadFile(f.embedded, f.path)
 	}
 	return os.ReadFile(f.path)
+}
+
+// readText reads what is to be parsed. Of what is larger than the parser takes
+// it reads no more than shows that.
+func (f localFile) readText() ([]byte, error) {
+	if f.embedded != nil {
+		return fs.ReadFile(f.embedded, f.path)
+	}
+	r, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, hclguard.MaxBytes+1))
 }
 
 func embeddedName(p string) string { return "embedded:roles/" + p }
@@ -164,7 +179,7 @@ func (x *files) source(f localFile) ([]byte, error) {
 	if ok {
 		return data, nil
 	}
-	data, err := f.read()
+	data, err := f.readText()
 	if err != nil {
 		return nil, err
 	}

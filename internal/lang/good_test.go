@@ -23,9 +23,11 @@ var update = flag.Bool("update", false, "write what is found into the archives o
 // not settled, or known after apply where that is said.
 type fakeResults struct {
 	Outcomes map[string]map[string]fakeOutcome `json:"outcomes"`
-	FactsOf  map[string]json.RawMessage        `json:"facts"`
+	FactsOf  map[string]rawJSON                `json:"facts"`
 	Planning bool                              `json:"planning"`
 }
+
+type rawJSON = json.RawMessage
 
 type fakeOutcome struct {
 	Changed bool            `json:"changed"`

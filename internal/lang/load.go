@@ -21,6 +21,21 @@ import (
 // that takes no connection. The playbook is never nil; it can be run where the
 // diagnostics hold no error.
 func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
+	l := newLoader(file, o)
+	p := l.p
+	if top := l.playbook(localFile{path: file, name: file}, nil, nil); top != nil {
+		for _, name := range top.order {
+			p.Variables = append(p.Variables, top.variables[name])
+		}
+	}
+	l.checkSources()
+	l.check()
+	p.Sources = p.files.sources
+	p.Facts = l.factsRead()
+	return p, dedupe(l.diags, p.files.order)
+}
+
+func newLoader(file string, o Options) *loader {
 	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root)}
 	l := &loader{o: &o, p: p, fleet: p.fleet, files: p.files, facts: o.Facts, secretNames: map[string]bool{},
 		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}}
@@ -40,16 +55,7 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 			l.secretNames[name] = true
 		}
 	}
-	if top := l.playbook(localFile{path: file, name: file}, nil, nil); top != nil {
-		for _, name := range top.order {
-			p.Variables = append(p.Variables, top.variables[name])
-		}
-	}
-	l.checkSources()
-	l.check()
-	p.Sources = p.files.sources
-	p.Facts = l.factsRead()
-	return p, dedupe(l.diags, p.files.order)
+	return l
 }
 
 // loader holds what reading a playbook takes.
@@ -254,7 +260,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 		case "output":
 			if role && l.labels(b, 1, `output "NAME"`) {
 				a := l.attributes(b.Body, "output", []string{"value", "description", "sensitive"}, nil)
-				o := &output{name: b.Labels[0], at: header(b), sensitive: l.constBool(a["sensitive"], false)}
+				o := &output{name: b.Labels[0], at: header(b), sensitive: l.constBool(a["sensitive"], false), description: l.constString(a["description"])}
 				if first := u.outputs[o.name]; first != nil {
 					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.name, place(first.at))
 					continue

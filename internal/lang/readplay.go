@@ -144,6 +144,9 @@ func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, kn
 }
 
 func patternsOf(v cty.Value) (out []string, known bool, err error) {
+	if hasSensitive(v) {
+		return nil, false, fmt.Errorf("names of hosts are shown everywhere: they can't be sensitive")
+	}
 	v, _ = v.UnmarkDeep()
 	if !v.IsWhollyKnown() {
 		return nil, false, nil

@@ -82,15 +82,7 @@ func (w *walker) factsAllowed(at hcl.Range) bool {
 // factPath checks the rest of a traversal against the facts' type; t[from-1]
 // is "facts".
 func (w *walker) factPath(t hcl.Traversal, from int) {
-	if len(t) <= from {
-		w.reads.allFacts = true
-		return
-	}
-	if name, ok := stepName(t[from]); ok {
-		w.reads.factNames = addName(w.reads.factNames, name)
-	} else {
-		w.reads.allFacts = true
-	}
+	w.noteFact(t[from:])
 	w.typePath(w.l.facts, t[from:], "host.facts")
 }
 

@@ -153,15 +153,15 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 		w.any = true
 		if i, ok := x.Source.(*hclsyntax.IndexExpr); ok && w.isRoot(i.Collection, "hosts") && len(x.Traversal) > 0 {
 			w.computedHost(x.Traversal)
-		} else if w.mention(x.Traversal) {
-			w.reads.allFacts = true
+		} else if at := w.mention(x.Traversal); at >= 0 {
+			w.noteFact(x.Traversal[at+1:])
 		}
 	case *hclsyntax.IndexExpr:
 		w.any = true
 	case *hclsyntax.ScopeTraversalExpr:
 		w.any = true
-		if w.mention(x.Traversal[1:]) && w.isLocal(x.Traversal.RootName()) {
-			w.reads.allFacts = true
+		if at := w.mention(x.Traversal[1:]); at >= 0 && w.isLocal(x.Traversal.RootName()) {
+			w.noteFact(x.Traversal[at+2:])
 		}
 		w.traversal(x.Traversal)
 	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
@@ -183,15 +183,27 @@ func (w *walker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-// mention notes that facts are read of whatever host.
-func (w *walker) mention(t hcl.Traversal) bool {
-	for _, step := range t {
+// mention notes that facts are read of whatever host, and returns where in a
+// traversal; -1 if nowhere.
+func (w *walker) mention(t hcl.Traversal) int {
+	for i, step := range t {
 		if name, ok := stepName(step); ok && name == "facts" {
 			w.reads.hostFacts = true
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
+}
+
+// noteFact notes which fact is read, by what follows "facts".
+func (w *walker) noteFact(t hcl.Traversal) {
+	if len(t) > 0 {
+		if name, ok := stepName(t[0]); ok {
+			w.reads.factNames = addName(w.reads.factNames, name)
+			return
+		}
+	}
+	w.reads.allFacts = true
 }
 
 func (w *walker) isRoot(e hclsyntax.Expression, name string) bool {

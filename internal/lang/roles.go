@@ -47,6 +47,41 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 	return r
 }
 
+// RoleDoc is what a role says of itself.
+type RoleDoc struct {
+	Name, Description string
+	Dir               string // "" for a role that comes with muster
+	Inputs            []*Variable
+	Outputs           []RoleOutput
+}
+
+// RoleOutput is what a role's outputs say of themselves.
+type RoleOutput struct {
+	Name, Description string
+	Sensitive         bool
+}
+
+// ReadRole reads a role for its documentation, as a playbook that uses it finds it.
+func ReadRole(name string, o Options) (*RoleDoc, hcl.Diagnostics) {
+	l := newLoader("", o)
+	r := l.roleFile(name, hcl.Range{})
+	if r == nil || r.failed {
+		return nil, l.diags
+	}
+	d := &RoleDoc{Name: name, Description: l.constString(r.body.Attributes["description"])}
+	if r.dir.embedded == nil {
+		d.Dir = r.dir.dir
+	}
+	for _, n := range r.unit.order {
+		d.Inputs = append(d.Inputs, r.unit.variables[n])
+	}
+	for _, n := range sortedKeys(r.unit.outputs) {
+		out := r.unit.outputs[n]
+		d.Outputs = append(d.Outputs, RoleOutput{n, out.description, out.sensitive})
+	}
+	return d, dedupe(l.diags, l.files.order)
+}
+
 func (l *loader) findRole(name string) (localFile, bool) {
 	if name == "" || name != path.Base(name) || name == "." || name == ".." {
 		return localFile{}, false

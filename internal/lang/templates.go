@@ -254,6 +254,9 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 		if hint == "" && e.s.unit.variables[b.name] != nil {
 			hint = "Did you mean var." + b.name + "?"
 		}
+		if isOneOf(b.name, []string{"task", "local", "each", "role", "secret", "on_host"}) {
+			hint = fmt.Sprintf("vars = { name = %s.… }", b.name)
+		}
 		e.fail(b.at, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.name, place(e.t.Range), list(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
 	}
 	return ok

@@ -31,11 +31,12 @@ type local struct {
 }
 
 type output struct {
-	name      string
-	at        hcl.Range
-	sensitive bool
-	raw       hclsyntax.Expression
-	expr      *expr
+	name        string
+	at          hcl.Range
+	sensitive   bool
+	description string
+	raw         hclsyntax.Expression
+	expr        *expr
 }
 
 func (u *unit) what() string {

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -108,6 +109,9 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	}
 	out, err := convert.Convert(value, v.Type)
 	if err != nil {
+		if _, sensitive := marks[funcs.Sensitive]; sensitive {
+			err = errors.New("it is of another type, and because it is sensitive no more is said")
+		}
 		return cty.NilVal, err
 	}
 	return out.WithMarks(marks), nil

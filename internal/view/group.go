@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"muster/internal/engine"
@@ -10,6 +11,7 @@ import (
 // plan gathers what tasks would do on several hosts, so that what is the same
 // on many is shown once.
 type plan struct {
+	order []string // of all hosts
 	tasks []*planTask
 	last  map[string]int // the place of each host's newest task
 }
@@ -68,6 +70,7 @@ func (p *plan) add(e *engine.TaskEvent) {
 func (p *plan) each(f func(e *engine.TaskEvent, hosts string)) {
 	for _, t := range p.tasks {
 		for _, a := range t.answers {
+			slices.SortFunc(a.hosts, func(x, y string) int { return slices.Index(p.order, x) - slices.Index(p.order, y) })
 			f(a.event, hostList(a.hosts))
 		}
 	}

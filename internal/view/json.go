@@ -38,7 +38,7 @@ func newJSON(w io.Writer) *jsonView {
 func (v *jsonView) line(x any) { _ = v.enc.Encode(x) }
 
 // Begin shows nothing: a pass is seen from its events.
-func (v *jsonView) Begin(Phase, int) {}
+func (v *jsonView) Begin(Phase, []string) {}
 
 // jsonTask is a task event, as documented in docs/json.md.
 type jsonTask struct {

@@ -29,7 +29,7 @@ type textView struct {
 // flush shows what was gathered.
 func (v *textView) flush() {
 	v.plan.each(v.show)
-	v.plan = plan{}
+	v.plan = plan{order: v.plan.order}
 }
 
 type styles struct {
@@ -50,10 +50,10 @@ func newText(o Options) *textView {
 	}}
 }
 
-func (v *textView) Begin(p Phase, hosts int) {
+func (v *textView) Begin(p Phase, hosts []string) {
 	v.flush()
-	v.phase, v.play = p, ""
-	v.gather = hosts > 1 && (p == Planning || p == PlanningFirst)
+	v.phase, v.play, v.plan.order = p, "", hosts
+	v.gather = len(hosts) > 1 && (p == Planning || p == PlanningFirst)
 	if p == Making {
 		fmt.Fprintln(v.o.Out)
 	}

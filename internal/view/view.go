@@ -12,8 +12,8 @@ import (
 // View shows the events of a run and what is wrong with its input. Its methods
 // are called by one goroutine at a time.
 type View interface {
-	// Begin says which pass of a run follows, and for how many hosts.
-	Begin(p Phase, hosts int)
+	// Begin says which pass of a run follows, and for which hosts.
+	Begin(p Phase, hosts []string)
 	Event(engine.Event)
 	Diagnostics(hcl.Diagnostics, map[string][]byte)
 	// Error shows an error that has no place in a file.

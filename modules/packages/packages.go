@@ -169,3 +169,15 @@ func (p *Package) target() string {
 	}
 	return "packages " + strings.Join(p.Name, ", ")
 }
+
+// May is what a package task may alter whatever its lists turn out to say: its
+// packages, and whatever they bring.
+func (p *Package) May() []host.Effect {
+	var list []host.Effect
+	for _, name := range p.Name {
+		if m := nameForm.FindStringSubmatch(name); m != nil {
+			list = append(list, host.Effect{Key: host.Key{Space: host.Packages, Name: m[1]}, State: host.Unknown})
+		}
+	}
+	return append(list, brings()...)
+}

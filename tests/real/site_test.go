@@ -1,0 +1,203 @@
+package real
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestSiteIsAppliedFromNothingAndThenUnchanged(t *testing.T) {
+	r := muster(t, "apply", "../../playbooks/site.hcl", "--yes", "--output", "json")
+	if r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	_, sum := events(t, r)
+	if sum.Outcome != "changed" || len(sum.Hosts) != 8 {
+		t.Fatalf("the first apply: %+v", sum)
+	}
+	answers := on(t, "nat", "for i in 1 2 3 4; do curl -sf --max-time 10 http://10.0.1.11/; done")
+	if !strings.Contains(answers, "This is app1.") || !strings.Contains(answers, "This is app2.") {
+		t.Errorf("lb1 isn't answered by both application servers:\n%s", answers)
+	}
+
+	r = muster(t, "apply", "../../playbooks/site.hcl", "--yes", "--output", "json")
+	if _, sum = events(t, r); r.code != 0 || sum.Outcome != "unchanged" {
+		t.Errorf("the second apply: exit code %d, %+v\n%s", r.code, sum, r.out)
+	}
+	if r = muster(t, "plan", "../../playbooks/site.hcl", "--detailed-exitcode"); r.code != 0 {
+		t.Errorf("the plan after it: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+
+	// Drift on one host is one change there, shown and made.
+	on(t, "cache1", "echo '-v' >> /etc/memcached.conf")
+	r = muster(t, "plan", "../../playbooks/site.hcl", "--detailed-exitcode")
+	if r.code != 2 || !strings.Contains(r.out, "-v") {
+		t.Errorf("drift isn't planned: exit code %d\n%s", r.code, r.out)
+	}
+	before := on(t, "cache1", "systemctl show -P MainPID memcached")
+	r = muster(t, "apply", "../../playbooks/site.hcl", "--yes", "--output", "json")
+	_, sum = events(t, r)
+	if h := sum.Hosts["cache1"]; r.code != 0 || h.Changed != 2 || sum.Hosts["lb1"].Changed != 0 {
+		t.Errorf("drift isn't mended: exit code %d, %+v\n%s", r.code, sum.Hosts, r.out)
+	}
+	if after := on(t, "cache1", "systemctl show -P MainPID memcached"); before == after {
+		t.Error("memcached wasn't restarted for its changed configuration")
+	}
+}
+
+// touch is a playbook that writes a file of its own on the hosts.
+func touch(hosts, name string) string {
+	return fmt.Sprintf(`
+play "touch" {
+  hosts  = [%q]
+  become = true
+  task "file" "f" {
+    path    = "/etc/%s"
+    content = "from the test on ${host.name}\n"
+  }
+}
+`, hosts, name)
+}
+
+func TestHostThatIsCutOffLeavesTheOthers(t *testing.T) {
+	command(t.Context(), t)
+	if err := theLab.Host("db3").Cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer theLab.Host("db3").Mend(t.Context())
+	r := muster(t, "apply", playbook(t, touch("db", "cut")), "--yes", "--output", "json")
+	_, sum := events(t, r)
+	if r.code != 5 || !sum.Hosts["db3"].Unreachable || sum.Hosts["db1"].Changed != 1 || sum.Hosts["db2"].Changed != 1 {
+		t.Errorf("exit code %d, %+v\n%s", r.code, sum.Hosts, r.out)
+	}
+}
+
+func TestChangedHostKeyIsRefusedAndBothAreShown(t *testing.T) {
+	command(t.Context(), t)
+	on(t, "db2", "mkdir /etc/ssh/old && mv /etc/ssh/ssh_host_* /etc/ssh/old/ && ssh-keygen -A && systemctl restart ssh")
+	defer on(t, "db2", "rm /etc/ssh/ssh_host_* && mv /etc/ssh/old/* /etc/ssh/ && rmdir /etc/ssh/old && systemctl restart ssh")
+	shown := strings.Fields(on(t, "db2", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))[1]
+	known := strings.Fields(on(t, "db2", "ssh-keygen -lf /etc/ssh/old/ssh_host_ed25519_key.pub"))[1]
+	r := muster(t, "apply", playbook(t, touch("db1,db2", "key")), "--yes")
+	if r.code == 1 { // patterns are list elements, not comma lists, in a playbook
+		r = muster(t, "apply", playbook(t, strings.Replace(touch("db1", "key"), `["db1"]`, `["db1", "db2"]`, 1)), "--yes")
+	}
+	if r.code != 5 || !strings.Contains(r.err, shown) || !strings.Contains(r.err, known) || !strings.Contains(r.err, "muster trust db2") {
+		t.Errorf("exit code %d, want 5 and the fingerprints %s and %s\n%s%s", r.code, shown, known, r.out, r.err)
+	}
+	if on(t, "db1", "cat /etc/key") == "" {
+		t.Error("db1 wasn't finished")
+	}
+}
+
+func TestRefusedKeyIsUnreachable(t *testing.T) {
+	command(t.Context(), t)
+	on(t, "log1", "mv ~ops/.ssh/authorized_keys ~ops/.ssh/away")
+	defer on(t, "log1", "mv ~ops/.ssh/away ~ops/.ssh/authorized_keys")
+	r := muster(t, "plan", playbook(t, touch("log", "refused")))
+	if r.code != 5 || !strings.Contains(r.err, "log1") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestSudoThatIsNotAllowedIsAFailure(t *testing.T) {
+	command(t.Context(), t)
+	dir := t.TempDir()
+	inv := dir + "/hosts.hcl"
+	text := `
+bastion "nat" {
+  address = "203.0.113.10"
+  user    = "ops"
+}
+host "log1" {
+  address = "10.0.1.51"
+  user    = "limited"
+  via     = "nat"
+}
+`
+	if err := os.WriteFile(inv, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := theLab.Command(t.Context(), binary(t), "plan", playbook(t, touch("log1", "x")), "-i", inv)
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 4 || !strings.Contains(string(out), "sudo") {
+		t.Errorf("exit code %d\n%s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
+func TestFailingTaskShowsTheProgramsLastWords(t *testing.T) {
+	r := muster(t, "apply", playbook(t, `
+play "fails on one" {
+  hosts  = ["app"]
+  become = true
+  task "command" "c" {
+    shell = host.name == "app1" ? "echo the disk is on fire >&2; exit 7" : "true"
+  }
+  task "file" "f" {
+    path    = "/etc/after-failure"
+    content = "x"
+  }
+}
+`), "--yes", "--output", "json")
+	list, sum := events(t, r)
+	if r.code != 4 || sum.Hosts["app1"].Failed != 1 || sum.Hosts["app2"].Changed != 2 {
+		t.Errorf("exit code %d, %+v", r.code, sum.Hosts)
+	}
+	said := false
+	for _, e := range list {
+		said = said || e.Host == "app1" && e.Status == "failed" && strings.Contains(e.Error, "the disk is on fire")
+	}
+	if !said {
+		t.Errorf("the last words are missing:\n%s", r.out)
+	}
+	if got := on(t, "app1", "ls /etc/after-failure 2>&1 || true"); !strings.Contains(got, "No such file") {
+		t.Errorf("app1 went on after its failure: %s", got)
+	}
+}
+
+func TestTasksRunAsWhomTheySay(t *testing.T) {
+	r := muster(t, "apply", playbook(t, `
+play "users" {
+  hosts  = ["app1"]
+  become = true
+  task "user" "worker" { home = "/var/lib/worker" }
+  task "command" "as-worker" {
+    argv   = ["sh", "-c", "id -un > /tmp/as-worker"]
+    become = "worker"
+  }
+  task "command" "as-login" {
+    argv   = ["sh", "-c", "id -un > /tmp/as-login"]
+    become = false
+  }
+  task "command" "as-root" {
+    argv = ["sh", "-c", "id -un > /tmp/as-root"]
+  }
+}
+`), "--yes")
+	if r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if got := on(t, "app1", "cat /tmp/as-worker /tmp/as-login /tmp/as-root"); got != "worker\nops\nroot" {
+		t.Errorf("the tasks ran as %q", got)
+	}
+}
+
+func TestAdHocCommandsAndFacts(t *testing.T) {
+	r := muster(t, "facts", "app1")
+	if r.code != 0 || !strings.Contains(r.out, `"codename": "bookworm"`) {
+		t.Errorf("facts: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestFirstContactSendsLessThanSixMebibytes(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		info, err := os.Stat("../../cmd/muster/remotes/linux-" + arch + ".gz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > 6<<20 {
+			t.Errorf("the remote for %s has %d bytes packed", arch, info.Size())
+		}
+	}
+}
