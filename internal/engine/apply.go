@@ -60,23 +60,23 @@ func (h *hostRun) ready() {
 
 // eachItem calls f for every item of the host's plays, in order.
 func (h *hostRun) eachItem(f func(*item)) {
-	var walk func(nodes []*node)
-	walk = func(nodes []*node) {
-		for _, n := range nodes {
-			switch {
-			case n.item != nil:
-				f(n.item)
-			case n.block != nil:
-				walk(n.block.nodes)
-				walk(n.block.rescue)
-				walk(n.block.always)
-			}
-		}
-	}
 	for _, p := range h.plays {
-		walk(p.before)
-		walk(p.nodes)
-		walk(p.after)
+		eachNode(p.before, f)
+		eachNode(p.nodes, f)
+		eachNode(p.after, f)
+	}
+}
+
+func eachNode(nodes []*node, f func(*item)) {
+	for _, n := range nodes {
+		switch {
+		case n.item != nil:
+			f(n.item)
+		case n.block != nil:
+			eachNode(n.block.nodes, f)
+			eachNode(n.block.rescue, f)
+			eachNode(n.block.always, f)
+		}
 	}
 }
 
@@ -87,18 +87,6 @@ func (h *hostRun) playRun(p *lang.Play) *playRun {
 		}
 	}
 	return nil
-}
-
-// play makes a play on its hosts, batch by batch. It returns false where the
-// run goes no further.
-func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
-	each(hosts, func(h *hostRun) {
-		if r.enter(ctx) == nil {
-			h.make(ctx, h.playRun(p).nodes)
-			r.leave()
-		}
-	})
-	return ctx.Err() == nil && !r.stopping()
 }
 
 // Stop lets every host finish the change in hand and begin no other.
@@ -128,20 +116,7 @@ func (r *Run) stopping() bool {
 func (h *hostRun) out() bool {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
-	return h.err != nil || h.failed || h.run.stop
-}
-
-// make makes a sequence of nodes, and notes the failure of the host.
-func (h *hostRun) make(ctx context.Context, nodes []*node) {
-	if h.out() {
-		return
-	}
-	if !h.sequence(ctx, nodes) {
-		h.run.mu.Lock()
-		h.failed = true
-		h.run.change.Broadcast()
-		h.run.mu.Unlock()
-	}
+	return h.err != nil || h.failed || h.halted || h.run.stop
 }
 
 // sequence makes nodes in order, and returns false where one failed for good.
@@ -158,7 +133,7 @@ func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
 		case n.block != nil:
 			ok = g.drain(ctx) && h.makeBlock(ctx, n.block)
 		case n.barrier != nil:
-			ok = g.drain(ctx)
+			ok = g.drain(ctx) && h.barrier(ctx)
 		}
 		if !ok {
 			_ = g.drain(ctx)

@@ -5,8 +5,8 @@ import (
 	"muster/internal/wire"
 )
 
-// Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent or
-// *ProgressEvent.
+// Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent,
+// *ProgressEvent or *NoticeEvent.
 type Event interface{ event() }
 
 // PlayEvent is the begin of a play's making.
@@ -43,6 +43,10 @@ type TaskEvent struct {
 // ProgressEvent says how a long change is getting on.
 type ProgressEvent struct{ Host, Task, Text string }
 
+// NoticeEvent is something about the run as a whole.
+type NoticeEvent struct{ Text string }
+
+func (*NoticeEvent) event()   {}
 func (*PlayEvent) event()     {}
 func (*HostEvent) event()     {}
 func (*TaskEvent) event()     {}

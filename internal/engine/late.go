@@ -52,7 +52,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 		attempts, delay = max(1, r.Attempts), r.Delay
 	}
 	for i := 1; ; i++ {
-		if !h.grantAlone(ctx, it) {
+		if !h.grantAlone(ctx, it, i) {
 			return false
 		}
 		enough, err := h.judge(it)
@@ -78,9 +78,6 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 	h.run.mu.Lock()
 	it.final = true
 	failed := it.done.Status == wire.Failed && it.ev.OnError != lang.Continue
-	if failed {
-		it.on.epoch++
-	}
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
 	if it.judged() {
@@ -93,12 +90,10 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 	return !failed
 }
 
-// grantAlone grants an item and waits for its end.
-func (h *hostRun) grantAlone(ctx context.Context, it *item) bool {
-	h.run.mu.Lock()
-	epoch := it.on.epoch + 1
-	h.run.mu.Unlock()
-	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Epoch: epoch}}, false)
+// grantAlone grants an item, the attempt counted from 1, and waits for its end.
+// It is a chain of its own: others may be acting on the same host.
+func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
+	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Chain: it.id, Epoch: attempt}}, false)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })
 	if err == nil && it.done != nil {
 		return true

@@ -55,7 +55,21 @@ func (h *hostRun) plan(ctx context.Context) {
 	h.walked = true
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
-	err := h.run.await(ctx, func() bool {
+	err := h.answered(ctx)
+	if err == nil && h.usable() {
+		if err = h.planAround(ctx); err == nil {
+			h.flush()
+			err = h.answered(ctx)
+		}
+	}
+	if err != nil {
+		h.lost(err)
+	}
+}
+
+// answered waits until every task that was sent is planned.
+func (h *hostRun) answered(ctx context.Context) error {
+	return h.run.await(ctx, func() bool {
 		if h.err != nil {
 			return true
 		}
@@ -66,9 +80,6 @@ func (h *hostRun) plan(ctx context.Context) {
 		}
 		return true
 	})
-	if err != nil {
-		h.lost(err)
-	}
 }
 
 // connect starts the host's remote, unless it is started.

@@ -22,10 +22,14 @@ type hostRun struct {
 	link     *link
 	facts    cty.Value
 	hasFacts bool
-	err      error // it can't be used, or can no longer
-	walked   bool  // every task has been sent
-	failed   bool  // a task failed that nothing tolerates
-	stopped  bool  // nothing more is to be made here
+	err      error      // it can't be used, or can no longer
+	walked   bool       // every task has been sent
+	failed   bool       // a task failed that nothing tolerates
+	stopped  bool       // its connection is closed
+	halted   bool       // a rolling play stopped before its batch
+	peers    []*hostRun // the batch it is in
+	passed   int        // barriers of the play that it has come to
+	away     bool       // it has left the play
 	outcomes map[string]*item
 	bodies   map[string]*lang.Body
 	epoch    int

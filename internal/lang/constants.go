@@ -14,6 +14,10 @@ func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool)
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
+	if x.reads.files {
+		l.errorAt(e.Range(), "Can't be read here", "Use a local: locals may read files.", "Files can't be read in %s: it is fixed.", what)
+		return cty.NilVal, false
+	}
 	v, more := x.Value(l.p.base)
 	l.diags = append(l.diags, polish(more, l.p.base)...)
 	return v, !more.HasErrors()

@@ -76,6 +76,8 @@ func TestFactsThatAreRead(t *testing.T) {
 		{"one", `host.facts.memory`, "[memory]"},
 		{"two, one of them in a local", `"${local.l} ${host.facts["memory"]}"`, "[memory os]"},
 		{"all", `jsonencode(host.facts)`, "any"},
+		{"of the host as a whole", `jsonencode(host)`, "any"},
+		{"of a host as a whole", `jsonencode(hosts["db1"])`, "any"},
 		{"of every host", `join(",", [for h in hosts : h.facts.os.id])`, "[os]"},
 		{"of a computed host", `hosts[groups.app[0]].facts.os.id`, "[os]"},
 		{"hosts without facts", `join(",", [for h in hosts : h.address])`, "[]"},

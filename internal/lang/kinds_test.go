@@ -105,7 +105,17 @@ type key struct {
 }
 
 type limits struct {
-	Files int `arg:"files"`
+	Files int      `arg:"files"`
+	Rules []rule   `arg:"rules"`
+	Extra *limits2 `arg:"extra"`
+}
+
+type limits2 struct {
+	Deep string `arg:"deep"`
+}
+
+type rule struct {
+	Name string `arg:"name,required"`
 }
 
 type checkKind struct {

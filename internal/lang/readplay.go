@@ -178,6 +178,10 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 	if !ok {
 		return outer
 	}
+	if hasSensitive(v) {
+		l.errorAt(a.Expr.Range(), "Sensitive tags", "", "Tags are shown everywhere: they can't be sensitive.")
+		return outer
+	}
 	v, _ = v.UnmarkDeep()
 	if v.IsKnown() && !v.IsNull() && v.Type() == cty.String {
 		v = cty.TupleVal([]cty.Value{v})

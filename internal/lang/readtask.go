@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
 )
@@ -257,56 +256,6 @@ func (l *loader) unknownArgument(name string, at hcl.Range, schema *modules.Sche
 		hint = didYouMean(name, append(append([]string(nil), known...), modules.TaskArgs()...))
 	}
 	l.errorAt(at, "Unknown argument", hint, "task %q has no argument %q. It takes %s, and what every task takes: %s.", schema.Kind.Name, name, strings.Join(known, ", "), strings.Join(modules.TaskArgs(), ", "))
-}
-
-// blockValue turns blocks into the object, or the list of objects, that they
-// are another way to write.
-func (l *loader) blockValue(name string, blocks []*hclsyntax.Block, schema *modules.Schema, body *hclsyntax.Body) hclsyntax.Expression {
-	arg := schema.Arg(name)
-	if arg == nil {
-		l.unknownArgument(name, header(blocks[0]), schema)
-		return nil
-	}
-	if body.Attributes[name] != nil {
-		l.errorAt(header(blocks[0]), "Duplicate argument", "", "%q is given at %s already.", name, place(body.Attributes[name].NameRange))
-		return nil
-	}
-	isList := arg.Type.Base == modules.List && arg.Type.Elem.Base == modules.Object
-	if arg.Type.Base != modules.Object && arg.Type.Base != modules.Map && arg.Type.Base != modules.Any && !isList {
-		l.errorAt(header(blocks[0]), "Wrong form", name+" = …", "%q takes a %s: it is written with \"=\".", name, arg.Type)
-		return nil
-	}
-	if len(blocks) > 1 && !isList {
-		l.errorAt(header(blocks[1]), "Duplicate argument", "", "%q is given at %s already.", name, place(header(blocks[0])))
-		return nil
-	}
-	var exprs []hclsyntax.Expression
-	for _, b := range blocks {
-		if len(b.Labels) > 0 {
-			l.errorAt(b.LabelRanges[0], "Wrong labels", name+" { … }", "%q has no label.", name)
-		}
-		exprs = append(exprs, blockObject(b.Body))
-	}
-	if !isList {
-		return exprs[0]
-	}
-	return &hclsyntax.TupleConsExpr{Exprs: exprs, SrcRange: hcl.RangeBetween(exprs[0].Range(), exprs[len(exprs)-1].Range()), OpenRange: exprs[0].Range()}
-}
-
-// blockObject returns the object that a block's body writes.
-func blockObject(body *hclsyntax.Body) hclsyntax.Expression {
-	o := &hclsyntax.ObjectConsExpr{SrcRange: body.SrcRange, OpenRange: body.SrcRange}
-	item := func(name string, at hcl.Range, e hclsyntax.Expression) {
-		key := &hclsyntax.LiteralValueExpr{Val: cty.StringVal(name), SrcRange: at}
-		o.Items = append(o.Items, hclsyntax.ObjectConsItem{KeyExpr: key, ValueExpr: e})
-	}
-	for _, a := range sortedAttributes(body) {
-		item(a.Name, a.NameRange, a.Expr)
-	}
-	for _, b := range body.Blocks {
-		item(b.Type, header(b), blockObject(b.Body))
-	}
-	return o
 }
 
 func (l *loader) retry(b *hclsyntax.Block, t *Task) {

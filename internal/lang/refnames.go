@@ -82,6 +82,10 @@ func (w *walker) factsAllowed(at hcl.Range) bool {
 // factPath checks the rest of a traversal against the facts' type; t[from-1]
 // is "facts".
 func (w *walker) factPath(t hcl.Traversal, from int) {
+	if len(t) <= from {
+		w.reads.allFacts = true
+		return
+	}
 	w.noteFact(t[from:])
 	w.typePath(w.l.facts, t[from:], "host.facts")
 }

@@ -84,6 +84,7 @@ func (e *evaluation) template(a *argument) {
 		e.out.Args[a.name] = modules.UnknownValue{}
 		return
 	}
+	sensitiveTexts(v, e.secrets)
 	v, _ = v.Unmark()
 	at := a.raw.Range()
 	switch {

@@ -40,7 +40,7 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, lock: lock{path: o.Lock}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, lock: lock{path: o.Lock}}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
@@ -211,7 +211,7 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 	for _, id := range g.IDs {
 		d := wire.Done{ID: id, Status: wire.Skipped}
 		switch {
-		case g.Epoch <= s.epoch:
+		case g.Epoch <= s.epochs[g.Chain]:
 			d.Error = "a task before it failed"
 		case ctx.Err() != nil:
 			d.Error = context.Cause(ctx).Error()
@@ -219,7 +219,7 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 			d = s.make(ctx, id)
 		}
 		if d.Status == wire.Failed && !s.session.tolerates(id) {
-			s.epoch = g.Epoch
+			s.epochs[g.Chain] = g.Epoch
 		}
 		if err := s.conn.Send(&wire.Message{Done: &d}); err != nil {
 			return err

@@ -77,6 +77,11 @@ func (v *jsonView) Event(e engine.Event) {
 			Status string `json:"status"`
 			Error  string `json:"error"`
 		}{"host", e.Host, string(wire.Unreachable), e.Error.Error()})
+	case *engine.NoticeEvent:
+		v.line(struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		}{"notice", e.Text})
 	case *engine.ProgressEvent:
 		v.line(struct {
 			Type string `json:"type"`

@@ -63,6 +63,8 @@ func (v *textView) Event(e engine.Event) {
 	switch e := e.(type) {
 	case *engine.HostEvent:
 		v.unreachable(e)
+	case *engine.NoticeEvent:
+		fmt.Fprintf(v.o.Out, "%s %s\n", v.style.fail.Render("!"), Clean(e.Text))
 	case *engine.ProgressEvent:
 		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, Clean(e.Text))
 	case *engine.TaskEvent:

@@ -84,10 +84,11 @@ type Retry struct {
 }
 
 // Grant lets tasks be made, in this order. When one fails that isn't
-// tolerated, those behind it in this and earlier grants are dropped and
-// answered as skipped; grants of a later epoch begin anew.
+// tolerated, those behind it in its chain are dropped and answered as skipped,
+// until a grant of a later epoch begins the chain anew.
 type Grant struct {
 	IDs   []string
+	Chain string // "" is the host's own; tasks for other hosts are chains of their own
 	Epoch int
 }
 

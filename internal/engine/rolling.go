@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"muster/internal/lang"
+)
+
+// play makes a play on its hosts: all at once, or batch by batch. It returns
+// false where the run goes no further.
+func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
+	if p.Rolling == nil {
+		r.batch(ctx, p, hosts)
+		return ctx.Err() == nil && !r.stopping()
+	}
+	// Hosts on which nothing would change take no place in a batch: the first
+	// batch is to try the change.
+	var due, rest []*hostRun
+	for _, h := range hosts {
+		if h.usable() && h.playRun(p).due() {
+			due = append(due, h)
+		} else {
+			rest = append(rest, h)
+		}
+	}
+	r.batch(ctx, p, rest)
+	allowed, failed := p.Rolling.MaxFailures.Of(len(hosts)), 0
+	for _, h := range rest {
+		if h.hasFailed() {
+			failed++
+		}
+	}
+	at := 0
+	for i, size := range p.Rolling.Sizes(len(due)) {
+		if ctx.Err() != nil || r.stopping() {
+			return false
+		}
+		if failed > allowed {
+			r.halt(p, due[at:], i, failed)
+			return false
+		}
+		batch := due[at : at+size]
+		at += size
+		r.batch(ctx, p, batch)
+		for _, h := range batch {
+			if h.hasFailed() {
+				failed++
+			}
+		}
+	}
+	if failed > allowed {
+		r.halt(p, nil, 0, failed)
+		return false
+	}
+	return ctx.Err() == nil && !r.stopping()
+}
+
+// halt ends a run whose rolling play has failed on too many hosts: what comes
+// after the play counts on it.
+func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
+	text := fmt.Sprintf("%s: %d failed, which is more than max_failures allows: the run stops here", p.Name, failed)
+	if len(left) > 0 {
+		text = fmt.Sprintf("%s: %d failed in %d batches, which is more than max_failures allows: %d hosts are left as they are", p.Name, failed, batch, len(left))
+	}
+	r.emit(&NoticeEvent{Text: text})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range left {
+		h.halted = true
+	}
+}
+
+// batch makes a play on some of its hosts at once.
+func (r *Run) batch(ctx context.Context, p *lang.Play, hosts []*hostRun) {
+	r.mu.Lock()
+	for _, h := range hosts {
+		h.peers, h.passed, h.away = hosts, 0, false
+	}
+	r.mu.Unlock()
+	each(hosts, func(h *hostRun) {
+		if r.enter(ctx) == nil {
+			h.makePlay(ctx, h.playRun(p))
+			r.leave()
+		}
+		r.mu.Lock()
+		h.away = true
+		r.change.Broadcast()
+		r.mu.Unlock()
+	})
+}
+
+// makePlay makes a play on the host: what a rolling play does before, the play
+// itself, and what it does after, also where the host has failed.
+func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
+	if h.out() {
+		return
+	}
+	ok := h.sequence(ctx, p.before) && h.sequence(ctx, p.nodes)
+	if len(p.after) > 0 && h.usable() && !h.run.stopping() && (ok || !p.play.Rolling.KeepOnFailure) {
+		ok = h.sequence(ctx, p.after) && ok
+	}
+	if !ok {
+		h.run.mu.Lock()
+		h.failed = true
+		h.run.change.Broadcast()
+		h.run.mu.Unlock()
+	}
+}
+
+// barrier waits until every host of the batch has come here, or can't.
+func (h *hostRun) barrier(ctx context.Context) bool {
+	h.run.mu.Lock()
+	h.passed++
+	mine := h.passed
+	h.run.change.Broadcast()
+	h.run.mu.Unlock()
+	// A host that waits needs no place among those worked on: the ones it
+	// waits for may need it.
+	h.run.leave()
+	err := h.run.await(ctx, func() bool {
+		for _, p := range h.peers {
+			if p.passed < mine && !p.away && p.err == nil && !h.run.stop {
+				return false
+			}
+		}
+		return true
+	})
+	if h.run.enter(ctx) != nil {
+		return false
+	}
+	return err == nil && !h.out()
+}
+
+// due reports whether the play would change something on its host.
+func (p *playRun) due() bool {
+	due := false
+	eachNode(p.nodes, func(it *item) { due = due || it.pending() })
+	return due
+}
+
+// hasFailed reports whether the host has failed or is lost.
+func (h *hostRun) hasFailed() bool {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.failed || h.err != nil
+}
+
+// planAround plans what rolling plays do before and after, on a host on which
+// they would change something.
+func (h *hostRun) planAround(ctx context.Context) error {
+	for _, p := range h.plays {
+		if p.play.Rolling == nil || !p.due() {
+			continue
+		}
+		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
+		var err error
+		if p.before, err = h.walk(ctx, p.play, scope, p.play.Rolling.Before, false); err != nil {
+			return err
+		}
+		if p.after, err = h.walk(ctx, p.play, scope, p.play.Rolling.After, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
