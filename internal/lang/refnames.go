@@ -140,7 +140,7 @@ func (w *walker) otherHost(t hcl.Traversal) {
 	}
 	w.reads.hosts = addName(w.reads.hosts, name)
 	if len(t) < 3 {
-		w.reads.hostFacts = true
+		w.reads.hostFacts, w.reads.allFacts = true, true
 		return
 	}
 	attr, _ := stepName(t[2])

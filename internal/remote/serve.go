@@ -75,7 +75,7 @@ type server struct {
 	workers map[string]*worker
 	lock    lock
 	grants  int                  // given to workers
-	epoch   int                  // grants up to this one were dropped
+	epochs  map[string]int       // of each chain: grants up to this one are dropped
 	waits   map[string]wire.Task // tasks of users that don't exist yet
 
 	mu    sync.Mutex
