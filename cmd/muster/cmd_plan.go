@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
@@ -92,6 +93,11 @@ func (a *app) prepare(ctx context.Context, file string) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.prepareIn(l, diags, file, start)
+}
+
+// prepareIn is prepare where project and inventory are read already.
+func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, file string, start time.Time) (*prepared, error) {
 	pb, err := a.playbook(l, diags, file, true)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,12 +27,23 @@ func newRunCommand(a *app) *cobra.Command {
 			"Several words are a program and its arguments; a single one is a shell command.",
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, remove, err := adHoc(args[0], args[1:], become)
+			start := time.Now()
+			l, diags, err := a.load(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			patterns := strings.Split(args[0], ",")
+			if hosts, err := l.inventory.Match(patterns); err != nil && !diags.HasErrors() {
+				return err
+			} else if len(hosts) == 0 && !diags.HasErrors() {
+				return fmt.Errorf("%s matches no host", args[0])
+			}
+			file, remove, err := adHoc(patterns, args[1:], become)
 			if err != nil {
 				return err
 			}
 			defer remove()
-			r, err := a.prepare(cmd.Context(), file)
+			r, err := a.prepareIn(l, diags, file, start)
 			if err != nil {
 				return err
 			}
@@ -59,10 +71,14 @@ func newRunCommand(a *app) *cobra.Command {
 }
 
 // adHoc writes a playbook of one task, and returns how to remove it.
-func adHoc(pattern string, command []string, become bool) (string, func(), error) {
+func adHoc(patterns []string, command []string, become bool) (string, func(), error) {
 	f := hclwrite.NewEmptyFile()
 	play := f.Body().AppendNewBlock("play", []string{"run"}).Body()
-	play.SetAttributeValue("hosts", cty.ListVal([]cty.Value{cty.StringVal(pattern)}))
+	hosts := make([]cty.Value, len(patterns))
+	for i, p := range patterns {
+		hosts[i] = cty.StringVal(p)
+	}
+	play.SetAttributeValue("hosts", cty.ListVal(hosts))
 	play.SetAttributeValue("become", cty.BoolVal(become))
 	task := play.AppendNewBlock("task", []string{"command", "run"}).Body()
 	if len(command) == 1 {

@@ -22,6 +22,7 @@ type HostEvent struct {
 // pending comes a second time when it is done.
 type TaskEvent struct {
 	Host, Play, Role string
+	PlayIndex        int    // of Play, from 0
 	Task             string // its label
 	Name             string // as references call it: task.file["/etc/motd"]
 	Key              string // of for_each
@@ -68,6 +69,7 @@ func (r *Run) tell(it *item, e TaskEvent) {
 	if it.inst.Target != it.inst.Host {
 		e.On = it.inst.Target
 	}
+	e.PlayIndex = t.Play.Index
 	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
 	e.Error = r.o.Redact.Redact(e.Error)
 	r.emit(&e)
@@ -78,7 +80,8 @@ type Counts struct {
 	Unchanged, Changed, Pending, Failed, Skipped int
 	Unreachable                                  bool
 	Tolerated                                    int // of Failed: expected ones
-	Always                                       int // of Pending or Changed: what runs every time
+	Always                                       int // of Pending: what runs every time
+	Checks                                       int // of Pending: what only looks
 }
 
 // Outcome is what a run came to.
@@ -115,7 +118,7 @@ func (s *Summary) Pending() bool {
 // time is none.
 func (s *Summary) Drift() bool {
 	for _, c := range s.Hosts {
-		if c.Pending > c.Always {
+		if c.Pending > c.Always+c.Checks {
 			return true
 		}
 	}

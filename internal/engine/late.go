@@ -184,7 +184,10 @@ func (c *Counts) count(it *item, applying bool) {
 		c.Changed++
 	case wire.Pending:
 		c.Pending++
-		if it.planned.Always || checksOnly(it.planned) {
+		switch {
+		case checksOnly(it.planned):
+			c.Checks++
+		case it.planned.Always:
 			c.Always++
 		}
 	case wire.Failed:

@@ -55,7 +55,7 @@ func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
 	}
 	var made []host.Description
 	for i := 1; ; i++ {
-		d := s.attempt(ctx, t)
+		d := s.timed(ctx, t)
 		made = append(made, d.Changes...)
 		d.Changes = made
 		if d.Status != wire.Failed || i >= n || ctx.Err() != nil {
@@ -72,6 +72,17 @@ func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// timed makes an attempt within the task's timeout: changes that can be
+// interrupted are, and no other is begun after it.
+func (s *Session) timed(ctx context.Context, t *task) wire.Done {
+	if t.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the task's timeout of %s is over", t.Timeout))
+		defer cancel()
+	}
+	return s.attempt(ctx, t)
 }
 
 func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
@@ -115,11 +126,26 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		if err != nil {
 			return fail(err)
 		}
-		if plan.Always {
+		switch {
+		case plan.Always:
 			d.Status, d.Output = wire.Changed, output
+			return d
+		case checks(plan.Changes):
+			d.Status, d.Output = wire.Unchanged, output
 			return d
 		}
 	}
+}
+
+// checks reports whether changes only look: what they saw is their end, and
+// needn't be so a moment later.
+func checks(changes []host.Change) bool {
+	for _, c := range changes {
+		if c.Describe().Action != host.Check {
+			return false
+		}
+	}
+	return true
 }
 
 // make makes the changes of one round. Where an atomic plan fails, what was

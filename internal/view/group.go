@@ -20,6 +20,7 @@ type plan struct {
 // answers came.
 type planTask struct {
 	id      string
+	play    int
 	answers []*answer
 }
 
@@ -44,11 +45,8 @@ func (p *plan) add(e *engine.TaskEvent) {
 		}
 	}
 	if at < 0 {
-		at = 0
-		if l, ok := p.last[e.Host]; ok {
-			at = l + 1
-		}
-		p.tasks = append(p.tasks[:at], append([]*planTask{{id: id}}, p.tasks[at:]...)...)
+		at = p.place(e)
+		p.tasks = slices.Insert(p.tasks, at, &planTask{id: id, play: e.PlayIndex})
 		for host, l := range p.last {
 			if l >= at {
 				p.last[host] = l + 1
@@ -64,6 +62,18 @@ func (p *plan) add(e *engine.TaskEvent) {
 		}
 	}
 	p.tasks[at].answers = append(p.tasks[at].answers, &answer{content, e, []string{e.Host}})
+}
+
+// place is where a task that no host has had yet belongs: in its play's part,
+// behind the task before it on its host.
+func (p *plan) place(e *engine.TaskEvent) int {
+	if l, ok := p.last[e.Host]; ok && p.tasks[l].play == e.PlayIndex {
+		return l + 1
+	}
+	if first := slices.IndexFunc(p.tasks, func(t *planTask) bool { return t.play >= e.PlayIndex }); first >= 0 {
+		return first
+	}
+	return len(p.tasks)
 }
 
 // each calls f for every answer, with the names of the hosts that gave it.

@@ -279,8 +279,9 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 	}
 	add(c.Unchanged, "unchanged", v.style.good)
 	add(c.Changed, "changed", v.style.change)
-	add(c.Pending-c.Always, "pending", v.style.change)
-	add(c.Pending-(c.Pending-c.Always), "run every time", v.style.faint)
+	add(c.Pending-c.Always-c.Checks, "pending", v.style.change)
+	add(c.Always, "run every time", v.style.faint)
+	add(c.Checks, "to check", v.style.faint)
 	add(c.Failed-c.Tolerated, "failed", v.style.fail)
 	add(c.Tolerated, "failed and tolerated", v.style.faint)
 	add(c.Skipped, "skipped", v.style.faint)

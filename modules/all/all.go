@@ -8,6 +8,7 @@ import (
 	"muster/modules/account"
 	"muster/modules/file"
 	"muster/modules/packages"
+	"muster/modules/probe"
 	"muster/modules/program"
 	"muster/modules/system"
 	"muster/modules/systemd"
@@ -21,6 +22,7 @@ func Registry() *modules.Registry {
 		systemd.Kinds(),
 		account.Kinds(),
 		program.Kinds(),
+		probe.Kinds(),
 		system.Kinds(),
 	)...)
 }
