@@ -36,4 +36,3 @@ func (v *View) Dial(ctx context.Context, address string, reads ...Key) (net.Conn
 	}
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
-

@@ -1,0 +1,72 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+
+	"muster/host"
+	"muster/modules"
+)
+
+func TestMessagesArriveAsTheyWereSent(t *testing.T) {
+	var buf bytes.Buffer
+	c := NewConn(&buf, &buf)
+	sent := &Message{Task: &Task{ID: "0/task.file.a", Kind: "file", Args: map[string]any{
+		"path": "/etc/a", "mode": nil, "list": []any{"x", int64(3), true, 1.5}, "map": map[string]any{"k": "v"},
+		"content": host.ContentOf([]byte("hello"), true), "unknown": modules.UnknownValue{},
+	}, When: &modules.Condition{Not: &modules.Condition{Changed: "b"}}}}
+	if err := c.Send(sent); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(sent, got) {
+		t.Errorf("sent %#v\n got %#v", sent.Task, got.Task)
+	}
+	if _, err := c.Receive(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+// frame is data with its length before it.
+func frame(data []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+}
+
+func TestMalformedStreamsAreRefused(t *testing.T) {
+	for name, stream := range map[string][]byte{
+		"a frame of nothing":         frame(nil),
+		"a frame too large":          {0xff, 0xff, 0xff, 0xff},
+		"a frame cut short":          {0, 0, 0, 9, 1},
+		"no message in it":           frame([]byte{0xa0}),
+		"noise":                      frame([]byte("\x1b[31mwelcome")),
+		"two messages in one frame":  frame([]byte{0xa2, 0x05, 0xa0, 0x06, 0xa0}),
+		"a message that isn't known": frame([]byte{0xa1, 0x18, 0x63, 0xa0}),
+	} {
+		if _, err := NewConn(bytes.NewReader(stream), io.Discard).Receive(); !errors.Is(err, ErrFrame) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReceive(f *testing.F) {
+	var buf bytes.Buffer
+	c := NewConn(&buf, &buf)
+	_ = c.Send(&Message{Done: &Done{ID: "a", Status: Changed, Changes: []host.Description{{Action: host.Update, Target: "/x"}}}})
+	f.Add(buf.Bytes())
+	f.Add(frame([]byte{0xa1, 0x05, 0xa0}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := NewConn(bytes.NewReader(data), io.Discard)
+		for {
+			if _, err := c.Receive(); err != nil {
+				return
+			}
+		}
+	})
+}
