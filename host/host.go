@@ -132,12 +132,5 @@ func (c *checked) Read(p []byte) (int, error) {
 
 func (c *checked) Close() error { return c.r.Close() }
 
-// report tells the user how a change is getting on.
-func (h *Host) report(format string, a ...any) {
-	if h.Report != nil {
-		h.Report(fmt.Sprintf(format, a...))
-	}
-}
-
 // IsRoot reports whether this process may do everything.
 func IsRoot() bool { return os.Geteuid() == 0 }

@@ -32,7 +32,7 @@ func (v *View) Dial(ctx context.Context, address string, reads ...Key) (net.Conn
 	}
 	network, addr, ok := strings.Cut(address, ":")
 	if !ok {
-		return nil, fmt.Errorf("%q is no address: it has to begin with unix: or tcp:", address)
+		return nil, fmt.Errorf("%q begins neither with unix: nor with tcp: as an address has to", address)
 	}
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }

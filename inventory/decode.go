@@ -111,7 +111,7 @@ func (d *decoder) groupBlock(b *hclsyntax.Block) {
 		}
 	}
 	if name == All && len(g.children)+len(g.hosts) > 0 {
-		at := b.LabelRanges[0]
+		var at hcl.Range
 		if len(g.children) > 0 {
 			at = g.children[0].at
 		} else {

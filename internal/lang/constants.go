@@ -3,7 +3,6 @@ package lang
 import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // constant evaluates an expression that reads nothing.
@@ -36,21 +35,6 @@ func (l *loader) static(u *unit, e hclsyntax.Expression, what string) (v cty.Val
 	v, _, diags = scope.value(x, layer{})
 	l.diags = append(l.diags, diags...)
 	return v, !diags.HasErrors()
-}
-
-// staticAs is static with a type.
-func (l *loader) staticAs(u *unit, e hclsyntax.Expression, t cty.Type, what string) (cty.Value, bool) {
-	v, ok := l.static(u, e, what)
-	if !ok {
-		return v, false
-	}
-	v, _ = v.UnmarkDeep()
-	out, err := convert.Convert(v, t)
-	if err != nil {
-		l.errorAt(valueRange(e, err), "Wrong type", "", "This isn't %s: %s.", t.FriendlyName(), typeError(err))
-		return cty.NilVal, false
-	}
-	return out, true
 }
 
 func (l *loader) constString(a *hclsyntax.Attribute) string {

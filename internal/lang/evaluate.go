@@ -51,7 +51,6 @@ type evaluation struct {
 	waits   Waits
 	diags   hcl.Diagnostics
 	secrets map[string]bool
-	checked map[string]bool // arguments that a check has found wrong
 }
 
 func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {

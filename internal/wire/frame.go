@@ -65,7 +65,7 @@ func modes() (cbor.EncMode, cbor.DecMode) {
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		UTF8:              cbor.UTF8RejectInvalid,
-		IntDec:            cbor.IntDecConvertSigned,
+		IntDec:            cbor.IntDecConvertSignedOrFail,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 	}.DecModeWithTags(tags)
 	if err != nil {

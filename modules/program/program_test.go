@@ -108,7 +108,9 @@ func TestTheTimeoutKillsAndAnInterruptionDoesNot(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	marker := t.TempDir() + "/started"
 	go func() {
-		for {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
 			if _, err := os.Stat(marker); err == nil {
 				cancel()
 				return

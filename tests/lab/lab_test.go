@@ -246,7 +246,7 @@ func TestABaseTreeIsNamedByAllThatDefinesIt(t *testing.T) {
 	if a, b := baseKey("bookworm"), baseKey("trixie"); a == b || !strings.HasPrefix(b, "base-trixie-") {
 		t.Errorf("two suites have the trees %s and %s", a, b)
 	}
-	if baseKey("bookworm") != baseKey("bookworm") {
+	if again := baseKey("bookworm"); again != baseKey("bookworm") {
 		t.Error("the name of a tree changes")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -109,13 +108,4 @@ func plainKey(key ssh.PublicKey) ssh.PublicKey {
 		return cert.Key
 	}
 	return key
-}
-
-// hostOf is the host of an address "host:port".
-func hostOf(addr string) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	return host
 }
