@@ -40,7 +40,7 @@ func (v *jsonView) line(x any) { _ = v.enc.Encode(x) }
 // Begin shows nothing: a pass is seen from its events.
 func (v *jsonView) Begin(Phase, []string) {}
 
-// jsonTask is a task event, as documented in docs/json.md.
+// jsonTask is a task event.
 type jsonTask struct {
 	Type      string             `json:"type"`
 	Host      string             `json:"host"`
