@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // unpack writes the files of an archive to a folder and returns it.

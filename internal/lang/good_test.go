@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/zclconf/go-cty/cty"
-	"golang.org/x/tools/txtar"
 
 	"muster/host"
 	"muster/modules"
