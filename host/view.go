@@ -252,6 +252,11 @@ func (v *View) Sum(path string) (string, error) {
 	if info.Sum != "" {
 		return info.Sum, nil
 	}
+	// A planned change of attributes leaves the content, but info is then the
+	// plan's and doesn't identify the file.
+	if info, err = lstat(path); err != nil {
+		return "", err
+	}
 	return v.cache.sums.sum(path, info)
 }
 

@@ -95,7 +95,8 @@ func (b *TextBlock) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 		}
 	}
 	e.apply = func(lines []textLine) ([]textLine, error) { return b.apply(lines, content, e.absent) }
-	return e.plan(ctx, v)
+	plan, err := e.plan(ctx, v)
+	return wanting(plan, err, b.Path, content, b.Marker, b.After, b.Before, b.State, b.Mode, b.Owner, b.Group)
 }
 
 // apply puts the block into the lines, or takes it out.

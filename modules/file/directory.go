@@ -72,6 +72,15 @@ func (d *Directory) Check(unknown func(string) bool) []modules.ArgError {
 
 // Plan compares the directory with what stands there.
 func (d *Directory) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	sum := ""
+	if d.Source != nil {
+		sum = d.Source.Sum
+	}
+	plan, err := d.plan(ctx, v)
+	return wanting(plan, err, d.Path, d.Mode, d.Owner, d.Group, d.Recurse, d.State, sum, d.Purge)
+}
+
+func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if d.State == "absent" {
 		return d.planAbsent(v)
 	}
@@ -102,8 +111,11 @@ func (d *Directory) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 			return modules.Plan{}, err
 		}
 	}
-	if d.Recurse && before.Exists() {
+	switch {
+	case d.Recurse && before.Exists():
 		err = w.below(ctx, &plan)
+	case d.Recurse && unforeseen:
+		plan.Then = append(plan.Then, w.forecast())
 	}
 	return plan, err
 }

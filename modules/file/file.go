@@ -74,13 +74,14 @@ func CheckPath(arg, path string, unknown func(string) bool) []modules.ArgError {
 // Plan compares the file with what stands there.
 func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if f.State == "absent" {
-		return planAbsent(v, f.Path, host.Regular, host.Symlink)
+		plan, err := planAbsent(v, f.Path, host.Regular, host.Symlink)
+		return wanting(plan, err, f.Path, f.State)
 	}
 	content := f.Content
 	if f.Source != nil {
 		content = f.Source
 	}
-	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow}.plan(ctx, v)
+	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow}.wanted(ctx, v)
 }
 
 // planAbsent removes what stands at path, if it is one of the types.
@@ -101,9 +102,10 @@ func planAbsent(v *host.View, path string, types ...host.FileType) (modules.Plan
 	return modules.Plan{}, fmt.Errorf("%s is a %s: muster doesn't remove it as a %s", path, info.Type, types[0])
 }
 
-// Template is a regular file whose content is made from a template of the
-// project: HCL template syntax, which sees its vars by name, and host, hosts,
-// groups and var.
+// Template is a regular file, made from a template of the project.
+//
+// A template is text with ${…} and %{ if … }, %{ for … }. It sees its vars by
+// bare name, and host, hosts, groups and var.
 type Template struct {
 	// Absolute path on the host.
 	Path string `arg:"path,key,path,required"`
@@ -133,5 +135,5 @@ func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
 
 // Plan compares the file with what the template gives.
 func (t *Template) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow}.plan(ctx, v)
+	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow}.wanted(ctx, v)
 }

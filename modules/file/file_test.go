@@ -11,7 +11,9 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	kinds := append(Kinds(), modules.Kind{Name: "tree", Space: host.Files, New: func() modules.Module { return &treeCase{} }})
+	kinds := append(Kinds(),
+		modules.Kind{Name: "tree", Space: host.Files, New: func() modules.Module { return &treeCase{} }},
+		modules.Kind{Name: "brings", Space: "brought", New: func() modules.Module { return &bringsCase{} }})
 	modulestest.Run(t, kinds...)
 }
 
@@ -51,4 +53,20 @@ func (c *treeCase) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 	}
 	d := &Directory{Path: c.Path, Source: &content, Mode: c.Mode, Owner: c.Owner, Group: c.Group, Recurse: c.Recurse, Purge: c.Purge, cache: cache}
 	return d.Plan(ctx, v)
+}
+
+// bringsCase stands for a package: what it brings isn't known beforehand.
+type bringsCase struct {
+	Path string `arg:"path,key,path,required"`
+}
+
+func (c *bringsCase) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
+	if _, err := os.Lstat(c.Path); err == nil {
+		return modules.Plan{}, nil
+	}
+	return modules.Plan{Changes: []host.Change{&host.RunProgram{
+		Argv:   []string{"sh", "-c", `mkdir -p "$1.new/conf/sub"; echo brought > "$1.new/conf/same"; mv "$1.new" "$1"`, "x", c.Path},
+		Does:   host.Description{Action: host.Run, Target: c.Path},
+		Leaves: []host.Effect{host.May(host.Files)},
+	}}}, nil
 }

@@ -112,7 +112,8 @@ func (l *Line) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 		find.given = l.Line != nil
 		e.apply = find.absent
 	}
-	return e.plan(ctx, v)
+	plan, err := e.plan(ctx, v)
+	return wanting(plan, err, l.Path, find.line, l.Match, l.Literal, l.Backrefs, l.After, l.Before, l.State, l.Mode, l.Owner, l.Group)
 }
 
 // lineFinder finds a line and puts another in its place.

@@ -43,6 +43,11 @@ func (l *Link) Check(unknown func(string) bool) []modules.ArgError {
 
 // Plan compares the link with what stands there.
 func (l *Link) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
+	plan, err := l.plan(v)
+	return wanting(plan, err, l.Path, l.Target, l.Hard, l.Force, l.State)
+}
+
+func (l *Link) plan(v *host.View) (modules.Plan, error) {
 	if l.State == "absent" {
 		types := []host.FileType{host.Symlink}
 		if l.Hard {

@@ -158,7 +158,7 @@ func TestACopyThatIsInterruptedLeavesWholeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := plan.Changes[0].(*CopyTree); len(c.Items) >= 102 || len(c.Items) == 0 {
+	if c := plan.Changes[0].(*interruptible).Change.(*CopyTree); len(c.Items) >= 102 || len(c.Items) == 0 {
 		t.Errorf("the next run copies %d things", len(c.Items))
 	}
 	apply(t, h, plan)

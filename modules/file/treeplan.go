@@ -160,9 +160,13 @@ func (w *walker) below(ctx context.Context, plan *modules.Plan) error {
 		plan.Changes = append(plan.Changes, s)
 	}
 	if _, _, open, err := w.v.Look(host.File(filepath.Join(w.root, "*"))); err == nil && open {
-		plan.Then = append(plan.Then, host.Description{Action: host.Update, Target: w.root, Impact: "mode and owner of what earlier tasks bring"})
+		plan.Then = append(plan.Then, w.forecast())
 	}
 	return nil
+}
+
+func (w *walker) forecast() host.Description {
+	return host.Description{Action: host.Update, Target: w.root, Impact: "mode and owner of what earlier tasks bring"}
 }
 
 func (w *walker) attributes(ctx context.Context, rel string, s *SetTree) error {

@@ -22,6 +22,16 @@ type desired struct {
 	follow   bool
 }
 
+// wanted is plan for a task that wants the whole file.
+func (d desired) wanted(ctx context.Context, v *host.View) (modules.Plan, error) {
+	sum := ""
+	if d.content != nil {
+		sum = d.content.Sum
+	}
+	plan, err := d.plan(ctx, v)
+	return wanting(plan, err, d.path, sum, d.mode, d.owner, d.group, d.backup, d.validate, d.follow)
+}
+
 // plan returns the one change that makes path what is desired, or none.
 func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	path, err := place(v, d.path, d.follow)

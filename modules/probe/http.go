@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -26,17 +27,20 @@ import (
 type HTTPCheck struct {
 	// The address to ask, http or https.
 	URL string `arg:"url,key,required"`
-	// The request's method.
+	// The request's method. Only GET, HEAD and OPTIONS are tried while planning:
+	// others may have an effect.
 	Method string `arg:"method" default:"GET"`
 	// Headers of the request.
 	Headers map[string]string `arg:"headers"`
 	// The body of the request.
 	Body *host.Content `arg:"body"`
-	// The status codes that are right.
-	Status []int `arg:"status" default:"[200]"`
+	// The status code that is right, or a list of them. A string may hold a
+	// range ("200-299") or a class ("2xx").
+	Status any `arg:"status" default:"200"`
 	// A text that the answer has to contain.
 	Contains string `arg:"contains"`
-	// The certificates to trust instead of the host's own, as PEM.
+	// The certificates to trust instead of the host's own: as PEM, or the
+	// absolute path of a file on the host.
 	CA string `arg:"ca"`
 	// Accept any certificate.
 	Insecure bool `arg:"insecure" default:"false"`
@@ -51,7 +55,8 @@ type Response struct {
 }
 
 const (
-	requestLimit = 10 * time.Second
+	planLimit    = 3 * time.Second  // for an answer while planning
+	requestLimit = 30 * time.Second // for an answer, where the task has no timeout
 	bodyLimit    = 1 << 20
 )
 
@@ -64,18 +69,16 @@ func (c *HTTPCheck) Check(unknown func(string) bool) []modules.ArgError {
 			errs = append(errs, modules.ArgError{Arg: "url", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no address of a web server: it begins with http:// or https://.", c.URL)})
 		}
 	}
-	for _, s := range c.Status {
-		if s < 100 || s > 599 {
-			errs = append(errs, modules.ArgError{Arg: "status", Summary: "Wrong value", Detail: fmt.Sprintf("%d is no status code.", s)})
-		}
+	if _, err := statuses(c.Status); err != nil && !unknown("status") {
+		errs = append(errs, modules.ArgError{Arg: "status", Summary: "Wrong value", Detail: err.Error()})
 	}
-	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
-		errs = append(errs, modules.ArgError{Arg: "ca", Summary: "Wrong value", Detail: `"ca" holds no certificate in PEM form.`})
+	if c.CA != "" && !strings.HasPrefix(c.CA, "/") && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
+		errs = append(errs, modules.ArgError{Arg: "ca", Summary: "Wrong value", Detail: `"ca" is neither a certificate in PEM form nor an absolute path.`})
 	}
 	return errs
 }
 
-// Plan asks once.
+// Plan asks once, unless asking may have an effect.
 func (c *HTTPCheck) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	var body []byte
 	if c.Body != nil {
@@ -84,26 +87,52 @@ func (c *HTTPCheck) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 			return modules.Plan{}, err
 		}
 	}
-	ask := func(ctx context.Context) (any, error) {
-		r, err := c.ask(ctx, string(body))
+	want, err := statuses(c.Status)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	ask := func(ctx context.Context, limit time.Duration) (any, error) {
+		r, err := c.ask(ctx, limit, string(body), want)
 		if err != nil {
 			return nil, err
 		}
 		return r, nil
 	}
-	ch := &check{Target: c.URL, Looks: c, apply: func(ctx context.Context, _ *host.Host) (any, error) { return ask(ctx) }}
-	return plan(ch, func() (any, error) { return ask(ctx) })
+	target := c.URL
+	if u, err := url.Parse(c.URL); err == nil {
+		target = u.Redacted()
+	}
+	ch := &check{Target: target, Looks: c, apply: func(ctx context.Context, _ *host.Host) (any, error) {
+		limit := requestLimit
+		if at, ok := ctx.Deadline(); ok {
+			limit = time.Until(at)
+		}
+		return ask(ctx, limit)
+	}}
+	if !c.safe() {
+		ch.Impact = "asked when its turn comes"
+		return modules.Plan{Changes: []host.Change{ch}}, nil
+	}
+	return plan(ch, func() (any, error) { return ask(ctx, planLimit) })
+}
+
+func (c *HTTPCheck) method() string {
+	if c.Method == "" {
+		return http.MethodGet
+	}
+	return strings.ToUpper(c.Method)
+}
+
+// safe reports whether the request has no effect on the server (RFC 9110, 9.2.1).
+func (c *HTTPCheck) safe() bool {
+	return slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method())
 }
 
 // ask makes the request, and returns an error where the answer isn't right.
-func (c *HTTPCheck) ask(ctx context.Context, body string) (*Response, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, requestLimit, fmt.Errorf("no answer within %s", requestLimit))
+func (c *HTTPCheck) ask(ctx context.Context, limit time.Duration, body string, want []statusRange) (*Response, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit.Round(time.Millisecond)))
 	defer cancel()
-	method := c.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.URL, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, c.method(), c.URL, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +142,10 @@ func (c *HTTPCheck) ask(ctx context.Context, body string) (*Response, error) {
 			req.Host = value
 		}
 	}
-	client := c.client()
+	client, err := c.client()
+	if err != nil {
+		return nil, err
+	}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
@@ -132,11 +164,7 @@ func (c *HTTPCheck) ask(ctx context.Context, body string) (*Response, error) {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	r := &Response{Status: resp.StatusCode, Body: strings.ToValidUTF8(string(data), string(utf8.RuneError))}
-	want := c.Status
-	if len(want) == 0 {
-		want = []int{http.StatusOK}
-	}
-	if !slices.Contains(want, r.Status) {
+	if !slices.ContainsFunc(want, func(s statusRange) bool { return s.from <= r.Status && r.Status <= s.to }) {
 		return nil, fmt.Errorf("the answer is %s, not %s", resp.Status, strings.Trim(fmt.Sprint(want), "[]"))
 	}
 	if !strings.Contains(r.Body, c.Contains) {
@@ -145,26 +173,40 @@ func (c *HTTPCheck) ask(ctx context.Context, body string) (*Response, error) {
 	return r, nil
 }
 
-// client follows redirects, to another host without the headers that the
-// playbook gave: they may hold credentials.
-func (c *HTTPCheck) client() *http.Client {
+// client follows redirects: to another host, and from https to http, without
+// the headers and the body that the playbook gave. They may hold credentials.
+func (c *HTTPCheck) client() (*http.Client, error) {
 	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
 	if c.Insecure || c.CA != "" {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: c.Insecure}
-		if c.CA != "" {
-			transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-			transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(c.CA))
+	}
+	if c.CA != "" {
+		pem := []byte(c.CA)
+		if strings.HasPrefix(c.CA, "/") {
+			var err error
+			if pem, err = os.ReadFile(c.CA); err != nil {
+				return nil, err
+			}
+		}
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", c.CA)
 		}
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if len(via) >= 10 {
 			return errors.New("more than ten redirects")
 		}
-		if req.URL.Host != via[0].URL.Host {
-			for name := range c.Headers {
-				req.Header.Del(name)
-			}
+		first := via[0].URL
+		if req.URL.Host == first.Host && (req.URL.Scheme == first.Scheme || req.URL.Scheme == "https") {
+			return nil
+		}
+		if req.Body != nil && req.Body != http.NoBody {
+			return http.ErrUseLastResponse // the answer is the redirect itself
+		}
+		for name := range c.Headers {
+			req.Header.Del(name)
 		}
 		return nil
-	}}
+	}}, nil
 }

@@ -15,10 +15,10 @@ import (
 	"muster/modules"
 )
 
-// Wait is a point that is passed once a port or a path of the host is in a
-// state: when a server listens, or a file has appeared.
+// Wait is a point that is passed once a server listens, or a file has appeared.
 //
-// It waits for the task's timeout, five minutes where none is given. Where it
+// It waits until a port or a path of the host is in a state, for the task's
+// timeout at most, or five minutes where none is given. Where it
 // is so already, it costs nothing; and while anything before it is pending, it
 // isn't looked at.
 type Wait struct {
@@ -30,6 +30,8 @@ type Wait struct {
 	Path string `arg:"path"`
 	// What is waited for: of a port open or closed, of a path exists or absent.
 	State string `arg:"state" oneof:"open closed exists absent" default:"open, or exists"`
+
+	resolver *net.Resolver // nil: the host's own
 }
 
 const (
@@ -101,13 +103,18 @@ func (w *Wait) look(ctx context.Context) error {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	dial, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", w.place())
+	conn, err := (&net.Dialer{Resolver: w.resolver}).DialContext(dial, "tcp", w.place())
 	if err == nil {
 		_ = conn.Close()
 	}
+	var dns *net.DNSError
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // stopped: nothing is known
+	case w.State == "closed" && errors.As(err, &dns) && !dns.IsNotFound:
+		return err // the name may stand for something that listens
 	case w.State == "closed" && err == nil:
 		return errors.New("it is still open")
 	case w.State != "closed":
