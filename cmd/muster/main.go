@@ -99,7 +99,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
 	root.AddCommand(
 		newInit(a), newValidate(a), newPlan(a), newApply(a), newRunCommand(a), newFacts(a),
-		newInventory(a), newTrust(a), newDoc(a), newVersion(a),
+		newInventory(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	return root
 }

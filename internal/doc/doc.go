@@ -2,9 +2,8 @@
 package doc
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"muster/internal/doc/source"
@@ -18,13 +17,23 @@ import (
 //go:embed comments.json
 var comments []byte
 
-// Kind is a kind with its documentation.
+// An example of each kind, tasks as they stand in a play. A test reads each
+// with the kinds as they are.
+//
+//go:embed examples/*.hcl
+var examples embed.FS
+
+// Kind is a kind with its documentation. Texts are paragraphs, each a line,
+// with a line between them; indented lines are to be shown as they are.
 type Kind struct {
-	Name   string `json:"name"`
-	Text   string `json:"text"`
-	Key    string `json:"key,omitempty"` // the argument that a task's label stands for
-	Args   []Arg  `json:"arguments"`
-	Output []Arg  `json:"output,omitempty"`
+	Name string `json:"name"`
+	Text string `json:"text"`
+	Key  string `json:"key,omitempty"` // the argument that a task's label stands for
+	// KeyPath says that the label stands for it only where it begins with "/".
+	KeyPath bool   `json:"key_path,omitempty"`
+	Args    []Arg  `json:"arguments"`
+	Output  []Arg  `json:"output,omitempty"`
+	Example string `json:"example,omitempty"` // HCL
 }
 
 // Arg is an argument, an attribute of one, or a part of the output.
@@ -51,7 +60,7 @@ func Of(r *modules.Registry, name string) Kind {
 	return of(r, name, all())
 }
 
-// All returns the documentation of every kind.
+// All returns the documentation of every kind, in the registry's order.
 func All(r *modules.Registry) []Kind {
 	c := all()
 	var list []Kind
@@ -65,11 +74,12 @@ func of(r *modules.Registry, name string, c map[string]source.Comments) Kind {
 	s := r.Schema(name)
 	k := Kind{Name: name, Text: c[s.GoType].Text}
 	if key := s.Key(); key != nil {
-		k.Key = key.Name
+		k.Key, k.KeyPath = key.Name, key.Path
 	}
 	k.Args = args(s.Args, c)
-	for _, f := range modules.OutputOf(s.Kind) {
-		k.Output = append(k.Output, Arg{Name: f.Name, Type: f.Type.String(), Text: c[f.GoType].Fields[f.GoName]})
+	k.Output = args(modules.OutputOf(s.Kind), c)
+	if example, err := examples.ReadFile("examples/" + name + ".hcl"); err == nil {
+		k.Example = string(example)
 	}
 	return k
 }
@@ -77,7 +87,7 @@ func of(r *modules.Registry, name string, c map[string]source.Comments) Kind {
 func args(list []modules.Arg, c map[string]source.Comments) []Arg {
 	var out []Arg
 	for _, a := range list {
-		d := Arg{Name: a.Name, Type: a.Type.String(), Text: c[a.GoType].Fields[a.GoName], Required: a.Required, Default: a.Default, OneOf: a.OneOf}
+		d := Arg{Name: a.Name, Type: typeText(a.Type), Text: c[a.GoType].Fields[a.GoName], Required: a.Required, Default: a.Default, OneOf: a.OneOf}
 		fields := a.Type.Fields
 		if a.Type.Elem != nil {
 			fields = a.Type.Elem.Fields
@@ -88,59 +98,44 @@ func args(list []modules.Arg, c map[string]source.Comments) []Arg {
 	return out
 }
 
-// List is a line for each kind.
-func List(r *modules.Registry) string {
-	var b strings.Builder
-	for _, k := range All(r) {
-		fmt.Fprintf(&b, "%-16s %s\n", k.Name, firstSentence(k.Text))
+// typeText is a type in words.
+func typeText(t modules.Type) string {
+	if t.Elem != nil && t.Elem.Base == modules.Any {
+		return string(t.Base) + " of any values"
 	}
-	b.WriteString("\n\"muster doc KIND\" shows the arguments of one.\n")
-	return b.String()
+	return t.String()
 }
 
-// firstSentence drops the Go name that a comment begins with.
-func firstSentence(text string) string {
-	s, _, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), ". ")
+// Notes is what there is to say of an argument beside its text: its type or
+// its values, whether it is required, its default.
+func (a Arg) Notes() string {
+	notes := a.Type
+	if len(a.OneOf) > 0 {
+		notes = strings.Join(a.OneOf, ", ")
+	}
+	if a.Required {
+		notes += "; required"
+	}
+	if a.Default != "" {
+		notes += "; default " + a.Default
+	}
+	return notes
+}
+
+// Label says what a task's label stands for; "" where it is only a name.
+func (k Kind) Label() string {
+	switch {
+	case k.Key == "":
+		return ""
+	case k.KeyPath:
+		return "A task's label stands for \"" + k.Key + "\" where it begins with \"/\" and that isn't given."
+	}
+	return "A task's label stands for \"" + k.Key + "\" where that isn't given."
+}
+
+// FirstSentence is the first sentence of the kind's text, without its full stop.
+func (k Kind) FirstSentence() string {
+	line, _, _ := strings.Cut(k.Text, "\n")
+	s, _, _ := strings.Cut(line, ". ")
 	return strings.TrimSuffix(s, ".")
-}
-
-// Text is the documentation of a kind for a terminal.
-func Text(r *modules.Registry, name string) string {
-	k := Of(r, name)
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n\n", k.Name, indent(k.Text, "  "))
-	if k.Key != "" {
-		fmt.Fprintf(&b, "A task's label stands for %q where that isn't given.\n\n", k.Key)
-	}
-	b.WriteString("Arguments\n")
-	writeArgs(&b, k.Args, "  ")
-	if len(k.Output) > 0 {
-		b.WriteString("\nOutput\n")
-		writeArgs(&b, k.Output, "  ")
-	}
-	return b.String()
-}
-
-func writeArgs(b *strings.Builder, list []Arg, by string) {
-	for _, a := range list {
-		notes := a.Type
-		if len(a.OneOf) > 0 {
-			notes = strings.Join(a.OneOf, ", ")
-		}
-		if a.Required {
-			notes += "; required"
-		}
-		if a.Default != "" {
-			notes += "; default " + a.Default
-		}
-		fmt.Fprintf(b, "%s%s (%s)\n", by, a.Name, notes)
-		if a.Text != "" {
-			fmt.Fprintln(b, indent(a.Text, by+"    "))
-		}
-		writeArgs(b, a.Args, by+"    ")
-	}
-}
-
-func indent(text, by string) string {
-	return by + strings.ReplaceAll(text, "\n", "\n"+by)
 }

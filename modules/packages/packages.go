@@ -61,7 +61,7 @@ type Package struct {
 
 // Output is what a package task offers.
 type Output struct {
-	// Versions are the installed versions by name; absent ones aren't listed.
+	// The installed versions by name; absent ones aren't listed.
 	Versions map[string]string `json:"versions"`
 }
 

@@ -28,8 +28,9 @@ type Output struct {
 	// What it printed, without the newlines at the end; of more than 1 MiB, the
 	// beginning and the end.
 	Stdout string `json:"stdout"`
+	// What it printed as errors, likewise.
 	Stderr string `json:"stderr"`
-	// 128 + N where signal N ended it.
+	// The number it ended with; 128 + N where signal N ended it.
 	ExitCode int `json:"exit_code"`
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // Hostname is the host's name, at once and after a boot. /etc/hosts is left
-// to a "hosts_entry" task.
+// as it is.
 type Hostname struct {
 	// The name: labels of letters, digits and "-", with dots between.
 	Name string `arg:"name,key,required"`

@@ -31,7 +31,8 @@ type Sysctl struct {
 
 // SysctlOutput is what a sysctl task offers.
 type SysctlOutput struct {
-	Value string `json:"value"` // the kernel's
+	// The value that the kernel has.
+	Value string `json:"value"`
 }
 
 var parameterForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_:@+-]*([./][A-Za-z0-9_:@+*-]+)+$`)

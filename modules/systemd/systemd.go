@@ -46,12 +46,12 @@ type Service struct {
 
 // Output is what a service task offers.
 type Output struct {
-	// State is systemd's word for it: active, inactive, failed.
+	// What systemd calls it: active, inactive, failed.
 	State string `json:"state"`
-	// Enabled is systemd's word for whether it starts at boot: enabled,
+	// What systemd says of whether it starts at boot: enabled,
 	// disabled, static, masked and so on.
 	Enabled string `json:"enabled"`
-	// PID of the main process; 0 if there is none.
+	// The process number of the main process; 0 if there is none.
 	PID int `json:"pid"`
 }
 

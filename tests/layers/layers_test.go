@@ -31,6 +31,7 @@ func allowed() map[string][]string {
 		"internal/engine":     {"host", "modules", "secret", "internal/lang", "internal/wire", "internal/journal", "inventory", "transport"},
 		"internal/launch":     {"transport", "secret"},
 		"internal/journal":    {"host", "secret"},
+		"internal/planfile":   {"host", "internal/wire", "internal/lang", "secret"},
 		"internal/project":    {"modules", "internal/hclguard"},
 		"internal/doc":        {"modules", "internal/doc/source"},
 		"internal/doc/source": nil,

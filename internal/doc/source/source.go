@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -15,7 +16,9 @@ import (
 // Comments are the comments of one struct: its own and its fields'.
 type Comments struct {
 	Text   string            `json:"text"`
-	Fields map[string]string `json:"fields"`
+	Fields map[string]string `json:"fields"` // those of embedded structs of the package too
+
+	embeds []string
 }
 
 // Read returns the comments of every struct below dir that has a field with
@@ -41,6 +44,16 @@ func Read(dir string) (map[string]Comments, error) {
 		}
 		return nil
 	})
+	for _, c := range out {
+		for _, name := range c.embeds { // one level: no kind needs more
+			for field, text := range out[name].Fields {
+				if _, own := c.Fields[field]; !own {
+					c.Fields[field] = text
+				}
+			}
+		}
+	}
+	maps.DeleteFunc(out, func(_ string, c Comments) bool { return len(c.Fields) == 0 })
 	return out, err
 }
 
@@ -56,6 +69,10 @@ func read(out map[string]Comments, pkg string, t *ast.TypeSpec, groupDoc *ast.Co
 	c := Comments{Text: strip(t.Name.Name, clean(text)), Fields: map[string]string{}}
 	tagged := false
 	for _, f := range st.Fields.List {
+		if id, ok := f.Type.(*ast.Ident); ok && len(f.Names) == 0 {
+			c.embeds = append(c.embeds, pkg+"."+id.Name)
+			tagged = true
+		}
 		if f.Tag == nil {
 			continue
 		}
@@ -69,7 +86,7 @@ func read(out map[string]Comments, pkg string, t *ast.TypeSpec, groupDoc *ast.Co
 			d = clean(f.Comment)
 		}
 		for _, n := range f.Names {
-			c.Fields[n.Name] = d
+			c.Fields[n.Name] = strip(n.Name, d)
 		}
 	}
 	if tagged {
@@ -77,19 +94,21 @@ func read(out map[string]Comments, pkg string, t *ast.TypeSpec, groupDoc *ast.Co
 	}
 }
 
-// clean is a comment's text, its lines joined where they only wrap.
+// clean is a comment's text, a paragraph a line.
 func clean(g *ast.CommentGroup) string {
 	if g == nil {
 		return ""
 	}
 	var p comment.Parser
-	pr := comment.Printer{TextWidth: 76}
+	pr := comment.Printer{TextWidth: -1}
 	return strings.TrimSpace(string(pr.Text(p.Parse(g.Text()))))
 }
 
-// strip turns "File is a regular file." into "A regular file."
+// strip drops the Go name that a comment begins with: "File is a regular
+// file." becomes "A regular file.", "Command runs a program." becomes "Runs a
+// program."
 func strip(name, text string) string {
-	for _, verb := range []string{" is ", " are "} {
+	for _, verb := range []string{" is ", " are ", " "} {
 		if rest, ok := strings.CutPrefix(text, name+verb); ok && rest != "" {
 			return strings.ToUpper(rest[:1]) + rest[1:]
 		}

@@ -1,0 +1,4 @@
+task "authorized_key" "ada" {
+  keys      = [file("ada.pub")]
+  exclusive = true
+}

@@ -1,0 +1,4 @@
+task "directory" "/srv/app" {
+  owner = "www-data"
+  mode  = "0750"
+}

@@ -1,0 +1,4 @@
+task "file" "/etc/motd" {
+  content = "Configured by muster.\n"
+  mode    = "0644"
+}

@@ -1,0 +1,3 @@
+task "group" "operators" {
+  members = ["ada", "ben"]
+}

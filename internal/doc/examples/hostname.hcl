@@ -1,0 +1,3 @@
+task "hostname" "name" {
+  name = host.name
+}

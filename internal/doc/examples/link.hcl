@@ -1,0 +1,3 @@
+task "link" "/etc/localtime" {
+  target = "/usr/share/zoneinfo/Etc/UTC"
+}

@@ -1,0 +1,7 @@
+task "package" "tools" {
+  name = ["curl", "rsync"]
+}
+
+task "package" "haproxy" {
+  state = "latest"
+}

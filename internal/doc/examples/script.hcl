@@ -1,0 +1,5 @@
+task "script" "warm up" {
+  source      = "warm-up.sh"
+  args        = ["--all"]
+  interpreter = "bash"
+}

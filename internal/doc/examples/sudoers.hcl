@@ -1,0 +1,3 @@
+task "sudoers" "operators" {
+  rules = ["%operators ALL=(ALL) NOPASSWD: ALL"]
+}

@@ -1,0 +1,3 @@
+task "sysctl" "net.core.somaxconn" {
+  value = "1024"
+}

@@ -1,0 +1,4 @@
+task "user" "ada" {
+  groups = ["operators"]
+  shell  = "/bin/bash"
+}

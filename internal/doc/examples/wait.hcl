@@ -1,0 +1,4 @@
+task "wait" "database" {
+  port    = 5432
+  timeout = "30s"
+}

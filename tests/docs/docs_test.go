@@ -1,0 +1,224 @@
+package docs
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"muster/internal/doc"
+	"muster/internal/doc/source"
+	"muster/internal/lang"
+	"muster/modules"
+	"muster/modules/all"
+)
+
+const root = "../.."
+
+func TestGeneratedPagesAreCurrent(t *testing.T) {
+	muster := filepath.Join(t.TempDir(), "muster")
+	cmd := exec.Command("go", "build", "-o", muster, "./cmd/muster")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building muster: %v\n%s", err, out)
+	}
+	pages, err := Pages(root, muster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range pages {
+		have, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Error(err)
+		} else if string(have) != want {
+			t.Errorf("%s is older than what it documents: run make generate\n%s", name, firstDifference(string(have), want))
+		}
+	}
+}
+
+func firstDifference(have, want string) string {
+	h, w := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range w {
+		if i >= len(h) || h[i] != w[i] {
+			old := ""
+			if i < len(h) {
+				old = h[i]
+			}
+			return "-" + old + "\n+" + w[i]
+		}
+	}
+	return "-" + h[len(w)]
+}
+
+func TestCommentsOfKindsAreCurrent(t *testing.T) {
+	comments, err := source.Read(filepath.Join(root, "modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.MarshalIndent(comments, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join(root, "internal/doc/comments.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(bytes.TrimSpace(have), want) {
+		t.Error("internal/doc/comments.json is older than the comments in modules/: run make generate\n" + firstDifference(string(have), string(want)+"\n"))
+	}
+}
+
+func TestEveryKindAndArgumentSaysWhatItIsFor(t *testing.T) {
+	for _, k := range doc.All(all.Registry()) {
+		if k.Text == "" {
+			t.Errorf("the kind %s has no comment", k.Name)
+		}
+		if k.Example == "" {
+			t.Errorf("the kind %s has no example: write internal/doc/examples/%s.hcl", k.Name, k.Name)
+		}
+		if n := len(k.FirstSentence()); n > 110 {
+			t.Errorf("the first sentence of the kind %s has %d characters, too many for a list", k.Name, n)
+		}
+		described(t, k.Name, append(k.Args, k.Output...))
+	}
+	for _, name := range modules.TaskArgs() {
+		if taskArgs()[name] == "" {
+			t.Errorf("nothing is said of the argument %s that every task takes: add it to tests/docs/docs.go", name)
+		}
+	}
+}
+
+func described(t *testing.T, in string, list []doc.Arg) {
+	for _, a := range list {
+		if a.Text == "" {
+			t.Errorf("nothing is said of %s.%s: give the field a comment", in, a.Name)
+		}
+		described(t, in+"."+a.Name, a.Args)
+	}
+}
+
+// TestExamplesAreRight reads each kind's example as a playbook.
+func TestExamplesAreRight(t *testing.T) {
+	r := all.Registry()
+	for _, k := range doc.All(r) {
+		if !strings.Contains(k.Example, `task "`+k.Name+`" `) {
+			t.Errorf("the example of the kind %s has no task of it", k.Name)
+		}
+		load(t, "the example of "+k.Name, "play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
+		if string(hclwrite.Format([]byte(k.Example))) != k.Example {
+			t.Errorf("the example of %s isn't formatted", k.Name)
+		}
+	}
+}
+
+// load reads a playbook beside the files of the examples.
+func load(t *testing.T, what, playbook string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "internal/doc/examples/files"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "play.hcl")
+	if err := os.WriteFile(file, []byte(playbook), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fleet := &lang.Fleet{
+		Hosts: []lang.Host{
+			{Name: "web1", Address: "10.0.1.21", Groups: []string{"web"}}, {Name: "web2", Address: "10.0.1.22", Groups: []string{"web"}},
+			{Name: "lb1", Address: "10.0.1.11", Groups: []string{"lb"}},
+		},
+		Groups: map[string][]string{"all": {"web1", "web2", "lb1"}, "web": {"web1", "web2"}, "lb": {"lb1"}},
+	}
+	fleet.Match = func(patterns []string) ([]string, error) {
+		var names []string
+		for _, p := range patterns {
+			names = append(names, fleet.Groups[p]...)
+			if slices.ContainsFunc(fleet.Hosts, func(h lang.Host) bool { return h.Name == p }) {
+				names = append(names, p)
+			}
+		}
+		return names, nil
+	}
+	_, diags := lang.Load(file, lang.Options{Kinds: all.Registry(), Fleet: fleet, Root: dir})
+	for _, d := range diags {
+		t.Errorf("%s: %s", what, d.Error())
+	}
+}
+
+var (
+	hclBlock = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+	links    = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+)
+
+// TestGuideIsRight reads every example of docs/from-ansible.md: those that hold
+// a play as a playbook, the others as part of one.
+func TestGuideIsRight(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/from-ansible.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := hclBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 3 {
+		t.Fatalf("%d examples found", len(blocks))
+	}
+	for _, b := range blocks {
+		playbook := b[1]
+		if !strings.Contains(playbook, "play \"") {
+			playbook = "play \"example\" {\n  hosts = [\"all\"]\n" + playbook + "}\n"
+		}
+		load(t, "an example of docs/from-ansible.md", playbook)
+		if string(hclwrite.Format([]byte(b[1]))) != b[1] {
+			t.Errorf("this example of docs/from-ansible.md isn't formatted:\n%s", b[1])
+		}
+	}
+}
+
+// TestGuideNamesOnlyKindsThatExist holds the table of Ansible's modules to the
+// registry.
+func TestGuideNamesOnlyKindsThatExist(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/from-ansible.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| Ansible's module | kind |")
+	if !found {
+		t.Fatal("docs/from-ansible.md has no table of modules")
+	}
+	r := all.Registry()
+	kind := regexp.MustCompile(`\[([a-z_]+)\]\(kinds\.md#([a-z_]+)\)`)
+	named := map[string]bool{}
+	for _, m := range kind.FindAllStringSubmatch(table, -1) {
+		if m[1] != m[2] || r.Kind(m[1]) == nil {
+			t.Errorf("docs/from-ansible.md names the kind %s, and there is none", m[0])
+		}
+		named[m[1]] = true
+	}
+	if len(named) < 10 {
+		t.Errorf("only %d kinds are named", len(named))
+	}
+}
+
+func TestLinksBetweenDocsLeadSomewhere(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no docs", err)
+	}
+	for _, file := range append(files, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range links.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", filepath.Base(file), m[1], err)
+			}
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package docs
+
+// fieldTexts says what lines and their fields are for, by TYPE and TYPE.FIELD.
+func fieldTexts() map[string]string {
+	return map[string]string{
+		"version":        "The first line.",
+		"version.muster": "The version of muster.",
+		"version.format": "The version of this format.",
+
+		"play":      "A play begins to be made.",
+		"play.play": "Its name.",
+
+		"task":      "Where a task stands on a host. In an apply, a task that is pending comes a second time when it is done.",
+		"task.host": "The play's host.", "task.on": "The host acted on, where it is another.",
+		"task.play": "The play's name.", "task.role": "The labels of the roles it stands in: \"web/certificate\"; \"\" outside of roles.",
+		"task.task": "Its label.", "task.key": "Its key of for_each; \"\" without.", "task.kind": "Its kind.",
+		"task.status":    "unchanged, changed, pending (while planning), failed, skipped or unreachable.",
+		"task.certainty": "Of a pending one: known, tentative (behind something that can't be foreseen) or deferred (known after apply).",
+		"task.changes":   "What is to be changed, or was; see below.",
+		"task.then":      "What can be foreseen to follow, and is only known after these changes.",
+		"task.always":    "It runs every time, which is no drift.",
+		"task.error":     "Why it failed.", "task.tolerated": "The failure is an expected one: on_error or rescue.",
+		"task.output": "What it offers as its output, of some kinds.",
+		"task.file":   "Where the task stands.", "task.line": "The line there, from 1.", "task.seconds": "How long it took.",
+
+		"progress":      "How a long change is getting on.",
+		"progress.host": "The host.", "progress.task": "The task's label.", "progress.text": "For people.",
+
+		"notice":      "Something about the run as a whole.",
+		"notice.text": "For people.",
+
+		"host":      "A host can't be used.",
+		"host.host": "Its name.", "host.status": "unreachable.", "host.error": "Why.",
+
+		"diagnostic":          "Something is wrong with the input, or with muster's surroundings.",
+		"diagnostic.severity": "error or warning.", "diagnostic.summary": "What is wrong, in a few words.",
+		"diagnostic.detail": "The same in full sentences.", "diagnostic.hint": "What was probably meant, or what to write.",
+		"diagnostic.file": "Where, as seen from the working directory.", "diagnostic.line": "From 1.", "diagnostic.column": "From 1, in characters.",
+
+		"summary":         "What a run came to: its last line. An apply that asks prints one before it asks, too.",
+		"summary.outcome": "unchanged, changed, pending, failed, unreachable or interrupted.",
+		"summary.hosts":   "By name, how many tasks are unchanged, changed, pending, failed and skipped (numbers), and whether the host is unreachable (a bool).",
+		"summary.seconds": "How long the run took.",
+
+		"end": "## Changes\n\n" +
+			"An element of `changes` and `then` has an `action` (create, update, delete, restart, reload, run, check or refresh) and a `target`; " +
+			"a `diff`, unified or in lines of \"name: old → new\", and an `impact` (\"removes 2 packages: …\") where there is one.\n\n" +
+			"## Other commands\n\n" +
+			"`inventory list`, `inventory show`, `facts` and `doc` print one JSON document of their own with `--output json`. " +
+			"`fmt` prints `{\"type\":\"format\",\"file\":\"site.hcl\",\"changed\":true}` for each file that differs, `changed` being false with `--check`.",
+	}
+}
