@@ -25,7 +25,12 @@ const (
 // Parse parses the HCL file src. It is hclsyntax.ParseConfig, except that a
 // source too large, too deep or not UTF-8 is a diagnostic. The file is never
 // nil, so that its bytes can be shown; its body may be empty.
+// A large file is parsed in pieces where that gives the same; its Nav is nil
+// then.
 func Parse(filename string, src []byte) (*hcl.File, hcl.Diagnostics) {
+	if f := parsePieces(filename, src); f != nil {
+		return f, nil
+	}
 	if diags := check(filename, src, false); diags.HasErrors() {
 		return &hcl.File{Bytes: src, Body: hcl.EmptyBody()}, diags
 	}
