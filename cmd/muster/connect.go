@@ -53,7 +53,7 @@ func (a *app) reach(l *loaded) (*reach, error) {
 func (r *reach) close() { _ = r.ssh.Close() }
 
 // connect logs in to a host and starts the remote.
-func (r *reach) connect(ctx context.Context, name string, root bool) (engine.Stream, error) {
+func (r *reach) connect(ctx context.Context, name string, how engine.Start) (engine.Stream, error) {
 	h, ok := r.inventory.Host(name)
 	if !ok {
 		return nil, fmt.Errorf("there is no host %q", name)
@@ -71,8 +71,8 @@ func (r *reach) connect(ctx context.Context, name string, root bool) (engine.Str
 		}
 		login = u.Username
 	}
-	o := launch.Options{Binaries: remotes{}, Password: r.password}
-	if root && login != "root" {
+	o := launch.Options{Binaries: remotes{}, Password: r.password, Fresh: how.Fresh}
+	if how.Root && login != "root" {
 		o.Become = "root"
 	}
 	started, err := launch.Start(ctx, conn, o)
@@ -105,3 +105,6 @@ func (s *stream) Why() string { return s.remote.Stderr() }
 
 // Login is the user who logged in.
 func (s *stream) Login() string { return s.login }
+
+// Sum is what the program was cached under.
+func (s *stream) Sum() string { return s.remote.Sum }

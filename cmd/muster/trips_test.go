@@ -124,7 +124,7 @@ func planOver(t *testing.T, server *transporttest.Server, playbook string, apply
 			}
 		}
 	}
-	run := engine.New(engine.Options{Playbook: pb, FactsType: factsType(), Kinds: a.registry(), Events: failed, Connect: func(ctx context.Context, host string, _ bool) (engine.Stream, error) {
+	run := engine.New(engine.Options{Playbook: pb, FactsType: factsType(), Kinds: a.registry(), Events: failed, Connect: func(ctx context.Context, host string, _ engine.Start) (engine.Stream, error) {
 		target := server.Target(host)
 		target.Identity = identity
 		conn, err := dialer.Dial(ctx, target)

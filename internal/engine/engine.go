@@ -31,17 +31,25 @@ type Options struct {
 	Tags, SkipTags []string
 	// Parallel is how many hosts are worked on at once; 0: all.
 	Parallel int
-	// Connect logs in to a host and starts the remote there, as root or as
-	// the user who logs in. The stream begins with the remote's first message.
-	Connect func(ctx context.Context, host string, root bool) (Stream, error)
+	// Connect logs in to a host and starts the remote there. The stream begins
+	// with the remote's first message.
+	Connect Connector
 	// FactsType is the type of the facts that remotes send as JSON.
 	FactsType cty.Type
 	Kinds     *modules.Registry
-	// Remote is the SHA-256 of the remote's program for a host's remote to
-	// confirm; "" where it isn't checked.
-	Events func(Event) // called from one goroutine at a time
+	Events    func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
+}
+
+// Connector logs in to a host and starts its remote.
+type Connector func(ctx context.Context, host string, s Start) (Stream, error)
+
+// Start says how a remote is started.
+type Start struct {
+	Root bool // as root, else as the user who logs in
+	// Fresh sends the program anew: the one that the host had is damaged.
+	Fresh bool
 }
 
 // Stream is the connection to a remote. Close ends it and the remote with it.
@@ -54,6 +62,9 @@ type Stream interface {
 	Why() string
 	// Login is the name of the user who logged in.
 	Login() string
+	// Sum is the SHA-256, in hex, that the remote's program is to have; "" if
+	// any will do.
+	Sum() string
 }
 
 // Run is one run of a playbook.

@@ -30,18 +30,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fleet is hosts whose remotes run in this process: they share its files, so
 // that playbooks name host.name in every path.
 type fleet struct {
-	t     *testing.T
-	dir   string
-	kinds *modules.Registry
-	down  map[string]bool
-	trips map[string]*trips
+	t       *testing.T
+	dir     string
+	kinds   *modules.Registry
+	down    map[string]bool
+	damaged map[string]bool
+	trips   map[string]*trips
 
 	mu     sync.Mutex
 	events []engine.Event
 }
 
 func newFleet(t *testing.T) *fleet {
-	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, trips: map[string]*trips{}}
+	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{}}
 }
 
 // run returns a run of a playbook, in which DIR is the fleet's folder.
@@ -70,17 +71,23 @@ func (f *fleet) run(playbook string, hosts ...string) *engine.Run {
 }
 
 // connect starts a remote in this process.
-func (f *fleet) connect(_ context.Context, host string, _ bool) (engine.Stream, error) {
+func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engine.Stream, error) {
 	if f.down[host] {
 		return nil, &transport.UnreachableError{Host: host, Stage: transport.StageConnect, Err: errors.New("no route")}
 	}
+	sum := "right"
+	f.mu.Lock()
+	if f.damaged[host] && !how.Fresh {
+		sum = "wrong"
+	}
+	f.mu.Unlock()
 	toRemote, in := io.Pipe()
 	out, fromRemote := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return []byte(`{"os":"debian"}`) }
-		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, Lock: filepath.Join(f.dir, host+".lock")})
+		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
 		_ = fromRemote.Close()
 	}()
 	f.mu.Lock()
@@ -134,6 +141,7 @@ func (p *pipe) Close() error {
 }
 func (p *pipe) Why() string   { return "" }
 func (p *pipe) Login() string { return "" }
+func (p *pipe) Sum() string   { return "right" }
 
 // states lists where tasks stand, as the events tell: "web1 task.file.a changed".
 func (f *fleet) states() []string {
@@ -366,5 +374,14 @@ play "p" {
 	s := r.Apply(t.Context())
 	if !f.exists("lb-web1") || !f.exists("lb-web2") || s.Hosts["web1"].Changed != 1 || s.Hosts["web2"].Changed != 1 {
 		t.Errorf("%s: %+v %v", s.Outcome, s.Hosts, f.states())
+	}
+}
+
+func TestDamagedRemoteIsSentAnew(t *testing.T) {
+	f := newFleet(t)
+	f.damaged["web1"] = true
+	r := f.run(hundred[:strings.Index(hundred, `play "again"`)], "web1")
+	if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending {
+		t.Errorf("%s: %v", s.Outcome, f.events)
 	}
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // Facts connects to a host only to ask what it is.
-func Facts(ctx context.Context, connect func(ctx context.Context, host string, root bool) (Stream, error), host string) (json.RawMessage, error) {
-	stream, err := connect(ctx, host, false)
+func Facts(ctx context.Context, connect Connector, host string) (json.RawMessage, error) {
+	stream, err := connect(ctx, host, Start{})
 	if err != nil {
 		return nil, err
 	}

@@ -28,11 +28,15 @@ func (h *hostRun) open(stream Stream) (*link, error) {
 	m, err := l.conn.Receive()
 	if err != nil {
 		_ = stream.Close()
-		return nil, fmt.Errorf("%s: the remote didn't start: %w", h.name, because(err, stream))
+		return nil, fmt.Errorf("%s: %w: %w", h.name, errMute, because(err, stream))
 	}
 	if m.Hello == nil || m.Hello.Protocol != wire.Protocol {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: what answers there isn't this muster's remote", h.name)
+	}
+	if want := stream.Sum(); want != "" && m.Hello.Sum != want {
+		_ = stream.Close()
+		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
 	}
 	l.hello = m.Hello
 	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key}}); err != nil {
@@ -42,6 +46,12 @@ func (h *hostRun) open(stream Stream) (*link, error) {
 	go l.listen()
 	return l, nil
 }
+
+// errDamaged is a remote that isn't the program it was cached as.
+var errDamaged = errors.New("the remote that the host has cached is damaged")
+
+// errMute is a remote that ended before it said anything.
+var errMute = errors.New("the remote didn't start")
 
 func because(err error, stream Stream) error {
 	if why := stream.Why(); why != "" {

@@ -84,11 +84,12 @@ func (h *hostRun) answered(ctx context.Context) error {
 
 // connect starts the host's remote, unless it is started.
 func (h *hostRun) connect(ctx context.Context) error {
-	stream, err := h.run.o.Connect(ctx, h.name, h.root || h.needsRoot())
-	if err != nil {
-		return err
+	how := Start{Root: h.root || h.needsRoot()}
+	l, err := h.start(ctx, how)
+	if errors.Is(err, errDamaged) || errors.Is(err, errMute) {
+		how.Fresh = true
+		l, err = h.start(ctx, how)
 	}
-	l, err := h.open(stream)
 	if err != nil {
 		return err
 	}
@@ -96,6 +97,15 @@ func (h *hostRun) connect(ctx context.Context) error {
 	h.link = l
 	h.run.mu.Unlock()
 	return h.setFacts(l.hello.Facts)
+}
+
+// start connects once.
+func (h *hostRun) start(ctx context.Context, how Start) (*link, error) {
+	stream, err := h.run.o.Connect(ctx, h.name, how)
+	if err != nil {
+		return nil, err
+	}
+	return h.open(stream)
 }
 
 // needsRoot reports whether a task may have to become another user.

@@ -124,14 +124,15 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		output, err := s.make(ctx, plan, &d)
 		s.real.Forget()
 		if err != nil {
+			d.Output = output
 			return fail(err)
 		}
 		switch {
-		case plan.Always:
-			d.Status, d.Output = wire.Changed, output
-			return d
 		case checks(plan.Changes):
 			d.Status, d.Output = wire.Unchanged, output
+			return d
+		case plan.Always:
+			d.Status, d.Output = wire.Changed, output
 			return d
 		}
 	}

@@ -1,0 +1,108 @@
+package planfile
+
+import (
+	"fmt"
+	"strings"
+
+	"muster/host"
+	"muster/internal/wire"
+)
+
+// Moved is a task that is no longer as it was planned.
+type Moved struct {
+	Host string // of the play
+	On   string // the host acted on, where it is another
+	ID   string
+	Text string // "task.file.x: was update /etc/x, is now create /etc/x"
+}
+
+type taskKey struct{ host, on, id string }
+
+func (t *Task) key() taskKey { return taskKey{t.Host, t.On, t.ID} }
+
+// Compare returns what has moved between two plans whose digests are keyed
+// with the same key, in the order of the saved one, what came in addition
+// last. Hosts that nothing moved on have nothing in it.
+//
+// Tasks are the same where they would do the same: what they would change has
+// the same digest, they are as certain, and what they foresee is the same
+// actions on the same targets. The wording of diffs doesn't count, nor why a
+// task fails.
+func Compare(saved, now []Task) []Moved {
+	current := make(map[taskKey]*Task, len(now))
+	for i := range now {
+		current[now[i].key()] = &now[i]
+	}
+	var moved []Moved
+	add := func(t *Task, format string, a ...any) {
+		name := t.Name
+		if t.Key != "" {
+			name += fmt.Sprintf("[%q]", t.Key)
+		}
+		if t.Role != "" {
+			name = "role " + t.Role + ": " + name
+		}
+		moved = append(moved, Moved{t.Host, t.On, t.ID, name + ": " + fmt.Sprintf(format, a...)})
+	}
+	known := make(map[taskKey]bool, len(saved))
+	for i := range saved {
+		was := &saved[i]
+		known[was.key()] = true
+		is, ok := current[was.key()]
+		switch {
+		case !ok:
+			add(was, "was %s, and is no longer in the plan", was.outline())
+		case was.outline() != is.outline():
+			add(is, "was %s, is now %s", was.outline(), is.outline())
+		case was.Kind != is.Kind || was.Digest != is.Digest:
+			add(is, "%s: its change is no longer the same", is.outline())
+		}
+	}
+	for i := range now {
+		if !known[now[i].key()] {
+			add(&now[i], "was not in the plan, is now %s", now[i].outline())
+		}
+	}
+	return moved
+}
+
+// outline says in a few words what a task would do. Tasks that would do
+// something else of what is known have another.
+func (t *Task) outline() string {
+	switch t.Status {
+	case wire.Unchanged:
+		return "nothing to do"
+	case wire.Failed:
+		return "failing"
+	case wire.Skipped:
+		return "skipped"
+	}
+	var parts []string
+	for _, d := range t.Changes {
+		parts = append(parts, short(d))
+	}
+	for _, d := range t.Then {
+		parts = append(parts, "then "+short(d))
+	}
+	words := strings.Join(parts, ", ")
+	if words == "" {
+		words = "pending"
+	}
+	if t.Certainty != "" && t.Certainty != wire.Known {
+		words += " (" + string(t.Certainty) + ")"
+	}
+	if t.Always {
+		words += " (runs every time)"
+	}
+	return words
+}
+
+// short is a description without its diff, as JSON has it: what isn't UTF-8
+// was replaced when it was saved.
+func short(d host.Description) string {
+	var b strings.Builder
+	for _, r := range string(d.Action) + " " + d.Target {
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,176 @@
+package planfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+)
+
+// ErrNoIdentity says that nothing was found to seal to, or to open with.
+var ErrNoIdentity = errors.New("there is no identity to seal it with; make one with `age-keygen -o ~/.config/muster/identity`, or an SSH key with `ssh-keygen -t ed25519`, or name the file of one in MUSTER_IDENTITY")
+
+// Where says where an identity is looked for.
+type Where struct {
+	// Named is the value of MUSTER_IDENTITY, the path of a file; "" if unset.
+	Named string
+	Home  string // the user's home folder
+	// Passphrase asks for the passphrase of an SSH key, when it is needed; nil
+	// where nobody can be asked.
+	Passphrase func(path string) ([]byte, error)
+}
+
+// Identity is what a user opens sealed things with.
+type Identity struct {
+	Path       string          // of the file it is from
+	Recipients []age.Recipient // to seal to
+	open       func() ([]age.Identity, error)
+}
+
+// Identities returns what opens things sealed to Recipients. It may ask for a
+// passphrase later, when it is used.
+func (i *Identity) Identities() ([]age.Identity, error) { return i.open() }
+
+// FindIdentity returns the user's identity: the file that MUSTER_IDENTITY
+// names, else ~/.config/muster/identity, else the SSH key ~/.ssh/id_ed25519 or
+// id_rsa. A file is one of age-keygen's or an SSH private key. Where there is
+// none, it is ErrNoIdentity.
+func FindIdentity(w Where) (*Identity, error) {
+	if w.Named != "" {
+		return w.file(w.Named)
+	}
+	id, err := w.file(filepath.Join(w.Home, ".config", "muster", "identity"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	for _, name := range []string{"id_ed25519", "id_rsa"} {
+		id, err := w.sshKey(filepath.Join(w.Home, ".ssh", name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return id, err
+		}
+	}
+	return nil, ErrNoIdentity
+}
+
+// file reads an identity file of either sort.
+func (w Where) file(path string) (*Identity, error) {
+	data, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity: %w", err)
+	}
+	if bytes.Contains(data, []byte("-----BEGIN ")) {
+		return w.sshKey(path)
+	}
+	ids, err := age.ParseIdentities(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+	}
+	found := &Identity{Path: path, open: func() ([]age.Identity, error) { return ids, nil }}
+	for _, id := range ids {
+		switch id := id.(type) {
+		case *age.X25519Identity:
+			found.Recipients = append(found.Recipients, id.Recipient())
+		case *age.HybridIdentity:
+			found.Recipients = append(found.Recipients, id.Recipient())
+		default:
+			return nil, fmt.Errorf("reading the identity %s: a %T can't be used: make one with age-keygen", path, id)
+		}
+	}
+	return found, nil
+}
+
+// sshKey takes the public key from path.pub where there is one, so that
+// sealing asks for no passphrase.
+func (w Where) sshKey(path string) (*Identity, error) {
+	pub, err := readSmall(path + ".pub")
+	if errors.Is(err, fs.ErrNotExist) {
+		return w.privateKey(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity: %w", err)
+	}
+	r, err := agessh.ParseRecipient(strings.TrimSpace(string(pub)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity %s.pub: %w", path, err)
+	}
+	return &Identity{Path: path, Recipients: []age.Recipient{r}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
+}
+
+// privateKey is an SSH key without its public half beside it.
+func (w Where) privateKey(path string) (*Identity, error) {
+	data, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity: %w", err)
+	}
+	id, err := agessh.ParseIdentity(data)
+	found := &Identity{Path: path, open: func() ([]age.Identity, error) { return []age.Identity{id}, nil }}
+	var locked *ssh.PassphraseMissingError
+	switch id := id.(type) {
+	case *agessh.Ed25519Identity:
+		found.Recipients = []age.Recipient{id.Recipient()}
+	case *agessh.RSAIdentity:
+		found.Recipients = []age.Recipient{id.Recipient()}
+	default:
+		if errors.As(err, &locked) && locked.PublicKey != nil {
+			pub := ssh.MarshalAuthorizedKey(locked.PublicKey)
+			r, err := agessh.ParseRecipient(strings.TrimSpace(string(pub)))
+			if err != nil {
+				return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+			}
+			return &Identity{Path: path, Recipients: []age.Recipient{r}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
+		}
+		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+	}
+	return found, nil
+}
+
+// openKey reads an SSH private key, whose public half is known.
+func (w Where) openKey(path string, pub []byte) ([]age.Identity, error) {
+	data, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity: %w", err)
+	}
+	id, err := agessh.ParseIdentity(data)
+	if err == nil {
+		return []age.Identity{id}, nil
+	}
+	var locked *ssh.PassphraseMissingError
+	if !errors.As(err, &locked) {
+		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+	}
+	if w.Passphrase == nil {
+		return nil, fmt.Errorf("the identity %s has a passphrase, and there is no terminal to ask for it", path)
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(pub)
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity %s.pub: %w", path, err)
+	}
+	opened, err := agessh.NewEncryptedSSHIdentity(public, data, func() ([]byte, error) { return w.Passphrase(path) })
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+	}
+	return []age.Identity{opened}, nil
+}
+
+// readSmall reads a key file; what is larger is none.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const limit = 1 << 20
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s is no key: it is too large", path)
+	}
+	return data, err
+}

@@ -1,0 +1,24 @@
+package real
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDamagedRemoteOnAHostIsReplaced(t *testing.T) {
+	file := playbook(t, touch("db1", "damaged"))
+	if r := muster(t, "plan", file); r.code != 0 {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	for what, script := range map[string]string{
+		"bytes are zeroed, the size stays": "dd if=/dev/zero of=$f bs=1 seek=2000 count=4000 conv=notrunc",
+		"it is cut short":                  "truncate -s 100000 $f",
+		"it is gone":                       "rm $f",
+	} {
+		on(t, "db1", "set -e; for f in /var/cache/muster/*; do test -f $f || continue; "+script+"; done")
+		r := muster(t, "plan", file)
+		if r.code != 0 || !strings.Contains(r.out, "/etc/damaged") {
+			t.Errorf("%s: exit code %d\n%s%s", what, r.code, r.out, r.err)
+		}
+	}
+}
