@@ -75,8 +75,9 @@ type Run struct {
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
 
-	mu       sync.Mutex // guards what follows, and every hostRun's state
-	change   *sync.Cond // something was settled
+	mu       sync.Mutex     // guards what follows, and every hostRun's state
+	change   *sync.Cond     // something was settled
+	enroll   func(*hostRun) // connects to a host that no play is about, in the background
 	applying bool
 	stop     bool
 

@@ -385,3 +385,23 @@ func TestDamagedRemoteIsSentAnew(t *testing.T) {
 		t.Errorf("%s: %v", s.Outcome, f.events)
 	}
 }
+
+func TestFactsOfAHostWithoutAPlayAreAskedFor(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "p" {
+  hosts = ["web1"]
+  task "file" "f" {
+    path    = "DIR/f"
+    content = hosts["db1"].facts.os
+  }
+}
+`, "web1", "db1")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Errorf("%s: %v", s.Outcome, f.states())
+	}
+	if b, _ := os.ReadFile(filepath.Join(f.dir, "f")); string(b) != "debian" {
+		t.Errorf("the file holds %q", b)
+	}
+}

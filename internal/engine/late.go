@@ -154,6 +154,9 @@ func (r *Run) summary() *Summary {
 	defer r.mu.Unlock()
 	s := &Summary{Outcome: OutcomeUnchanged, Hosts: map[string]*Counts{}}
 	for _, h := range r.order {
+		if len(h.plays) == 0 && h.err == nil {
+			continue // it was only asked, or acted on for others
+		}
 		c := &Counts{}
 		var unreachable *transport.UnreachableError
 		if errors.As(h.err, &unreachable) {

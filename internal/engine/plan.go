@@ -15,7 +15,11 @@ import (
 
 // Plan finds out what every task would do on every host. Nothing is changed.
 func (r *Run) Plan(ctx context.Context) *Summary {
-	each(r.order, func(h *hostRun) {
+	r.mu.Lock()
+	r.enroll = func(h *hostRun) { go h.enroll(ctx) }
+	hosts := slices.Clone(r.order)
+	r.mu.Unlock()
+	each(hosts, func(h *hostRun) {
 		if err := r.enter(ctx); err != nil {
 			h.lost(err)
 		} else {
@@ -343,17 +347,28 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 	h := r.hosts[name]
 	mine := h == nil
 	if mine {
-		h = &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true}
-		r.hosts[name] = h
-		r.order = append(r.order, h)
+		h = r.enlist(name)
 	}
 	r.mu.Unlock()
 	if mine {
 		h.root = true
-		if err := h.connect(ctx); err != nil {
-			h.lost(err)
-		}
+		h.enroll(ctx)
 	}
 	err := r.await(ctx, func() bool { return h.link != nil || h.err != nil })
 	return h, err
+}
+
+// enlist adds a host that no play is about. The mutex is held.
+func (r *Run) enlist(name string) *hostRun {
+	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true}
+	r.hosts[name] = h
+	r.order = append(r.order, h)
+	return h
+}
+
+// enroll connects to such a host.
+func (h *hostRun) enroll(ctx context.Context) {
+	if err := h.connect(ctx); err != nil {
+		h.lost(err)
+	}
 }

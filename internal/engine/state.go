@@ -311,6 +311,11 @@ func (r *Run) Facts(host string) (cty.Value, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := r.hosts[host]
+	if h == nil && r.enroll != nil {
+		// A host that no play is about: it is only asked what it is.
+		h = r.enlist(host)
+		r.enroll(h)
+	}
 	switch {
 	case h == nil || h.err != nil:
 		return cty.UnknownVal(r.o.FactsType), true
