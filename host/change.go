@@ -71,11 +71,14 @@ func Want(c Change) (json.RawMessage, error) {
 
 // Result is what making a change has left to be known.
 type Result struct {
-	// Undo, where the plan is atomic and fails, is made last change first;
-	// then After of all changes, once, in plan order (the reload that loads
-	// the restored file).
-	Undo, After []Change
-	Output      json.RawMessage // what the task then offers as its output
+	Output json.RawMessage // what the task then offers as its output
+}
+
+// Undo takes an edit back. Where an atomic plan fails, the Changes of its edits
+// are made, those of the last edit first; then After of all, once, in plan order
+// (the reload that loads the restored file).
+type Undo struct {
+	Changes, After []Change
 }
 
 // Interruptible is a change that ends early, cleanly, when its context does

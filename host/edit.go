@@ -51,7 +51,7 @@ func (s *SetAttr) Effects() []Effect { return []Effect{Is(File(s.Path), s.After)
 func (s *SetAttr) Want() any { return SetAttr{Path: s.Path, Attr: s.Attr} }
 
 // Apply changes the owner, then the mode (a change of owner clears setuid).
-func (s *SetAttr) Apply(_ context.Context, _ *Host) (Result, error) {
+func (s *SetAttr) Apply(_ context.Context, h *Host) (Result, error) {
 	now, err := lstat(s.Path)
 	if err != nil {
 		return Result{}, err
@@ -60,10 +60,10 @@ func (s *SetAttr) Apply(_ context.Context, _ *Host) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", s.Path, ErrMoved)
 	}
 	undo := &SetAttr{Path: s.Path, Attr: Attr{Mode: &now.Mode, Owner: now.Owner, Group: now.Group}, Before: s.After, After: s.Before}
-	if err := setAttr(s.Path, s.Attr, now); err != nil {
+	if err := h.Begin(Undo{Changes: []Change{undo}}); err != nil {
 		return Result{}, err
 	}
-	return Result{Undo: []Change{undo}}, nil
+	return Result{}, setAttr(s.Path, s.Attr, now)
 }
 
 // setAttr works on a descriptor, so that a link put in path's place between
@@ -137,6 +137,9 @@ func (m *MakeDir) Effects() []Effect { return []Effect{Is(File(m.Path), m.After)
 
 // Apply makes the directory with no more rights than it will have.
 func (m *MakeDir) Apply(_ context.Context, h *Host) (Result, error) {
+	if err := h.Begin(Undo{Changes: []Change{&Remove{Path: m.Path, Before: m.After}}}); err != nil {
+		return Result{}, err
+	}
 	err := os.Mkdir(m.Path, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return Result{}, err
@@ -160,7 +163,7 @@ func (m *MakeDir) Apply(_ context.Context, h *Host) (Result, error) {
 		_ = syscall.Rmdir(m.Path)
 		return Result{}, err
 	}
-	return Result{Undo: []Change{&Remove{Path: m.Path, Before: m.After}}}, syncDir(filepath.Dir(m.Path))
+	return Result{}, syncDir(filepath.Dir(m.Path))
 }
 
 // MakeLink makes a link, in place of whatever link or file stood there.
@@ -229,6 +232,10 @@ func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
 		_ = os.Remove(tmp)
 		return Result{}, err
 	}
+	if err := h.Begin(Undo{Changes: undo}); err != nil {
+		_ = os.Remove(tmp)
+		return Result{}, err
+	}
 	if now.Type == Directory {
 		if err := os.RemoveAll(m.Path); err != nil {
 			_ = os.Remove(tmp)
@@ -241,7 +248,7 @@ func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
 	}
 	// rename(2) does nothing where both names are one file already.
 	_ = os.Remove(tmp)
-	return Result{Undo: undo}, syncDir(filepath.Dir(m.Path))
+	return Result{}, syncDir(filepath.Dir(m.Path))
 }
 
 // Remove removes what stands at a path, a directory with all that is in it.
@@ -275,10 +282,13 @@ func (r *Remove) Apply(_ context.Context, h *Host) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := h.Begin(Undo{Changes: undo}); err != nil {
+		return Result{}, err
+	}
 	if err := os.RemoveAll(r.Path); err != nil {
 		return Result{}, err
 	}
-	return Result{Undo: undo}, syncDir(filepath.Dir(r.Path))
+	return Result{}, syncDir(filepath.Dir(r.Path))
 }
 
 // undoLimit is the size, in bytes, up to which former content is kept for undoing.

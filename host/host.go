@@ -22,6 +22,9 @@ type Host struct {
 	// Redact, if not nil, is applied to what programs print before anybody
 	// sees it.
 	Redact func(text string) string
+	// Undo, if not nil, is told what takes an edit back, before it is made. An
+	// error fails the change.
+	Undo func(u Undo) error
 	// Step, if not nil, is called between the steps of a change, so that a test
 	// can fail or cut it there. An error fails the change.
 	Step func(where string) error
@@ -33,6 +36,17 @@ func (h *Host) At(where string) error {
 		return nil
 	}
 	return h.Step(where)
+}
+
+// Begin says what takes back the edit that is about to be made. A change calls
+// it when all is checked and prepared, right before it acts: said after, it
+// would be lost with a process that is killed in between. A change that can't
+// be undone doesn't call it.
+func (h *Host) Begin(u Undo) error {
+	if h.Undo == nil {
+		return nil
+	}
+	return h.Undo(u)
 }
 
 // New returns the machine that this process runs on.

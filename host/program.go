@@ -49,26 +49,29 @@ func (r *RunProgram) Apply(ctx context.Context, h *Host) (Result, error) {
 		}
 		c.Stdin = bytes.NewReader(data)
 	}
-	var result Result
+	var undo Undo
 	if r.UndoArgv != nil {
-		result.Undo = []Change{&RunProgram{Argv: r.UndoArgv, Does: Description{Action: Run, Target: r.Does.Target}}}
+		undo.Changes = []Change{&RunProgram{Argv: r.UndoArgv, Does: Description{Action: Run, Target: r.Does.Target}}}
 	}
 	if r.AfterArgv != nil {
-		result.After = []Change{&RunProgram{Argv: r.AfterArgv, Does: Description{Action: Run, Target: r.Does.Target}}}
+		undo.After = []Change{&RunProgram{Argv: r.AfterArgv, Does: Description{Action: Run, Target: r.Does.Target}}}
+	}
+	if err := h.Begin(undo); err != nil {
+		return Result{}, err
 	}
 	_, err := h.Run(ctx, c)
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		for _, code := range r.OK {
 			if exit.Output.ExitCode == code && exit.Output.Signal == "" {
-				return result, nil
+				return Result{}, nil
 			}
 		}
 	}
 	if err == nil {
 		err = h.At("ran " + r.Argv[0])
 	}
-	return result, err
+	return Result{}, err
 }
 
 // Encode returns a change's type and data, as they are compared and journaled.

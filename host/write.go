@@ -102,14 +102,18 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 			return Result{}, fmt.Errorf("keeping a backup: %w", err)
 		}
 	}
+	if err := h.Begin(Undo{Changes: undo}); err != nil {
+		_ = os.Remove(tmp)
+		return Result{}, err
+	}
 	if err := os.Rename(tmp, w.Path); err != nil {
 		_ = os.Remove(tmp)
 		return Result{}, err
 	}
 	if err := h.At("renamed"); err != nil {
-		return Result{Undo: undo}, err
+		return Result{}, err
 	}
-	return Result{Undo: undo}, syncDir(filepath.Dir(w.Path))
+	return Result{}, syncDir(filepath.Dir(w.Path))
 }
 
 // prepare makes the temporary file, complete with mode, owner and attributes.

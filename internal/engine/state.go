@@ -184,6 +184,9 @@ func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 	})
 }
 
+// before takes what will take an edit back, told before the edit is made.
+func (h *hostRun) before(*wire.Undo) {}
+
 // finished takes what became of a granted task.
 func (h *hostRun) finished(d *wire.Done) error {
 	h.run.mu.Lock()

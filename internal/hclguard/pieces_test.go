@@ -32,7 +32,7 @@ func bigFile(n, perBlock int) []byte {
 
 func TestPiecesGiveWhatTheWholeGives(t *testing.T) {
 	for _, per := range []int{1, 50, 5000} {
-		src := bigFile(3000, per)
+		src := bigFile(400, per)
 		want, diags := hclsyntax.ParseConfig(src, "x.hcl", hcl.InitialPos)
 		if diags.HasErrors() {
 			t.Fatal(diags)

@@ -121,7 +121,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			}
 		}
 		allowed.more = len(plan.Then) > 0
-		output, err := s.make(ctx, plan, &d)
+		output, err := s.make(ctx, t, plan, &d)
 		s.real.Forget()
 		if err != nil {
 			d.Output = output
@@ -151,14 +151,18 @@ func checks(changes []host.Change) bool {
 
 // make makes the changes of one round. Where an atomic plan fails, what was
 // made of it is taken back.
-func (s *Session) make(ctx context.Context, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
-	var undo [][]host.Change
-	var after []host.Change
+func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
+	var undo []host.Undo
 	var output json.RawMessage
 	first := len(d.Changes)
+	s.Host.Undo = func(u host.Undo) error {
+		undo[len(undo)-1] = u
+		return s.keep(t, plan.Changes[len(undo)-1], u)
+	}
+	defer func() { s.Host.Undo = nil }()
 	for _, c := range plan.Changes {
 		if err := ctx.Err(); err != nil {
-			return nil, s.back(plan, undo, after, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), context.Cause(ctx)))
+			return nil, s.back(plan, undo, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), context.Cause(ctx)))
 		}
 		// A change that can't be interrupted is finished, whatever happens.
 		cctx := context.WithoutCancel(ctx)
@@ -166,16 +170,16 @@ func (s *Session) make(ctx context.Context, plan modules.Plan, d *wire.Done) (js
 			cctx = ctx
 		}
 		var r host.Result
+		undo = append(undo, host.Undo{})
 		err := s.Host.At("before " + c.Type())
 		if err == nil {
 			r, err = c.Apply(cctx, s.Host)
 		}
-		undo, after = append(undo, r.Undo), append(after, r.After...)
 		if r.Output != nil {
 			output = r.Output
 		}
 		if err != nil {
-			return output, s.back(plan, undo, after, d, first, err)
+			return output, s.back(plan, undo, d, first, err)
 		}
 		d.Changes = append(d.Changes, c.Describe())
 	}
@@ -184,17 +188,26 @@ func (s *Session) make(ctx context.Context, plan modules.Plan, d *wire.Done) (js
 
 // back takes back what was made of an atomic plan: last change first, then
 // what makes the restored state count, in plan order.
-func (s *Session) back(plan modules.Plan, undo [][]host.Change, after []host.Change, d *wire.Done, first int, cause error) error {
+func (s *Session) back(plan modules.Plan, undo []host.Undo, d *wire.Done, first int, cause error) error {
 	if !plan.Atomic {
 		return cause
 	}
+	s.Host.Undo = nil
 	ctx := context.Background()
-	var list []host.Change
+	var list, after []host.Change
 	for i := len(undo) - 1; i >= 0; i-- {
-		list = append(list, undo[i]...)
+		list = append(list, undo[i].Changes...)
 	}
-	for _, c := range append(list, after...) {
-		if _, err := c.Apply(ctx, s.Host); err != nil {
+	for _, u := range undo {
+		after = append(after, u.After...)
+	}
+	last := len(undo[len(undo)-1].Changes)
+	for i, c := range append(list, after...) {
+		_, err := c.Apply(ctx, s.Host)
+		if errors.Is(err, host.ErrMoved) && i < last {
+			continue // the edit that failed hadn't acted yet
+		}
+		if err != nil {
 			return fmt.Errorf("%w; taking it back failed too, at %s: %w", cause, summary(c.Describe()), err)
 		}
 	}

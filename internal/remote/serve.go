@@ -242,6 +242,7 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 	s.session.Host.Report = func(text string) {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
+	s.session.Undo = func(u *wire.Undo) error { return s.conn.Send(&wire.Message{Undo: u}) }
 	d := s.session.Apply(ctx, id)
 	s.tell("", &wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d

@@ -27,6 +27,8 @@ type Session struct {
 	Host  *host.Host
 	// Key keys the digests.
 	Key []byte
+	// Undo, if not nil, is told what takes each edit back before it is made.
+	Undo func(*wire.Undo) error
 
 	preview host.Preview
 	real    *host.View

@@ -135,7 +135,7 @@ func (s *server) makeElsewhere(w *worker, id string) wire.Done {
 		switch {
 		case err != nil:
 			return fail(err)
-		case m.Progress != nil:
+		case m.Progress != nil, m.Undo != nil:
 			_ = s.conn.Send(m)
 		case m.Done != nil:
 			s.session.Finish(id, *m.Done)

@@ -35,6 +35,7 @@ type Message struct {
 	Progress *Progress `cbor:"14,keyasint,omitempty"`
 	Facts    *Facts    `cbor:"15,keyasint,omitempty"`
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
+	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay *Lay `cbor:"20,keyasint,omitempty"`
@@ -171,6 +172,25 @@ type Progress struct {
 	ID   string
 	Text string
 }
+
+// Undo is what takes an edit back, told right before it is made, for the journal.
+type Undo struct {
+	ID     string // of the task
+	Target string // of the edit
+	Steps  []UndoStep
+	// Missing says why there are no steps; "" where there are.
+	Missing string
+}
+
+// UndoStep is one change that takes an edit back.
+type UndoStep struct {
+	Type   string // of the change
+	Change []byte // JSON
+	Former []byte // what stood in the file that it writes
+}
+
+// FormerLimit is the size, in bytes, up to which former content is kept.
+const FormerLimit = 256 << 10
 
 // Fault is the remote's own failure, its last message.
 type Fault struct{ Error string }

@@ -40,12 +40,14 @@ func (m *MakeDirectory) Apply(_ context.Context, h *host.Host) (host.Result, err
 	}
 	defer t.close()
 	item := TreeItem{Path: filepath.Base(m.Path), After: m.After}
+	if err := h.Begin(host.Undo{Changes: []host.Change{&host.Remove{Path: m.Path, Before: m.After}}}); err != nil {
+		return host.Result{}, err
+	}
 	if err := t.put(item, nil, h.At); err != nil {
 		return host.Result{}, fmt.Errorf("making %s: %w", m.Path, err)
 	}
-	undo := []host.Change{&host.Remove{Path: m.Path, Before: m.After}}
 	if err := unix.Fsync(int(t.dir.Fd())); err != nil && !errors.Is(err, unix.EINVAL) {
-		return host.Result{Undo: undo}, fmt.Errorf("syncing %s: %w", filepath.Dir(m.Path), err)
+		return host.Result{}, fmt.Errorf("syncing %s: %w", filepath.Dir(m.Path), err)
 	}
-	return host.Result{Undo: undo}, nil
+	return host.Result{}, nil
 }

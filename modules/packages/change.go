@@ -329,10 +329,13 @@ func (c *Hold) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if !c.Hold {
 		verb, back = back, verb
 	}
+	undo := &host.RunProgram{Argv: append([]string{"apt-mark", "-q", back}, c.names()...), Does: host.Description{Action: host.Update, Target: c.Target}}
+	if err := h.Begin(host.Undo{Changes: []host.Change{undo}}); err != nil {
+		return host.Result{}, err
+	}
 	run := exclusive{locks: []string{admin + "/lock-frontend", admin + "/lock"}, wait: c.Wait}
 	if err := run.run(ctx, h, host.Command{Argv: append([]string{"apt-mark", "-q", verb}, c.names()...)}); err != nil {
 		return host.Result{}, err
 	}
-	undo := &host.RunProgram{Argv: append([]string{"apt-mark", "-q", back}, c.names()...), Does: host.Description{Action: host.Update, Target: c.Target}}
-	return host.Result{Undo: []host.Change{undo}}, h.At("set the hold")
+	return host.Result{}, h.At("set the hold")
 }

@@ -103,10 +103,13 @@ func (s *SetHostname) Apply(_ context.Context, h *host.Host) (host.Result, error
 	if now != s.Before && now != s.Name {
 		return host.Result{}, fmt.Errorf("the host's name is %s: %w", now, host.ErrMoved)
 	}
+	if err := h.Begin(host.Undo{Changes: []host.Change{&SetHostname{Name: s.Before, Before: s.Name}}}); err != nil {
+		return host.Result{}, err
+	}
 	if err := syscall.Sethostname([]byte(s.Name)); err != nil {
 		return host.Result{}, fmt.Errorf("setting the host's name: %w", err)
 	}
-	return host.Result{Undo: []host.Change{&SetHostname{Name: s.Before, Before: s.Name}}}, h.At("set the name")
+	return host.Result{}, h.At("set the name")
 }
 
 // Timezone is the host's time zone. Programs that run read it when they start.

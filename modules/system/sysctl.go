@@ -214,15 +214,17 @@ func (s *SetSysctl) Apply(_ context.Context, h *host.Host) (host.Result, error) 
 	if now := words(string(data)); now != s.Before && now != s.Value {
 		return host.Result{}, fmt.Errorf("%s is %s: %w", s.Name, now, host.ErrMoved)
 	}
-	undo := host.Result{Undo: []host.Change{&SetSysctl{Name: s.Name, Value: s.Before, Before: s.Value}}}
+	if err := h.Begin(host.Undo{Changes: []host.Change{&SetSysctl{Name: s.Name, Value: s.Before, Before: s.Value}}}); err != nil {
+		return host.Result{}, err
+	}
 	if err := os.WriteFile(path, []byte(s.Value+"\n"), 0); err != nil {
 		return host.Result{}, fmt.Errorf("setting %s to %q: %w", s.Name, s.Value, err)
 	}
 	if data, err = os.ReadFile(path); err != nil {
-		return undo, err
+		return host.Result{}, err
 	}
 	if now := words(string(data)); now != s.Value {
-		return undo, fmt.Errorf("the kernel made %s of %s = %s: set that value", now, s.Name, s.Value)
+		return host.Result{}, fmt.Errorf("the kernel made %s of %s = %s: set that value", now, s.Name, s.Value)
 	}
-	return undo, h.At("set the parameter")
+	return host.Result{}, h.At("set the parameter")
 }

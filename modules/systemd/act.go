@@ -72,32 +72,35 @@ func (a *Act) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 		return host.Result{}, err
 	}
 	old := m.readStamp(a.Unit)
+	if err := h.Begin(a.undo()); err != nil {
+		return host.Result{}, err
+	}
 	if _, err := h.Run(ctx, host.Command{Argv: m.argv(string(a.Verb), "--", a.Unit), Env: m.env()}); err != nil {
 		return host.Result{}, m.withLog(ctx, h, a.Unit, err)
 	}
 	if err := h.At("told systemd to " + string(a.Verb)); err != nil {
-		return a.result(), err
+		return host.Result{}, err
 	}
 	if a.Verb == stop {
-		return a.result(), nil
+		return host.Result{}, nil
 	}
 	u, err := m.settle(ctx, h, a.Unit, a.Verb)
 	if err != nil {
-		return a.result(), err
+		return host.Result{}, err
 	}
 	s := &stamp{Invocation: u.Invocation, Restart: restart, Reload: reloads}
 	if a.Verb == reload && old != nil && old.Invocation == u.Invocation {
 		s.Restart = merged(restart, old.Restart) // these weren't loaded anew
 	}
 	if err := m.writeStamp(a.Unit, s); err != nil {
-		return a.result(), err
+		return host.Result{}, err
 	}
-	return a.result(), h.At("noted what was loaded")
+	return host.Result{}, h.At("noted what was loaded")
 }
 
-// result takes it back in an atomic plan: what was started is stopped; what
+// undo takes it back in an atomic plan: what was started is stopped; what
 // was restarted or reloaded is that again, once its files are restored.
-func (a *Act) result() host.Result {
+func (a *Act) undo() host.Undo {
 	m := manager{a.User}
 	does := host.Description{Action: host.Update, Target: a.Target}
 	program := func(verb verb) []host.Change {
@@ -105,11 +108,11 @@ func (a *Act) result() host.Result {
 	}
 	switch a.Verb {
 	case start:
-		return host.Result{Undo: program(stop)}
+		return host.Undo{Changes: program(stop)}
 	case stop:
-		return host.Result{Undo: program(start)}
+		return host.Undo{Changes: program(start)}
 	}
-	return host.Result{After: program(a.Verb)}
+	return host.Undo{After: program(a.Verb)}
 }
 
 // How long a unit that was started is watched, and how often it is looked at.

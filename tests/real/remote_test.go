@@ -11,8 +11,8 @@ func TestDamagedRemoteOnAHostIsReplaced(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
 	for what, script := range map[string]string{
-		"bytes are zeroed, the size stays": "dd if=/dev/zero of=$f bs=1 seek=2000 count=4000 conv=notrunc",
-		"it is cut short":                  "truncate -s 100000 $f",
+		"bytes are zeroed, the size stays": "cp -p $f $f.new && dd if=/dev/zero of=$f.new bs=1 seek=2000 count=4000 conv=notrunc && mv $f.new $f",
+		"it is cut short":                  "cp -p $f $f.new && truncate -s 100000 $f.new && mv $f.new $f",
 		"it is gone":                       "rm $f",
 	} {
 		on(t, "db1", "set -e; for f in /var/cache/muster/*; do test -f $f || continue; "+script+"; done")
