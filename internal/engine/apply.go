@@ -12,8 +12,9 @@ import (
 	"muster/modules"
 )
 
-// window is how many tasks a host is granted ahead of the last that it has
-// finished (so that no task waits for the controller).
+// window is how many tasks a host is granted at once. Half as many may be left
+// to do when it is granted the next ones: so that no task waits for the
+// controller or its journal.
 const window = 16
 
 // ErrStopped is a run that was told to stop.
@@ -42,6 +43,9 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 		if !r.play(ctx, r.o.Playbook.Plays[i], hosts) {
 			break
 		}
+	}
+	for _, h := range r.order {
+		h.journalEnd()
 	}
 	return r.summary()
 }
@@ -224,6 +228,7 @@ func (h *hostRun) finish(it *item, d *wire.Done) {
 type granted struct {
 	host  *hostRun
 	items []*item
+	next  []*item // to be granted together
 }
 
 // open counts the items that aren't done; the mutex is held.
@@ -253,24 +258,33 @@ func (g *granted) failed() bool {
 	return g.broke()
 }
 
-// grant lets the host make an item, a window ahead of what it has done.
+// grant lets the host make an item, together with those that come next.
 func (g *granted) grant(ctx context.Context, it *item) bool {
-	h := g.host
-	full := func() bool { return g.open() >= window }
-	h.run.mu.Lock()
-	wait := full()
-	h.run.mu.Unlock()
-	if wait {
-		h.flush()
-		if h.run.await(ctx, func() bool { return !full() || h.err != nil || g.broke() || h.run.stop }) != nil || h.out() || g.failed() {
-			return !g.failed()
-		}
+	g.next = append(g.next, it)
+	return len(g.next) < window || g.send(ctx)
+}
+
+// send grants what was gathered, when the host has little left to do. It
+// returns false where an item failed for good.
+func (g *granted) send(ctx context.Context) bool {
+	h, items := g.host, g.next
+	g.next = nil
+	if len(items) == 0 || h.out() {
+		return true
+	}
+	err := h.run.await(ctx, func() bool { return g.open() <= window/2 || h.err != nil || g.broke() || h.run.stop })
+	if err != nil || h.out() || g.failed() || !h.journal(ctx, items...) {
+		return !g.failed()
 	}
 	h.run.mu.Lock()
-	g.items = append(g.items, it)
+	g.items = append(g.items, items...)
 	epoch := h.epoch + 1
 	h.run.mu.Unlock()
-	h.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Epoch: epoch}}, true)
+	ids := make([]string, len(items))
+	for i, it := range items {
+		ids[i] = it.id
+	}
+	h.send(&wire.Message{Grant: &wire.Grant{IDs: ids, Epoch: epoch}}, false)
 	return true
 }
 
@@ -278,6 +292,7 @@ func (g *granted) grant(ctx context.Context, it *item) bool {
 // something failed for good, and begins a new epoch then.
 func (g *granted) drain(ctx context.Context) bool {
 	h := g.host
+	_ = g.send(ctx)
 	h.flush()
 	err := h.run.await(ctx, func() bool { return g.open() == 0 || h.err != nil })
 	h.run.mu.Lock()

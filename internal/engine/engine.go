@@ -40,6 +40,8 @@ type Options struct {
 	Events    func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
+	// Journal keeps what Apply makes; nil: nothing does.
+	Journal Journal
 }
 
 // Connector logs in to a host and starts its remote.
@@ -80,6 +82,7 @@ type Run struct {
 	enroll   func(*hostRun) // connects to a host that no play is about, in the background
 	applying bool
 	stop     bool
+	broken   error // why it stopped by itself
 
 	emitting sync.Mutex
 }

@@ -48,6 +48,12 @@ func newFleet(t *testing.T) *fleet {
 // run returns a run of a playbook, in which DIR is the fleet's folder.
 func (f *fleet) run(playbook string, hosts ...string) *engine.Run {
 	f.t.Helper()
+	return f.runWith(func(*engine.Options) {}, playbook, hosts...)
+}
+
+// runWith is run with other options.
+func (f *fleet) runWith(change func(*engine.Options), playbook string, hosts ...string) *engine.Run {
+	f.t.Helper()
 	path := filepath.Join(f.dir, "playbook.hcl")
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(playbook, "DIR", f.dir)), 0o600); err != nil {
 		f.t.Fatal(err)
@@ -61,11 +67,13 @@ func (f *fleet) run(playbook string, hosts ...string) *engine.Run {
 	if diags.HasErrors() {
 		f.t.Fatal(diags)
 	}
-	r := engine.New(engine.Options{Playbook: pb, Connect: f.connect, FactsType: facts, Kinds: f.kinds, Events: func(e engine.Event) {
+	o := engine.Options{Playbook: pb, Connect: f.connect, FactsType: facts, Kinds: f.kinds, Events: func(e engine.Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.events = append(f.events, e)
-	}})
+	}}
+	change(&o)
+	r := engine.New(o)
 	f.t.Cleanup(r.Close)
 	return r
 }

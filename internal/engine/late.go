@@ -93,6 +93,9 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 // grantAlone grants an item, the attempt counted from 1, and waits for its end.
 // It is a chain of its own: others may be acting on the same host.
 func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
+	if attempt == 1 && !h.journal(ctx, it) {
+		return false
+	}
 	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Chain: it.id, Epoch: attempt}}, false)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })
 	if err == nil && it.done != nil {
@@ -168,7 +171,7 @@ func (r *Run) summary() *Summary {
 		s.Hosts[h.name] = c
 		h.eachItem(func(it *item) { c.count(it, r.applying) })
 	}
-	s.Outcome = s.worst(r.stop)
+	s.Outcome = s.worst(r.stop && r.broken == nil)
 	return s
 }
 

@@ -87,7 +87,7 @@ func (l *link) take(m *wire.Message) error {
 	case m.Need != nil:
 		go l.feed(*m.Need)
 	case m.Undo != nil:
-		l.host.before(m.Undo)
+		return l.host.before(m.Undo)
 	case m.Progress != nil:
 		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
 	case m.Facts != nil:

@@ -106,6 +106,12 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 		h.run.change.Broadcast()
 		h.run.mu.Unlock()
 	}
+	if !h.out() {
+		h.completed++
+	}
+	if h.completed == len(h.plays) {
+		h.journalEnd()
+	}
 }
 
 // barrier waits until every host of the batch has come here, or can't.

@@ -18,22 +18,24 @@ type hostRun struct {
 	run   *Run
 	plays []*playRun
 
-	root     bool // it has to run as root, whatever its plays say
-	link     *link
-	facts    cty.Value
-	hasFacts bool
-	err      error      // it can't be used, or can no longer
-	walked   bool       // every task has been sent
-	failed   bool       // a task failed that nothing tolerates
-	stopped  bool       // its connection is closed
-	halted   bool       // a rolling play stopped before its batch
-	peers    []*hostRun // the batch it is in
-	passed   int        // barriers of the play that it has come to
-	away     bool       // it has left the play
-	outcomes map[string]*item
-	bodies   map[string]*lang.Body
-	epoch    int
-	fresh    chan struct{} // closed when asked-for facts have come
+	root      bool // it has to run as root, whatever its plays say
+	link      *link
+	facts     cty.Value
+	hasFacts  bool
+	err       error      // it can't be used, or can no longer
+	walked    bool       // every task has been sent
+	failed    bool       // a task failed that nothing tolerates
+	stopped   bool       // its connection is closed
+	halted    bool       // a rolling play stopped before its batch
+	ended     bool       // the journal has its end
+	completed int        // plays made on it
+	peers     []*hostRun // the batch it is in
+	passed    int        // barriers of the play that it has come to
+	away      bool       // it has left the play
+	outcomes  map[string]*item
+	bodies    map[string]*lang.Body
+	epoch     int
+	fresh     chan struct{} // closed when asked-for facts have come
 }
 
 // playRun is a play on one host.
@@ -73,6 +75,8 @@ type item struct {
 	done    *wire.Done
 	final   bool // nothing more will become of it
 	shared  *item
+
+	journaled bool // the journal has it
 }
 
 // pending reports whether the item has to be granted.
@@ -184,9 +188,6 @@ func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 	})
 }
 
-// before takes what will take an edit back, told before the edit is made.
-func (h *hostRun) before(*wire.Undo) {}
-
 // finished takes what became of a granted task.
 func (h *hostRun) finished(d *wire.Done) error {
 	h.run.mu.Lock()
@@ -216,6 +217,7 @@ func (r *Run) tellDone(it *item, d *wire.Done) {
 	if it.planned != nil {
 		e.Always = it.planned.Always
 	}
+	r.journalDone(it, d)
 	r.tell(it, e)
 }
 
