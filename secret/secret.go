@@ -2,6 +2,8 @@
 package secret
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -77,6 +79,13 @@ func (r *Redactor) Add(secrets ...string) {
 		pairs = append(pairs, s, Hidden)
 	}
 	r.replacer = strings.NewReplacer(pairs...)
+}
+
+// Known returns the secrets that the redactor hides, in no order.
+func (r *Redactor) Known() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Collect(maps.Keys(r.known))
 }
 
 // Redact returns text with every known secret replaced by Hidden.

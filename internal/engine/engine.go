@@ -11,6 +11,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"io"
 	"sync"
 
@@ -40,6 +41,11 @@ type Options struct {
 	Events    func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
+	// Key keys the digests of what tasks change, 32 bytes; nil: a random one.
+	Key []byte
+	// Facts are taken for what hosts would say of themselves: those that a saved
+	// plan was made with, as JSON.
+	Facts map[string]json.RawMessage
 	// Journal keeps what Apply makes; nil: nothing does.
 	Journal Journal
 }
@@ -92,6 +98,9 @@ func New(o Options) *Run {
 	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}}
 	r.change = sync.NewCond(&r.mu)
 	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
+	if o.Key != nil {
+		r.key = o.Key
+	}
 	if o.Redact == nil {
 		r.o.Redact = &secret.Redactor{}
 	}
@@ -128,6 +137,26 @@ func (r *Run) Hosts() []string {
 		list = append(list, h.name)
 	}
 	return list
+}
+
+// Refuse leaves a host as it is: Apply makes nothing on it.
+func (r *Run) Refuse(host string, why error) {
+	if h := r.hosts[host]; h != nil {
+		h.lost(why)
+	}
+}
+
+// KnownFacts returns what the hosts that answered said of themselves, as JSON.
+func (r *Run) KnownFacts() map[string]json.RawMessage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]json.RawMessage{}
+	for _, h := range r.order {
+		if h.hasFacts {
+			all[h.name] = h.said
+		}
+	}
+	return all
 }
 
 // Close ends every connection.

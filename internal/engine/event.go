@@ -25,6 +25,7 @@ type TaskEvent struct {
 	PlayIndex        int    // of Play, from 0
 	Task             string // its label
 	Name             string // as references call it: task.file["/etc/motd"]
+	ID               string // of the instance: unique together with Host and On
 	Key              string // of for_each
 	Kind             string
 	On               string // the host acted on, where it isn't Host
@@ -33,6 +34,8 @@ type TaskEvent struct {
 	Changes          []host.Description
 	Then             []host.Description // what can only be foreseen
 	Always           bool
+	Sensitive        bool   // nothing of what it changes is shown
+	Digest           string // of the changes, where it is pending, keyed with Options.Key
 	Error            string
 	Tolerated        bool
 	Output           []byte // JSON, of some kinds
@@ -69,7 +72,7 @@ func (r *Run) tell(it *item, e TaskEvent) {
 	if it.inst.Target != it.inst.Host {
 		e.On = it.inst.Target
 	}
-	e.PlayIndex = t.Play.Index
+	e.ID, e.PlayIndex, e.Sensitive = it.inst.ID, t.Play.Index, it.ev != nil && it.ev.Sensitive
 	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
 	e.Error = r.o.Redact.Redact(e.Error)
 	r.emit(&e)

@@ -22,6 +22,7 @@ type hostRun struct {
 	link      *link
 	facts     cty.Value
 	hasFacts  bool
+	said      []byte     // the facts, as they came
 	err       error      // it can't be used, or can no longer
 	walked    bool       // every task has been sent
 	failed    bool       // a task failed that nothing tolerates
@@ -132,13 +133,16 @@ func (h *hostRun) send(m *wire.Message, queue bool) {
 
 // setFacts reads the facts that a remote sent.
 func (h *hostRun) setFacts(data []byte) error {
+	if saved, ok := h.run.o.Facts[h.name]; ok {
+		data = saved
+	}
 	facts, err := ctyjson.Unmarshal(data, h.run.o.FactsType)
 	if err != nil {
 		return fmt.Errorf("%w: the facts of %s: %w", wire.ErrFrame, h.name, err)
 	}
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
-	h.facts, h.hasFacts = facts, true
+	h.facts, h.hasFacts, h.said = facts, true, data
 	h.run.change.Broadcast()
 	return nil
 }
@@ -184,7 +188,7 @@ func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
 func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 	r.tell(it, TaskEvent{
 		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Output: p.Output,
-		Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
+		Digest: p.Digest, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
 	})
 }
 

@@ -76,7 +76,7 @@ func (v *jsonView) Event(e engine.Event) {
 			Host   string `json:"host"`
 			Status string `json:"status"`
 			Error  string `json:"error"`
-		}{"host", e.Host, string(wire.Unreachable), e.Error.Error()})
+		}{"host", e.Host, string(status(e.Error)), e.Error.Error()})
 	case *engine.NoticeEvent:
 		v.line(struct {
 			Type string `json:"type"`
@@ -103,6 +103,14 @@ func (v *jsonView) Event(e engine.Event) {
 		}
 		v.line(t)
 	}
+}
+
+// status is that of a host that can't be used.
+func status(err error) wire.Status {
+	if engine.IsUnreachable(err) {
+		return wire.Unreachable
+	}
+	return wire.Failed
 }
 
 type jsonDiagnostic struct {

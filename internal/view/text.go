@@ -62,7 +62,7 @@ func (v *textView) Begin(p Phase, hosts []string) {
 func (v *textView) Event(e engine.Event) {
 	switch e := e.(type) {
 	case *engine.HostEvent:
-		v.unreachable(e)
+		v.unusable(e)
 	case *engine.NoticeEvent:
 		fmt.Fprintf(v.o.Out, "%s %s\n", v.style.fail.Render("!"), Clean(e.Text))
 	case *engine.ProgressEvent:
@@ -72,11 +72,11 @@ func (v *textView) Event(e engine.Event) {
 	}
 }
 
-// unreachable says why a host can't be used; what a bastion says for all the
+// unusable says why a host can't be used; what a bastion says for all the
 // hosts behind it is said once.
-func (v *textView) unreachable(e *engine.HostEvent) {
+func (v *textView) unusable(e *engine.HostEvent) {
 	text := Clean(e.Error.Error())
-	fmt.Fprintf(v.o.Err, "%s %s: unreachable: %s\n", v.style.fail.Render("!"), e.Host, indented(strings.TrimPrefix(text, e.Host+": "), "    "))
+	fmt.Fprintf(v.o.Err, "%s %s: %s: %s\n", v.style.fail.Render("!"), e.Host, status(e.Error), indented(strings.TrimPrefix(text, e.Host+": "), "    "))
 }
 
 // task shows a task that isn't as it should be. Those that are, only on request.

@@ -30,7 +30,8 @@ func fieldTexts() map[string]string {
 		"notice.text": "For people.",
 
 		"host":      "A host can't be used.",
-		"host.host": "Its name.", "host.status": "unreachable.", "host.error": "Why.",
+		"host.host": "Its name.", "host.error": "Why.",
+		"host.status": "unreachable; failed where it was reached and can't be used: sudo was refused, its remote was lost, or it isn't as a saved plan found it.",
 
 		"diagnostic":          "Something is wrong with the input, or with muster's surroundings.",
 		"diagnostic.severity": "error or warning.", "diagnostic.summary": "What is wrong, in a few words.",

@@ -19,6 +19,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/view"
 	"muster/internal/wire"
+	"muster/transport"
 )
 
 // line is a line that the JSON view prints, with every field set.
@@ -49,7 +50,7 @@ func samples() ([]line, error) {
 	})
 	v.Event(&engine.ProgressEvent{Host: "db1", Task: "packages", Text: "unpacking 12 of 80"})
 	v.Event(&engine.NoticeEvent{Text: "application: 2 failed in 1 batches, which is more than max_failures allows: 4 hosts are left as they are"})
-	v.Event(&engine.HostEvent{Host: "db2", Error: errors.New("dialing 10.0.1.32:22: connection refused")})
+	v.Event(&engine.HostEvent{Host: "db2", Error: &transport.UnreachableError{Host: "db2", Stage: transport.StageConnect, Err: errors.New("dialing 10.0.1.32:22: connection refused")}})
 	v.Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unknown argument", Detail: `task "file" has no argument "contents".`,
 		Extra: hinted{}, Subject: &hcl.Range{Filename: "site.hcl", Start: hcl.Pos{Line: 5, Column: 5}}}}, nil)
 	v.Summary(&engine.Summary{Outcome: engine.OutcomeChanged, Hosts: map[string]*engine.Counts{"db1": {Unchanged: 11, Changed: 1}}}, 1.42)
