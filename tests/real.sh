@@ -40,7 +40,8 @@ finish() {
 kind() {
 	local name=$1 host=$2 package=$3
 	tar -C "modules/$package" -cf - testdata -C "$PWD/bin" "$package.test" | $lab root "$host" sh -c "mkdir /root/$name && tar -C /root/$name -xf -"
-	run "$name" $lab root "$host" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v -test.timeout 15m "$@"' "$name" "$package" "${@:4}"
+	# What takes longest is whole runs: they come first.
+	run "$name" nice -n 5 $lab root "$host" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v -test.timeout 15m "$@"' "$name" "$package" "${@:4}"
 }
 
 # wholes runs what brings up labs of its own, one after the other.

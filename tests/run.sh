@@ -11,7 +11,7 @@ make test does all of this and fails where a piece is missing:
 EOF
 needs "make test"
 start=$SECONDS
-tools sshd:openssh-server sudo:sudo fish:fish tcsh:tcsh setfacl:acl chattr:e2fsprogs visudo:sudo
+tools script:bsdutils sshd:openssh-server sudo:sudo fish:fish tcsh:tcsh setfacl:acl chattr:e2fsprogs visudo:sudo
 
 say "building"
 make --no-print-directory build ARCHES="amd64 arm64"

@@ -99,6 +99,7 @@ func (a *app) fail(diags hcl.Diagnostics, sources map[string][]byte) error {
 type loaded struct {
 	project   *project.Project
 	inventory *inventory.Inventory
+	path      string // of the inventory; "": this machine alone
 	sources   map[string][]byte
 }
 
@@ -113,6 +114,7 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 	if a.inventoryFile != "" {
 		path = a.inventoryFile
 	}
+	l.path = path
 	switch {
 	case path == "":
 		l.inventory = inventory.LocalOnly()

@@ -15,19 +15,42 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/engine"
+	"muster/internal/planfile"
 	"muster/internal/view"
 )
 
 func newApply(a *app) *cobra.Command {
-	yes := false
+	yes, resume := false, false
 	cmd := &cobra.Command{
-		Use:   "apply PLAYBOOK",
+		Use:   "apply PLAYBOOK|PLAN",
 		Short: "Plan, ask, and make the changes",
 		Long: "Apply plans a playbook, shows what would change, asks, and makes it. Hosts on which planning failed are left alone.\n\n" +
+			"Given a plan that \"muster plan --save\" kept, it makes exactly that: hosts that are no longer as the plan found them are left alone, " +
+			"with what has moved.\n\n" +
+			"What is changed is kept in the project's journal: see \"muster history\". A run that was cut off is taken up with --resume.\n\n" +
 			"^C finishes the change in hand on every host and stops; a second ^C aborts.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.prepare(cmd.Context(), args[0])
+			if planfile.IsPlan(args[0]) {
+				if resume {
+					return fmt.Errorf("--resume can't be given with %s, a saved plan: hosts that it was made on aren't as it found them; plan again", args[0])
+				}
+				if err := refuseFlags(cmd, args[0]); err != nil {
+					return err
+				}
+				return a.applySaved(cmd.Context(), args[0], yes)
+			}
+			q := request{file: args[0], start: time.Now()}
+			l, diags, err := a.load(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			if resume && !diags.HasErrors() {
+				if err := a.resume(cmd, l, &q); err != nil {
+					return err
+				}
+			}
+			r, err := a.prepareIn(l, diags, q)
 			if err != nil {
 				return err
 			}
@@ -36,6 +59,7 @@ func newApply(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	cmd.Flags().BoolVar(&resume, "resume", false, "go on with the hosts on which the last run of this playbook didn't finish")
 	a.taskFlags(cmd)
 	return cmd
 }
@@ -48,6 +72,10 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	defer interrupts(r.run, making, abort, a)()
 	a.view().Begin(view.PlanningFirst, r.run.Hosts())
 	s := r.run.Plan(ctx)
+	if r.moved != nil && ctx.Err() == nil {
+		r.moved()
+		s = r.run.Summary()
+	}
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted
 	}
@@ -63,12 +91,28 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 		}
 	}
 	close(making)
-	a.view().Begin(view.Making, r.run.Hosts())
-	s = r.run.Apply(ctx)
+	return a.make(ctx, r, view.Making)
+}
+
+// make makes what was planned, and keeps it in the journal.
+func (a *app) make(ctx context.Context, r *prepared, phase view.Phase) error {
+	k, err := a.keep(r)
+	if err != nil {
+		return err
+	}
+	a.view().Begin(phase, r.run.Hosts())
+	s := r.run.Apply(ctx)
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted
 	}
+	err = k.end(s)
 	a.view().Summary(s, time.Since(r.start).Seconds())
+	if broken := r.run.Broken(); broken != nil {
+		return broken
+	}
+	if err != nil {
+		return fmt.Errorf("the journal hasn't everything that was changed: %w", err)
+	}
 	return ended(s, false)
 }
 

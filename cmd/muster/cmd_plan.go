@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
@@ -41,13 +39,24 @@ func newValidate(a *app) *cobra.Command {
 }
 
 func newPlan(a *app) *cobra.Command {
-	detailed := false
+	detailed, save := false, ""
 	cmd := &cobra.Command{
 		Use:   "plan PLAYBOOK",
 		Short: "Show what an apply would change",
-		Args:  cobra.ExactArgs(1),
+		Long: "Plan shows what an apply would change, and changes nothing.\n\n" +
+			"With --save the plan is kept in a file that holds all it was made from, and \"muster apply FILE\" makes exactly what it shows: " +
+			"hosts that are no longer as it found them are left alone.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.prepare(cmd.Context(), args[0])
+			if err := canSave(save); err != nil {
+				return err
+			}
+			var saved recording
+			q := request{file: args[0]}
+			if save != "" {
+				q.key, q.watch = newKey(), saved.event
+			}
+			r, err := a.prepare(cmd.Context(), q)
 			if err != nil {
 				return err
 			}
@@ -60,9 +69,15 @@ func newPlan(a *app) *cobra.Command {
 				s.Outcome = engine.OutcomeInterrupted
 			}
 			a.view().Summary(s, time.Since(r.start).Seconds())
+			if save != "" {
+				if err := a.save(save, s, r, saved.tasks); err != nil {
+					return err
+				}
+			}
 			return ended(s, detailed)
 		},
 	}
+	cmd.Flags().StringVar(&save, "save", "", "keep the plan in `FILE`, to be applied later")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 where something would change")
 	a.taskFlags(cmd)
 	return cmd
@@ -72,47 +87,4 @@ func newPlan(a *app) *cobra.Command {
 func (a *app) taskFlags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&a.tags, "tags", nil, "only tasks with one of these tags")
 	cmd.Flags().StringSliceVar(&a.skipTags, "skip-tags", nil, "no tasks with one of these tags")
-}
-
-// prepared is a run that can be planned.
-type prepared struct {
-	run   *engine.Run
-	reach *reach
-	start time.Time
-}
-
-func (p *prepared) close() {
-	p.run.Close()
-	p.reach.close()
-}
-
-// prepare reads everything that a run needs. Nothing is connected yet.
-func (a *app) prepare(ctx context.Context, file string) (*prepared, error) {
-	start := time.Now()
-	l, diags, err := a.load(ctx, false)
-	if err != nil {
-		return nil, err
-	}
-	return a.prepareIn(l, diags, file, start)
-}
-
-// prepareIn is prepare where project and inventory are read already.
-func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, file string, start time.Time) (*prepared, error) {
-	pb, err := a.playbook(l, diags, file, true)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := a.limited(l.inventory)
-	if err != nil {
-		return nil, err
-	}
-	reach, err := a.reach(l)
-	if err != nil {
-		return nil, err
-	}
-	run := engine.New(engine.Options{
-		Playbook: pb, Limit: limit, Tags: a.tags, SkipTags: a.skipTags, Parallel: a.parallel,
-		Connect: reach.connect, FactsType: factsType(), Kinds: a.registry(), Events: a.view().Event,
-	})
-	return &prepared{run: run, reach: reach, start: start}, nil
 }

@@ -43,7 +43,7 @@ func newRunCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer remove()
-			r, err := a.prepareIn(l, diags, file, start)
+			r, err := a.prepareIn(l, diags, request{file: file, start: start, adHoc: true})
 			if err != nil {
 				return err
 			}
@@ -56,8 +56,7 @@ func newRunCommand(a *app) *cobra.Command {
 			a.view().Begin(view.Quiet, r.run.Hosts())
 			s := r.run.Plan(ctx)
 			if s.Pending() && ctx.Err() == nil {
-				a.view().Begin(view.Running, r.run.Hosts())
-				s = r.run.Apply(ctx)
+				return a.make(ctx, r, view.Running)
 			}
 			if ctx.Err() != nil {
 				s.Outcome = engine.OutcomeInterrupted

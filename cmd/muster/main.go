@@ -98,7 +98,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
 	root.AddCommand(
-		newInit(a), newValidate(a), newPlan(a), newApply(a), newRunCommand(a), newFacts(a),
+		newInit(a), newValidate(a), newPlan(a), newApply(a), newShow(a), newHistory(a), newRunCommand(a), newFacts(a),
 		newInventory(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	return root

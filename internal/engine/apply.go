@@ -47,7 +47,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	for _, h := range r.order {
 		h.journalEnd()
 	}
-	return r.summary()
+	return r.Summary()
 }
 
 // ready marks what is still to be granted on the host: everything from the
@@ -203,6 +203,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 		return fmt.Errorf("what it reads isn't known although everything before it is done: %v", ev.Unknown)
 	}
 	it.ev = ev
+	it.rescued = it.rescued || ev.OnError == lang.Continue
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
 	if ev.Skip {
@@ -212,6 +213,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	t := it.wire()
 	t.Late = true
 	it.on.send(&wire.Message{Task: t}, true)
+	it.forget()
 	return nil
 }
 
@@ -313,7 +315,9 @@ func (g *granted) drain(ctx context.Context) bool {
 func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 	ok := h.sequence(ctx, b.nodes)
 	if !ok && len(b.block.Rescue) > 0 && h.usable() && !h.run.stopping() {
-		nodes, err := h.walkLate(ctx, b)
+		w := b.way
+		w.late = true
+		nodes, err := h.walk(ctx, w, b.scope, b.block.Rescue)
 		b.rescue = nodes
 		ok = err == nil && h.sequence(ctx, nodes)
 	}

@@ -46,8 +46,6 @@ type Options struct {
 	// Facts are taken for what hosts would say of themselves: those that a saved
 	// plan was made with, as JSON.
 	Facts map[string]json.RawMessage
-	// Journal keeps what Apply makes; nil: nothing does.
-	Journal Journal
 }
 
 // Connector logs in to a host and starts its remote.
@@ -82,6 +80,7 @@ type Run struct {
 	hosts map[string]*hostRun
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
+	kept  Journal // nil: nothing keeps what is made
 
 	mu       sync.Mutex     // guards what follows, and every hostRun's state
 	change   *sync.Cond     // something was settled
@@ -139,6 +138,9 @@ func (r *Run) Hosts() []string {
 	return list
 }
 
+// Keep has a journal keep what Apply makes. It is called before Apply.
+func (r *Run) Keep(j Journal) { r.kept = j }
+
 // Refuse leaves a host as it is: Apply makes nothing on it.
 func (r *Run) Refuse(host string, why error) {
 	if h := r.hosts[host]; h != nil {
@@ -179,10 +181,29 @@ func (r *Run) enter(ctx context.Context) error {
 	}
 }
 
+// leave gives the place back. Who couldn't take it again, because the run was
+// cancelled, has none to give.
 func (r *Run) leave() {
-	if r.gate != nil {
-		<-r.gate
+	select {
+	case <-r.gate:
+	default:
 	}
+}
+
+// awaitOthers is await for a host that waits for others: they may need its
+// place among those worked on at once.
+func (r *Run) awaitOthers(ctx context.Context, ready func() bool) error {
+	r.mu.Lock()
+	now := ready()
+	r.mu.Unlock()
+	if now || r.gate == nil {
+		return r.await(ctx, ready)
+	}
+	r.leave()
+	if err := r.await(ctx, ready); err != nil {
+		return err
+	}
+	return r.enter(ctx)
 }
 
 // each calls f for hosts at the same time and waits for all of them.

@@ -45,7 +45,7 @@ const (
 // journal notes that the host is about to make items. It returns false where
 // that can't be kept: the run stops then.
 func (h *hostRun) journal(ctx context.Context, items ...*item) bool {
-	j := h.run.o.Journal
+	j := h.run.kept
 	if j == nil {
 		return true
 	}
@@ -96,7 +96,7 @@ func (h *hostRun) before(u *wire.Undo) error {
 	if it == nil || it.planned == nil {
 		return fmt.Errorf("%w: an edit of a task that wasn't sent: %q", wire.ErrFrame, u.ID)
 	}
-	if j := h.run.o.Journal; j != nil && journaled {
+	if j := h.run.kept; j != nil && journaled {
 		j.Before(it.owner.name, it.inst.ID, u)
 	}
 	return nil
@@ -104,7 +104,7 @@ func (h *hostRun) before(u *wire.Undo) error {
 
 // journalDone keeps what became of an item.
 func (r *Run) journalDone(it *item, d *wire.Done) {
-	j := r.o.Journal
+	j := r.kept
 	r.mu.Lock()
 	journaled := it.journaled
 	r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 
 // journalEnd keeps how the run ended on the host, once.
 func (h *hostRun) journalEnd() {
-	j := h.run.o.Journal
+	j := h.run.kept
 	h.run.mu.Lock()
 	if j == nil || h.ended || len(h.plays) == 0 {
 		h.run.mu.Unlock()
@@ -133,7 +133,7 @@ func (h *hostRun) journalEnd() {
 		if IsUnreachable(h.err) {
 			end = HostUnreachable
 		}
-	case h.failed:
+	case h.failed && !h.run.stop:
 		end, why = HostFailed, h.failure()
 	case h.completed == len(h.plays):
 		end, why = HostDone, ""

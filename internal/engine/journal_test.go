@@ -79,7 +79,7 @@ func TestJournalHasATaskBeforeItIsMadeAndAfter(t *testing.T) {
 	f := newFleet(t)
 	n := &notes{f: f}
 	f.down["web3"] = true
-	r := f.runWith(func(o *engine.Options) { o.Journal = n }, `
+	r := f.run(`
 play "p" {
   hosts = ["all"]
   task "file" "a" {
@@ -93,6 +93,7 @@ play "p" {
   }
 }
 `, "web1", "web2", "web3")
+	r.Keep(n)
 	r.Plan(t.Context())
 	r.Apply(t.Context())
 	if len(n.early) > 0 {
@@ -121,7 +122,8 @@ var many = strings.Replace(hundred, "    when    = !task.file.h.changed\n", "", 
 func TestRunStopsBeforeTheNextChangeWhereTheJournalIsFull(t *testing.T) {
 	f := newFleet(t)
 	n := &notes{f: f, after: 2}
-	r := f.runWith(func(o *engine.Options) { o.Journal = n }, many, "web1")
+	r := f.run(many, "web1")
+	r.Keep(n)
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
 	if err := r.Broken(); err == nil || !strings.Contains(err.Error(), "no space left") {
@@ -143,13 +145,13 @@ func TestStoppedHostIsNotDone(t *testing.T) {
 	n := &notes{f: f}
 	var r *engine.Run
 	r = f.runWith(func(o *engine.Options) {
-		o.Journal = n
 		o.Events = func(e engine.Event) {
 			if e, ok := e.(*engine.TaskEvent); ok && e.Status == wire.Changed {
 				r.Stop()
 			}
 		}
 	}, many, "web1")
+	r.Keep(n)
 	r.Plan(t.Context())
 	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeInterrupted {
 		t.Errorf("outcome %s", s.Outcome)

@@ -2,47 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
 	"muster/internal/wire"
 	"muster/modules"
-	"muster/transport"
 )
-
-// walkLate evaluates the rescue of a block that has failed. Its tasks are
-// planned by the host at their turn.
-func (h *hostRun) walkLate(ctx context.Context, b *blockRun) ([]*node, error) {
-	var nodes []*node
-	for _, step := range b.block.Rescue {
-		if step.Task == nil || !h.run.chosen(step.Task) {
-			continue
-		}
-		instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return b.scope.Instances(step.Task) })
-		if err != nil {
-			return nodes, err
-		}
-		for _, inst := range instances {
-			it := &item{inst: inst, scope: b.scope, id: inst.ID, owner: h, on: h}
-			if inst.Target != h.name {
-				it.id = inst.ID + "@" + h.name
-				if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
-					return nodes, err
-				}
-			}
-			// Evaluated at its turn: what it reads may be the output of a
-			// rescue task before it.
-			it.ev = &lang.Evaluated{Undecided: true}
-			it.planned = &wire.Planned{ID: it.id, Status: wire.Pending, Certainty: wire.Deferred}
-			h.register(it)
-			nodes = append(nodes, &node{item: it})
-		}
-	}
-	return nodes, nil
-}
 
 // makeAlone makes one item with nothing else under way: one that acts on
 // another host, or whose end the controller has to judge.
@@ -149,102 +114,4 @@ func (h *hostRun) judge(it *item) (bool, error) {
 		return true, diags
 	}
 	return ok, nil
-}
-
-// summary counts what became of every task.
-func (r *Run) summary() *Summary {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := &Summary{Outcome: OutcomeUnchanged, Hosts: map[string]*Counts{}}
-	for _, h := range r.order {
-		if len(h.plays) == 0 && h.err == nil {
-			continue // it was only asked, or acted on for others
-		}
-		c := &Counts{}
-		var unreachable *transport.UnreachableError
-		if errors.As(h.err, &unreachable) {
-			c.Unreachable = true
-		} else if h.err != nil {
-			c.Failed++ // after login: the remote didn't start, or the connection was lost
-		}
-		s.Order = append(s.Order, h.name)
-		s.Hosts[h.name] = c
-		h.eachItem(func(it *item) { c.count(it, r.applying) })
-	}
-	s.Outcome = s.worst(r.stop && r.broken == nil)
-	return s
-}
-
-func (c *Counts) count(it *item, applying bool) {
-	status := wire.Skipped // never came to its turn
-	switch {
-	case it.done != nil:
-		status = it.done.Status
-	case it.planned != nil && (it.final || !applying || it.planned.Status == wire.Failed):
-		status = it.planned.Status
-	}
-	switch status {
-	case wire.Unchanged:
-		c.Unchanged++
-	case wire.Changed:
-		c.Changed++
-	case wire.Pending:
-		c.Pending++
-		switch {
-		case checksOnly(it.planned):
-			c.Checks++
-		case it.planned.Always:
-			c.Always++
-		}
-	case wire.Failed:
-		c.Failed++
-		if it.rescued {
-			c.Tolerated++
-		}
-	case wire.Skipped:
-		c.Skipped++
-	}
-}
-
-// checksOnly reports whether a plan has nothing that counts as a change.
-func checksOnly(p *wire.Planned) bool {
-	for _, d := range p.Changes {
-		if d.Action.Counts() {
-			return false
-		}
-	}
-	for _, d := range p.Then {
-		if d.Action.Counts() {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *Summary) worst(stopped bool) Outcome {
-	rank := map[Outcome]int{OutcomeUnchanged: 0, OutcomeChanged: 1, OutcomePending: 2, OutcomeUnreachable: 3, OutcomeFailed: 4}
-	worst := OutcomeUnchanged
-	at := func(o Outcome) {
-		if rank[o] > rank[worst] {
-			worst = o
-		}
-	}
-	for _, c := range s.Hosts {
-		if c.Changed > 0 {
-			at(OutcomeChanged)
-		}
-		if c.Pending > 0 {
-			at(OutcomePending)
-		}
-		if c.Unreachable {
-			at(OutcomeUnreachable)
-		}
-		if c.Failed > c.Tolerated {
-			at(OutcomeFailed)
-		}
-	}
-	if stopped {
-		return OutcomeInterrupted
-	}
-	return worst
 }

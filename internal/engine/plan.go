@@ -27,7 +27,7 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 			r.leave()
 		}
 	})
-	return r.summary()
+	return r.Summary()
 }
 
 // plan connects to the host, sends it every task, and waits for the answers.
@@ -47,7 +47,7 @@ func (h *hostRun) plan(ctx context.Context) {
 			return
 		}
 		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
-		nodes, err := h.walk(ctx, p.play, scope, p.play.Steps, false)
+		nodes, err := h.walk(ctx, way{play: p.play}, scope, p.play.Steps)
 		p.nodes = nodes
 		if err != nil {
 			h.lost(err)
@@ -131,8 +131,17 @@ func (h *hostRun) flush() {
 	}
 }
 
+// way says how steps are walked.
+type way struct {
+	play    *lang.Play
+	rescued bool // a failure isn't the host's: a block around has a rescue
+	// late steps are those of a block that has failed. They are evaluated at
+	// their turn, since what they read may be the output of one before them.
+	late bool
+}
+
 // walk evaluates steps on the host, in order, and sends what they come to.
-func (h *hostRun) walk(ctx context.Context, play *lang.Play, scope *lang.Scope, steps []*lang.Step, rescued bool) ([]*node, error) {
+func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*lang.Step) ([]*node, error) {
 	var nodes []*node
 	for _, step := range steps {
 		if !h.usable() {
@@ -145,7 +154,7 @@ func (h *hostRun) walk(ctx context.Context, play *lang.Play, scope *lang.Scope, 
 			if !h.run.chosen(step.Task) {
 				continue
 			}
-			items, err := h.task(ctx, play, scope, step.Task, rescued)
+			items, err := h.task(ctx, w, scope, step.Task)
 			if err != nil {
 				return nodes, err
 			}
@@ -153,7 +162,7 @@ func (h *hostRun) walk(ctx context.Context, play *lang.Play, scope *lang.Scope, 
 				nodes = append(nodes, &node{item: it})
 			}
 		default:
-			blocks, err := h.block(ctx, play, scope, step.Block, rescued)
+			blocks, err := h.block(ctx, w, scope, step.Block)
 			if err != nil {
 				return nodes, err
 			}
@@ -163,18 +172,20 @@ func (h *hostRun) walk(ctx context.Context, play *lang.Play, scope *lang.Scope, 
 	return nodes, nil
 }
 
-func (h *hostRun) block(ctx context.Context, play *lang.Play, scope *lang.Scope, b *lang.Block, rescued bool) ([]*node, error) {
+func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.Block) ([]*node, error) {
 	scopes, err := settle(ctx, h, func() ([]*lang.Scope, lang.Waits, hcl.Diagnostics) { return scope.Enter(b) })
 	if err != nil {
 		return nil, err
 	}
 	var nodes []*node
 	for _, sc := range scopes {
-		run := &blockRun{block: b, scope: sc}
-		if run.nodes, err = h.walk(ctx, play, sc, b.Steps, rescued || len(b.Rescue) > 0); err != nil {
+		run := &blockRun{block: b, scope: sc, way: w}
+		inner := w
+		inner.rescued = w.rescued || len(b.Rescue) > 0
+		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
 			return nil, err
 		}
-		if run.always, err = h.walk(ctx, play, sc, b.Always, rescued); err != nil {
+		if run.always, err = h.walk(ctx, w, sc, b.Always); err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, &node{block: run})
@@ -201,23 +212,36 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 }
 
 // task evaluates a task's instances and sends them.
-func (h *hostRun) task(ctx context.Context, play *lang.Play, scope *lang.Scope, t *lang.Task, rescued bool) ([]*item, error) {
+func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Task) ([]*item, error) {
 	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
-		return []*item{h.broken(scope, t, rescued, err)}, fatal(err)
+		return []*item{h.broken(scope, t, w.rescued, err)}, fatal(err)
 	}
 	var items []*item
 	for _, inst := range instances {
-		if first := h.run.first(play); t.Once && first != h {
-			h.register(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, shared: &item{owner: first, inst: inst}})
-			continue
+		if t.Once {
+			first, err := h.run.first(ctx, w.play)
+			if err != nil {
+				return items, err
+			}
+			if first != h {
+				h.register(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, shared: &item{owner: first, inst: inst}})
+				continue
+			}
 		}
-		it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: rescued}
+		it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: w.rescued}
 		if inst.Target != h.name {
 			it.id = inst.ID + "@" + h.name
 			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
 				return items, err
 			}
+		}
+		if w.late {
+			it.ev = &lang.Evaluated{Undecided: true}
+			it.planned = &wire.Planned{ID: it.id, Status: wire.Pending, Certainty: wire.Deferred}
+			h.register(it)
+			items = append(items, it)
+			continue
 		}
 		ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
 		if err != nil {
@@ -290,7 +314,12 @@ func (h *hostRun) sendTask(it *item) {
 		it.ev.When = nil
 	}
 	it.on.send(&wire.Message{Task: it.wire()}, it.on == h)
+	it.forget()
 }
+
+// forget gives up what is only needed to send an item: of a long play on many
+// hosts it would be most of what is kept.
+func (it *item) forget() { it.ev.Args, it.ev.Bodies, it.ev.Secrets = nil, nil, nil }
 
 // truth answers conditions about tasks of this host.
 func (h *hostRun) truth(id string) modules.Truth {
@@ -330,14 +359,31 @@ func (r *Run) chosen(t *lang.Task) bool {
 	return (len(r.o.Tags) == 0 || has(r.o.Tags)) && !has(r.o.SkipTags)
 }
 
-// first is the host on which a play's `once` tasks run.
-func (r *Run) first(p *lang.Play) *hostRun {
+// first is the host on which a play's `once` tasks run: the first that can be
+// reached. Where none can, it is the first.
+func (r *Run) first(ctx context.Context, p *lang.Play) (*hostRun, error) {
+	var first *hostRun
 	for _, name := range p.Hosts {
-		if h := r.hosts[name]; h != nil && (r.o.Limit == nil || r.o.Limit[name]) {
-			return h
+		if r.o.Limit != nil && !r.o.Limit[name] {
+			continue
+		}
+		r.mu.Lock()
+		h := r.hosts[name]
+		r.mu.Unlock()
+		if err := r.awaitOthers(ctx, func() bool { return h.link != nil || h.err != nil }); err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		reached := h.link != nil
+		r.mu.Unlock()
+		if reached {
+			return h, nil
+		}
+		if first == nil {
+			first = h
 		}
 	}
-	return nil
+	return first, nil
 }
 
 // helper returns a host that a task acts on, connected although it may have
@@ -354,7 +400,7 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 		h.root = true
 		h.enroll(ctx)
 	}
-	err := r.await(ctx, func() bool { return h.link != nil || h.err != nil })
+	err := r.awaitOthers(ctx, func() bool { return h.link != nil || h.err != nil })
 	return h, err
 }
 

@@ -121,10 +121,7 @@ func (h *hostRun) barrier(ctx context.Context) bool {
 	mine := h.passed
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
-	// A host that waits needs no place among those worked on: the ones it
-	// waits for may need it.
-	h.run.leave()
-	err := h.run.await(ctx, func() bool {
+	err := h.run.awaitOthers(ctx, func() bool {
 		for _, p := range h.peers {
 			if p.passed < mine && !p.away && p.err == nil && !h.run.stop {
 				return false
@@ -132,9 +129,6 @@ func (h *hostRun) barrier(ctx context.Context) bool {
 		}
 		return true
 	})
-	if h.run.enter(ctx) != nil {
-		return false
-	}
 	return err == nil && !h.out()
 }
 
@@ -161,10 +155,10 @@ func (h *hostRun) planAround(ctx context.Context) error {
 		}
 		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
 		var err error
-		if p.before, err = h.walk(ctx, p.play, scope, p.play.Rolling.Before, false); err != nil {
+		if p.before, err = h.walk(ctx, way{play: p.play}, scope, p.play.Rolling.Before); err != nil {
 			return err
 		}
-		if p.after, err = h.walk(ctx, p.play, scope, p.play.Rolling.After, false); err != nil {
+		if p.after, err = h.walk(ctx, way{play: p.play}, scope, p.play.Rolling.After); err != nil {
 			return err
 		}
 	}

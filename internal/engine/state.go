@@ -57,6 +57,7 @@ type node struct {
 type blockRun struct {
 	block  *lang.Block
 	scope  *lang.Scope
+	way    way // the one it stands in
 	nodes  []*node
 	rescue []*node
 	always []*node
@@ -336,7 +337,7 @@ func (r *Run) Facts(host string) (cty.Value, bool) {
 
 // settled waits for everything that an evaluation needs.
 func (r *Run) settled(ctx context.Context, waits lang.Waits) error {
-	return r.await(ctx, func() bool {
+	return r.awaitOthers(ctx, func() bool {
 		for _, w := range waits {
 			if w.ID == "" {
 				h := r.hosts[w.Host]

@@ -120,7 +120,7 @@ func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 	if sensitive {
 		e.secrets[path] = true
 	}
-	f, info, err := e.s.unit.dir.find(path, "files")
+	f, info, err := e.s.p.files.find(e.s.unit.dir, path, "files")
 	var missing *missingFile
 	switch {
 	case path == "":

@@ -78,15 +78,16 @@ func (d folder) at(p string) localFile {
 // find returns the file that a path means: a role's is looked for in its
 // folder sub ("files", "templates") first. missing lists where it was looked
 // for, in words.
-func (d folder) find(p, sub string) (f localFile, info fs.FileInfo, err error) {
+func (x *files) find(d folder, p, sub string) (f localFile, info fs.FileInfo, err error) {
 	var tried []string
 	candidates := []string{p}
 	if d.role && !filepath.IsAbs(p) {
 		candidates = []string{path.Join(sub, p), p}
 	}
 	for _, c := range candidates {
-		f = d.at(c)
+		f = x.at(d, c)
 		if info, err = f.stat(); err == nil {
+			x.uses(f, info)
 			return f, info, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
@@ -134,7 +135,8 @@ func (d folder) neighbours(p, sub string) []string {
 
 // files reads the project's files once each. It is safe for concurrent use.
 type files struct {
-	root string // resolved; functions read nothing outside it; "": no limit
+	root  string              // resolved; functions read nothing outside it; "": no limit
+	place func(string) string // where the file of an absolute path lies; nil: there
 
 	mu        sync.Mutex
 	sources   map[string][]byte
@@ -142,6 +144,7 @@ type files struct {
 	sums      map[identity]hashed
 	templates map[templateKey]*template
 	trees     map[string]*tree
+	found     map[string]*UsedFile // by name
 }
 
 type identity struct {
@@ -156,7 +159,7 @@ type hashed struct {
 	data    []byte // of embedded files
 }
 
-func newFiles(root string) *files {
+func newFiles(root string, place func(string) string) *files {
 	if root != "" {
 		if abs, err := filepath.Abs(root); err == nil {
 			root = abs
@@ -166,7 +169,7 @@ func newFiles(root string) *files {
 		}
 	}
 	return &files{
-		root: root, sources: map[string][]byte{}, order: map[string]int{},
+		root: root, place: place, found: map[string]*UsedFile{}, sources: map[string][]byte{}, order: map[string]int{},
 		sums: map[identity]hashed{}, templates: map[templateKey]*template{}, trees: map[string]*tree{},
 	}
 }
@@ -226,6 +229,12 @@ func (x *files) content(f localFile, info fs.FileInfo, sensitive bool) (host.Con
 	}
 	c := h.content
 	c.Sensitive = sensitive
+	if f.embedded == nil {
+		x.mu.Lock()
+		u := x.use(f)
+		u.Sum, u.Sensitive = c.Sum, u.Sensitive || sensitive
+		x.mu.Unlock()
+	}
 	body := Body{Sum: c.Sum, Size: c.Size, Path: f.path}
 	if f.embedded != nil {
 		body.Path, body.Data = "", h.data

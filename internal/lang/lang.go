@@ -68,6 +68,9 @@ type Options struct {
 	Vars          []VarSource
 	Secrets       Secrets
 	Facts         cty.Type // of host.facts; cty.NilType: anything
+	// Place returns where the file of an absolute path in the playbook lies, when
+	// the files of a saved plan were laid elsewhere; nil: at that path.
+	Place func(name string) string
 	// RequireValues makes a variable without a value an error (plan, apply);
 	// otherwise it is unknown (validate).
 	RequireValues bool

@@ -36,7 +36,7 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 }
 
 func newLoader(file string, o Options) *loader {
-	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root)}
+	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root, o.Place)}
 	l := &loader{o: &o, p: p, fleet: p.fleet, files: p.files, facts: o.Facts, secretNames: map[string]bool{},
 		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}}
 	if l.facts == cty.NilType {
@@ -197,7 +197,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 		return
 	}
 	a := l.attributes(b.Body, "include", []string{"vars"}, nil)
-	inner := l.playbook(u.dir.at(b.Labels[0]), &b.LabelRanges[0], u)
+	inner := l.playbook(l.files.at(u.dir, b.Labels[0]), &b.LabelRanges[0], u)
 	if inner == nil || a["vars"] == nil {
 		return
 	}

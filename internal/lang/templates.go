@@ -179,7 +179,7 @@ func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
 }
 
 func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
-	f, info, err := e.s.unit.dir.find(path, "templates")
+	f, info, err := e.s.p.files.find(e.s.unit.dir, path, "templates")
 	var missing *missingFile
 	switch {
 	case errors.As(err, &missing):
@@ -266,7 +266,7 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 // project gives functions the files of the project, with paths relative to dir.
 func (p *Playbook) project(dir folder) funcs.Project {
 	read := func(path string) ([]byte, error) {
-		f, info, err := dir.find(path, "files")
+		f, info, err := p.files.find(dir, path, "files")
 		if err != nil {
 			return nil, err
 		}
@@ -288,7 +288,7 @@ func (p *Playbook) project(dir folder) funcs.Project {
 	return funcs.Project{
 		Read: read,
 		Exists: func(path string) (bool, error) {
-			f, info, err := dir.find(path, "files")
+			f, info, err := p.files.find(dir, path, "files")
 			var missing *missingFile
 			if errors.As(err, &missing) {
 				return false, nil
@@ -308,7 +308,7 @@ func (p *Playbook) project(dir folder) funcs.Project {
 
 // glob returns the regular files below a folder that match a pattern.
 func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
-	f, info, err := dir.find(sub, "files")
+	f, info, err := p.files.find(dir, sub, "files")
 	if err != nil {
 		return nil, err
 	}
@@ -333,6 +333,7 @@ func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 		name, err := filepath.Rel(root, at)
 		if ok, _ := doublestar.Match(pattern, name); ok && d.Type().IsRegular() {
 			out = append(out, name)
+			p.files.matched(f, name)
 		}
 		return err
 	})
@@ -347,7 +348,7 @@ func templateDir(f localFile) folder {
 
 // templateFile renders a template that sees vars alone.
 func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Value, error) {
-	f, info, err := dir.find(path, "templates")
+	f, info, err := p.files.find(dir, path, "templates")
 	if err != nil {
 		return cty.NilVal, err
 	}

@@ -108,7 +108,7 @@ func (c *checker) templateVaries(a *argument, u *unit) bool {
 	if diags.HasErrors() || !ok {
 		return false
 	}
-	f, _, err := u.dir.find(path, "templates")
+	f, _, err := c.files.find(u.dir, path, "templates")
 	if err != nil {
 		return false
 	}

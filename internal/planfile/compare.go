@@ -26,7 +26,9 @@ func (t *Task) key() taskKey { return taskKey{t.Host, t.On, t.ID} }
 //
 // Tasks are the same where they would do the same: what they would change has
 // the same digest, they are as certain, and what they foresee is the same
-// actions on the same targets. The wording of diffs doesn't count, nor why a
+// actions on the same targets. What is left to do may be less: a task that has
+// nothing to do any more doesn't count, so that a plan that was cut off can be
+// made again. The wording of diffs doesn't count, nor why a
 // task fails.
 func Compare(saved, now []Task) []Moved {
 	current := make(map[taskKey]*Task, len(now))
@@ -52,6 +54,8 @@ func Compare(saved, now []Task) []Moved {
 		switch {
 		case !ok:
 			add(was, "was %s, and is no longer in the plan", was.outline())
+		case was.Status == wire.Pending && is.Status == wire.Unchanged:
+			// It was made already: by this plan, when it was cut off.
 		case was.outline() != is.outline():
 			add(is, "was %s, is now %s", was.outline(), is.outline())
 		case was.Kind != is.Kind || was.Digest != is.Digest:

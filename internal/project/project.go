@@ -35,6 +35,39 @@ func (p *Project) KnownHosts() string {
 	return filepath.Join(p.Dir, "inventory", "known_hosts")
 }
 
+// Journal is the file in which runs are kept: the project's own, or, without a
+// project, the user's ($XDG_STATE_HOME, else ~/.local/state).
+func (p *Project) Journal() string {
+	if p.Dir != "" {
+		return filepath.Join(p.Dir, ".muster", "journal.db")
+	}
+	state := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) { // as the XDG Base Directory Specification says
+		home, err := os.UserHomeDir()
+		if err != nil {
+			home = "/"
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "muster", "journal.db")
+}
+
+// Rel names a file from the project's folder, if it lies there; else it is
+// absolute. "" stays "".
+func (p *Project) Rel(file string) string {
+	if file == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return file
+	}
+	if rel, err := filepath.Rel(p.Dir, abs); p.Dir != "" && err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return abs
+}
+
 // Find reads the project around dir: the nearest parent with a muster.hcl.
 // Without one it returns an empty project.
 func Find(dir string) (*Project, hcl.Diagnostics) {

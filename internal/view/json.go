@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -39,6 +40,20 @@ func (v *jsonView) line(x any) { _ = v.enc.Encode(x) }
 
 // Begin shows nothing: a pass is seen from its events.
 func (v *jsonView) Begin(Phase, []string) {}
+
+func (v *jsonView) Plan(p Plan) {
+	v.line(struct {
+		Type     string   `json:"type"`
+		Playbook string   `json:"playbook"`
+		Created  string   `json:"created"`
+		By       string   `json:"by"`
+		Muster   string   `json:"muster"`
+		Limit    []string `json:"limit,omitempty"`
+		Tags     []string `json:"tags,omitempty"`
+		SkipTags []string `json:"skip_tags,omitempty"`
+		Sealed   bool     `json:"sealed,omitempty"`
+	}{"plan", p.Playbook, p.Created.UTC().Format(time.RFC3339), p.By, p.Muster, p.Limit, p.Tags, p.SkipTags, p.Sealed})
+}
 
 // jsonTask is a task event.
 type jsonTask struct {

@@ -50,6 +50,22 @@ func newText(o Options) *textView {
 	}}
 }
 
+func (v *textView) Plan(p Plan) {
+	fmt.Fprintf(v.o.Out, "Plan of %s, made %s by %s with muster %s\n", v.style.bold.Render(Clean(p.Playbook)),
+		p.Created.Local().Format("2006-01-02 15:04:05 MST"), Clean(p.By), Clean(p.Muster))
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"--limit", p.Limit}, {"--tags", p.Tags}, {"--skip-tags", p.SkipTags}} {
+		if len(f.values) > 0 {
+			fmt.Fprintf(v.o.Out, "  %s %s\n", f.name, Clean(strings.Join(f.values, ",")))
+		}
+	}
+	if p.Sealed {
+		fmt.Fprintln(v.o.Out, v.style.faint.Render("  what is sensitive in it is sealed"))
+	}
+}
+
 func (v *textView) Begin(p Phase, hosts []string) {
 	v.flush()
 	v.phase, v.play, v.plan.order = p, "", hosts

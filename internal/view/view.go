@@ -3,6 +3,7 @@ package view
 
 import (
 	"io"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -14,6 +15,8 @@ import (
 type View interface {
 	// Begin says which pass of a run follows, and for which hosts.
 	Begin(p Phase, hosts []string)
+	// Plan says which saved plan follows.
+	Plan(Plan)
 	Event(engine.Event)
 	Diagnostics(hcl.Diagnostics, map[string][]byte)
 	// Error shows an error that has no place in a file.
@@ -21,6 +24,15 @@ type View interface {
 	// Warn shows what is odd but stops nothing.
 	Warn(text string)
 	Summary(s *engine.Summary, seconds float64)
+}
+
+// Plan is what is said of a saved plan before its tasks.
+type Plan struct {
+	Playbook, By          string
+	Created               time.Time
+	Muster                string // the version that planned
+	Limit, Tags, SkipTags []string
+	Sealed                bool // part of it has to be unsealed before it is applied
 }
 
 // Phase is a pass of a run.

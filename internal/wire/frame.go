@@ -27,8 +27,9 @@ var ErrFrame = errors.New("malformed message")
 type Conn struct {
 	r *bufio.Reader
 
-	mu sync.Mutex
-	w  *bufio.Writer
+	mu     sync.Mutex
+	w      io.Writer
+	queued []byte
 
 	enc cbor.EncMode
 	dec cbor.DecMode
@@ -37,7 +38,7 @@ type Conn struct {
 // NewConn returns the connection that reads r and writes w.
 func NewConn(r io.Reader, w io.Writer) *Conn {
 	enc, dec := modes()
-	return &Conn{r: bufio.NewReaderSize(r, 64<<10), w: bufio.NewWriterSize(w, 64<<10), enc: enc, dec: dec}
+	return &Conn{r: bufio.NewReaderSize(r, 8<<10), w: w, enc: enc, dec: dec}
 }
 
 // modes are the encodings: content and unknown values keep their types inside
@@ -88,14 +89,25 @@ func (c *Conn) Send(m *Message) error {
 	if err := c.write(m); err != nil {
 		return err
 	}
-	return c.w.Flush()
+	return c.flush()
 }
 
 // Flush sends what is queued.
 func (c *Conn) Flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.w.Flush()
+	return c.flush()
+}
+
+// flush writes what is queued and gives its memory back: a controller has many
+// connections, of which few are written to at a time.
+func (c *Conn) flush() error {
+	if len(c.queued) == 0 {
+		return nil
+	}
+	_, err := c.w.Write(c.queued)
+	c.queued = nil
+	return err
 }
 
 func (c *Conn) write(m *Message) error {
@@ -108,12 +120,15 @@ func (c *Conn) write(m *Message) error {
 	}
 	var head [4]byte
 	binary.BigEndian.PutUint32(head[:], uint32(len(data)))
-	if _, err := c.w.Write(head[:]); err != nil {
-		return err
+	c.queued = append(append(c.queued, head[:]...), data...)
+	if len(c.queued) < queueLimit {
+		return nil
 	}
-	_, err = c.w.Write(data)
-	return err
+	return c.flush()
 }
+
+// queueLimit is how many bytes are queued before they are sent unasked.
+const queueLimit = 64 << 10
 
 // Receive returns the next message; io.EOF where the stream ends between two.
 func (c *Conn) Receive() (*Message, error) {

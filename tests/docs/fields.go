@@ -7,6 +7,12 @@ func fieldTexts() map[string]string {
 		"version.muster": "The version of muster.",
 		"version.format": "The version of this format.",
 
+		"plan":          "A saved plan follows, task by task: the first line of show, and of an apply of one.",
+		"plan.playbook": "The playbook, as it was given.", "plan.created": "When it was planned, as \"2026-05-04T03:02:01Z\".",
+		"plan.by": "By whom: user@machine.", "plan.muster": "The version of muster that planned.",
+		"plan.limit": "The flag --limit that it was planned with.", "plan.tags": "The flag --tags.", "plan.skip_tags": "The flag --skip-tags.",
+		"plan.sealed": "Something sensitive in it has to be opened with an identity before it is applied.",
+
 		"play":      "A play begins to be made.",
 		"play.play": "Its name.",
 

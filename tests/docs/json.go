@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -40,6 +41,10 @@ type field struct {
 func samples() ([]line, error) {
 	var out bytes.Buffer
 	v := view.New(view.Options{Format: "json", Out: &out})
+	v.Plan(view.Plan{
+		Playbook: "playbooks/site.hcl", Created: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), By: "ann@laptop", Muster: view.Version,
+		Limit: []string{"databases", "!db3"}, Tags: []string{"config"}, SkipTags: []string{"slow"}, Sealed: true,
+	})
 	v.Event(&engine.PlayEvent{Play: "databases"})
 	v.Event(&engine.TaskEvent{
 		Host: "db1", On: "lb1", Play: "databases", Role: "mariadb", Task: "config", Key: "main", Kind: "template",
@@ -168,6 +173,9 @@ func typeOf(raw json.RawMessage) string {
 	case '{':
 		return "object"
 	case '[':
+		if len(raw) > 1 && raw[1] == '"' {
+			return "list of strings"
+		}
 		return "list of objects"
 	case 't', 'f':
 		return "bool"

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/engine"
+	"muster/internal/lang"
+	"muster/secret"
+)
+
+// request is what is asked of a run beside what the flags say.
+type request struct {
+	file     string // the playbook
+	planFile string // that it is from; "" if it is none
+	start    time.Time
+	key      []byte // of the digests; nil: a random one
+	watch    func(engine.Event)
+	resumes  string // the run that it goes on with
+	adHoc    bool   // the playbook is none of the user's
+	// name and text put the names of files in the place of where they lie, in
+	// positions and in messages; nil where that is the same.
+	name, text func(string) string
+}
+
+// prepared is a run that can be planned.
+type prepared struct {
+	request
+	run      *engine.Run
+	reach    *reach
+	loaded   *loaded
+	playbook *lang.Playbook
+	redact   *secret.Redactor
+	moved    func() // refuses the hosts that aren't as a saved plan found them; or nil
+}
+
+func (p *prepared) close() {
+	p.run.Close()
+	p.reach.close()
+}
+
+// named gives an event the names that files had where a plan was made.
+func (q *request) named(e engine.Event) engine.Event {
+	if q.name == nil {
+		return e
+	}
+	t, ok := e.(*engine.TaskEvent)
+	if !ok {
+		return e
+	}
+	c := *t
+	c.File, c.Error = q.name(t.File), q.text(t.Error)
+	return &c
+}
+
+// newKey is a key for digests.
+func newKey() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, as crypto/rand promises
+	return key
+}
+
+// prepare reads everything that a run needs. Nothing is connected yet.
+func (a *app) prepare(ctx context.Context, q request) (*prepared, error) {
+	q.start = time.Now()
+	l, diags, err := a.load(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return a.prepareIn(l, diags, q)
+}
+
+// prepareIn is prepare where project and inventory are read already.
+func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared, error) {
+	pb, err := a.playbook(l, diags, q.file, true)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := a.limited(l.inventory)
+	if err != nil {
+		return nil, err
+	}
+	return a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: a.tags, SkipTags: a.skipTags})
+}
+
+// newRun makes the run of a playbook, with the options that are its own.
+func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) (*prepared, error) {
+	reach, err := a.reach(l)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{request: q, reach: reach, loaded: l, playbook: pb, redact: &secret.Redactor{}}
+	o.Playbook, o.Parallel, o.Key, o.Redact = pb, a.parallel, q.key, p.redact
+	o.Connect, o.FactsType, o.Kinds = reach.connect, factsType(), a.registry()
+	o.Events = func(e engine.Event) {
+		if q.watch != nil {
+			q.watch(e)
+		}
+		a.view().Event(q.named(e))
+	}
+	p.run = engine.New(o)
+	return p, nil
+}

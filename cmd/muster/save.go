@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"muster/internal/engine"
+	"muster/internal/planfile"
+	"muster/internal/view"
+)
+
+// recording keeps what a run plans, in the order in which it is shown.
+type recording struct{ tasks []planfile.Task }
+
+func (r *recording) event(e engine.Event) {
+	t, ok := e.(*engine.TaskEvent)
+	if !ok {
+		return
+	}
+	r.tasks = append(r.tasks, planfile.Task{
+		Host: t.Host, ID: t.ID, On: t.On, Play: t.Play, PlayIndex: t.PlayIndex, Role: t.Role, Label: t.Task, Name: t.Name,
+		Key: t.Key, Kind: t.Kind, File: t.File, Line: t.Line, Status: t.Status, Certainty: t.Certainty, Changes: t.Changes,
+		Then: t.Then, Always: t.Always, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest,
+	})
+}
+
+// canSave refuses paths that no plan can be saved to, before anything is planned.
+func canSave(path string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+			return fmt.Errorf("--save %s: there is no folder %s", path, filepath.Dir(path))
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("--save: %w", err)
+	case info.Mode().IsRegular() && info.Size() == 0, info.Mode().IsRegular() && planfile.IsPlan(path):
+		return nil
+	}
+	return fmt.Errorf("--save %s: something other than a plan is there, and isn't overwritten", path)
+}
+
+// save keeps a plan that was shown.
+func (a *app) save(path string, s *engine.Summary, r *prepared, tasks []planfile.Task) error {
+	var broken []string
+	for _, name := range s.Order {
+		if c := s.Hosts[name]; c.Unreachable || c.Failed > c.Tolerated {
+			broken = append(broken, name)
+		}
+	}
+	if s.Outcome == engine.OutcomeInterrupted || len(broken) > 0 {
+		text := "the plan isn't saved: it isn't whole"
+		if len(broken) > 0 {
+			text = fmt.Sprintf("the plan isn't saved: planning failed on %s. Mend that, or leave it out: --limit '%s'", strings.Join(broken, ", "), leaving(broken))
+		}
+		a.view().Error(errors.New(text))
+		return nil
+	}
+	p, err := a.planOf(r, tasks)
+	if err != nil {
+		return err
+	}
+	if err := writePlan(path, p); err != nil {
+		return err
+	}
+	a.view().Event(&engine.NoticeEvent{Text: fmt.Sprintf("Saved as %s. To make it: muster apply %s", path, path)})
+	return nil
+}
+
+// leaving is a pattern for all hosts but some.
+func leaving(hosts []string) string { return "all,!" + strings.Join(hosts, ",!") }
+
+// planOf gathers what a plan file holds.
+func (a *app) planOf(r *prepared, tasks []planfile.Task) (*planfile.Plan, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("saving the plan: %w", err)
+	}
+	p := &planfile.Plan{
+		Muster: view.Version, Created: time.Now().UTC().Truncate(time.Second), By: whoami(), Playbook: r.file, Dir: wd, Root: r.loaded.project.Dir,
+		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Facts: r.run.KnownFacts(), Tasks: tasks, Key: r.key,
+	}
+	p.Files = planfile.Sources(r.playbook.Sources)
+	for _, f := range r.playbook.Files() {
+		switch {
+		case f.Tree:
+			tree, err := planfile.Tree(f.Name, f.Path)
+			if err != nil {
+				return nil, err
+			}
+			p.Files = append(p.Files, tree...)
+		default:
+			info, err := os.Stat(f.Path)
+			if err != nil {
+				return nil, fmt.Errorf("saving the plan: %w", err)
+			}
+			p.Files = append(p.Files, planfile.File{Name: f.Name, Path: f.Path, Sum: f.Sum, Sensitive: f.Sensitive, Exec: info.Mode()&0o100 != 0})
+		}
+	}
+	declared := r.playbook.Declared()
+	if len(r.loaded.inventory.Files()) > 0 {
+		if p.Inventory, err = r.loaded.inventory.Snapshot(); err != nil {
+			return nil, fmt.Errorf("saving the plan: %w", err)
+		}
+		p.SealInventory = planfile.HoldsSensitive(fleet(r.loaded.inventory).Hosts, declared)
+	}
+	vars, diags, err := a.varSources()
+	if err != nil {
+		return nil, err
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	if p.Variables, err = planfile.Variables(p.Key, vars, declared); err != nil {
+		return nil, err
+	}
+	if err := p.Guard(r.redact.Known()...); err != nil {
+		return nil, err
+	}
+	id, err := a.identity()
+	switch {
+	case err == nil:
+		p.Recipients = id.Recipients
+	case !errors.Is(err, planfile.ErrNoIdentity): // which Write says, where it matters
+		return nil, err
+	}
+	return p, nil
+}
+
+// writePlan writes a plan beside its place, and then puts it there.
+func writePlan(path string, p *planfile.Plan) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".muster-plan-")
+	if err != nil {
+		return fmt.Errorf("saving the plan: %w", err)
+	}
+	defer os.Remove(f.Name())
+	err = planfile.Write(f, p)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+// identity is what the user seals and opens with.
+func (a *app) identity() (*planfile.Identity, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, planfile.ErrNoIdentity
+	}
+	w := planfile.Where{Named: os.Getenv("MUSTER_IDENTITY"), Home: home}
+	if term.IsTerminal(int(a.in.Fd())) {
+		w.Passphrase = func(path string) ([]byte, error) {
+			fmt.Fprintf(a.err, "passphrase of %s: ", path)
+			defer fmt.Fprintln(a.err)
+			return term.ReadPassword(int(a.in.Fd()))
+		}
+	}
+	return planfile.FindIdentity(w)
+}
+
+// whoami is the user and the machine, as "ann@laptop".
+func whoami() string {
+	name, host := "someone", "localhost"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return name + "@" + host
+}

@@ -1,0 +1,113 @@
+package engine_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"muster/internal/engine"
+)
+
+func TestRescueMayHoldBlocksOfItsOwn(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  block "outer" {
+    task "command" "fails" { shell = "exit 1" }
+    rescue {
+      task "command" "says" { argv = ["echo", "-n", "word"] }
+      block "inner" {
+        task "file" "first" {
+          path    = "DIR/first"
+          content = task.command.says.output.stdout
+        }
+        task "command" "fails_too" { shell = "exit 1" }
+        rescue {
+          task "file" "second" {
+            path    = "DIR/second"
+            content = "x"
+          }
+        }
+        always {
+          task "file" "third" {
+            path    = "DIR/third"
+            content = "x"
+          }
+        }
+      }
+    }
+  }
+  task "file" "behind" {
+    path    = "DIR/behind"
+    content = "x"
+  }
+}
+`, "web1")
+	r.Plan(t.Context())
+	f.forget()
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Errorf("outcome %s: %v", s.Outcome, f.states())
+	}
+	for _, name := range []string{"first", "second", "third", "behind"} {
+		if !f.exists(name) {
+			t.Errorf("%s wasn't made: %v", name, f.states())
+		}
+	}
+	if b, _ := os.ReadFile(filepath.Join(f.dir, "first")); string(b) != "word" {
+		t.Errorf("the file holds %q", b)
+	}
+}
+
+func TestOnceRunsOnTheFirstHostThatIsReached(t *testing.T) {
+	f := newFleet(t)
+	f.down["web1"] = true
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "command" "who" {
+    argv = ["echo", "-n", host.name]
+    once = true
+  }
+  task "file" "f" {
+    path    = "DIR/${host.name}"
+    content = task.command.who.output.stdout
+  }
+}
+`, "web1", "web2", "web3")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	for _, name := range []string{"web2", "web3"} {
+		if b, _ := os.ReadFile(filepath.Join(f.dir, name)); string(b) != "web2" {
+			t.Errorf("%s read %q: %v", name, b, f.states())
+		}
+	}
+}
+
+func TestHostsWaitForEachOtherAlsoWhereOneIsWorkedOnAtATime(t *testing.T) {
+	f := newFleet(t)
+	r := f.runWith(func(o *engine.Options) { o.Parallel = 1 }, `
+play "p" {
+  hosts = ["all"]
+  task "command" "who" { argv = ["echo", "-n", "${host.name} ${hosts["web3"].facts.os} ${hosts["web1"].facts.os}"] }
+  barrier {}
+  task "file" "f" {
+    path    = "DIR/${host.name}"
+    content = join(",", [for h in ["web1", "web2", "web3"] : hosts[h].task.command.who.output.stdout])
+    when    = false
+  }
+  task "file" "g" {
+    path    = "DIR/${host.name}"
+    content = task.command.who.output.stdout
+    on      = ["web2"]
+  }
+}
+`, "web1", "web2", "web3")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Errorf("outcome %s: %v", s.Outcome, f.states())
+	}
+	if b, _ := os.ReadFile(filepath.Join(f.dir, "web3")); string(b) != "web3 debian debian" {
+		t.Errorf("the file holds %q", b)
+	}
+}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"errors"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/transport"
+)
+
+// Counts is what became of one host's tasks.
+type Counts struct {
+	Unchanged, Changed, Pending, Failed, Skipped int
+	Unreachable                                  bool
+	Tolerated                                    int // of Failed: expected ones
+	Always                                       int // of Pending: what runs every time
+	Checks                                       int // of Pending: what only looks
+}
+
+// Outcome is what a run came to.
+type Outcome string
+
+// The outcomes, worst last.
+const (
+	OutcomeUnchanged   Outcome = "unchanged"
+	OutcomeChanged     Outcome = "changed"
+	OutcomePending     Outcome = "pending"
+	OutcomeUnreachable Outcome = "unreachable"
+	OutcomeFailed      Outcome = "failed"
+	OutcomeInterrupted Outcome = "interrupted"
+)
+
+// Summary is what a run came to, host by host.
+type Summary struct {
+	Outcome Outcome
+	Hosts   map[string]*Counts
+	Order   []string // the hosts, as the plays name them
+}
+
+// Pending reports whether anything would be changed, or run.
+func (s *Summary) Pending() bool {
+	for _, c := range s.Hosts {
+		if c.Pending > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Drift reports whether a host differs from the playbook: what runs every
+// time is none.
+func (s *Summary) Drift() bool {
+	for _, c := range s.Hosts {
+		if c.Pending > c.Always+c.Checks {
+			return true
+		}
+	}
+	return false
+}
+
+// NewSummary returns a summary of nothing.
+func NewSummary() *Summary { return &Summary{Outcome: OutcomeUnchanged, Hosts: map[string]*Counts{}} }
+
+// Add counts a task as it stands.
+func (s *Summary) Add(e *TaskEvent) {
+	s.of(e.Host).add(e.Status, e.Changes, e.Then, e.Always, e.Tolerated)
+	s.Outcome = s.worst(false)
+}
+
+// of returns the counts of a host, made if there are none.
+func (s *Summary) of(name string) *Counts {
+	c := s.Hosts[name]
+	if c == nil {
+		c = &Counts{}
+		s.Hosts[name] = c
+		s.Order = append(s.Order, name)
+	}
+	return c
+}
+
+// Summary counts what became of every task so far.
+func (r *Run) Summary() *Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := NewSummary()
+	for _, h := range r.order {
+		if len(h.plays) == 0 && h.err == nil {
+			continue // it was only asked, or acted on for others
+		}
+		c := s.of(h.name)
+		var unreachable *transport.UnreachableError
+		if errors.As(h.err, &unreachable) {
+			c.Unreachable = true
+		} else if h.err != nil {
+			c.Failed++ // after login: the remote didn't start, or the connection was lost
+		}
+		// On a host that can't be used nothing more is to come.
+		over := r.applying || h.err != nil
+		h.eachItem(func(it *item) { c.count(it, over) })
+	}
+	s.Outcome = s.worst(r.stop && r.broken == nil)
+	return s
+}
+
+func (c *Counts) count(it *item, over bool) {
+	switch {
+	case it.done != nil:
+		c.add(it.done.Status, nil, nil, false, it.rescued)
+	case it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed):
+		c.add(it.planned.Status, it.planned.Changes, it.planned.Then, it.planned.Always, it.rescued)
+	default:
+		c.Skipped++ // never came to its turn
+	}
+}
+
+func (c *Counts) add(status wire.Status, changes, then []host.Description, always, tolerated bool) {
+	switch status {
+	case wire.Unchanged:
+		c.Unchanged++
+	case wire.Changed:
+		c.Changed++
+	case wire.Pending:
+		c.Pending++
+		switch {
+		case onlyChecks(changes) && onlyChecks(then):
+			c.Checks++
+		case always:
+			c.Always++
+		}
+	case wire.Failed:
+		c.Failed++
+		if tolerated {
+			c.Tolerated++
+		}
+	case wire.Skipped:
+		c.Skipped++
+	}
+}
+
+// onlyChecks reports whether nothing of it counts as a change.
+func onlyChecks(list []host.Description) bool {
+	for _, d := range list {
+		if d.Action.Counts() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Summary) worst(stopped bool) Outcome {
+	rank := map[Outcome]int{OutcomeUnchanged: 0, OutcomeChanged: 1, OutcomePending: 2, OutcomeUnreachable: 3, OutcomeFailed: 4}
+	worst := OutcomeUnchanged
+	at := func(o Outcome) {
+		if rank[o] > rank[worst] {
+			worst = o
+		}
+	}
+	for _, c := range s.Hosts {
+		if c.Changed > 0 {
+			at(OutcomeChanged)
+		}
+		if c.Pending > 0 {
+			at(OutcomePending)
+		}
+		if c.Unreachable {
+			at(OutcomeUnreachable)
+		}
+		if c.Failed > c.Tolerated {
+			at(OutcomeFailed)
+		}
+	}
+	if stopped {
+		return OutcomeInterrupted
+	}
+	return worst
+}

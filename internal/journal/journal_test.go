@@ -1,0 +1,536 @@
+package journal_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"muster/host"
+	"muster/internal/engine"
+	"muster/internal/journal"
+	"muster/internal/wire"
+)
+
+func TestMain(m *testing.M) {
+	if what := os.Getenv("JOURNAL_CHILD"); what != "" {
+		os.Exit(child(what, os.Getenv("JOURNAL_PATH")))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func open(t testing.TB, path string, o journal.Options) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return j
+}
+
+func begin(t testing.TB, j *journal.Journal, info journal.RunInfo, hosts ...string) *journal.Run {
+	t.Helper()
+	r, err := j.Begin(info, hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func grant(t testing.TB, r *journal.Run, host string, tasks ...engine.Granted) {
+	t.Helper()
+	if err := r.Grant(t.Context(), host, tasks); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func task(id string, changes ...host.Description) engine.Granted {
+	return engine.Granted{ID: "0/task.file." + id, Name: "task.file." + id, Play: "web", Kind: "file", Changes: changes}
+}
+
+func find(t testing.TB, j *journal.Journal, id string) *journal.Detail {
+	t.Helper()
+	d, err := j.Find(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+var times = cmp.Options{
+	cmpopts.IgnoreTypes(time.Time{}), cmpopts.IgnoreUnexported(journal.Summary{}, journal.Host{}),
+}
+
+func TestARunIsReadAsItWasRecorded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?c#d%20", "deep", "journal.db")
+	j := open(t, path, journal.Options{})
+	from := time.Now().UTC().Truncate(time.Millisecond)
+	info := journal.RunInfo{
+		Playbook: "playbooks/site.hcl", Inventory: "inventory", PlanFile: "site.plan", Resumes: "20260102-0304-0506",
+		Limit: []string{"web"}, Tags: []string{"a"}, SkipTags: []string{"b"}, Muster: "0.1.0", By: "ann@laptop",
+	}
+	r := begin(t, j, info, "web1", "web2", "web3", "web4")
+	write := host.Description{Action: host.Update, Target: "/etc/motd", Diff: "-a\n+b\n", Impact: "none"}
+	on := task("c", write)
+	on.On = "lb1"
+	grant(t, r, "web1", task("a", write), task("b"))
+	grant(t, r, "web2", task("a", write))
+	r.Before("web1", "0/task.file.a", &wire.Undo{Target: "/etc/motd", Steps: []wire.UndoStep{{Type: "file.remove/1", Change: []byte(`{}`)}}})
+	r.Done("web1", "0/task.file.a", &wire.Done{Status: wire.Changed, Changes: []host.Description{write}, Seconds: 0.5})
+	r.Done("web1", "0/task.file.b", &wire.Done{Status: wire.Unchanged})
+	grant(t, r, "web1", on)
+	r.Before("web1", on.ID, &wire.Undo{Target: "/etc/motd", Missing: "the task is sensitive"})
+	r.Before("web1", on.ID, &wire.Undo{Target: "/etc/x", Steps: []wire.UndoStep{{Type: "file.remove/1"}}})
+	fewer := host.Description{Action: host.Update, Target: "/etc/x"}
+	r.Done("web1", on.ID, &wire.Done{Status: wire.Failed, Changes: []host.Description{fewer}, Error: "exit code 3", Undone: true})
+	r.HostEnd("web1", engine.HostFailed, "task.file.c: exit code 3")
+	r.HostEnd("web3", engine.HostUnreachable, "no route")
+	r.HostEnd("web4", engine.HostDone, "")
+	if err := r.End("failed"); err != nil {
+		t.Fatal(err)
+	}
+	granted := func(g engine.Granted) journal.Task {
+		return journal.Task{Granted: g, Label: strings.TrimPrefix(g.Name, "task.file.")}
+	}
+	a, b, c, a2 := granted(task("a", write)), granted(task("b")), granted(on), granted(task("a", write))
+	a.Status, a.Made, a.Seconds, a.Edits, a.Undoable = wire.Changed, []host.Description{write}, 0.5, 1, true
+	b.Status = wire.Unchanged
+	c.Status, c.Made, c.Error, c.Undone, c.Edits, c.NotUndoable = wire.Failed, []host.Description{fewer}, "exit code 3", true, 2, "the task is sensitive"
+	want := &journal.Detail{
+		Summary: journal.Summary{ID: r.ID(), RunInfo: info, State: "failed", Hosts: 4, Done: 1},
+		PerHost: []journal.Host{
+			{Name: "web1", Status: engine.HostFailed, Error: "task.file.c: exit code 3", Tasks: []journal.Task{a, b, c}},
+			{Name: "web2", Status: journal.Unfinished, Tasks: []journal.Task{a2}},
+			{Name: "web3", Status: engine.HostUnreachable, Error: "no route"},
+			{Name: "web4", Status: engine.HostDone},
+		},
+	}
+	for _, o := range []journal.Options{{}, {ReadOnly: true}} {
+		got := find(t, open(t, path, o), "last")
+		if diff := cmp.Diff(want, got, times); diff != "" {
+			t.Errorf("read only %v: %s", o.ReadOnly, diff)
+		}
+		for name, at := range map[string]time.Time{
+			"begin": got.Began, "end": got.Ended, "end of web1": got.PerHost[0].Ended, "grant": got.PerHost[0].Tasks[0].GrantedAt, "end of a": got.PerHost[0].Tasks[0].Ended,
+		} {
+			if at.Before(from) || at.After(time.Now()) || at.Location() != time.UTC {
+				t.Errorf("the time of the %s is %s", name, at)
+			}
+		}
+		if !got.PerHost[1].Ended.IsZero() || !got.PerHost[1].Tasks[0].Ended.IsZero() {
+			t.Error("what hasn't ended has an end")
+		}
+	}
+	for p, mode := range map[string]fs.FileMode{path: 0o600, filepath.Dir(path): 0o700, filepath.Dir(filepath.Dir(path)): 0o700} {
+		if info, err := os.Stat(p); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s has mode %v, want %v (%v)", p, info.Mode().Perm(), mode, err)
+		}
+	}
+}
+
+func TestOfSeveralEndsOfATaskTheLastStays(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
+	r := begin(t, j, journal.RunInfo{}, "h")
+	grant(t, r, "h", task("a"))
+	r.Done("h", task("a").ID, &wire.Done{Status: wire.Failed, Error: "not yet"})
+	r.Done("h", task("a").ID, &wire.Done{Status: wire.Changed})
+	grant(t, r, "h", task("b"))
+	d := find(t, j, "last")
+	if a := d.PerHost[0].Tasks[0]; a.Status != wire.Changed || a.Error != "" {
+		t.Errorf("%+v", a)
+	}
+	grant(t, r, "h", task("a"))
+	if a := find(t, j, "last").PerHost[0].Tasks[0]; a.Status != "" || !a.Ended.IsZero() {
+		t.Errorf("granted again, and: %+v", a)
+	}
+}
+
+func TestTheEndOfWhatWasNotGrantedBreaksTheRun(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
+	for name, act := range map[string]func(r *journal.Run){
+		"done":   func(r *journal.Run) { r.Done("h", "nothing", &wire.Done{}) },
+		"before": func(r *journal.Run) { r.Before("h", "nothing", &wire.Undo{Missing: "x"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := begin(t, j, journal.RunInfo{}, "h")
+			other := begin(t, j, journal.RunInfo{}, "h")
+			grant(t, r, "h", task("a"))
+			release := other.Hold()
+			act(r)
+			r.Done("h", task("a").ID, &wire.Done{Status: wire.Changed})
+			release()
+			if err := r.End("changed"); err == nil || !strings.Contains(err.Error(), "nothing on h was never granted") {
+				t.Error(err)
+			}
+			d := find(t, j, r.ID())
+			if d.State != "changed" || d.PerHost[0].Tasks[0].Status != wire.Changed {
+				t.Errorf("what shared the commit is lost: %+v", d)
+			}
+			grant(t, other, "h", task("a"))
+			if err := other.End("changed"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestGrantsOfManyHostsShareACommit(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
+	var hosts []string
+	for i := range 100 {
+		hosts = append(hosts, fmt.Sprint("h", i))
+	}
+	r := begin(t, j, journal.RunInfo{}, hosts...)
+	release := r.Hold()
+	before := j.Commits()
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Go(func() {
+			if err := r.Grant(t.Context(), h, []engine.Granted{task("a"), task("b")}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for j.Queued() < 100 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	if n := j.Commits() - before; n != 2 { // Hold's own, and theirs
+		t.Errorf("%d commits", n)
+	}
+	for _, h := range find(t, j, "last").PerHost {
+		if len(h.Tasks) != 2 {
+			t.Errorf("%s has %d tasks", h.Name, len(h.Tasks))
+		}
+	}
+}
+
+func TestAGrantThatIsNoLongerWaitedForIsNotWritten(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
+	r := begin(t, j, journal.RunInfo{}, "h")
+	release := r.Hold()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	given := make(chan error)
+	go func() { given <- r.Grant(ctx, "h", []engine.Granted{task("a")}) }()
+	for j.Queued() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	why := errors.New("enough")
+	cancel(why)
+	if err := <-given; !errors.Is(err, why) {
+		t.Error(err)
+	}
+	release()
+	if err := r.End("interrupted"); err != nil {
+		t.Error(err)
+	}
+	if d := find(t, j, "last"); len(d.PerHost[0].Tasks) != 0 {
+		t.Errorf("%+v", d.PerHost[0].Tasks)
+	}
+}
+
+func TestRunsAreFoundByTheBeginOfTheirID(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
+	if list, err := j.Runs(0); err != nil || len(list) != 0 {
+		t.Error(list, err)
+	}
+	if d, err := j.Latest("a", ""); d != nil || err != nil {
+		t.Error(d, err)
+	}
+	var none *journal.NotFoundError
+	if _, err := j.Find("last"); !errors.As(err, &none) {
+		t.Error(err)
+	}
+	var ids []string
+	for i := range 30 {
+		r := begin(t, j, journal.RunInfo{Playbook: fmt.Sprint("p", i%3), Inventory: fmt.Sprint("i", i%2)}, "h")
+		if err := r.End("changed"); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID())
+	}
+	if !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != 30 {
+		t.Errorf("the ids aren't sorted and unique: %q", ids)
+	}
+	list, err := j.Runs(7)
+	if err != nil || len(list) != 7 || list[0].ID != ids[29] || list[6].ID != ids[23] {
+		t.Error(list, err)
+	}
+	if d := find(t, j, "last"); d.ID != ids[29] {
+		t.Error(d.ID)
+	}
+	if d := find(t, j, ids[3]); d.ID != ids[3] {
+		t.Error(d.ID)
+	}
+	var several *journal.SeveralError
+	if _, err := j.Find(ids[0][:2]); !errors.As(err, &several) || len(several.IDs) != 30 || several.IDs[0] != ids[29] {
+		t.Error(err)
+	}
+	for _, id := range []string{"", "x", "%", "_", "*", ids[0] + "0", "' OR 1"} {
+		if _, err := j.Find(id); !errors.As(err, &none) || none.ID != id {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if d, err := j.Latest("p1", "i0"); err != nil || d.ID != ids[28] {
+		t.Error(d, err)
+	}
+	if d, err := j.Latest("p1", "i2"); err != nil || d != nil {
+		t.Error(d, err)
+	}
+}
+
+func TestWhatStoodThereIsSealed(t *testing.T) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := age.GenerateX25519Identity()
+	canary := []byte("former-content-canary")
+	large := bytes.Repeat([]byte("x"), wire.FormerLimit+1)
+	write := func(former []byte) *wire.Undo {
+		return &wire.Undo{Target: "/etc/x", Steps: []wire.UndoStep{
+			{Type: "file.attr/1", Change: []byte(`{"path":"/etc/change-canary"}`)}, {Type: "file.write/1", Change: []byte(`{"path":"/etc/x"}`), Former: former},
+		}}
+	}
+	plain := &wire.Undo{Target: "/etc/x", Steps: []wire.UndoStep{{Type: "file.remove/1", Change: []byte(`{"path":"/etc/change-canary"}`)}}}
+	to := []age.Recipient{id.Recipient()}
+	for name, test := range map[string]struct {
+		to      []age.Recipient
+		undo    *wire.Undo
+		missing string
+		clear   bool
+	}{
+		"content is sealed":                   {to, write(canary), "", false},
+		"as much as is allowed":               {to, write(large[1:]), "", false},
+		"an empty file":                       {to, write(nil), "", false},
+		"more than is allowed isn't kept":     {to, write(large), "262145 bytes stood there", false},
+		"without an identity it isn't kept":   {nil, write(canary), "no identity", false},
+		"what can't be sealed isn't kept":     {[]age.Recipient{broken{}}, write(canary), "couldn't be sealed: failed to wrap key for recipient #0: no luck", false},
+		"what has no content is sealed too":   {to, plain, "", false},
+		"what has none is kept without":       {nil, plain, "", true},
+		"what the host couldn't tell":         {to, &wire.Undo{Target: "/etc/x", Missing: "nothing takes it back"}, "nothing takes it back", false},
+		"nothing at all is nothing to go by":  {to, &wire.Undo{Target: "/etc/x"}, "nothing takes it back", false},
+		"a file that was empty has no canary": {nil, write([]byte{}), "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "j")
+			j := open(t, path, journal.Options{Recipients: test.to})
+			r := begin(t, j, journal.RunInfo{}, "h")
+			grant(t, r, "h", task("a"))
+			r.Before("h", task("a").ID, test.undo)
+			if err := r.End("changed"); err != nil {
+				t.Fatal(err)
+			}
+			got, err := j.Undo(r.ID(), "h", task("a").ID, id)
+			if err != nil || len(got) != 1 {
+				t.Fatal(got, err)
+			}
+			if at := find(t, j, "last").PerHost[0].Tasks[0]; at.Undoable != (test.missing == "") || at.Edits != 1 || at.NotUndoable != got[0].Missing {
+				t.Errorf("%+v", at)
+			}
+			want := wire.Undo{ID: task("a").ID, Target: "/etc/x", Steps: test.undo.Steps}
+			if test.missing != "" {
+				want.Steps, want.Missing = nil, got[0].Missing
+			}
+			if !strings.Contains(got[0].Missing, test.missing) {
+				t.Error(got[0].Missing)
+			}
+			if diff := cmp.Diff(want, got[0], cmp.Comparer(bytes.Equal)); diff != "" {
+				t.Error(diff)
+			}
+			raw := onDisk(t, path)
+			if bytes.Contains(raw, canary) || bytes.Contains(raw, large[:1000]) || bytes.Contains(raw, []byte("change-canary")) != test.clear {
+				t.Error("it stands in the file as it was")
+			}
+			if !bytes.Contains(raw, []byte("/etc/x")) {
+				t.Error("the file doesn't hold what is looked for, whatever that is")
+			}
+			if _, err := j.Undo(r.ID(), "h", task("a").ID, other); (err == nil) != (test.clear || test.missing != "") {
+				t.Error("opened with another identity:", err)
+			}
+		})
+	}
+}
+
+// broken is a recipient that nothing can be sealed to.
+type broken struct{}
+
+func (broken) Wrap([]byte) ([]*age.Stanza, error) { return nil, errors.New("no luck") }
+
+// onDisk is every byte of a journal's files.
+func onDisk(t testing.TB, path string) []byte {
+	t.Helper()
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%q, %v: there is no log to look into", files, err)
+	}
+	var all []byte
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+func TestAFileThatIsNoJournalIsRefused(t *testing.T) {
+	good := filepath.Join(t.TempDir(), "good")
+	j, err := journal.Open(good, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, j, journal.RunInfo{Playbook: "p"}, "h")
+	for i := range 200 {
+		grant(t, r, "h", task(fmt.Sprint(i), host.Description{Action: host.Create, Target: strings.Repeat("x", 200)}))
+	}
+	if err := errors.Join(r.End("changed"), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096
+	for name, test := range map[string]struct {
+		data []byte
+		edit string // instead: SQL
+		want error
+	}{
+		"text":                       {data: []byte("play \"x\" {}\n"), want: journal.ErrDamaged},
+		"long text":                  {data: bytes.Repeat([]byte("play \"x\" {}\n"), 5000), want: journal.ErrDamaged},
+		"a first page of zeros":      {data: append(make([]byte, page), data[page:]...), want: journal.ErrDamaged},
+		"a schema of zeros":          {data: append(append(bytes.Clone(data[:100]), make([]byte, page-100)...), data[page:]...), want: journal.ErrDamaged},
+		"everything else zeros":      {data: append(bytes.Clone(data[:page]), make([]byte, len(data)-page)...), want: journal.ErrDamaged},
+		"everything else noise":      {data: append(bytes.Clone(data[:page]), bytes.Repeat([]byte("noise"), (len(data)-page)/5)...), want: journal.ErrDamaged},
+		"cut to half":                {data: data[:len(data)/2/page*page], want: journal.ErrDamaged},
+		"another program's database": {edit: "PRAGMA application_id = 7", want: journal.ErrDamaged},
+		"a run that is no run":       {edit: "UPDATE runs SET info = 'x'", want: journal.ErrDamaged},
+		"a change that is none":      {edit: "UPDATE tasks SET planned = '{'", want: journal.ErrDamaged},
+		"a newer version":            {edit: "PRAGMA user_version = 2", want: journal.ErrNewer},
+		"nothing wrong":              {edit: "SELECT 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "j")
+			if test.data == nil {
+				test.data = data
+			}
+			if err := os.WriteFile(path, test.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if test.edit != "" {
+				db, err := sql.Open("sqlite", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := db.Exec(test.edit); err != nil {
+					t.Fatal(err)
+				}
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			was, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range []journal.Options{{ReadOnly: true}, {}} {
+				_, err = use(path, o)
+				if test.want == nil && err == nil {
+					continue
+				}
+				if test.want == nil || !errors.Is(err, test.want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("read only %v: %v", o.ReadOnly, err)
+				}
+			}
+			if is, err := os.ReadFile(path); err != nil || !bytes.Equal(is, was) {
+				t.Error("the file was changed", err)
+			}
+		})
+	}
+}
+
+// use reads everything that is in a journal.
+func use(path string, o journal.Options) (*journal.Detail, error) {
+	j, err := journal.Open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := j.Find("last")
+	return d, errors.Join(err, j.Close())
+}
+
+func TestReadingMakesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ".muster", "journal.db")
+	if _, err := journal.Open(path, journal.Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a folder was made", err)
+	}
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := journal.Open(empty, journal.Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	j := open(t, empty, journal.Options{})
+	begin(t, j, journal.RunInfo{}, "h")
+	reader := open(t, empty, journal.Options{ReadOnly: true})
+	if d := find(t, reader, "last"); d.State != journal.Running {
+		t.Error(d.State)
+	}
+	if _, err := reader.Begin(journal.RunInfo{}, nil); err == nil {
+		t.Error("a journal that was opened to be read was written")
+	}
+}
+
+func TestAClosedJournalTakesNothing(t *testing.T) {
+	j, err := journal.Open(filepath.Join(t.TempDir(), "j"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, cut := begin(t, j, journal.RunInfo{}, "h"), begin(t, j, journal.RunInfo{}, "h")
+	if err := over.End("unchanged"); err != nil {
+		t.Fatal(err)
+	}
+	if err := over.Grant(t.Context(), "h", nil); !errors.Is(err, journal.ErrClosed) {
+		t.Error(err)
+	}
+	if err := errors.Join(j.Close(), j.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := cut.Grant(t.Context(), "h", nil); !errors.Is(err, journal.ErrClosed) {
+		t.Error(err)
+	}
+	if _, err := j.Begin(journal.RunInfo{}, nil); !errors.Is(err, journal.ErrClosed) {
+		t.Error(err)
+	}
+	cut.HostEnd("h", engine.HostDone, "")
+	if err := cut.Err(); !errors.Is(err, journal.ErrClosed) {
+		t.Error(err)
+	}
+}
