@@ -165,7 +165,10 @@ func took(s *journal.Summary) string {
 		return "-"
 	}
 	d := max(end.Sub(s.Began), 0) // a clock may have been set back
-	if d < time.Minute {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
 	return d.Round(time.Second).String()

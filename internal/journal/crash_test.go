@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"muster/host"
 	"muster/internal/engine"
@@ -239,7 +240,11 @@ func TestAFullDiskStopsTheNextGrantAndLosesNothing(t *testing.T) {
 			if len(granted) == 0 {
 				t.Fatal("nothing was granted at all")
 			}
-			// What was made tells of its end, which finds no room either.
+			// What was made tells of itself, which finds no room either.
+			r.Before("h", granted[0], &wire.Undo{Target: "/x", Steps: []wire.UndoStep{{Type: "x/1", Change: make([]byte, 100<<10)}}})
+			for j.Waiting() > 0 {
+				time.Sleep(time.Millisecond)
+			}
 			for _, id := range granted {
 				r.Done("h", id, &wire.Done{Status: wire.Changed, Error: strings.Repeat("x", 1000)})
 			}
@@ -270,6 +275,9 @@ func TestAFullDiskStopsTheNextGrantAndLosesNothing(t *testing.T) {
 			}
 			if n := len(d.PerHost[0].Tasks); n != len(granted) {
 				t.Errorf("%d tasks, and %d were granted", n, len(granted))
+			}
+			if !d.PerHost[0].Tasks[0].Undoable {
+				t.Error("what had found no room wasn't tried again")
 			}
 		})
 	}

@@ -33,6 +33,13 @@ func (j *Journal) Queued() int {
 	return len(j.writer.queue)
 }
 
+// Waiting is how many bytes wait to be written, or are being written.
+func (j *Journal) Waiting() int {
+	j.writer.mu.Lock()
+	defer j.writer.mu.Unlock()
+	return j.writer.bytes
+}
+
 // Hold makes the writer wait within a commit of its own until it is released.
 func (r *Run) Hold() (release func()) {
 	held, free := make(chan struct{}), make(chan struct{})
@@ -60,4 +67,14 @@ func (j *Journal) LimitPages(more int) error {
 	}
 	_, err = w.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+more))
 	return err
+}
+
+// Setting is a pragma of the connection that writes.
+func (j *Journal) Setting(name string) (value string, err error) {
+	w, err := j.startWriter()
+	if err != nil {
+		return "", err
+	}
+	err = w.conn.QueryRowContext(context.Background(), "PRAGMA "+name).Scan(&value)
+	return value, err
 }

@@ -209,10 +209,10 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 			d.PerHost[i].Tasks = append(d.PerHost[i].Tasks, t)
 		}
 		return nil
-	}, `SELECT t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, t.ended, coalesce(t.status, ''), t.made,
-		coalesce(t.error, ''), coalesce(t.undone, 0), coalesce(t.seconds, 0),
+	}, `SELECT t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, n.ended, coalesce(n.status, ''), n.made,
+		coalesce(n.error, ''), coalesce(n.undone, 0), coalesce(n.seconds, 0),
 		(SELECT count(*) FROM edits e WHERE e.task = t.id), coalesce((SELECT e.missing FROM edits e WHERE e.task = t.id AND e.missing IS NOT NULL ORDER BY e.id LIMIT 1), '')
-		FROM hosts h JOIN tasks t ON t.host = h.id WHERE h.run = ? ORDER BY t.id`, s.seq)
+		FROM hosts h JOIN tasks t ON t.host = h.id LEFT JOIN ends n ON n.task = t.id WHERE h.run = ? ORDER BY t.id`, s.seq)
 	if err != nil {
 		return nil, j.explain("reading", err)
 	}

@@ -148,10 +148,13 @@ func (r *Run) Grant(ctx context.Context, host string, tasks []engine.Granted) er
 		for _, g := range rows {
 			_, err := t.exec(`INSERT INTO tasks (host, task, name, play, kind, acts_on, planned, granted)
 				VALUES ((SELECT id FROM hosts WHERE run = ? AND name = ?), ?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (host, task) DO UPDATE SET planned = excluded.planned, granted = excluded.granted,
-				ended = NULL, status = NULL, made = NULL, error = NULL, undone = NULL, seconds = NULL`,
+				ON CONFLICT (host, task) DO UPDATE SET planned = excluded.planned, granted = excluded.granted`,
 				r.seq, host, g.ID, g.Name, g.Play, g.Kind, g.On, g.planned, now)
 			if err != nil {
+				return err
+			}
+			// The end of an earlier grant isn't that of this one.
+			if _, err := t.exec(`DELETE FROM ends WHERE task = `+taskRow, r.seq, host, g.ID); err != nil {
 				return err
 			}
 		}
@@ -186,7 +189,8 @@ func (r *Run) Done(host, task string, d *wire.Done) {
 	}
 	now, end := time.Now().UnixMilli(), *d
 	r.queue(&op{do: func(t *tx) error {
-		return r.granted(host, task, t.change(`UPDATE tasks SET ended = ?, status = ?, made = CASE WHEN ? = planned THEN '=' ELSE ? END, error = ?, undone = ?, seconds = ? WHERE id = `+taskRow,
+		return r.granted(host, task, t.change(`INSERT OR REPLACE INTO ends (task, ended, status, made, error, undone, seconds)
+			SELECT id, ?, ?, CASE WHEN ? = planned THEN '=' ELSE ? END, ?, ?, ? FROM tasks WHERE id = `+taskRow,
 			now, string(end.Status), made, made, text(end.Error), end.Undone, end.Seconds, r.seq, host, task))
 	}})
 }

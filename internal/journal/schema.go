@@ -57,13 +57,18 @@ CREATE TABLE tasks (
 	acts_on TEXT    NOT NULL,
 	planned TEXT,                -- the changes as JSON; NULL: none
 	granted INTEGER NOT NULL,
-	ended   INTEGER,
-	status  TEXT,
+	UNIQUE (host, task)
+) STRICT;
+
+-- Apart from tasks, so that an end doesn't write the task's changes once more.
+CREATE TABLE ends (
+	task    INTEGER PRIMARY KEY REFERENCES tasks (id),
+	ended   INTEGER NOT NULL,
+	status  TEXT    NOT NULL,
 	made    TEXT,                -- as planned has them; "=": those of planned
 	error   TEXT,
-	undone  INTEGER,
-	seconds REAL,
-	UNIQUE (host, task)
+	undone  INTEGER NOT NULL,
+	seconds REAL    NOT NULL
 ) STRICT;
 
 CREATE TABLE edits (
