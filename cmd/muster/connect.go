@@ -90,8 +90,22 @@ type stream struct {
 	login  string
 }
 
-func (s *stream) Read(p []byte) (int, error)  { return s.remote.Stdout.Read(p) }
-func (s *stream) Write(p []byte) (int, error) { return s.remote.Stdin.Write(p) }
+func (s *stream) Read(p []byte) (int, error) { return s.remote.Stdout.Read(p) }
+
+// smallWrites is how many bytes are written at once. SSH keeps a buffer as
+// large as the largest write for every channel there is: two for each host.
+const smallWrites = 4 << 10
+
+func (s *stream) Write(p []byte) (int, error) {
+	n := 0
+	for {
+		k, err := s.remote.Stdin.Write(p[n:min(len(p), n+smallWrites)])
+		n += k
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
 
 // Close ends the remote's input, and with it the remote, then the connection.
 func (s *stream) Close() error {

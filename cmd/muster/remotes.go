@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -56,8 +57,17 @@ func (remotes) Open(goarch string) (launch.Binary, error) {
 	if _, err := fmt.Sscan(string(sum), &b.Sum, &b.Size); err != nil {
 		return b, fmt.Errorf("the embedded remote for %s: %w", goarch, err)
 	}
-	b.Gzip, err = embedded.ReadFile("remotes/linux-" + goarch + ".gz")
-	return b, err
+	f, err := embedded.Open("remotes/linux-" + goarch + ".gz")
+	if err != nil {
+		return b, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return b, err
+	}
+	b.Packed = info.Size()
+	b.Gzip = f.(io.ReaderAt) // as package embed promises
+	return b, nil
 }
 
 // builds remembers what was built in this process.
@@ -114,5 +124,5 @@ func buildRemote(goarch string) (launch.Binary, error) {
 		return launch.Binary{}, err
 	}
 	sum := sha256.Sum256(program)
-	return launch.Binary{Gzip: packed.Bytes(), Sum: hex.EncodeToString(sum[:]), Size: int64(len(program))}, nil
+	return launch.Binary{Gzip: bytes.NewReader(packed.Bytes()), Packed: int64(packed.Len()), Sum: hex.EncodeToString(sum[:]), Size: int64(len(program))}, nil
 }

@@ -54,7 +54,7 @@ func (h *hostRun) journal(ctx context.Context, items ...*item) bool {
 	for i, it := range items {
 		it.journaled = true
 		t := it.inst.Task
-		tasks[i] = Granted{ID: it.inst.ID, Name: t.Name(), Play: t.Play.Name, Kind: t.Kind, Changes: it.planned.Changes}
+		tasks[i] = Granted{ID: it.inst.ID, Name: t.Name(), Play: t.Play.Name, Kind: t.Kind, Changes: h.run.redacted(it.planned.Changes)}
 		if it.on != h {
 			tasks[i].On = it.on.name
 		}
@@ -111,10 +111,23 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 	if j == nil || !journaled {
 		return
 	}
-	j.Done(it.owner.name, it.inst.ID, d)
+	c := *d
+	c.Changes, c.Error = r.redacted(d.Changes), r.o.Redact.Redact(d.Error)
+	j.Done(it.owner.name, it.inst.ID, &c)
 	if err := j.Err(); err != nil {
 		r.abandon(err)
 	}
+}
+
+// redacted is changes as they may be kept: the host has hidden what it knew to
+// be secret, the controller may know more.
+func (r *Run) redacted(list []host.Description) []host.Description {
+	var out []host.Description
+	for _, d := range list {
+		d.Target, d.Diff, d.Impact = r.o.Redact.Redact(d.Target), r.o.Redact.Redact(d.Diff), r.o.Redact.Redact(d.Impact)
+		out = append(out, d)
+	}
+	return out
 }
 
 // journalEnd keeps how the run ended on the host, once.

@@ -40,7 +40,7 @@ func parrot(context.Context, string, engine.Start) (engine.Stream, error) {
 // A run of 100 tasks may take 150 KB more for each further host. What the
 // remotes' ends take in this process is counted too.
 func TestRunTakesLittleMemoryForEachHost(t *testing.T) {
-	const few, many, limit = 50, 550, 150 << 10
+	const few, many, limit = 20, 170, 150 << 10
 	used := func(hosts int) uint64 {
 		f := newFleet(t)
 		var names []string

@@ -179,10 +179,37 @@ func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	it.planned, it.final = p, final
+	if final {
+		it.shrink()
+	}
 	if p.Status == wire.Failed && !it.rescued {
 		h.failed = true
 	}
 	h.run.change.Broadcast()
+}
+
+// Most items of most runs: nothing to do, nothing special about them.
+var (
+	plainly   = &lang.Evaluated{}
+	unchanged = &wire.Planned{Status: wire.Unchanged, Certainty: wire.Known}
+	skipped   = &wire.Planned{Status: wire.Skipped, Certainty: wire.Known}
+)
+
+// shrink gives up what is kept of an item of the plain sort, of which long plays
+// on many hosts have very many. The mutex is held.
+func (it *item) shrink() {
+	ev, p := it.ev, it.planned
+	if !ev.Sensitive && ev.OnError == "" && ev.Retry == nil && !ev.ChangedWhen && !ev.FailedWhen && ev.When == nil && !ev.Skip && !it.deferred() {
+		it.ev = plainly
+	}
+	if p.Certainty == wire.Known && len(p.Changes)+len(p.Then)+len(p.Output) == 0 && p.Error == "" && !p.Always {
+		switch p.Status {
+		case wire.Unchanged:
+			it.planned = unchanged
+		case wire.Skipped:
+			it.planned = skipped
+		}
+	}
 }
 
 // tellPlanned tells what a task would do.

@@ -8,7 +8,7 @@
 //
 // Nothing is ever taken out of it. It grows by about 100 bytes a host of a run;
 // by about 250 bytes a granted task, and its diffs; and by about 500 bytes an
-// edit (2,000 where it is sealed to a post-quantum identity), and what stood
+// edit (3,500 where it is sealed to a post-quantum identity), and what stood
 // there. Forty thousand tasks that each write a file of 500 bytes take 50 MB.
 package journal
 

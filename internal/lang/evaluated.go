@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"muster/modules"
 )
 
@@ -24,8 +22,8 @@ type Instance struct {
 	// for a task with `on`).
 	Host, Target string
 
-	each cty.Value // object of key and value; cty.NilVal without for_each
-	on   bool      // Target comes from `on`
+	of element // of for_each
+	on bool    // Target comes from `on`
 }
 
 // Evaluated is an instance with everything that a run needs to know of it.

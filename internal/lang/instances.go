@@ -11,10 +11,19 @@ import (
 	"muster/internal/lang/funcs"
 )
 
-// element is one element of a for_each.
+// element is one element of a for_each; its zero value stands for no for_each.
 type element struct {
-	key  string
-	each cty.Value
+	key      string
+	k, value cty.Value
+}
+
+// each is what expressions see. It is made when it is read: a run keeps very
+// many elements.
+func (e *element) each() cty.Value {
+	if e.k == cty.NilVal {
+		return cty.NilVal
+	}
+	return cty.ObjectVal(map[string]cty.Value{"key": e.k, "value": e.value})
 }
 
 // Enter returns the scopes that a block's steps are run in: one for a plain
@@ -39,7 +48,7 @@ func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 		if b.Role.forEach != nil {
 			path += fmt.Sprintf("[%q]", e.key)
 		}
-		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each})
+		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each()})
 	}
 	return out, nil, nil
 }
@@ -91,7 +100,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 	case t.IsMapType(), t.IsObjectType():
 		for it := v.ElementIterator(); it.Next(); {
 			key, value := it.Element()
-			out = append(out, element{key.AsString(), cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})})
+			out = append(out, element{key.AsString(), key, value})
 		}
 		return out, nil, nil
 	case t.IsSetType(), t.IsListType(), t.IsTupleType():
@@ -118,7 +127,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 				return fail("Duplicate element", "toset(…)", "The list has %q twice, and for_each needs distinct strings. toset() leaves out repetitions.", key)
 			}
 			seen[key] = true
-			out = append(out, element{key, cty.ObjectVal(map[string]cty.Value{"key": value, "value": value})})
+			out = append(out, element{key, value, value})
 		}
 		return out, nil, nil
 	}
@@ -141,7 +150,7 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 	}
 	var out []*Instance
 	for _, e := range elems {
-		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, each: e.each}
+		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, of: e}
 		if t.on == nil {
 			out = append(out, i)
 			continue
@@ -161,12 +170,12 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 
 // unknownInstances is one instance that stands for all, in checks.
 func (s *Scope) unknownInstances(t *Task) []*Instance {
-	each := cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})
-	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, each: each, on: t.on != nil}}
+	every := element{"…", cty.UnknownVal(cty.String), cty.DynamicVal}
+	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, of: every, on: t.on != nil}}
 }
 
 func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
-	v, waits, diags := s.value(t.on, layer{each: i.each})
+	v, waits, diags := s.value(t.on, layer{each: i.of.each()})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}

@@ -53,7 +53,7 @@ const (
 )
 
 func newLaunch(o Options, s scripts, p *transport.Process) *launch {
-	l := &launch{o: o, s: s, p: p, out: bufio.NewReaderSize(p.Stdout, 64<<10), stage: loginShell}
+	l := &launch{o: o, s: s, p: p, out: bufio.NewReaderSize(p.Stdout, 4<<10), stage: loginShell}
 	l.stderr = newTail(s.wholePrompt(), l.answer)
 	l.watchdog = time.AfterFunc(o.Timeout, func() {
 		l.mu.Lock()
@@ -123,7 +123,7 @@ func (l *launch) run() (*Remote, error) {
 			}
 			l.stage = upload
 			// Its answer is read meanwhile: a full disk ends the host's reading.
-			go l.send(l.binary.Gzip)
+			go l.send(io.NewSectionReader(l.binary.Gzip, 0, l.binary.Packed))
 		case "bad":
 			l.bad = append(l.bad, clean(rest))
 		case "none":
@@ -183,13 +183,16 @@ func (l *launch) offer(machine string) error {
 }
 
 // send sends the packed remote. How that ended is for the host to say.
-func (l *launch) send(packed []byte) {
-	for len(packed) > 0 {
-		n, err := l.p.Stdin.Write(packed[:min(len(packed), 128<<10)])
-		if err != nil {
+func (l *launch) send(packed io.Reader) {
+	buffer := make([]byte, 128<<10)
+	for {
+		n, err := packed.Read(buffer)
+		if n == 0 && err != nil {
 			return
 		}
-		packed = packed[n:]
+		if _, err := l.p.Stdin.Write(buffer[:n]); err != nil {
+			return
+		}
 		l.touch()
 	}
 }

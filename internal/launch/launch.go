@@ -21,9 +21,10 @@ import (
 
 // Binary is the remote for one kind of machine.
 type Binary struct {
-	Gzip []byte // the program, packed by gzip
-	Sum  string // the SHA-256 of the program as it runs, in hex
-	Size int64  // its size in bytes
+	Gzip   io.ReaderAt // the program, packed by gzip
+	Packed int64       // the size of Gzip in bytes
+	Sum    string      // the SHA-256 of the program as it runs, in hex
+	Size   int64       // its size in bytes
 }
 
 // Binaries are the remotes that can be sent.

@@ -58,7 +58,7 @@ func newBinaries(version string, padding int) *binaries {
 	w := gzip.NewWriter(&packed)
 	w.Write(program)
 	w.Close()
-	return &binaries{Binary: launch.Binary{Gzip: packed.Bytes(), Sum: hex.EncodeToString(sum[:]), Size: int64(len(program))}, arches: []string{"amd64"}}
+	return &binaries{Binary: launch.Binary{Gzip: bytes.NewReader(packed.Bytes()), Packed: int64(packed.Len()), Sum: hex.EncodeToString(sum[:]), Size: int64(len(program))}, arches: []string{"amd64"}}
 }
 
 // dialHost logs in to a server within the test.
@@ -241,7 +241,7 @@ func TestAWrongSumIsRefusedAndLeavesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(*binaries){
 		"another sum":  func(b *binaries) { b.Sum = strings.Repeat("0", 64) },
 		"another size": func(b *binaries) { b.Size++ },
-		"cut short":    func(b *binaries) { b.Gzip = b.Gzip[:len(b.Gzip)-9] },
+		"cut short":    func(b *binaries) { b.Packed -= 9 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "cache")

@@ -93,7 +93,7 @@ func (s scripts) install(b Binary, fresh bool) string {
 	if fresh {
 		flag = "1"
 	}
-	return fmt.Sprintf("S=%s\nZ=%d\nG=%d\nT=%s\nFRESH=%s\n%s", transport.Quote(b.Sum), b.Size, len(b.Gzip), s.token, flag, uncommented(installScript))
+	return fmt.Sprintf("S=%s\nZ=%d\nG=%d\nT=%s\nFRESH=%s\n%s", transport.Quote(b.Sum), b.Size, b.Packed, s.token, flag, uncommented(installScript))
 }
 
 // words quotes each word for the shell.

@@ -21,7 +21,7 @@ func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
 	case len(u.Changes)+len(u.After) == 0:
 		kept.Missing = "nothing takes it back"
 	}
-	for _, c := range append(u.Changes[:len(u.Changes):len(u.Changes)], u.After...) {
+	for i, c := range append(u.Changes[:len(u.Changes):len(u.Changes)], u.After...) {
 		if kept.Missing != "" {
 			break
 		}
@@ -30,6 +30,7 @@ func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
 			kept.Missing = err.Error()
 			break
 		}
+		step.After = i >= len(u.Changes)
 		kept.Steps = append(kept.Steps, step)
 	}
 	if kept.Missing != "" {

@@ -38,7 +38,7 @@ type Conn struct {
 // NewConn returns the connection that reads r and writes w.
 func NewConn(r io.Reader, w io.Writer) *Conn {
 	enc, dec := modes()
-	return &Conn{r: bufio.NewReaderSize(r, 8<<10), w: w, enc: enc, dec: dec}
+	return &Conn{r: bufio.NewReaderSize(r, 4<<10), w: w, enc: enc, dec: dec}
 }
 
 // modes are the encodings: content and unknown values keep their types inside

@@ -187,6 +187,9 @@ type UndoStep struct {
 	Type   string // of the change
 	Change []byte // JSON
 	Former []byte // what stood in the file that it writes
+	// After steps make the restored state count (a reload): they come when all
+	// others of a task are made.
+	After bool `cbor:",omitempty"`
 }
 
 // FormerLimit is the size, in bytes, up to which former content is kept.

@@ -39,7 +39,7 @@ func newTunnel(channel ssh.Channel, addr string) *tunnel {
 
 func (t *tunnel) pump() {
 	defer close(t.ended)
-	buffers := [2][]byte{make([]byte, 32<<10), make([]byte, 32<<10)}
+	buffers := [2][]byte{make([]byte, 4<<10), make([]byte, 4<<10)}
 	for i := 0; ; i ^= 1 {
 		n, err := t.channel.Read(buffers[i])
 		if n > 0 {
