@@ -51,6 +51,7 @@ type Claimer interface {
 // at most. That is laid in the preview while its plan, or the rest of it, has
 // to wait; without it the keys it claims are laid as unknown.
 type Foreseer interface {
+	// May is empty, not nil, where the module alters nothing.
 	May() []host.Effect
 }
 

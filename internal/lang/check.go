@@ -112,12 +112,13 @@ func (l *loader) checkVariables(u *unit) {
 // are checked where they are read.
 func (l *loader) checkLocals(u *unit) {
 	c := &checker{loader: l, play: &Play{}}
+	s := &Scope{p: l.p, unit: u, r: unsettled{l.p}} // one, so that each local is evaluated once
 	for _, name := range sortedKeys(u.locals) {
 		lo := u.locals[name]
 		if lo.expr == nil || lo.expr.bad || c.localVaries(lo, u) {
 			continue
 		}
-		_, _, diags := (&Scope{p: l.p, unit: u, r: unsettled{l.p}}).local(name)
+		_, _, diags := s.local(name)
 		l.diags = append(l.diags, diags...)
 	}
 	l.varying = nil // it is asked again for each play

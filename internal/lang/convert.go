@@ -131,7 +131,7 @@ func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 		if base == modules.Tree {
 			summary = "No such folder"
 		}
-		e.fail(at, summary, didYouMean(path, e.s.unit.dir.neighbours(path, "files")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		e.fail(at, summary, didYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
 		return nil
 	case err != nil:
 		e.fail(at, "Can't read file", "", "%s.", capital(err.Error()))
@@ -142,6 +142,9 @@ func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 	case base == modules.File && !info.Mode().IsRegular():
 		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.name, fileKind(info), c.a.name)
 		return nil
+	}
+	if base == modules.Tree {
+		e.s.p.files.copies(f, sensitive)
 	}
 	if e.s.checking() {
 		return modules.UnknownValue{}

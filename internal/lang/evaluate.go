@@ -216,6 +216,11 @@ func (e *evaluation) argument(a *argument) {
 		e.out.Unknown = append(e.out.Unknown, a.name)
 		return
 	}
+	if diags := e.exposed(a, v); diags != nil {
+		e.diags = append(e.diags, diags...)
+		e.out.Args[a.name] = modules.UnknownValue{}
+		return
+	}
 	c := e.convert(a, v)
 	if c == nil {
 		return

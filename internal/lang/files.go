@@ -112,14 +112,14 @@ func plainPathError(err error) error {
 }
 
 // neighbours returns the names in the folder where a missing path should be.
-func (d folder) neighbours(p, sub string) []string {
+func (x *files) neighbours(d folder, p, sub string) []string {
 	var names []string
 	dirs := []string{path.Dir(p)}
 	if d.role {
 		dirs = append(dirs, path.Join(sub, path.Dir(p)))
 	}
 	for _, dir := range dirs {
-		f := d.at(dir)
+		f := x.at(d, dir)
 		var entries []fs.DirEntry
 		if f.embedded != nil {
 			entries, _ = fs.ReadDir(f.embedded, f.path)

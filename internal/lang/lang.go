@@ -16,6 +16,7 @@ import (
 	"io/fs"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
@@ -48,6 +49,8 @@ type VarSource struct {
 	Range  *hcl.Range // where it stands in a file, nil elsewhere
 	// Optional values may name a variable that doesn't exist (the environment).
 	Optional bool
+
+	expr hclsyntax.Expression // of Value, where it stands in a file
 }
 
 // Secrets is the store behind secret["NAME"].

@@ -101,13 +101,13 @@ func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
 		summary, hint := "Can't read file", ""
 		if errors.Is(err, fs.ErrNotExist) {
 			summary = "No such file"
-			hint = didYouMean(filepath.Base(f.path), folder{dir: filepath.Dir(f.path)}.neighbours(filepath.Base(f.path), ""))
+			hint = didYouMean(filepath.Base(f.path), l.files.neighbours(folder{dir: filepath.Dir(f.path)}, filepath.Base(f.path), ""))
 		}
 		l.errorAt(where, summary, hint, "Reading %s: %s.", f.name, plainPathError(err))
 		return nil
 	}
 	file, diags := hclguard.Parse(f.name, src)
-	l.diags = append(l.diags, syntaxHints(diags, src)...)
+	l.diags = append(l.diags, otherFormat(syntaxHints(diags, src), f.name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
 	if diags.HasErrors() {
 		return nil
 	}
@@ -130,6 +130,14 @@ func syntaxHints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
 		} else if i := strings.LastIndex(before, "${"); i >= 0 && (i == 0 || before[i-1] != '$') || opensComment(src, d.Subject.Start.Byte) {
 			d.Extra = extra{hint: `For a literal "${" write "$${".`, inner: d.Extra}
 		}
+	}
+	return diags
+}
+
+// otherFormat says what the format is where a file's name is of another.
+func otherFormat(diags hcl.Diagnostics, name, hint string) hcl.Diagnostics {
+	if isOneOf(filepath.Ext(name), []string{".yml", ".yaml", ".json", ".toml", ".ini"}) && diags.HasErrors() && Hint(diags[0]) == "" {
+		diags[0].Extra = extra{hint: hint, inner: diags[0].Extra}
 	}
 	return diags
 }
@@ -206,6 +214,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 		l.errorAt(a["vars"].Expr.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
 		return
 	}
+	l.diags = append(l.diags, duplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := itemKey(item.KeyExpr)
 		v := inner.variables[name]
@@ -225,6 +234,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 			l.errorAt(valueRange(item.ValueExpr, err), "Wrong type", "", "%q isn't of the type that %s declares: %s.", name, place(v.Range), typeError(err))
 			continue
 		}
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
 		inner.values[name] = varState{value: converted, origin: "include", final: true}
 	}
 }

@@ -214,6 +214,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 		return
 	}
 	s := stand{l: l, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
+	l.diags = append(l.diags, duplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := itemKey(item.KeyExpr)
 		v := u.variables[name]
@@ -225,6 +226,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
 			continue
 		}
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
 		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
 	}
 }
@@ -234,6 +236,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool) {
 	ctx.what = "rolling"
 	if !first {
+		l.duplicateBlocks(b.Body, "before", "after")
 		for _, inner := range b.Body.Blocks {
 			if inner.Type == "after" && l.labels(inner, 0, "after") {
 				l.attributes(inner.Body, "after", nil, stepBlocks)
@@ -311,6 +314,10 @@ func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (Amount,
 			return Amount{Percent: f}, true
 		}
 	}
-	l.errorAt(e.Range(), "Wrong value", `batches = [1, "50%"]`, "This is to be a whole number of hosts, %d at least, or a share of them such as \"50%%\".", least)
+	hint := `batches = [1, "50%"]`
+	if least == 0 {
+		hint = `max_failures = 1 or max_failures = "10%"`
+	}
+	l.errorAt(e.Range(), "Wrong value", hint, "This is to be a whole number of hosts, %d at least, or a share of them such as \"50%%\".", least)
 	return Amount{}, false
 }

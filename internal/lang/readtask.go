@@ -70,6 +70,7 @@ func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
 	inner.tags = l.tags(ctx.unit, a["tags"], ctx.tags)
 	l.conditions(out, a, ctx)
 	out.Steps = l.steps(b.Body, inner)
+	l.duplicateBlocks(b.Body, "rescue", "always")
 	for _, x := range b.Body.Blocks {
 		if x.Type != "rescue" && x.Type != "always" {
 			continue
@@ -86,6 +87,20 @@ func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
 		}
 	}
 	return out
+}
+
+// duplicateBlocks reports blocks that may stand once in a body, and don't.
+func (l *loader) duplicateBlocks(body *hclsyntax.Body, types ...string) {
+	first := map[string]*hclsyntax.Block{}
+	for _, b := range body.Blocks {
+		switch {
+		case !isOneOf(b.Type, types):
+		case first[b.Type] == nil:
+			first[b.Type] = b
+		default:
+			l.errorAt(header(b), "Duplicate block", "", "This block has %q at %s already: write its steps there.", b.Type, place(header(first[b.Type])))
+		}
+	}
 }
 
 // conditions notes when and become of a block or role.

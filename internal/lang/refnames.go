@@ -104,6 +104,9 @@ func (w *walker) typePath(typ cty.Type, t hcl.Traversal, path string) {
 			typ, path = typ.AttributeType(name), path+"."+name
 		case typ.IsMapType(), typ.IsListType():
 			typ, path = typ.ElementType(), path+"[…]"
+		case typ.IsPrimitiveType():
+			w.fail(step.SourceRange(), "Unknown attribute", "", "%s is %s: nothing is read of it.", path, typeWord(typ))
+			return
 		default:
 			return
 		}

@@ -166,6 +166,8 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 		w.traversal(x.Traversal)
 	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
 		w.any = true
+	case *hclsyntax.ObjectConsExpr:
+		w.diags = append(w.diags, duplicateKeys(x)...)
 	}
 	return nil
 }

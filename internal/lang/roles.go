@@ -231,6 +231,8 @@ func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, 
 		s.can |= rootEach
 	}
 	for _, name := range sortedKeys(use.inputs) {
-		use.inputs[name].expr = l.meta(use.inputs[name].raw, s)
+		in := use.inputs[name]
+		in.expr = l.meta(in.raw, s)
+		l.diags = append(l.diags, strayAttributes(in.raw, use.unit.variables[name].Type)...)
 	}
 }

@@ -183,7 +183,7 @@ func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
 	var missing *missingFile
 	switch {
 	case errors.As(err, &missing):
-		e.fail(at, "No such template", didYouMean(path, e.s.unit.dir.neighbours(path, "templates")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		e.fail(at, "No such template", didYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.name, fileKind(info))
@@ -309,6 +309,10 @@ func (p *Playbook) project(dir folder) funcs.Project {
 // glob returns the regular files below a folder that match a pattern.
 func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 	f, info, err := p.files.find(dir, sub, "files")
+	var missing *missingFile
+	if errors.As(err, &missing) && p.files.place != nil {
+		return nil, nil // a folder in which nothing matched isn't part of a plan
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -346,6 +350,11 @@ func templateDir(f localFile) folder {
 	return folder{embedded: f.embedded, dir: filepath.Dir(f.path)}
 }
 
+// inTemplate words a problem of a template for the function that renders it.
+func inTemplate(f localFile, d *hcl.Diagnostic) error {
+	return fmt.Errorf("%s:%d:%d: %s. %s", f.name, d.Subject.Start.Line, d.Subject.Start.Column, d.Summary, strings.TrimSuffix(d.Detail, "."))
+}
+
 // templateFile renders a template that sees vars alone.
 func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Value, error) {
 	f, info, err := p.files.find(dir, path, "templates")
@@ -355,16 +364,18 @@ func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Va
 	if err := p.files.inside(f); err != nil {
 		return cty.NilVal, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > hclguard.MaxBytes {
-		return cty.NilVal, fmt.Errorf("%s is no template", f.name)
+	if !info.Mode().IsRegular() {
+		return cty.NilVal, fmt.Errorf("%s is no regular file", f.name)
+	}
+	if info.Size() > hclguard.MaxBytes {
+		return cty.NilVal, fmt.Errorf("%s has %d bytes, and a template at most %d", f.name, info.Size(), hclguard.MaxBytes)
 	}
 	t, err := p.files.template(f, templateDir(f))
 	if err != nil {
 		return cty.NilVal, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
 	}
 	if t.diags.HasErrors() {
-		d := t.diags[0]
-		return cty.NilVal, fmt.Errorf("%s:%d,%d: %s; %s", f.name, d.Subject.Start.Line, d.Subject.Start.Column, d.Summary, d.Detail)
+		return cty.NilVal, inTemplate(f, t.diags[0])
 	}
 	plain, marks := vars.Unmark()
 	ctx := p.templateContext(templateDir(f)).NewChild()
@@ -379,8 +390,7 @@ func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Va
 	}
 	v, diags := t.raw.Value(ctx)
 	if diags.HasErrors() {
-		d := polish(diags, ctx)[0]
-		return cty.NilVal, fmt.Errorf("%s:%d: %s; %s", f.name, d.Subject.Start.Line, d.Summary, d.Detail)
+		return cty.NilVal, inTemplate(f, polish(diags, ctx)[0])
 	}
 	v, more := v.Unmark()
 	v, err = convert.Convert(v, cty.String)

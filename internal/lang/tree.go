@@ -86,12 +86,6 @@ func (x *files) treeContent(f localFile, sensitive bool) (host.Content, []Body, 
 		x.trees[f.name] = t
 		x.mu.Unlock()
 	}
-	if f.embedded == nil {
-		x.mu.Lock()
-		u := x.use(f)
-		u.Tree, u.Sensitive = true, u.Sensitive || sensitive
-		x.mu.Unlock()
-	}
 	c := host.ContentOf(t.manifest, sensitive)
 	bodies := t.bodies
 	if c.Size > host.InlineLimit {

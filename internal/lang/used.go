@@ -64,6 +64,18 @@ func (x *files) uses(f localFile, info fs.FileInfo) {
 	x.use(f)
 }
 
+// copies notes a folder that is to be copied, also where a check finds it and
+// no host gets it in the end: it must be there for the check to be made again.
+func (x *files) copies(f localFile, sensitive bool) {
+	if f.embedded != nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	u := x.use(f)
+	u.Tree, u.Sensitive = true, u.Sensitive || sensitive
+}
+
 // use returns the note of a file, made if there is none. The mutex is held.
 func (x *files) use(f localFile) *UsedFile {
 	u := x.found[f.name]

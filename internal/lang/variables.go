@@ -3,7 +3,7 @@ package lang
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
@@ -67,6 +67,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 				v.Default = converted
 			}
 		}
+		l.diags = append(l.diags, strayAttributes(d.Expr, v.Type)...)
 	}
 	for _, vb := range b.Body.Blocks {
 		if vb.Type == "validation" {
@@ -109,113 +110,15 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	}
 	out, err := convert.Convert(value, v.Type)
 	if err != nil {
+		if better := mismatch(value, v.Type, nil); better != nil {
+			err = better
+		}
 		if _, sensitive := marks[funcs.Sensitive]; sensitive {
 			err = errors.New("it is of another type, and because it is sensitive no more is said")
 		}
 		return cty.NilVal, err
 	}
 	return out.WithMarks(marks), nil
-}
-
-// typeError words an error of cty's conversion, which may begin with a path.
-func typeError(err error) string {
-	text := err.Error()
-	if pe, ok := err.(cty.PathError); ok && len(pe.Path) > 0 {
-		text = pathText(pe.Path) + ": " + text
-	}
-	return text
-}
-
-func pathText(path cty.Path) string {
-	var b strings.Builder
-	for _, step := range path {
-		switch s := step.(type) {
-		case cty.GetAttrStep:
-			b.WriteString("." + s.Name)
-		case cty.IndexStep:
-			if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsMarked() {
-				fmt.Fprintf(&b, "[%q]", s.Key.AsString())
-			} else if s.Key.Type() == cty.Number && s.Key.IsKnown() && !s.Key.IsMarked() {
-				fmt.Fprintf(&b, "[%s]", s.Key.AsBigFloat().Text('f', 0))
-			} else {
-				b.WriteString("[…]")
-			}
-		}
-	}
-	return b.String()
-}
-
-// valueRange is the place of the part of an expression that a conversion
-// failed at, as far as it is written out.
-func valueRange(e hclsyntax.Expression, err error) hcl.Range {
-	pe, ok := err.(cty.PathError)
-	if !ok {
-		return e.Range()
-	}
-	for _, step := range pe.Path {
-		inner := e
-		switch s := step.(type) {
-		case cty.GetAttrStep:
-			inner = objectItem(e, s.Name)
-		case cty.IndexStep:
-			if s.Key.Type() == cty.String && s.Key.IsKnown() {
-				inner = objectItem(e, s.Key.AsString())
-			} else if s.Key.Type() == cty.Number && s.Key.IsKnown() {
-				i, _ := s.Key.AsBigFloat().Int64()
-				inner = tupleItem(e, int(i))
-			}
-		}
-		if inner == nil {
-			return e.Range()
-		}
-		e = inner
-	}
-	return e.Range()
-}
-
-func unwrap(e hclsyntax.Expression) hclsyntax.Expression {
-	for {
-		p, ok := e.(*hclsyntax.ParenthesesExpr)
-		if !ok {
-			return e
-		}
-		e = p.Expression
-	}
-}
-
-func objectItem(e hclsyntax.Expression, name string) hclsyntax.Expression {
-	o, ok := unwrap(e).(*hclsyntax.ObjectConsExpr)
-	if !ok {
-		return nil
-	}
-	for _, item := range o.Items {
-		if itemKey(item.KeyExpr) == name {
-			return item.ValueExpr
-		}
-	}
-	return nil
-}
-
-// itemKey returns the key of an object's item where it is written out.
-func itemKey(e hclsyntax.Expression) string {
-	if k, ok := e.(*hclsyntax.ObjectConsKeyExpr); ok {
-		if word := hcl.ExprAsKeyword(k.Wrapped); word != "" && !k.ForceNonLiteral {
-			return word
-		}
-		e = k.Wrapped
-	}
-	if v, diags := e.Value(nil); !diags.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
-		return v.AsString()
-	}
-	return ""
-}
-
-func tupleItem(e hclsyntax.Expression, i int) hclsyntax.Expression {
-	t, ok := unwrap(e).(*hclsyntax.TupleConsExpr)
-	if !ok || i < 0 || i >= len(t.Exprs) {
-		return nil
-	}
-	return t.Exprs[i]
 }
 
 // resolve finds the values of a playbook's variables that don't depend on a
@@ -250,26 +153,53 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 	if src.Range != nil {
 		at = *src.Range
 	}
-	value := src.Value
+	value, e := src.Value, src.expr
 	if value == cty.NilVal {
+		if !utf8.ValidString(src.Text) {
+			l.errorAt(at, "Not UTF-8", "", "The value of %q from %s holds bytes that are no UTF-8 text.", v.Name, src.Origin)
+			return cty.NilVal, false
+		}
 		value = cty.StringVal(src.Text)
 		if v.Type != cty.String && v.Type != cty.Number && v.Type != cty.Bool && v.Type != cty.DynamicPseudoType {
-			e, diags := hclguard.ParseExpression(src.Origin, []byte(src.Text))
-			if !diags.HasErrors() {
+			var diags hcl.Diagnostics
+			if e, diags = hclguard.ParseExpression(src.Origin, []byte(src.Text)); !diags.HasErrors() {
 				value, diags = e.Value(nil)
 			}
+			if !diags.HasErrors() {
+				diags = allDuplicateKeys(e)
+			}
 			if diags.HasErrors() {
-				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=[\"a\", \"b\"]'", v.Name), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, typeexpr.TypeString(v.Type), diags[0].Detail)
+				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=%s'", v.Name, sample(v.Type)), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, typeexpr.TypeString(v.Type), diags[0].Detail)
 				return cty.NilVal, false
 			}
 		}
 	}
 	out, err := v.convert(value)
 	if err != nil {
+		if e != nil && src.Range != nil {
+			at = valueRange(e, err)
+		}
 		l.errorAt(at, "Wrong type", "", "The value of %q from %s isn't of type %s: %s.", v.Name, src.Origin, typeexpr.TypeString(v.Type), typeError(err))
 		return cty.NilVal, false
 	}
+	if e != nil {
+		stray := strayAttributes(e, v.Type)
+		for _, d := range stray {
+			if src.Range == nil { // of a text that is no file's
+				d.Subject, d.Detail = &at, fmt.Sprintf("In the value of %q from %s: %s", v.Name, src.Origin, d.Detail)
+			}
+		}
+		l.diags = append(l.diags, stray...)
+	}
 	return out, true
+}
+
+// sample is how a value of a type is written, for hints.
+func sample(t cty.Type) string {
+	if t.IsMapType() || t.IsObjectType() {
+		return "{ name = \"value\" }"
+	}
+	return "[\"a\", \"b\"]"
 }
 
 // hostValues checks the values that hosts set variables to.
@@ -318,7 +248,7 @@ func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
 	f, diags := hclguard.Parse(filename, src)
 	body, ok := f.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
-		return nil, diags
+		return nil, otherFormat(diags, filename, "A file of variables is written in HCL: NAME = VALUE on each line.")
 	}
 	var out []VarSource
 	for _, b := range body.Blocks {
@@ -326,14 +256,41 @@ func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
 	}
 	for _, a := range sortedAttributes(body) {
 		value, more := a.Expr.Value(nil)
+		if more.HasErrors() {
+			if more = notPlain(a.Expr); more == nil {
+				_, more = a.Expr.Value(nil)
+			}
+		}
+		more = append(more, allDuplicateKeys(a.Expr)...)
 		diags = append(diags, polish(more, nil)...)
 		if more.HasErrors() {
 			continue
 		}
 		at := a.Expr.Range()
-		out = append(out, VarSource{Name: a.Name, Value: value, Origin: place(a.NameRange), Range: &at})
+		out = append(out, VarSource{Name: a.Name, Value: value, Origin: place(a.NameRange), Range: &at, expr: a.Expr})
 	}
 	return out, diags
+}
+
+// notPlain says what a value in a file of variables can't be; nil if it isn't
+// that which is wrong with it.
+func notPlain(e hclsyntax.Expression) hcl.Diagnostics {
+	const what = "A file of variables holds plain values: it reads no names and calls no functions."
+	if names := e.Variables(); len(names) > 0 {
+		hint := ""
+		if len(names[0]) == 1 {
+			hint = fmt.Sprintf("For the text itself write %q.", names[0].RootName())
+		}
+		return hcl.Diagnostics{errorAt(names[0].SourceRange(), "Not a value", hint, what)}
+	}
+	var diags hcl.Diagnostics
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && diags == nil {
+			diags = hcl.Diagnostics{errorAt(call.NameRange, "Not a value", "", what)}
+		}
+		return nil
+	})
+	return diags
 }
 
 var roleArgs = append([]string{"for_each"}, blockArgs...)

@@ -141,7 +141,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	switch {
 	case errors.Is(err, host.ErrNotYet):
 		return s.deferred(t, plan.Then, err.Error())
-	case err != nil && s.preview.Tainted():
+	case err != nil && s.preview.Tainted() && !t.harmless():
 		// What is missing may be what an unguarded command before it makes.
 		return s.deferred(t, nil, "known after apply: for now, "+err.Error())
 	case err != nil:
@@ -188,7 +188,11 @@ func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules
 func (s *Session) deferred(t *task, then []host.Description, why string) wire.Planned {
 	s.leaveOpen(t)
 	if len(then) == 0 {
-		then = []host.Description{{Action: host.Update, Target: t.label(), Impact: why}}
+		action := host.Update
+		if t.harmless() {
+			action = host.Check
+		}
+		then = []host.Description{{Action: action, Target: t.label(), Impact: why}}
 	}
 	return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Then: s.shown(t, then)}
 }
@@ -218,6 +222,13 @@ func (t *task) may() []host.Effect {
 		return f.May()
 	}
 	return nil
+}
+
+// harmless reports whether the module is one that alters nothing, whatever its
+// arguments: an assertion, a message.
+func (t *task) harmless() bool {
+	may := t.may()
+	return may != nil && len(may) == 0
 }
 
 // want identifies a change by what it wants.

@@ -7,6 +7,7 @@ import (
 	"muster/modules"
 	"muster/modules/account"
 	"muster/modules/file"
+	"muster/modules/message"
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
@@ -24,5 +25,6 @@ func Registry() *modules.Registry {
 		program.Kinds(),
 		probe.Kinds(),
 		system.Kinds(),
+		message.Kinds(),
 	)...)
 }

@@ -1,0 +1,3 @@
+task "print" "where" {
+  message = "The site is at http://${host.address}/"
+}

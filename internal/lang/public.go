@@ -1,0 +1,58 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/funcs"
+)
+
+// publicArgs are the arguments, KIND.NAME, or NAME of every kind, that become a
+// program's arguments or its environment on the host. Command lines are
+// readable by every user there (proc(5)), and both end up in logs and crash
+// reports, so nothing sensitive may be in them.
+func publicArgs() map[string]string {
+	const line, env = "a program's command line", "a program's environment"
+	return map[string]string{
+		"command.argv": line, "command.shell": line, "command.env": env,
+		"script.args": line, "script.env": env,
+		"validate": line,
+	}
+}
+
+// public returns what an argument becomes where everybody on the host may see
+// it; "" for others.
+func public(kind, arg string) string {
+	if what := publicArgs()[kind+"."+arg]; what != "" {
+		return what
+	}
+	return publicArgs()[arg]
+}
+
+// exposed reports sensitive parts of a value that would be readable on the
+// host. A task's own `sensitive` hides what is shown, and doesn't count.
+func (e *evaluation) exposed(a *argument, v cty.Value) hcl.Diagnostics {
+	what := public(e.t.Kind, a.name)
+	if what == "" || !hasSensitive(v) {
+		return nil
+	}
+	hint := `stdin = …, or a file with mode = "0600" that the program reads`
+	if a.name == "validate" {
+		hint = "The program finds it in the file that it is to look at."
+	}
+	var diags hcl.Diagnostics
+	_, marked := v.UnmarkDeepWithPaths()
+	for _, m := range marked {
+		if _, ok := m.Marks[funcs.Sensitive]; !ok {
+			continue
+		}
+		d := errorAt(partRange(a.raw, m.Path), "Sensitive argument", hint, "This is sensitive, and %q becomes part of %s, which others on the host can read.", a.name, what)
+		if path := pathText(m.Path); path != "" {
+			d.Detail = fmt.Sprintf("%s%s is sensitive, and becomes part of %s, which others on the host can read.", a.name, path, what)
+		}
+		diags = append(diags, d)
+	}
+	return diags
+}
