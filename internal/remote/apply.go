@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"muster/host"
@@ -96,7 +95,10 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		return fail(errors.New(joinErrors(errs)))
 	}
 	t.module = module
-	allowed := newAllowance(t)
+	if t.planned.Certainty != wire.Known {
+		s.claim(t) // its arguments may have become known
+	}
+	allowed := newAllowance(t, s.bound(t))
 	for round := 0; ; round++ {
 		plan, err := s.askModule(ctx, t, s.real)
 		if err != nil {
@@ -116,7 +118,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			return fail(fmt.Errorf("a fault of the kind %q: after its changes it still wants to %s", t.Kind, summary(s.describe(t, plan.Changes[0]))))
 		}
 		for _, c := range plan.Changes {
-			if err := allowed.take(s.describe(t, c), want(c)); err != nil {
+			if err := allowed.take(s.describe(t, c), c); err != nil {
 				return fail(err)
 			}
 		}
@@ -213,49 +215,6 @@ func (s *Session) back(plan modules.Plan, undo []host.Undo, d *wire.Done, first 
 	}
 	d.Changes, d.Undone = d.Changes[:first], true
 	return fmt.Errorf("%w (what was made of this task has been taken back)", cause)
-}
-
-// allowance is what a task may do at its turn: what its plan showed.
-type allowance struct {
-	certainty wire.Certainty
-	planned   map[host.Description]int
-	wants     map[string]int  // of the planned changes, where what they find was expected to move
-	targets   map[string]bool // what was forecast
-	more      bool            // a forecast is left
-}
-
-func newAllowance(t *task) *allowance {
-	p := t.planned
-	a := &allowance{certainty: p.Certainty, planned: map[host.Description]int{}, targets: map[string]bool{}, more: len(p.Then) > 0}
-	for _, d := range p.Changes {
-		a.planned[d]++
-	}
-	if t.behind {
-		a.wants = maps.Clone(t.wants)
-	}
-	for _, d := range p.Then {
-		a.targets[d.Target] = true
-	}
-	return a
-}
-
-// take uses up the part of the plan that allows a change. A change is allowed
-// as it was shown. Behind other changes that were pending when it was planned
-// it is allowed too if it wants the same, whatever it finds: a package brought
-// the file first, so that it is updated instead of created. Behind something
-// that couldn't be foreseen it may be anything, as the plan said.
-func (a *allowance) take(d host.Description, want string) error {
-	switch {
-	case a.planned[d] > 0:
-		a.planned[d]--
-		return nil
-	case a.wants[want] > 0:
-		a.wants[want]--
-		return nil
-	case a.certainty != wire.Known, a.targets[d.Target], !d.Action.Counts():
-		return nil
-	}
-	return fmt.Errorf("%w: it would now %s, which the plan didn't show; nothing more is done here. Plan again to see what has moved", host.ErrMoved, summary(d))
 }
 
 func summary(d host.Description) string { return string(d.Action) + " " + d.Target }

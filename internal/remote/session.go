@@ -198,22 +198,42 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 }
 
 // leaveOpen lays what the task is about as unknown.
-func (s *Session) leaveOpen(t *task) {
-	if may := t.may(); may != nil {
-		t.effects = append(t.effects, may...)
-		return
+func (s *Session) leaveOpen(t *task) { t.effects = append(t.effects, s.bound(t)...) }
+
+// bound is what the task may alter at most, as far as its arguments tell: what
+// its module foresees, and the keys it claims.
+func (s *Session) bound(t *task) []host.Effect {
+	list := t.may()
+	if list != nil && len(list) == 0 {
+		return list
+	}
+	for i, e := range list {
+		if e.Key.Space == host.Files && e.Key.Name != host.All {
+			list[i].Key.Name = s.resolved(e.Key.Name)
+		}
 	}
 	for _, key := range t.claims {
-		t.effects = append(t.effects, host.Effect{Key: key, State: host.Unknown})
+		if !covers(list, key) {
+			list = append(list, host.Effect{Key: key, State: host.Unknown})
+		}
 	}
 	kind := s.Kinds.Kind(t.Kind)
-	if len(t.claims) == 0 && !kind.Probe {
+	if len(list) == 0 && !kind.Probe {
 		space := kind.Space
 		if space == "" {
 			space = host.All
 		}
-		t.effects = append(t.effects, host.Effect{Key: host.Key{Space: space, Name: host.All}, State: host.Unknown})
+		list = append(list, host.Effect{Key: host.Key{Space: space, Name: host.All}, State: host.Unknown})
 	}
+	return list
+}
+
+// resolved is the key's name of a path; the path itself where that can't be told.
+func (s *Session) resolved(path string) string {
+	if at, err := s.ahead.Resolve(path); err == nil {
+		return at
+	}
+	return path
 }
 
 // may is what the module can foresee from its arguments.
@@ -252,14 +272,19 @@ func (s *Session) claim(t *task) {
 		return
 	}
 	for _, name := range names(t.Args[key.Name]) {
-		if kind.Space == host.Files {
-			resolved, err := s.ahead.Resolve(name)
-			if err != nil {
-				continue
-			}
-			name = resolved
+		if kind.Space != host.Files {
+			t.claims = append(t.claims, host.Key{Space: kind.Space, Name: name})
+			continue
 		}
-		t.claims = append(t.claims, host.Key{Space: kind.Space, Name: name})
+		at, err := s.ahead.Resolve(name)
+		if err != nil {
+			continue
+		}
+		t.claims = append(t.claims, host.File(at))
+		// A task that follows a link is about what it leads to.
+		if end, err := s.ahead.Follow(name); err == nil && end != at {
+			t.claims = append(t.claims, host.File(end))
+		}
 	}
 }
 

@@ -46,6 +46,18 @@ type Directory struct {
 	cache string // where manifests are kept; "": the host's usual place
 }
 
+// May is the directory with all below it, and the parents that it may make.
+func (d *Directory) May() []host.Effect {
+	if d.Path == "" {
+		return []host.Effect{{Key: host.Key{Space: host.Files, Name: host.All}, State: host.Unknown}}
+	}
+	list := []host.Effect{{Key: host.File(d.Path), State: host.Unknown}}
+	for at := filepath.Dir(d.Path); d.Parents && at != "/"; at = filepath.Dir(at) {
+		list = append(list, host.Effect{Key: host.File(at), State: host.Possible})
+	}
+	return list
+}
+
 // Check refuses contradictions.
 func (d *Directory) Check(unknown func(string) bool) []modules.ArgError {
 	errs := CheckPath("path", d.Path, unknown)

@@ -60,6 +60,8 @@ type bringsCase struct {
 	Path string `arg:"path,key,path,required"`
 }
 
+func (c *bringsCase) May() []host.Effect { return []host.Effect{host.May(host.Files)} }
+
 func (c *bringsCase) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
 	if _, err := os.Lstat(c.Path); err == nil {
 		return modules.Plan{}, nil

@@ -121,6 +121,11 @@ func (c *conformance) run(t *testing.T) {
 	if c.comparePlan(t, planned); t.Failed() || c.has("error") {
 		return
 	}
+	for _, p := range planned {
+		if keys := s.Exceeds(p.ID); len(keys) > 0 {
+			t.Errorf("%s would alter %v, beyond what it says it may alter", p.ID, keys)
+		}
+	}
 	made, failure := c.apply(s, planned)
 	c.compareFailure(t, failure)
 	if failure == "" {

@@ -274,6 +274,23 @@ func TestWaitThatIsStoppedHasNotSeenTheEnd(t *testing.T) {
 	}
 }
 
+// overdue is a context whose deadline has passed and which doesn't say so yet.
+type overdue struct{ context.Context }
+
+func (overdue) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestWaitWhoseTimeIsUpInALookHasNotSeenTheEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := (&Wait{Port: &port, State: "closed"}).look(overdue{t.Context()}); err == nil {
+		t.Error("a look that was out of time is taken for a closed port")
+	}
+}
+
 // nameServer answers that there is no such name until open is called, then
 // 127.0.0.1.
 func nameServer(t *testing.T) (resolver *net.Resolver, open func()) {

@@ -113,6 +113,8 @@ func (w *Wait) look(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx) // stopped: nothing is known
+	case err != nil && over(ctx):
+		return context.DeadlineExceeded
 	case w.State == "closed" && errors.As(err, &dns) && !dns.IsNotFound:
 		return err // the name may stand for something that listens
 	case w.State == "closed" && err == nil:
@@ -121,6 +123,13 @@ func (w *Wait) look(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// over reports whether the deadline has passed: a dialer sees that a moment
+// before the context says so.
+func over(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && !time.Now().Before(end)
 }
 
 // wait looks until it is as it should be, or time is up.

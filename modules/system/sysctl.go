@@ -37,6 +37,18 @@ type SysctlOutput struct {
 
 var parameterForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_:@+-]*([./][A-Za-z0-9_:@+*-]+)+$`)
 
+// May is the parameter and the file.
+func (s *Sysctl) May() []host.Effect {
+	name, file := s.Name, s.File
+	if name == "" {
+		name = host.All
+	}
+	if file == "" {
+		file = host.All
+	}
+	return []host.Effect{{Key: host.Key{Space: host.Kernel, Name: name}, State: host.Unknown}, {Key: host.File(file), State: host.Unknown}}
+}
+
 // Check refuses names that aren't any, and contradictions.
 func (s *Sysctl) Check(unknown func(string) bool) []modules.ArgError {
 	var errs []modules.ArgError
