@@ -64,6 +64,9 @@ type Kind struct {
 	// Probe marks kinds that look at what other tasks left (wait, http_check):
 	// they aren't planned while anything before them on the host is pending.
 	Probe bool
+	// Facts are those that a change of this kind may alter, by their names in
+	// host.facts: a later play that reads them waits for it.
+	Facts []string
 	// Output is a struct whose json tags are what the task offers as its
 	// output; nil if it offers nothing.
 	Output any

@@ -81,6 +81,8 @@ type Run struct {
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
 	kept  Journal // nil: nothing keeps what is made
+	// alters is, for each play, the facts that the plays before it may alter.
+	alters []map[string]bool
 
 	mu       sync.Mutex     // guards what follows, and every hostRun's state
 	change   *sync.Cond     // something was settled
@@ -115,6 +117,7 @@ func New(o Options) *Run {
 			r.hosts[name].plays = append(r.hosts[name].plays, &playRun{play: p})
 		}
 	}
+	r.alters = altered(o.Playbook.Plays, o.Kinds)
 	return r
 }
 

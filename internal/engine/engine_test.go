@@ -35,6 +35,7 @@ type fleet struct {
 	kinds   *modules.Registry
 	down    map[string]bool
 	damaged map[string]bool
+	facts   func(host string) []byte
 	trips   map[string]*trips
 
 	mu     sync.Mutex
@@ -42,7 +43,8 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T) *fleet {
-	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{}}
+	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{},
+		facts: func(string) []byte { return []byte(`{"os":"debian"}`) }}
 }
 
 // run returns a run of a playbook, in which DIR is the fleet's folder.
@@ -94,7 +96,7 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		facts := func(context.Context) []byte { return []byte(`{"os":"debian"}`) }
+		facts := func(context.Context) []byte { return f.facts(host) }
 		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
 		_ = fromRemote.Close()
 	}()

@@ -91,7 +91,7 @@ func (l *link) take(m *wire.Message) error {
 	case m.Progress != nil:
 		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
 	case m.Facts != nil:
-		return l.host.refreshed(m.Facts.Facts)
+		return l.host.setFacts(m.Facts.Facts)
 	case m.Fault != nil:
 		return errors.New(m.Fault.Error)
 	default:

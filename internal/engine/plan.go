@@ -46,6 +46,7 @@ func (h *hostRun) plan(ctx context.Context) {
 		if !h.usable() {
 			return
 		}
+		h.reach(p.play.Index)
 		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
 		nodes, err := h.walk(ctx, way{play: p.play}, scope, p.play.Steps)
 		p.nodes = nodes
@@ -54,6 +55,7 @@ func (h *hostRun) plan(ctx context.Context) {
 			return
 		}
 	}
+	h.reach(len(h.run.o.Playbook.Plays))
 	h.flush()
 	h.run.mu.Lock()
 	h.walked = true
@@ -100,7 +102,14 @@ func (h *hostRun) connect(ctx context.Context) error {
 	h.run.mu.Lock()
 	h.link = l
 	h.run.mu.Unlock()
-	return h.setFacts(l.hello.Facts)
+	said := []byte(l.hello.Facts)
+	if saved, ok := h.run.o.Facts[h.name]; ok {
+		said = saved
+	}
+	h.run.mu.Lock()
+	h.said = said
+	h.run.mu.Unlock()
+	return h.setFacts(said)
 }
 
 // start connects once.
@@ -406,7 +415,7 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 
 // enlist adds a host that no play is about. The mutex is held.
 func (r *Run) enlist(name string) *hostRun {
-	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true}
+	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true, reached: len(r.o.Playbook.Plays)}
 	r.hosts[name] = h
 	r.order = append(r.order, h)
 	return h

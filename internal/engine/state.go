@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/zclconf/go-cty/cty"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"muster/internal/lang"
 	"muster/internal/wire"
@@ -36,7 +35,8 @@ type hostRun struct {
 	outcomes  map[string]*item
 	bodies    map[string]*lang.Body
 	epoch     int
-	fresh     chan struct{} // closed when asked-for facts have come
+	reached   int  // every play before this one, by index, has been walked
+	asked     bool // for facts that haven't come yet
 }
 
 // playRun is a play on one host.
@@ -130,33 +130,6 @@ func (h *hostRun) send(m *wire.Message, queue bool) {
 	if err != nil {
 		h.lost(because(fmt.Errorf("%w: %w", ErrLost, err), h.link.stream))
 	}
-}
-
-// setFacts reads the facts that a remote sent.
-func (h *hostRun) setFacts(data []byte) error {
-	if saved, ok := h.run.o.Facts[h.name]; ok {
-		data = saved
-	}
-	facts, err := ctyjson.Unmarshal(data, h.run.o.FactsType)
-	if err != nil {
-		return fmt.Errorf("%w: the facts of %s: %w", wire.ErrFrame, h.name, err)
-	}
-	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	h.facts, h.hasFacts, h.said = facts, true, data
-	h.run.change.Broadcast()
-	return nil
-}
-
-func (h *hostRun) refreshed(data []byte) error {
-	err := h.setFacts(data)
-	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	if h.fresh != nil {
-		close(h.fresh)
-		h.fresh = nil
-	}
-	return err
 }
 
 // planned takes the plan of a task that was sent.
@@ -343,35 +316,17 @@ func jsonOrNull(b []byte) []byte {
 	return b
 }
 
-// Facts implements lang.Results.
-func (r *Run) Facts(host string) (cty.Value, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	h := r.hosts[host]
-	if h == nil && r.enroll != nil {
-		// A host that no play is about: it is only asked what it is.
-		h = r.enlist(host)
-		r.enroll(h)
-	}
-	switch {
-	case h == nil || h.err != nil:
-		return cty.UnknownVal(r.o.FactsType), true
-	case !h.hasFacts:
-		return cty.UnknownVal(r.o.FactsType), false
-	}
-	return h.facts, true
-}
-
 // settled waits for everything that an evaluation needs.
 func (r *Run) settled(ctx context.Context, waits lang.Waits) error {
 	return r.awaitOthers(ctx, func() bool {
 		for _, w := range waits {
+			settled := false
 			if w.ID == "" {
-				h := r.hosts[w.Host]
-				if h != nil && h.err == nil && !h.hasFacts {
-					return false
-				}
-			} else if _, ok := r.outcome(w.Host, w.ID); !ok {
+				_, settled = r.factsOf(w.Facts)
+			} else {
+				_, settled = r.outcome(w.Host, w.ID)
+			}
+			if !settled {
 				return false
 			}
 		}

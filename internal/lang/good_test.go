@@ -51,8 +51,8 @@ func (f *fakeResults) Outcome(host, id string) (Outcome, bool) {
 	return Outcome{Changed: truthOf(o.Changed), Failed: truthOf(o.Failed), Skipped: truthOf(o.Skipped), Output: o.Output}, true
 }
 
-func (f *fakeResults) Facts(host string) (cty.Value, bool) {
-	raw, ok := f.FactsOf[host]
+func (f *fakeResults) Facts(q FactsRead) (cty.Value, bool) {
+	raw, ok := f.FactsOf[q.Host]
 	if !ok {
 		return cty.UnknownVal(factsType), true
 	}

@@ -67,9 +67,19 @@ func (s *Scope) elements(t *Task) ([]element, Waits, hcl.Diagnostics) {
 	return s.forEach(t.forEach)
 }
 
+// consists evaluates what a play consists of. That can't wait for other plays:
+// the facts are those that the run began with.
+func (s *Scope) consists(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
+	for at := s; at != nil; at = at.parent {
+		at.first = true
+		defer func() { at.first = false }()
+	}
+	return s.value(e, l)
+}
+
 // forEach evaluates a for_each.
 func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
-	v, waits, diags := s.value(e, layer{})
+	v, waits, diags := s.consists(e, layer{})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}
@@ -175,7 +185,7 @@ func (s *Scope) unknownInstances(t *Task) []*Instance {
 }
 
 func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
-	v, waits, diags := s.value(t.on, layer{each: i.of.each()})
+	v, waits, diags := s.consists(t.on, layer{each: i.of.each()})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}

@@ -14,6 +14,8 @@ package lang
 import (
 	"encoding/json"
 	"io/fs"
+	"iter"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -127,6 +129,28 @@ type Step struct {
 	Task    *Task
 	Block   *Block
 	Barrier *Barrier
+}
+
+// Tasks are the play's tasks, wherever they stand in it, in no particular order.
+func (p *Play) Tasks() iter.Seq[*Task] {
+	return func(yield func(*Task) bool) {
+		lists := [][]*Step{p.Steps}
+		if p.Rolling != nil {
+			lists = append(lists, p.Rolling.Before, p.Rolling.After)
+		}
+		for len(lists) > 0 {
+			steps := lists[0]
+			lists = lists[1:]
+			for _, s := range steps {
+				switch {
+				case s.Task != nil && !yield(s.Task):
+					return
+				case s.Block != nil:
+					lists = append(lists, s.Block.Steps, s.Block.Rescue, s.Block.Always)
+				}
+			}
+		}
+	}
 }
 
 // Barrier is where the hosts of a play wait for each other.
@@ -272,15 +296,33 @@ type Results interface {
 	// Once it is asked with the scope's host, and answers what was shared.
 	Outcome(host, id string) (o Outcome, settled bool)
 	// Facts returns a host's facts, of the type in Options; unknown where they
-	// will not be known in this run (an unreachable host). Settled false: wait.
-	Facts(host string) (facts cty.Value, settled bool)
+	// will not be known in this run (an unreachable host), and those of them
+	// that plays before FactsRead.Play are still to alter. Settled false: wait.
+	Facts(FactsRead) (facts cty.Value, settled bool)
 }
+
+// FactsRead is a reading of a host's facts.
+type FactsRead struct {
+	Host string
+	// Play is the index of the play that reads: its facts are those at its
+	// start. 0 for what a play consists of (for_each, on), which doesn't wait
+	// for other plays.
+	Play  int
+	Names []string // of the facts; nil: any
+}
+
+// Reads reports whether the fact of a name is read.
+func (q FactsRead) Reads(name string) bool { return q.Names == nil || slices.Contains(q.Names, name) }
 
 // Wait is something that must be settled before an evaluation can be repeated.
 type Wait struct {
-	Host string
-	ID   string // of a task instance; "": the host's facts
+	Host  string
+	ID    string    // of a task instance; "": the host's facts
+	Facts FactsRead // what is read of them
 }
+
+// String names the host and the task instance.
+func (w Wait) String() string { return "{" + w.Host + " " + w.ID + "}" }
 
 // Waits is everything an evaluation waits for; none: it is complete.
 type Waits []Wait

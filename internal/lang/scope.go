@@ -30,6 +30,7 @@ type Scope struct {
 	key    string // of a role's for_each
 	each   cty.Value
 	plain  bool // a play's vars are not seen: they are being evaluated
+	first  bool // what the play consists of is being evaluated: facts are the run's first
 
 	cache map[string]cty.Value // "var.x", "local.x"
 }
@@ -138,10 +139,10 @@ func (s *Scope) context(reads *reads, l layer, dir folder) (*hcl.EvalContext, Wa
 		vars["local"] = b.object(reads.locals, s.local)
 	}
 	if reads.host {
-		vars["host"] = b.host(s.host, reads.facts)
+		vars["host"] = b.host(s.host, reads.facts, reads)
 	}
 	if reads.onHost {
-		vars["on_host"] = b.host(l.target, reads.hostFacts)
+		vars["on_host"] = b.host(l.target, reads.hostFacts, reads)
 	}
 	if reads.groups {
 		vars["groups"] = s.p.fleet.groupsVal
@@ -197,7 +198,7 @@ func (b *builder) object(names []string, get func(string) (cty.Value, Waits, hcl
 }
 
 // host returns what is known of a host; "" is a host of which nothing is.
-func (b *builder) host(name string, facts bool) cty.Value {
+func (b *builder) host(name string, facts bool, r *reads) cty.Value {
 	known := b.s.p.allHosts[name]
 	if known == nil {
 		known = nobody()
@@ -207,18 +208,25 @@ func (b *builder) host(name string, facts bool) cty.Value {
 		attrs[k] = v
 	}
 	if facts {
-		attrs["facts"] = b.facts(name)
+		attrs["facts"] = b.facts(name, r)
 	}
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) facts(name string) cty.Value {
+func (b *builder) facts(name string, r *reads) cty.Value {
 	if name == "" {
 		return cty.UnknownVal(b.s.p.facts)
 	}
-	v, settled := b.s.r.Facts(name)
+	q := FactsRead{Host: name}
+	if !b.s.first && b.s.play != nil {
+		q.Play = b.s.play.Index
+	}
+	if !r.allFacts {
+		q.Names = r.factNames
+	}
+	v, settled := b.s.r.Facts(q)
 	if !settled {
-		b.waits = append(b.waits, Wait{Host: name})
+		b.waits = append(b.waits, Wait{Host: name, Facts: q})
 		return cty.UnknownVal(b.s.p.facts)
 	}
 	if v == cty.NilVal {
@@ -234,7 +242,7 @@ func (b *builder) hosts(reads *reads) cty.Value {
 	}
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
-		h := b.host(name, reads.hostFacts)
+		h := b.host(name, reads.hostFacts, reads)
 		if tasks := b.other[name]; tasks != nil {
 			m := h.AsValueMap()
 			m["task"] = kinds(tasks)
@@ -284,4 +292,4 @@ func (u unsettled) Outcome(string, string) (Outcome, bool) {
 	return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, true
 }
 
-func (u unsettled) Facts(string) (cty.Value, bool) { return cty.UnknownVal(u.p.facts), true }
+func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.facts), true }

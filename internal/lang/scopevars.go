@@ -9,13 +9,17 @@ import (
 )
 
 // kept returns a cached value, or makes and keeps it once it waits for nothing.
+// In a run, what isn't known yet isn't kept either: it may be at another turn.
 func (s *Scope) kept(name string, get func() (cty.Value, Waits, hcl.Diagnostics)) (cty.Value, Waits, hcl.Diagnostics) {
-	if v, ok := s.cache[name]; ok {
+	if v, ok := s.cache[name]; ok && !s.first {
 		return v, nil, nil
 	}
 	v, waits, diags := get()
 	if len(waits) > 0 || diags.HasErrors() {
 		return cty.DynamicVal, waits, diags
+	}
+	if s.first || !v.IsWhollyKnown() && !s.checking() {
+		return v, nil, diags
 	}
 	if s.cache == nil {
 		s.cache = map[string]cty.Value{}

@@ -74,7 +74,7 @@ func makeProject(t *testing.T) string {
 type nothingKnown struct{}
 
 func (nothingKnown) Outcome(string, string) (lang.Outcome, bool) { return lang.Outcome{}, true }
-func (nothingKnown) Facts(string) (cty.Value, bool)              { return cty.DynamicVal, true }
+func (nothingKnown) Facts(lang.FactsRead) (cty.Value, bool)      { return cty.DynamicVal, true }
 
 // loadAll loads a playbook with an inventory, and returns all that its tasks
 // come to on every host, with the bytes behind them.

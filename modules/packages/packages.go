@@ -18,7 +18,7 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "package", Space: host.Packages, Output: Output{}, New: func() modules.Module { return &Package{} }},
+		{Name: "package", Space: host.Packages, Output: Output{}, Facts: []string{"homes"}, New: func() modules.Module { return &Package{} }},
 	}
 }
 

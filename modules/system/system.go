@@ -13,8 +13,8 @@ import (
 func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "sysctl", Space: host.Kernel, Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
-		{Name: "hostname", New: func() modules.Module { return &Hostname{} }},
-		{Name: "timezone", New: func() modules.Module { return &Timezone{} }},
+		{Name: "hostname", Facts: []string{"hostname", "fqdn"}, New: func() modules.Module { return &Hostname{} }},
+		{Name: "timezone", Facts: []string{"timezone"}, New: func() modules.Module { return &Timezone{} }},
 	}
 }
 

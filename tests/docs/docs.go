@@ -152,7 +152,7 @@ func factsPage(root string) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString("# Facts\n\n" + generated)
-	b.WriteString("What expressions read as `host.facts`, and `muster facts PATTERN` prints. They are those at the play's start. " +
+	b.WriteString("What expressions read as `host.facts`, and `muster facts PATTERN` prints. They are those at the play's start: what an earlier play is about to alter (a user's home, the host's name) is known after apply. What a play consists of, by for_each and on, doesn't wait for that: it reads the facts that the run began with. " +
 		"`NAME` stands for a key of a map, `[…]` for an element of a list.\n\n" +
 		"| fact | type | |\n|---|---|---|\n")
 	factRows(&b, facts.Schema(), "", comments)
