@@ -53,6 +53,15 @@ type Effect struct {
 	Value json.RawMessage `json:"value,omitempty"` // of a present key, in the form its reader takes (FileInfo, User, …)
 }
 
+// Open returns the effect that leaves something at a name of a space, nobody can
+// tell what. The name "" is one that isn't known: that leaves the whole space open.
+func Open(space, name string) Effect {
+	if name == "" {
+		name = All
+	}
+	return Effect{Key: Key{space, name}, State: Unknown}
+}
+
 // Is returns the effect that leaves value at key. It panics where value is no
 // JSON, a mistake in the program.
 func Is(key Key, value any) Effect {

@@ -108,9 +108,9 @@ func sentence(err error) string {
 
 // May is the file, wherever it is: known once the user is.
 func (a *AuthorizedKey) May() []host.Effect {
-	own := host.Effect{Key: host.Key{Space: keySpace, Name: a.User}, State: host.Unknown}
+	own := host.Open(keySpace, a.User)
 	if a.Path != "" {
-		return []host.Effect{own, {Key: host.File(a.Path), State: host.Unknown}}
+		return []host.Effect{own, host.Open(host.Files, a.Path)}
 	}
 	return []host.Effect{own, host.May(host.Files)}
 }

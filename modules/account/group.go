@@ -56,6 +56,11 @@ func (g *Group) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
+// May is the group, and the users whose primary group it is.
+func (g *Group) May() []host.Effect {
+	return append([]host.Effect{host.Open(host.Groups, g.Name), host.May(host.Users)}, databases("passwd", "group", "gshadow")...)
+}
+
 // Plan compares the group with /etc/group.
 func (g *Group) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	db, err := read(v)

@@ -160,6 +160,13 @@ func (u *User) Claims() []host.Key {
 	return keys
 }
 
+// May is the user with the groups it is taken into or out of, and its home,
+// wherever that is.
+func (u *User) May() []host.Effect {
+	list := []host.Effect{host.Open(host.Users, u.Name), host.Open(accountSpace, u.Name), host.Open(host.Groups, u.Name), host.May(host.Groups), host.May(host.Files)}
+	return append(list, databases("passwd", "shadow", "group", "gshadow", "subuid", "subgid")...)
+}
+
 // Plan compares the user with /etc/passwd, /etc/group and /etc/shadow.
 func (u *User) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	db, err := read(v)

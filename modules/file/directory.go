@@ -48,11 +48,8 @@ type Directory struct {
 
 // May is the directory with all below it, and the parents that it may make.
 func (d *Directory) May() []host.Effect {
-	if d.Path == "" {
-		return []host.Effect{{Key: host.Key{Space: host.Files, Name: host.All}, State: host.Unknown}}
-	}
-	list := []host.Effect{{Key: host.File(d.Path), State: host.Unknown}}
-	for at := filepath.Dir(d.Path); d.Parents && at != "/"; at = filepath.Dir(at) {
+	list := []host.Effect{host.Open(host.Files, d.Path)}
+	for at := filepath.Dir(d.Path); d.Path != "" && d.Parents && at != "/"; at = filepath.Dir(at) {
 		list = append(list, host.Effect{Key: host.File(at), State: host.Possible})
 	}
 	return list

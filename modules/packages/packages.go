@@ -173,11 +173,14 @@ func (p *Package) target() string {
 // May is what a package task may alter whatever its lists turn out to say: its
 // packages, and whatever they bring.
 func (p *Package) May() []host.Effect {
-	var list []host.Effect
+	list := []host.Effect{{Key: transactionKey(), State: host.Unknown}, host.May(host.Packages)}
 	for _, name := range p.Name {
 		if m := nameForm.FindStringSubmatch(name); m != nil {
-			list = append(list, host.Effect{Key: host.Key{Space: host.Packages, Name: m[1]}, State: host.Unknown})
+			list = append(list, host.Open(host.Packages, m[1]))
 		}
+	}
+	if len(p.Name) == 0 {
+		list = append(list, host.Open(host.Packages, ""))
 	}
 	return append(list, brings()...)
 }

@@ -129,7 +129,9 @@ func (z *Timezone) Check(unknown func(string) bool) []modules.ArgError {
 }
 
 // Claims are the files that hold it.
-func (z *Timezone) Claims() []host.Key { return []host.Key{host.File("/etc/localtime")} }
+func (z *Timezone) Claims() []host.Key {
+	return []host.Key{host.File("/etc/localtime"), host.File("/etc/timezone")}
+}
 
 const zoneinfo = "/usr/share/zoneinfo"
 

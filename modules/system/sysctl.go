@@ -39,14 +39,7 @@ var parameterForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_:@+-]*([./][A-Z
 
 // May is the parameter and the file.
 func (s *Sysctl) May() []host.Effect {
-	name, file := s.Name, s.File
-	if name == "" {
-		name = host.All
-	}
-	if file == "" {
-		file = host.All
-	}
-	return []host.Effect{{Key: host.Key{Space: host.Kernel, Name: name}, State: host.Unknown}, {Key: host.File(file), State: host.Unknown}}
+	return []host.Effect{host.Open(host.Kernel, s.Name), host.Open(host.Files, s.File)}
 }
 
 // Check refuses names that aren't any, and contradictions.

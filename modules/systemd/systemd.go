@@ -116,6 +116,12 @@ func (s *Service) stopped() bool {
 // Claims is the unit.
 func (s *Service) Claims() []host.Key { return []host.Key{managerOf(s.Scope).key(unitName(s.Name))} }
 
+// May is the unit, and the one behind its name where that is an alias.
+func (s *Service) May() []host.Effect {
+	own := managerOf(s.Scope).key(unitName(s.Name))
+	return []host.Effect{{Key: own, State: host.Unknown}, host.May(own.Space)}
+}
+
 // key is a unit's: a user's units are others than the system's.
 func (m manager) key(unit string) host.Key {
 	if m.user {

@@ -72,6 +72,18 @@ func (f *UnitFile) dropIn() bool { return strings.Contains(f.Name, "/") }
 // Claims are the file and the unit.
 func (f *UnitFile) Claims() []host.Key { return []host.Key{host.File(f.path()), key(f.unit())} }
 
+// May is the file, a drop-in's directory, and the unit.
+func (f *UnitFile) May() []host.Effect {
+	if f.Name == "" {
+		return []host.Effect{host.Open(host.Files, ""), host.Open(host.Units, "")}
+	}
+	list := []host.Effect{host.Open(host.Files, f.path()), host.Open(host.Units, f.unit())}
+	if f.dropIn() {
+		list = append(list, host.Effect{Key: host.File(filepath.Dir(f.path())), State: host.Possible})
+	}
+	return list
+}
+
 // Plan compares the file, and what systemd has read of it.
 func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	m := manager{}
