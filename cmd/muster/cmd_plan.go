@@ -70,7 +70,7 @@ func newPlan(a *app) *cobra.Command {
 			}
 			a.view().Summary(s, time.Since(r.start).Seconds())
 			if save != "" {
-				if err := a.save(save, s, r, saved.tasks); err != nil {
+				if err := a.save(save, s, r, &saved); err != nil {
 					return err
 				}
 			}

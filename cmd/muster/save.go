@@ -18,9 +18,15 @@ import (
 )
 
 // recording keeps what a run plans, in the order in which it is shown.
-type recording struct{ tasks []planfile.Task }
+type recording struct {
+	tasks   []planfile.Task
+	rescues []planfile.Rescue
+}
 
 func (r *recording) event(e engine.Event) {
+	if x, ok := e.(*engine.RescueEvent); ok {
+		r.rescues = append(r.rescues, planfile.Rescue(*x))
+	}
 	t, ok := e.(*engine.TaskEvent)
 	if !ok {
 		return
@@ -53,7 +59,7 @@ func canSave(path string) error {
 }
 
 // save keeps a plan that was shown.
-func (a *app) save(path string, s *engine.Summary, r *prepared, tasks []planfile.Task) error {
+func (a *app) save(path string, s *engine.Summary, r *prepared, shown *recording) error {
 	var broken []string
 	for _, name := range s.Order {
 		if c := s.Hosts[name]; c.Unreachable || c.Failed > c.Tolerated {
@@ -68,7 +74,7 @@ func (a *app) save(path string, s *engine.Summary, r *prepared, tasks []planfile
 		a.view().Error(errors.New(text))
 		return nil
 	}
-	p, err := a.planOf(r, tasks)
+	p, err := a.planOf(r, shown)
 	if err != nil {
 		return err
 	}
@@ -83,14 +89,14 @@ func (a *app) save(path string, s *engine.Summary, r *prepared, tasks []planfile
 func leaving(hosts []string) string { return "all,!" + strings.Join(hosts, ",!") }
 
 // planOf gathers what a plan file holds.
-func (a *app) planOf(r *prepared, tasks []planfile.Task) (*planfile.Plan, error) {
+func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("saving the plan: %w", err)
 	}
 	p := &planfile.Plan{
 		Muster: view.Version, Created: time.Now().UTC().Truncate(time.Second), By: whoami(), Playbook: r.file, Dir: wd, Root: r.loaded.project.Dir,
-		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Facts: r.run.KnownFacts(), Tasks: tasks, Key: r.key,
+		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Facts: r.run.KnownFacts(), Tasks: shown.tasks, Rescues: shown.rescues, Key: r.key,
 	}
 	p.Files = planfile.Sources(r.playbook.Sources)
 	for _, f := range r.playbook.Files() {

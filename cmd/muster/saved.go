@@ -217,6 +217,10 @@ func newShow(a *app) *cobra.Command {
 			for _, e := range events {
 				a.view().Event(e)
 			}
+			for _, x := range p.Rescues {
+				e := engine.RescueEvent(x)
+				a.view().Event(&e)
+			}
 			a.view().Summary(s, 0)
 			return nil
 		},

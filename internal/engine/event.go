@@ -6,7 +6,7 @@ import (
 )
 
 // Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent,
-// *ProgressEvent or *NoticeEvent.
+// *ProgressEvent, *RescueEvent or *NoticeEvent.
 type Event interface{ event() }
 
 // PlayEvent is the begin of a play's making.
@@ -34,6 +34,7 @@ type TaskEvent struct {
 	Changes          []host.Description
 	Then             []host.Description // what can only be foreseen
 	Always           bool
+	Unforeseen       bool   // what was made isn't just what its plan showed
 	Sensitive        bool   // nothing of what it changes is shown
 	Digest           string // of the changes, where it is pending, keyed with Options.Key
 	Error            string
@@ -47,9 +48,21 @@ type TaskEvent struct {
 // ProgressEvent says how a long change is getting on.
 type ProgressEvent struct{ Host, Task, Text string }
 
-// NoticeEvent is something about the run as a whole.
-type NoticeEvent struct{ Text string }
+// RescueEvent is what a block's rescue would run if the block failed on hosts on
+// which something in it is pending. It is part of a plan, and may come to nothing.
+type RescueEvent struct {
+	Play, Block string
+	Hosts       []string
+	Tasks       []string // as references call them: task.command.logs
+}
 
+// NoticeEvent is something about the run as a whole.
+type NoticeEvent struct {
+	Text  string
+	Fault bool // it says that something went wrong
+}
+
+func (*RescueEvent) event()   {}
 func (*NoticeEvent) event()   {}
 func (*PlayEvent) event()     {}
 func (*HostEvent) event()     {}

@@ -27,6 +27,7 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 			r.leave()
 		}
 	})
+	r.tellRescues()
 	return r.Summary()
 }
 

@@ -63,7 +63,7 @@ func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
 	if len(left) > 0 {
 		text = fmt.Sprintf("%s: %d failed in %d batches, which is more than max_failures allows: %d hosts are left as they are", p.Name, failed, batch, len(left))
 	}
-	r.emit(&NoticeEvent{Text: text})
+	r.emit(&NoticeEvent{Text: text, Fault: true})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, h := range left {

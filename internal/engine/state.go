@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -221,6 +222,7 @@ func (r *Run) tellDone(it *item, d *wire.Done) {
 	}
 	if it.planned != nil {
 		e.Always = it.planned.Always
+		e.Unforeseen = !slices.Equal(d.Changes, it.planned.Changes)
 	}
 	r.journalDone(it, d)
 	r.tell(it, e)

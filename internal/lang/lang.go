@@ -131,22 +131,31 @@ type Step struct {
 	Barrier *Barrier
 }
 
-// Tasks are the play's tasks, wherever they stand in it, in no particular order.
+// Tasks are the play's tasks, wherever they stand in it: first those of its
+// steps, in order, then those of what a rolling play does before and after.
 func (p *Play) Tasks() iter.Seq[*Task] {
+	if p.Rolling == nil {
+		return TasksOf(p.Steps)
+	}
+	return TasksOf(p.Steps, p.Rolling.Before, p.Rolling.After)
+}
+
+// TasksOf are the tasks in lists of steps, in order, those of blocks with their
+// rescue and always, and of roles, among them.
+func TasksOf(lists ...[]*Step) iter.Seq[*Task] {
 	return func(yield func(*Task) bool) {
-		lists := [][]*Step{p.Steps}
-		if p.Rolling != nil {
-			lists = append(lists, p.Rolling.Before, p.Rolling.After)
-		}
-		for len(lists) > 0 {
-			steps := lists[0]
-			lists = lists[1:]
+		for _, steps := range lists {
 			for _, s := range steps {
-				switch {
-				case s.Task != nil && !yield(s.Task):
+				if s.Task != nil && !yield(s.Task) {
 					return
-				case s.Block != nil:
-					lists = append(lists, s.Block.Steps, s.Block.Rescue, s.Block.Always)
+				}
+				if s.Block == nil {
+					continue
+				}
+				for t := range TasksOf(s.Block.Steps, s.Block.Rescue, s.Block.Always) {
+					if !yield(t) {
+						return
+					}
 				}
 			}
 		}

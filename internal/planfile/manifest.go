@@ -39,6 +39,7 @@ type manifest struct {
 	Facts         map[string]json.RawMessage `json:"facts,omitempty"`
 	Pins          map[string]string          `json:"pins,omitempty"`
 	Tasks         []Task                     `json:"tasks"`
+	Rescues       []Rescue                   `json:"rescues,omitempty"`
 	Key           []byte                     `json:"key,omitempty"` // not there: sealed
 }
 
@@ -59,7 +60,7 @@ func (p *Plan) manifest() *manifest {
 		Playbook: text(p.Playbook), Dir: text(p.Dir), Root: text(p.Root),
 		Limit: p.Limit, Tags: p.Tags, SkipTags: p.SkipTags,
 		Files: []fileEntry{}, Inventory: len(p.Inventory), SealInventory: p.SealInventory,
-		Variables: p.Variables, Secrets: p.Secrets, Facts: p.Facts, Pins: p.Pins, Tasks: p.Tasks,
+		Variables: p.Variables, Secrets: p.Secrets, Facts: p.Facts, Pins: p.Pins, Tasks: p.Tasks, Rescues: p.Rescues,
 	}
 	if m.Tasks == nil {
 		m.Tasks = []Task{}
@@ -98,7 +99,7 @@ func (m *manifest) plan() (*Plan, error) {
 		Muster: m.Muster, Created: created, By: m.By,
 		Playbook: string(m.Playbook), Dir: string(m.Dir), Root: string(m.Root),
 		Limit: m.Limit, Tags: m.Tags, SkipTags: m.SkipTags, SealInventory: m.SealInventory,
-		Variables: m.Variables, Secrets: m.Secrets, Facts: m.Facts, Pins: m.Pins, Tasks: m.Tasks, Key: m.Key,
+		Variables: m.Variables, Secrets: m.Secrets, Facts: m.Facts, Pins: m.Pins, Tasks: m.Tasks, Rescues: m.Rescues, Key: m.Key,
 	}
 	for i := range m.Files {
 		f := &m.Files[i]

@@ -53,6 +53,7 @@ type Plan struct {
 	Facts         map[string]json.RawMessage // of hosts, by name
 	Pins          map[string]string          // what names resolved to
 	Tasks         []Task                     // in the order in which they were shown
+	Rescues       []Rescue
 
 	// Key is what digests and the sums of variables are keyed with, 32 bytes.
 	// Read leaves it nil where it is sealed: see Sealed.
@@ -69,6 +70,14 @@ type Plan struct {
 type Secret struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+}
+
+// Rescue is what would be run where a block fails on hosts.
+type Rescue struct {
+	Play  string   `json:"play"`
+	Block string   `json:"block"`
+	Hosts []string `json:"hosts"`
+	Tasks []string `json:"tasks"` // as references call them
 }
 
 // Task is what was planned for one task on one host.

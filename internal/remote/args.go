@@ -44,4 +44,7 @@ func joinErrors(errs []modules.ArgError) string {
 	return strings.Join(list, "\n")
 }
 
-func join(names []string) string { return strings.Join(names, ", ") }
+// openArgs says which arguments aren't known: "content = (known after apply)".
+func openArgs(names []string) string {
+	return strings.Join(names, " = (known after apply), ") + " = (known after apply)"
+}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"muster/host"
@@ -132,7 +133,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	t.module = module
 	s.claim(t)
 	if len(unknown) > 0 {
-		return s.deferred(t, nil, "known after apply: "+join(unknown))
+		return s.deferred(t, nil, openArgs(unknown))
 	}
 	if s.Kinds.Kind(t.Kind).Probe && s.preview.Pending() {
 		return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Changes: []host.Description{{Action: host.Check, Target: t.label(), Impact: "once what is pending before it is done"}}}
@@ -143,7 +144,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return s.deferred(t, plan.Then, err.Error())
 	case err != nil && s.preview.Tainted() && !t.harmless():
 		// What is missing may be what an unguarded command before it makes.
-		return s.deferred(t, nil, "known after apply: for now, "+err.Error())
+		return s.deferred(t, nil, "for now: "+err.Error())
 	case err != nil:
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
 	}
@@ -192,9 +193,26 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 		if t.harmless() {
 			action = host.Check
 		}
-		then = []host.Description{{Action: action, Target: t.label(), Impact: why}}
+		then = []host.Description{{Action: action, Target: s.subject(t), Impact: why}}
 	}
 	return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Then: s.shown(t, then)}
+}
+
+// subject is what a deferred task is about, as its changes would call it where
+// that is known: a path, else the kind and its key.
+func (s *Session) subject(t *task) string {
+	kind, key := s.Kinds.Kind(t.Kind), s.Kinds.Schema(t.Kind).Key()
+	if key == nil {
+		return t.label()
+	}
+	list := names(t.Args[key.Name])
+	switch {
+	case len(list) == 0:
+		return t.label()
+	case kind.Space == host.Files:
+		return s.resolved(list[0])
+	}
+	return t.Kind + " " + strings.Join(list, ", ")
 }
 
 // leaveOpen lays what the task is about as unknown.

@@ -92,6 +92,14 @@ func (v *jsonView) Event(e engine.Event) {
 			Status string `json:"status"`
 			Error  string `json:"error"`
 		}{"host", e.Host, string(status(e.Error)), e.Error.Error()})
+	case *engine.RescueEvent:
+		v.line(struct {
+			Type  string   `json:"type"`
+			Play  string   `json:"play"`
+			Block string   `json:"block"`
+			Hosts []string `json:"hosts"`
+			Tasks []string `json:"tasks"`
+		}{"rescue", e.Play, e.Block, e.Hosts, e.Tasks})
 	case *engine.NoticeEvent:
 		v.line(struct {
 			Type string `json:"type"`

@@ -79,13 +79,33 @@ func (v *textView) Event(e engine.Event) {
 	switch e := e.(type) {
 	case *engine.HostEvent:
 		v.unusable(e)
+	case *engine.RescueEvent:
+		v.rescue(e)
 	case *engine.NoticeEvent:
-		fmt.Fprintf(v.o.Out, "%s %s\n", v.style.fail.Render("!"), Clean(e.Text))
+		text := Clean(e.Text)
+		if e.Fault {
+			text = v.style.fail.Render("!") + " " + text
+		}
+		fmt.Fprintln(v.o.Out, text)
 	case *engine.ProgressEvent:
 		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, Clean(e.Text))
 	case *engine.TaskEvent:
 		v.task(e)
 	}
+}
+
+// rescue says what would be run if a block failed.
+func (v *textView) rescue(e *engine.RescueEvent) {
+	if v.phase == Quiet {
+		return
+	}
+	v.flush()
+	var tasks []string
+	for _, t := range e.Tasks {
+		tasks = append(tasks, strings.TrimPrefix(t, "task."))
+	}
+	line := fmt.Sprintf("if block %q of %q fails  on %s  %s", e.Block, e.Play, hostList(e.Hosts), strings.Join(tasks, ", "))
+	fmt.Fprintln(v.o.Out, "  "+v.style.faint.Render(Clean(line)))
 }
 
 // unusable says why a host can't be used; what a bastion says for all the
@@ -130,14 +150,18 @@ func (v *textView) show(e *engine.TaskEvent, hosts string) {
 	if e.Kind == "print" {
 		v.message(e)
 	}
-	if v.phase == Making && e.Status == wire.Changed {
+	if v.phase == Making && e.Status == wire.Changed && !e.Unforeseen {
 		return // what it was is in the plan above
 	}
 	for _, d := range e.Changes {
 		v.change(d, "")
 	}
+	after := ""
+	if len(e.Changes) > 0 {
+		after = " (then)"
+	}
 	for _, d := range e.Then {
-		v.change(d, " (then)")
+		v.change(d, after)
 	}
 	if e.Error != "" {
 		fmt.Fprintln(v.o.Out, v.style.fail.Render(indented("      "+Clean(e.Error), "      ")))

@@ -32,6 +32,11 @@ func fieldTexts() map[string]string {
 		"progress":      "How a long change is getting on.",
 		"progress.host": "The host.", "progress.task": "The task's label.", "progress.text": "For people.",
 
+		"rescue":      "What a block's rescue would run if the block failed, where something in it is pending: the last lines of a plan before its summary.",
+		"rescue.play": "The play's name.", "rescue.block": "The block's label.",
+		"rescue.hosts": "The hosts on which something in the block is pending.",
+		"rescue.tasks": "The tasks, as references call them: \"task.command.logs\".",
+
 		"notice":      "Something about the run as a whole.",
 		"notice.text": "For people.",
 

@@ -1,4 +1,4 @@
 task "assert" "memory" {
   condition = host.facts.memory.total >= 2 * 1024 * 1024 * 1024
-  message   = "${host.name} has less than 2 GiB of memory: choose a larger instance."
+  message   = "Less than 2 GiB of memory: choose a larger instance."
 }
