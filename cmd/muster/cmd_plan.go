@@ -52,7 +52,7 @@ func newPlan(a *app) *cobra.Command {
 				return err
 			}
 			var saved recording
-			q := request{file: args[0]}
+			q := request{file: args[0], readOnly: true}
 			if save != "" {
 				q.key, q.watch = newKey(), saved.event
 			}

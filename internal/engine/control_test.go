@@ -59,6 +59,25 @@ play "p" {
 	}
 }
 
+func TestRunThatOnlyPlansMakesNothing(t *testing.T) {
+	f := newFleet(t)
+	r := f.runWith(func(o *engine.Options) { o.ReadOnly = true }, `
+play "p" {
+  hosts = ["all"]
+  task "file" "f" {
+    path    = "DIR/made"
+    content = "x"
+  }
+}
+`, "web1")
+	if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending {
+		t.Fatalf("%+v", s)
+	}
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeFailed || f.exists("made") {
+		t.Errorf("it made something: %+v", s)
+	}
+}
+
 func TestOnceRunsOnTheFirstHostThatIsReached(t *testing.T) {
 	f := newFleet(t)
 	f.down["web1"] = true

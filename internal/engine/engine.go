@@ -41,6 +41,8 @@ type Options struct {
 	Events    func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
+	// ReadOnly runs only plan: their hosts make nothing, whatever they are told.
+	ReadOnly bool
 	// Key keys the digests of what tasks change, 32 bytes; nil: a random one.
 	Key []byte
 	// Facts are taken for what hosts would say of themselves: those that a saved

@@ -39,7 +39,7 @@ func (h *hostRun) open(stream Stream) (*link, error) {
 		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
 	}
 	l.hello = m.Hello
-	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key}}); err != nil {
+	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key, ReadOnly: h.run.o.ReadOnly}}); err != nil {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}

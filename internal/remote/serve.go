@@ -71,12 +71,14 @@ type server struct {
 	cancel  context.CancelCauseFunc
 	queue   *queue
 	session *Session
-	user    string
-	workers map[string]*worker
-	lock    lock
-	grants  int                  // given to workers
-	epochs  map[string]int       // of each chain: grants up to this one are dropped
-	waits   map[string]wire.Task // tasks of users that don't exist yet
+	// readOnly sessions make nothing.
+	readOnly bool
+	user     string
+	workers  map[string]*worker
+	lock     lock
+	grants   int                  // given to workers
+	epochs   map[string]int       // of each chain: grants up to this one are dropped
+	waits    map[string]wire.Task // tasks of users that don't exist yet
 
 	mu    sync.Mutex
 	needs map[uint64]chan *wire.Chunk
@@ -133,11 +135,13 @@ func (s *server) work(ctx context.Context) {
 		var err error
 		switch {
 		case m.Open != nil:
-			s.session.Key = m.Open.Key
+			s.session.Key, s.readOnly = m.Open.Key, m.Open.ReadOnly
 		case m.Task != nil && m.Task.Late:
 			err = s.late(ctx, *m.Task)
 		case m.Task != nil:
 			err = s.plan(ctx, *m.Task)
+		case m.Grant != nil && s.readOnly:
+			err = s.fault(errors.New("a grant in a session that only plans"))
 		case m.Grant != nil:
 			err = s.grant(ctx, m.Grant)
 		case m.Gather != nil:

@@ -54,7 +54,8 @@ type Open struct {
 	Login string // the user who logged in, so that become = false can go back to it
 	// Key is what digests are keyed with.
 	Key []byte
-	// ReadOnly sessions (plan, drift, facts) are never granted anything.
+	// ReadOnly sessions (plan, drift) are never granted anything; the remote
+	// takes a grant in one for a fault.
 	ReadOnly bool
 }
 
