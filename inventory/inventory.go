@@ -38,6 +38,7 @@ type Inventory struct {
 	byName   map[string]*Host // hosts and bastions
 	group    map[string]*Group
 	files    map[string]*hcl.File
+	set      []SetVar
 }
 
 // Options says how Load reads an inventory.
@@ -84,6 +85,7 @@ func Load(ctx context.Context, path string, o Options) (*Inventory, hcl.Diagnost
 	d, diags := read(path)
 	d.registry = o.registry()
 	diags = append(diags, d.decode()...)
+	set := d.setVars()
 	b := builder{declarations: d, partial: len(d.broken) > 0}
 	if len(d.sources) > 0 && (o.Static || diags.HasErrors()) {
 		b.partial = true
@@ -94,7 +96,7 @@ func Load(ctx context.Context, path string, o Options) (*Inventory, hcl.Diagnost
 	}
 	inv := b.build()
 	inv.Partial = o.Static && len(d.sources) > 0
-	inv.files = d.files
+	inv.files, inv.set = d.files, set
 	return inv, order(append(diags, b.diags...), d.names)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
+	"muster/internal/lang"
 	"muster/internal/view"
 )
 
@@ -16,22 +17,30 @@ func newValidate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [PLAYBOOK…]",
 		Short: "Check playbooks without connecting to any host",
-		Long:  "Validate makes every check that takes no connection, of the playbooks named or of all in the project's playbooks folder.",
+		Long: "Validate makes every check that takes no connection, of the playbooks named or of all in the project's playbooks folder. " +
+			"In the latter case it also warns of the inventory's variables that none of them reads.",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			l, diags, err := a.load(cmd.Context(), true)
 			if err != nil {
 				return err
 			}
-			if len(files) == 0 {
+			whole := len(files) == 0
+			if whole {
 				if files, err = projectPlaybooks(l.project.Dir); err != nil {
 					return err
 				}
 			}
 			failed := a.fail(diags, l.sources)
+			var playbooks []*lang.Playbook
 			for _, file := range files {
-				if _, err := a.playbook(l, nil, file, false); err != nil {
+				pb, err := a.playbook(l, nil, file, false)
+				if err != nil {
 					failed = err
 				}
+				playbooks = append(playbooks, pb)
+			}
+			if whole && failed == nil {
+				return a.fail(unreadVars(playbooks, l.inventory), l.sources)
 			}
 			return failed
 		},

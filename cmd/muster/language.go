@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"sort"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host/facts"
+	"muster/internal/lang"
 	"muster/inventory"
 )
 
@@ -67,6 +69,15 @@ func projectPlaybooks(dir string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// unreadVars warns of the inventory's variables that no playbook reads.
+func unreadVars(playbooks []*lang.Playbook, inv *inventory.Inventory) hcl.Diagnostics {
+	var set []lang.SetVar
+	for _, v := range inv.SetVars() {
+		set = append(set, lang.SetVar(v))
+	}
+	return lang.UnreadVars(playbooks, set)
 }
 
 func hostNames(hosts []*inventory.Host) []string {

@@ -38,7 +38,7 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 func newLoader(file string, o Options) *loader {
 	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root, o.Place)}
 	l := &loader{o: &o, p: p, fleet: p.fleet, files: p.files, facts: o.Facts, secretNames: map[string]bool{},
-		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}}
+		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}, varsRead: map[string]bool{}}
 	if l.facts == cty.NilType {
 		l.facts = cty.DynamicPseudoType
 	}
@@ -80,9 +80,14 @@ type loader struct {
 	varying    map[any]bool      // locals that differ between hosts
 	signatures map[string]string // of hosts
 
-	factsMu   sync.Mutex
+	readMu    sync.Mutex // of what expressions read: a run may still come to a template
 	factNames []string
 	anyFacts  bool
+	varsRead  map[string]bool // vars of hosts
+	anyVars   bool
+
+	rendering      []*Task // those with a template
+	templatesNoted sync.Once
 }
 
 func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {

@@ -350,6 +350,9 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	}
 	for _, a := range t.args {
 		a.expr = l.meta(a.raw, s)
+		if a.arg.Type.Base == modules.Template {
+			l.rendering = append(l.rendering, t)
+		}
 	}
 	if t.vars != nil {
 		t.vars.expr = l.meta(t.vars.raw, s)

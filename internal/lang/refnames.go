@@ -58,6 +58,7 @@ func (w *walker) hostAttribute(t hcl.Traversal) {
 		return
 	}
 	w.reads.host = true
+	w.hostVars(t[1:])
 	name, ok := secondName(t)
 	if !ok || name == "facts" {
 		if !w.factsAllowed(t.SourceRange()) {
@@ -124,17 +125,17 @@ func (w *walker) hostVar(t hcl.Traversal) {
 	}
 }
 
-func (w *walker) otherHost(t hcl.Traversal) {
+// otherHost handles hosts["NAME"] with what follows it. parted: the hosts as a
+// whole are only what something else looks at the elements of.
+func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 	w.any = true
-	if len(t) < 2 {
-		w.reads.allHosts = true
-		return
-	}
-	name, ok := stepName(t[1])
+	name, ok := secondName(t)
 	if !ok {
 		w.reads.allHosts = true
+		w.allVars = w.allVars || !parted
 		return
 	}
+	w.hostVars(t[2:])
 	if w.l.fleet.byName[name] == nil {
 		if w.guard == 0 {
 			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.l.fleet.names...)), "The inventory has no host %q.", name)
@@ -166,6 +167,7 @@ func (w *walker) otherHost(t hcl.Traversal) {
 // computedHost handles what follows hosts[EXPRESSION].
 func (w *walker) computedHost(t hcl.Traversal) {
 	w.reads.allHosts = true
+	w.hostVars(t)
 	name, _ := stepName(t[0])
 	switch name {
 	case "task":

@@ -117,6 +117,7 @@ func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
 	w := &walker{stand: s, reads: &reads{}}
 	hclsyntax.Walk(e, w)
 	s.l.noteFacts(w.reads)
+	s.l.noteVars(w.readVars, w.allVars)
 	out := &expr{Expression: e, reads: w.reads, bad: w.diags.HasErrors()}
 	if !w.any {
 		out.reads = readsNothing
@@ -129,9 +130,20 @@ type walker struct {
 	stand
 	reads  *reads
 	diags  hcl.Diagnostics
-	locals []map[string]struct{} // names of for expressions around
-	guard  int                   // calls of try and can around
-	any    bool                  // it isn't constant
+	locals []localNames // of for expressions around
+	guard  int          // calls of try and can around
+	any    bool         // it isn't constant
+
+	loops    []loop                        // for expressions around
+	parted   *hclsyntax.ScopeTraversalExpr // "hosts" whose elements are looked at one by one
+	readVars []string                      // vars of hosts
+	allVars  bool                          // any of them
+}
+
+// localNames is the names that a for gives to what is written in it.
+type localNames struct {
+	names map[string]struct{}
+	loop
 }
 
 func (w *walker) fail(at hcl.Range, summary, hint, detail string, a ...any) {
@@ -142,7 +154,7 @@ func (w *walker) fail(at hcl.Range, summary, hint, detail string, a ...any) {
 func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 	switch x := n.(type) {
 	case hclsyntax.ChildScope:
-		w.locals = append(w.locals, x.LocalNames)
+		w.locals = append(w.locals, localNames{x.LocalNames, w.loops[len(w.loops)-1]})
 	case *hclsyntax.FunctionCallExpr:
 		w.any, w.reads.calls = true, true
 		if x.Name == "try" || x.Name == "can" {
@@ -152,6 +164,7 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 	case *hclsyntax.RelativeTraversalExpr:
 		w.any = true
 		if i, ok := x.Source.(*hclsyntax.IndexExpr); ok && w.isRoot(i.Collection, "hosts") && len(x.Traversal) > 0 {
+			w.parted, _ = i.Collection.(*hclsyntax.ScopeTraversalExpr)
 			w.computedHost(x.Traversal)
 		} else if at := w.mention(x.Traversal); at >= 0 {
 			w.noteFact(x.Traversal[at+1:])
@@ -163,9 +176,16 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 		if at := w.mention(x.Traversal[1:]); at >= 0 && w.isLocal(x.Traversal.RootName()) {
 			w.noteFact(x.Traversal[at+2:])
 		}
-		w.traversal(x.Traversal)
-	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
+		if w.isHost(x.Traversal.RootName()) {
+			w.hostVars(x.Traversal[1:])
+		}
+		w.traversal(x)
+	case *hclsyntax.ForExpr:
 		w.any = true
+		w.forHosts(x)
+	case *hclsyntax.SplatExpr:
+		w.any = true
+		w.splatHosts(x)
 	case *hclsyntax.ObjectConsExpr:
 		w.diags = append(w.diags, duplicateKeys(x)...)
 	}
@@ -177,6 +197,8 @@ func (w *walker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	switch x := n.(type) {
 	case hclsyntax.ChildScope:
 		w.locals = w.locals[:len(w.locals)-1]
+	case *hclsyntax.ForExpr:
+		w.loops = w.loops[:len(w.loops)-1]
 	case *hclsyntax.FunctionCallExpr:
 		if x.Name == "try" || x.Name == "can" {
 			w.guard--
@@ -214,8 +236,8 @@ func (w *walker) isRoot(e hclsyntax.Expression, name string) bool {
 }
 
 func (w *walker) isLocal(name string) bool {
-	for _, names := range w.locals {
-		if _, ok := names[name]; ok {
+	for _, l := range w.locals {
+		if _, ok := l.names[name]; ok {
 			return true
 		}
 	}
@@ -237,7 +259,8 @@ func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
 }
 
 // traversal handles a name with what follows it: var.x, host.facts.os.
-func (w *walker) traversal(t hcl.Traversal) {
+func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
+	t := x.Traversal
 	name := t.RootName()
 	at := t[0].SourceRange()
 	if w.isLocal(name) {
@@ -269,7 +292,7 @@ func (w *walker) traversal(t hcl.Traversal) {
 	case rootHost:
 		w.hostAttribute(t)
 	case rootHosts:
-		w.otherHost(t)
+		w.otherHost(t, x == w.parted)
 	case rootGroups:
 		w.group(t)
 	case rootTask:
@@ -283,6 +306,7 @@ func (w *walker) traversal(t hcl.Traversal) {
 	case rootOnHost:
 		w.reads.onHost = true
 		w.attribute(t, hostAttributes)
+		w.hostVars(t[1:])
 		if second, ok := secondName(t); !ok || second == "facts" {
 			w.reads.hostFacts = true
 			w.factPath(t, 2)
@@ -370,8 +394,8 @@ func addName(names []string, name string) []string {
 
 // noteFacts remembers which facts are read, so that only those need gathering.
 func (l *loader) noteFacts(r *reads) {
-	l.factsMu.Lock()
-	defer l.factsMu.Unlock()
+	l.readMu.Lock()
+	defer l.readMu.Unlock()
 	l.anyFacts = l.anyFacts || r.allFacts
 	for _, name := range r.factNames {
 		l.factNames = addName(l.factNames, name)
