@@ -289,7 +289,11 @@ func (d *decoder) content(v reflect.Value, t *Type, value any) {
 }
 
 func (d *decoder) wrong(t *Type, value any) {
-	d.fail("Wrong type", "", "%q takes a %s, not %s.", d.arg+d.path, t, describe(value))
+	article := "a"
+	if t.Base == Object {
+		article = "an"
+	}
+	d.fail("Wrong type", "", "%q takes %s %s, not %s.", d.arg+d.path, article, t, describe(value))
 }
 
 func describe(value any) string {

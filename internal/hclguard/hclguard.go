@@ -60,7 +60,7 @@ func ParseTemplate(filename string, src []byte) (hclsyntax.Expression, hcl.Diagn
 func check(filename string, src []byte, template bool) hcl.Diagnostics {
 	if len(src) > MaxBytes {
 		return fail(hcl.Range{Filename: filename, Start: hcl.InitialPos, End: hcl.InitialPos}, "File too large",
-			fmt.Sprintf("This file has %d bytes; at most %d are read. Split it, or keep the data in a file that is read with file().", len(src), MaxBytes))
+			fmt.Sprintf("This file has more than %d bytes, the most that is read. Split it; a file that is only copied belongs in a task's \"source\".", MaxBytes))
 	}
 	if at, ok := invalidUTF8(src); ok {
 		return fail(hcl.Range{Filename: filename, Start: at, End: hcl.Pos{Line: at.Line, Column: at.Column + 1, Byte: at.Byte + 1}}, "Not UTF-8",
@@ -100,5 +100,15 @@ func invalidUTF8(src []byte) (hcl.Pos, bool) {
 }
 
 func fail(at hcl.Range, summary, detail string) hcl.Diagnostics {
-	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at}}
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at, Extra: limit{}}}
+}
+
+// limit marks the diagnostics of this package, which aren't the parser's.
+type limit struct{}
+
+// IsLimit reports whether a diagnostic says that a source was refused for what
+// it is as a whole, not for its syntax.
+func IsLimit(d *hcl.Diagnostic) bool {
+	_, ok := hcl.DiagnosticExtra[limit](d)
+	return ok
 }

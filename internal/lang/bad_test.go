@@ -1,10 +1,13 @@
 package lang
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,11 +24,30 @@ func unpack(t testing.TB, a *txtar.Archive) string {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+		if err := os.WriteFile(path, expand(f.Data), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir
+}
+
+var marks = regexp.MustCompile(`@@(byte|repeat) ([0-9a-f]+) ?(.*?)@@`)
+
+// expand writes what a fixture can't hold: @@byte ff@@ is that byte, and
+// @@repeat 1000 TEXT@@ as many times the text.
+func expand(data []byte) []byte {
+	if !bytes.Contains(data, []byte("@@")) {
+		return data
+	}
+	return marks.ReplaceAllFunc(data, func(mark []byte) []byte {
+		m := marks.FindSubmatch(mark)
+		if string(m[1]) == "byte" {
+			n, _ := strconv.ParseUint(string(m[2]), 16, 8)
+			return []byte{byte(n)}
+		}
+		n, _ := strconv.Atoi(string(m[2]))
+		return bytes.Repeat(m[3], n)
+	})
 }
 
 func testOptions(dir string) Options {

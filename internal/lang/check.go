@@ -96,6 +96,10 @@ func (l *loader) checkVariables(u *unit) {
 					if len(hosts) == 0 {
 						hosts = []string{""}
 					}
+					if !pv.expr.reads.host { // else it is found where the variable is read
+						_, _, diags := l.p.Scope(p, hosts[0], r).variable(name)
+						l.diags = append(l.diags, diags...)
+					}
 					for _, host := range hosts {
 						l.diags = append(l.diags, l.p.Scope(p, host, r).validate(v, pv.at, "")...)
 					}

@@ -141,7 +141,7 @@ func (s *Scope) leaf(whole *expr, e hclsyntax.Expression, l layer) (verdict, Wai
 	v, _ = v.UnmarkDeep()
 	b, err := convert.Convert(v, cty.Bool)
 	if err != nil {
-		return undecided, nil, hcl.Diagnostics{errorAt(e.Range(), "Wrong type", "", "A condition is true or false; this is a %s.", v.Type().FriendlyName())}
+		return undecided, nil, hcl.Diagnostics{errorAt(e.Range(), "Wrong type", "", "A condition is true or false; this is %s.", typeWord(v.Type()))}
 	}
 	if !b.IsKnown() {
 		return undecided, nil, nil

@@ -48,7 +48,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 	c.sensitive = c.sensitive || sensitive
 	if !v.IsKnown() {
 		c.unknown = true
-		return modules.UnknownValue{}
+		return unknownOf(v.Type(), t)
 	}
 	if v.IsNull() {
 		return nil
@@ -84,6 +84,33 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 		return out
 	}
 	return plainValue(v)
+}
+
+// unknownOf stands for a value that isn't known yet: where its type is known,
+// and is one that the argument can't take, an empty value of that type, so that
+// the mistake is told before the value is known.
+func unknownOf(given cty.Type, t *modules.Type) any {
+	one := t.Base != modules.List && t.Base != modules.Map && t.Base != modules.Object && t.Base != modules.Any
+	switch {
+	case given.IsObjectType(), given.IsMapType():
+		if one || t.Base == modules.List {
+			return map[string]any{}
+		}
+	case given.IsListType(), given.IsSetType(), given.IsTupleType():
+		if one || t.Base == modules.Map || t.Base == modules.Object {
+			return []any{}
+		}
+	case t.Base == modules.Map, t.Base == modules.Object, t.Base == modules.List && !t.OneOrMore:
+		switch given {
+		case cty.String:
+			return ""
+		case cty.Number:
+			return int64(0)
+		case cty.Bool:
+			return false
+		}
+	}
+	return modules.UnknownValue{}
 }
 
 var anyType = &modules.Type{Base: modules.Any}

@@ -113,7 +113,7 @@ func (e *evaluation) text(x *expr, hint string) (string, bool) {
 		return "", false
 	}
 	if v.Type() != cty.String {
-		e.fail(x.Range(), "Wrong type", hint, "This takes a string, not a %s.", v.Type().FriendlyName())
+		e.fail(x.Range(), "Wrong type", hint, "This takes a string, not %s.", typeWord(v.Type()))
 		return "", false
 	}
 	return v.AsString(), true

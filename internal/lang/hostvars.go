@@ -136,10 +136,18 @@ func (w *walker) splatHosts(x *hclsyntax.SplatExpr) {
 	}
 	w.parted = hosts
 	if each, ok := x.Each.(*hclsyntax.RelativeTraversalExpr); ok && each.Source == hclsyntax.Expression(x.Item) {
-		w.hostVars(each.Traversal)
+		w.hostElement(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, each.Traversal...))
 		return
 	}
 	w.allVars = true
+}
+
+// hostElement checks what is read of one of the hosts, by whatever name.
+func (w *walker) hostElement(t hcl.Traversal) {
+	w.hostVars(t[1:])
+	if name, ok := secondName(t); ok && w.attribute(t, hostAttributes) && name == "facts" {
+		w.factPath(t, 2)
+	}
 }
 
 // loop is a for around an expression.

@@ -87,13 +87,13 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 	fail := func(summary, hint, detail string, a ...any) ([]element, Waits, hcl.Diagnostics) {
 		return nil, nil, hcl.Diagnostics{errorAt(at, summary, hint, detail, a...)}
 	}
-	const what = "for_each takes a map, an object, a set of strings or a list of distinct strings"
+	const what = "\"for_each\" takes a map, an object, a set of strings or a list of distinct strings"
 	if v.HasMark(afterApply) {
 		return fail("Unknown for_each", "", "This depends on the result of a task, which is known only after apply. What a play consists of must be known before it runs: use a variable, a fact or the inventory.")
 	}
 	v, marks := v.Unmark()
 	if _, ok := marks[funcs.Sensitive]; ok {
-		return fail("Sensitive for_each", "nonsensitive(keys(…))", "The keys of for_each name instances and are shown everywhere, so they can't be sensitive. Where the keys alone are no secret, loop over them and look the values up.")
+		return fail("Sensitive for_each", "for_each = nonsensitive(keys(…))", "The keys of for_each name instances and are shown everywhere, so they can't be sensitive. Where the keys alone are no secret, loop over them and look the values up.")
 	}
 	if v.IsNull() {
 		return fail("Wrong type", "", "%s, not null.", what)
@@ -130,7 +130,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 				return fail("Unknown for_each", "", "An element isn't known before the run.")
 			}
 			if value.IsNull() || value.Type() != cty.String {
-				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is a %s.", capital(what), value.Type().FriendlyName())
+				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is %s.", what, valueWord(value))
 			}
 			key := value.AsString()
 			if seen[key] {
@@ -141,7 +141,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 		}
 		return out, nil, nil
 	}
-	return fail("Wrong type", "", "%s, not a %s.", capital(what), t.FriendlyName())
+	return fail("Wrong type", "", "%s, not %s.", what, typeWord(t))
 }
 
 // Instances returns the task's instances on the scope's host, in order.

@@ -1,9 +1,7 @@
 package lang
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
-	"muster/internal/hclguard"
 	"muster/internal/lang/funcs"
 )
 
@@ -94,76 +91,6 @@ func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
 	l.diags = append(l.diags, errorAt(at, summary, hint, detail, a...))
 }
 
-// parse reads a file and returns its body; nil where that failed. at is what
-// names the file; nil for the first.
-func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
-	src, err := l.files.source(f)
-	if err != nil {
-		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
-		if at != nil {
-			where = *at
-		}
-		summary, hint := "Can't read file", ""
-		if errors.Is(err, fs.ErrNotExist) {
-			summary = "No such file"
-			hint = didYouMean(filepath.Base(f.path), l.files.neighbours(folder{dir: filepath.Dir(f.path)}, filepath.Base(f.path), ""))
-		}
-		l.errorAt(where, summary, hint, "Reading %s: %s.", f.name, plainPathError(err))
-		return nil
-	}
-	file, diags := hclguard.Parse(f.name, src)
-	l.diags = append(l.diags, otherFormat(syntaxHints(diags, src), f.name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
-	if diags.HasErrors() {
-		return nil
-	}
-	body, _ := file.Body.(*hclsyntax.Body)
-	return body
-}
-
-// syntaxHints says what to write where a text holds what HCL takes for a
-// template.
-func syntaxHints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
-	for _, d := range diags {
-		if d.Subject == nil || Hint(d) != "" {
-			continue
-		}
-		line := lineAt(src, d.Subject.Start.Byte)
-		col := min(max(d.Subject.Start.Byte-lineStart(src, d.Subject.Start.Byte), 0), len(line))
-		before := line[:min(col+2, len(line))]
-		if i := strings.LastIndex(before, "%{"); i >= 0 && (i == 0 || before[i-1] != '%') {
-			d.Extra = extra{hint: `For a literal "%{" write "%%{"; longer texts are better kept in a file that "source" names.`, inner: d.Extra}
-		} else if i := strings.LastIndex(before, "${"); i >= 0 && (i == 0 || before[i-1] != '$') || opensComment(src, d.Subject.Start.Byte) {
-			d.Extra = extra{hint: `For a literal "${" write "$${".`, inner: d.Extra}
-		}
-	}
-	return diags
-}
-
-// otherFormat says what the format is where a file's name is of another.
-func otherFormat(diags hcl.Diagnostics, name, hint string) hcl.Diagnostics {
-	if isOneOf(filepath.Ext(name), []string{".yml", ".yaml", ".json", ".toml", ".ini"}) && diags.HasErrors() && Hint(diags[0]) == "" {
-		diags[0].Extra = extra{hint: hint, inner: diags[0].Extra}
-	}
-	return diags
-}
-
-// opensComment reports whether a "${#" of a shell stands shortly before at: to
-// HCL the rest of that line is a comment.
-func opensComment(src []byte, at int) bool {
-	from := lineStart(src, lineStart(src, at)-1)
-	return strings.Contains(string(src[max(from, 0):min(at, len(src))]), "${#")
-}
-
-func lineStart(src []byte, at int) int {
-	at = max(min(at, len(src)), 0)
-	return strings.LastIndexByte(string(src[:at]), '\n') + 1
-}
-
-func lineAt(src []byte, at int) string {
-	line, _, _ := strings.Cut(string(src[lineStart(src, at):]), "\n")
-	return line
-}
-
 // playbook reads a playbook file; at and from are of the include.
 func (l *loader) playbook(f localFile, at *hcl.Range, from *unit) *unit {
 	id, err := filepath.Abs(f.path)
@@ -230,13 +157,14 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 		if inner.values[name].final {
 			continue
 		}
+		inner.values[name] = varState{value: v.unknown(), final: true} // until it is known to be right
 		value, ok := l.static(u, item.ValueExpr, "the vars of an include")
 		if !ok {
 			continue
 		}
 		converted, err := v.convert(value)
 		if err != nil {
-			l.errorAt(valueRange(item.ValueExpr, err), "Wrong type", "", "%q isn't of the type that %s declares: %s.", name, place(v.Range), typeError(err))
+			l.diags = append(l.diags, wrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, place(v.Range))...)
 			continue
 		}
 		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -10,65 +11,100 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// mismatch says what of a value is not of type t, as an error with the path to
-// it; nil where nothing in particular can be named. cty's own errors name
+// wrongParts is what of a value is of another type, each an error with the path
+// to it.
+type wrongParts []error
+
+// Error puts them into one sentence.
+func (w wrongParts) Error() string {
+	texts := make([]string, len(w))
+	for i, err := range w {
+		texts[i] = typeError(err)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// maxParts is how many wrong parts of one value are told.
+const maxParts = 20
+
+// mismatch finds what of a value is not of type t; none where nothing in
+// particular can be named. cty's own error is about one part alone, names
 // attributes in words, and only by the type.
-func mismatch(v cty.Value, t cty.Type, path cty.Path) error {
+func mismatch(v cty.Value, t cty.Type, path cty.Path) wrongParts {
 	v, _ = v.Unmark()
 	if v.IsNull() || !v.IsKnown() || t == cty.DynamicPseudoType {
 		return nil
 	}
 	given := v.Type()
-	wrong := func() error {
-		return path.NewErrorf("%s is required, not %s", typeWord(t), typeWord(given))
-	}
+	wrong := wrongParts{path.NewErrorf("%s is required, not %s", typeWord(t), typeWord(given))}
 	switch {
 	case t.IsObjectType():
 		if !given.IsObjectType() && !given.IsMapType() {
-			return wrong()
+			return wrong
 		}
-		items := v.AsValueMap()
-		for _, name := range attributes(t) {
-			item, ok := items[name]
-			if !ok && !t.AttributeOptional(name) {
-				return path.NewErrorf("the attribute %q is missing", name)
-			}
-			if !ok {
-				continue
-			}
-			if err := mismatch(item, t.AttributeType(name), append(path.Copy(), cty.GetAttrStep{Name: name})); err != nil {
-				return err
-			}
-		}
-		return nil
+		return wrongAttributes(v.AsValueMap(), t, path)
 	case t.IsListType(), t.IsSetType(), t.IsMapType():
 		keyed := given.IsObjectType() || given.IsMapType()
 		if !v.CanIterateElements() || keyed != t.IsMapType() {
-			return wrong()
+			return wrong
 		}
-		for it := v.ElementIterator(); it.Next(); {
+		var all wrongParts
+		for it := v.ElementIterator(); it.Next() && len(all) < maxParts; {
 			key, item := it.Element()
-			if err := mismatch(item, t.ElementType(), append(path.Copy(), cty.IndexStep{Key: key})); err != nil {
-				return err
-			}
+			all = append(all, mismatch(item, t.ElementType(), append(path.Copy(), cty.IndexStep{Key: key}))...)
 		}
-		return nil
+		return all
 	case t.IsTupleType():
 		if !given.IsTupleType() && !given.IsListType() || v.LengthInt() != t.Length() {
-			return path.NewErrorf("a list of %s is required", count(t.Length(), "element"))
+			return wrongParts{path.NewErrorf("a list of %s is required", count(t.Length(), "element"))}
 		}
+		var all wrongParts
 		for i, typ := range t.TupleElementTypes() {
 			key := cty.NumberIntVal(int64(i))
-			if err := mismatch(v.Index(key), typ, append(path.Copy(), cty.IndexStep{Key: key})); err != nil {
-				return err
-			}
+			all = append(all, mismatch(v.Index(key), typ, append(path.Copy(), cty.IndexStep{Key: key}))...)
 		}
-		return nil
+		return all
 	}
 	if _, err := convert.Convert(v, t); err != nil {
-		return wrong()
+		return wrong
 	}
 	return nil
+}
+
+// wrongAttributes is mismatch for what is given as an object of type t.
+func wrongAttributes(items map[string]cty.Value, t cty.Type, path cty.Path) wrongParts {
+	var all wrongParts
+	var missing []string
+	for _, name := range attributes(t) {
+		item, ok := items[name]
+		switch {
+		case ok:
+			all = append(all, mismatch(item, t.AttributeType(name), append(path.Copy(), cty.GetAttrStep{Name: name}))...)
+		case !t.AttributeOptional(name):
+			missing = append(missing, strconv.Quote(name))
+		}
+	}
+	switch len(missing) {
+	case 0:
+		return all
+	case 1:
+		return append(all, path.NewErrorf("the attribute %s is missing", missing[0]))
+	}
+	return append(all, path.NewErrorf("the attributes %s are missing", strings.Join(missing, ", ")))
+}
+
+// wrongType reports each part of the value of an expression that is of another
+// type than the one asked for. what says whose value it is, up to the colon.
+func wrongType(e hclsyntax.Expression, err error, what string, a ...any) hcl.Diagnostics {
+	parts, ok := err.(wrongParts)
+	if !ok {
+		parts = wrongParts{err}
+	}
+	var diags hcl.Diagnostics
+	for _, part := range parts {
+		diags = append(diags, errorAt(valueRange(e, part), "Wrong type", "", "%s: %s.", fmt.Sprintf(what, a...), typeError(part)))
+	}
+	return diags
 }
 
 // typeWord names a type in a sentence.
@@ -84,6 +120,14 @@ func typeWord(t cty.Type) string {
 		return "a set"
 	}
 	return "a " + t.FriendlyName()
+}
+
+// valueWord names what a value is, in a sentence.
+func valueWord(v cty.Value) string {
+	if v.IsNull() {
+		return "null"
+	}
+	return typeWord(v.Type())
 }
 
 // typeError words an error of a conversion, which may begin with a path.

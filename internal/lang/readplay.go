@@ -158,7 +158,7 @@ func patternsOf(v cty.Value) (out []string, known bool, err error) {
 		return []string{v.AsString()}, true, nil
 	}
 	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
-		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not a %s", v.Type().FriendlyName())
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not %s", typeWord(v.Type()))
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()

@@ -194,7 +194,11 @@ func (w *walker) group(t hcl.Traversal) {
 
 func (w *walker) eachAttribute(t hcl.Traversal) {
 	w.reads.each = true
-	w.attribute(t, []string{"key", "value"})
+	if w.attribute(t, []string{"key", "value"}) {
+		if name, _ := secondName(t); name == "key" {
+			w.typePath(cty.String, t[2:], "each.key")
+		}
+	}
 }
 
 func (w *walker) secret(t hcl.Traversal) {

@@ -177,7 +177,7 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 			w.noteFact(x.Traversal[at+2:])
 		}
 		if w.isHost(x.Traversal.RootName()) {
-			w.hostVars(x.Traversal[1:])
+			w.hostElement(x.Traversal)
 		}
 		w.traversal(x)
 	case *hclsyntax.ForExpr:

@@ -68,7 +68,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 			}
 			out, err := v.convert(value)
 			if err != nil {
-				return cty.DynamicVal, nil, hcl.Diagnostics{errorAt(valueRange(pv.expr.Expression, err), "Wrong type", "", "%q is declared at %s with type %s: %s.", name, place(v.Range), typeexpr.TypeString(v.Type), typeError(err))}
+				return cty.DynamicVal, nil, wrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, place(v.Range), typeexpr.TypeString(v.Type))
 			}
 			return out, nil, nil
 		}
@@ -117,7 +117,7 @@ func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	}
 	out, err := v.convert(value)
 	if err != nil {
-		return cty.DynamicVal, nil, hcl.Diagnostics{errorAt(valueRange(given.raw, err), "Wrong type", "", "Input %q of role %q is declared at %s with type %s: %s.", name, s.unit.role.Name, place(v.Range), typeexpr.TypeString(v.Type), typeError(err))}
+		return cty.DynamicVal, nil, wrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, place(v.Range), typeexpr.TypeString(v.Type))
 	}
 	return out, nil, nil
 }

@@ -89,7 +89,7 @@ func (e *evaluation) template(a *argument) {
 	at := a.raw.Range()
 	switch {
 	case !v.IsKnown():
-		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Args[a.name] = unknownOf(v.Type(), &a.arg.Type)
 		e.out.Unknown = append(e.out.Unknown, a.name)
 		return
 	case v.IsNull():
@@ -156,7 +156,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 	out, _ = out.UnmarkDeep()
 	out, err := convert.Convert(out, cty.String)
 	if err != nil || out.IsNull() {
-		e.diags = append(e.diags, errorAt(used.expr.Range(), "Wrong type", "", "The template gives a %s, not a text.", out.Type().FriendlyName()))
+		e.diags = append(e.diags, errorAt(used.expr.Range(), "Wrong type", "", "The template gives %s, not a text.", valueWord(out)))
 		return nil
 	}
 	if !out.IsKnown() {
@@ -216,7 +216,7 @@ func (e *evaluation) vars() (cty.Value, bool) {
 		return cty.EmptyObjectVal, true
 	}
 	if t := plain.Type(); !t.IsObjectType() && !t.IsMapType() {
-		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not a %s.", t.FriendlyName())
+		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not %s.", typeWord(t))
 		return v, false
 	}
 	return v, true

@@ -62,7 +62,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 		if ok {
 			converted, err := v.convert(value)
 			if err != nil {
-				l.errorAt(valueRange(d.Expr, err), "Wrong type", "", "The default of %q isn't of its type: %s.", v.Name, typeError(err))
+				l.diags = append(l.diags, wrongType(d.Expr, err, "The default of %q isn't of its type", v.Name)...)
 			} else {
 				v.Default = converted
 			}
@@ -110,8 +110,8 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	}
 	out, err := convert.Convert(value, v.Type)
 	if err != nil {
-		if better := mismatch(value, v.Type, nil); better != nil {
-			err = better
+		if parts := mismatch(value, v.Type, nil); len(parts) > 0 {
+			err = parts
 		}
 		if _, sensitive := marks[funcs.Sensitive]; sensitive {
 			err = errors.New("it is of another type, and because it is sensitive no more is said")
@@ -176,10 +176,12 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 	}
 	out, err := v.convert(value)
 	if err != nil {
+		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, typeexpr.TypeString(v.Type))
 		if e != nil && src.Range != nil {
-			at = valueRange(e, err)
+			l.diags = append(l.diags, wrongType(e, err, "%s", what)...)
+			return cty.NilVal, false
 		}
-		l.errorAt(at, "Wrong type", "", "The value of %q from %s isn't of type %s: %s.", v.Name, src.Origin, typeexpr.TypeString(v.Type), typeError(err))
+		l.errorAt(at, "Wrong type", "", "%s: %s.", what, typeError(err))
 		return cty.NilVal, false
 	}
 	if e != nil {
