@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
+	"muster/host"
 	"muster/internal/lang"
 	"muster/internal/wire"
 	"muster/modules"
@@ -27,7 +30,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 		}
 		if enough || i >= attempts || h.out() {
 			if !enough && it.done.Status != wire.Failed {
-				it.done.Status, it.done.Error = wire.Failed, "what \"until\" asks for didn't come about"
+				it.done.Status, it.done.Error = wire.Failed, withWords("what \"until\" asks for didn't come about", it.done.Output)
 			}
 			break
 		}
@@ -78,6 +81,9 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	if it.done.Status == wire.Skipped {
 		return true, nil
 	}
+	if it.ev.FailedWhen && it.done.Output == nil && it.ev.Sensitive && it.done.Status == wire.Changed {
+		it.done.Status, it.done.Error = wire.Failed, "failed_when can't be decided: the task is sensitive, so what its program says stays on its host"
+	}
 	if it.ev.FailedWhen && it.done.Output != nil {
 		failed, diags := it.scope.FailedWhen(it.inst, fromDone(it))
 		if diags.HasErrors() {
@@ -87,7 +93,7 @@ func (h *hostRun) judge(it *item) (bool, error) {
 		case failed:
 			it.done.Status = wire.Failed
 			if it.done.Error == "" {
-				it.done.Error = "failed_when holds"
+				it.done.Error = withWords("failed_when holds", it.done.Output)
 			}
 		case it.done.Status == wire.Failed:
 			it.done.Status, it.done.Error = wire.Changed, ""
@@ -114,4 +120,23 @@ func (h *hostRun) judge(it *item) (bool, error) {
 		return true, diags
 	}
 	return ok, nil
+}
+
+// withWords adds to why a task counts as failed what its program ended with and
+// said last, as far as its output tells: the host took that for no failure, and
+// so said nothing of it.
+func withWords(why string, output []byte) string {
+	var o struct {
+		Stdout   string `json:"stdout"`
+		Stderr   string `json:"stderr"`
+		ExitCode *int   `json:"exit_code"`
+	}
+	if json.Unmarshal(output, &o) != nil || o.ExitCode == nil {
+		return why // it ran no program
+	}
+	why = fmt.Sprintf("%s: exit code %d", why, *o.ExitCode)
+	if words := (host.Output{Stdout: []byte(o.Stdout), Stderr: []byte(o.Stderr)}).LastWords(); words != "" {
+		why += "\n" + words
+	}
+	return why
 }
