@@ -24,17 +24,8 @@ const maxElements = 200
 // checker is the check of one play.
 type checker struct {
 	*loader
-	play    *Play
-	writers map[string]*Task // the last task that writes a path
-	readers []reader
-}
-
-// reader is a path that a service restarts or reloads on.
-type reader struct {
-	task *Task
-	arg  *argument
-	path string
-	at   hcl.Range
+	play  *Play
+	paths paths
 }
 
 // check evaluates everything, with what can be known before a run.
@@ -45,7 +36,7 @@ func (l *loader) check() {
 		l.checkLocals(u)
 	}
 	for _, p := range l.p.Plays {
-		c := &checker{loader: l, play: p, writers: map[string]*Task{}}
+		c := &checker{loader: l, play: p, paths: paths{written: map[string]map[string]*Task{}}}
 		l.varying = nil
 		var scopes []*Scope
 		for _, h := range p.Hosts {
@@ -208,8 +199,8 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 	found := map[problem]*finding{}
 	var order []problem
 	total := 0
-	for n, s := range scopes {
-		diags, certain, ran := c.once(t, s, n == 0)
+	for _, s := range scopes {
+		diags, certain, ran := c.once(t, s, varies)
 		if ran {
 			total++
 		}
@@ -250,8 +241,9 @@ type finding struct {
 	certain bool // in a scope where the task certainly runs
 }
 
-// once checks a task in one scope. ran is false where it is skipped.
-func (c *checker) once(t *Task, s *Scope, first bool) (diags hcl.Diagnostics, certain, ran bool) {
+// once checks a task in one scope. ran is false where it is skipped; varies says
+// whether the task may differ between hosts.
+func (c *checker) once(t *Task, s *Scope, varies bool) (diags hcl.Diagnostics, certain, ran bool) {
 	instances, _, diags := s.Instances(t)
 	if diags.HasErrors() {
 		certain, ran = true, true
@@ -275,8 +267,8 @@ func (c *checker) once(t *Task, s *Scope, first bool) (diags hcl.Diagnostics, ce
 		diags = append(diags, e.diags...)
 		diags = append(diags, c.decode(e)...)
 		diags = append(diags, c.judgements(t, s, i)...)
-		if first && n == 0 {
-			c.paths(t, e)
+		if at, ok := c.actsOn(i, varies); ok {
+			c.paths.note(e, at)
 		}
 	}
 	return diags, certain, ran
@@ -328,46 +320,4 @@ func (e *evaluation) withhold(text string) string {
 		}
 	}
 	return text
-}
-
-// paths notes what a task writes, and what it restarts on.
-func (c *checker) paths(t *Task, e *evaluation) {
-	if key := c.o.Kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
-		if path, ok := e.out.Args[key.Name].(string); ok {
-			c.writers[path] = t
-		}
-	}
-	for _, name := range []string{"restart_on", "reload_on"} {
-		a := t.arg(name)
-		if a == nil {
-			continue
-		}
-		value := e.out.Args[name]
-		if s, ok := value.(string); ok {
-			value = []any{s}
-		}
-		items, _ := value.([]any)
-		for i, item := range items {
-			path, ok := item.(string)
-			if !ok {
-				continue
-			}
-			at := a.raw.Range()
-			if x := tupleItem(a.raw, i); x != nil {
-				at = x.Range()
-			}
-			c.readers = append(c.readers, reader{t, a, path, at})
-		}
-	}
-}
-
-// restarts reports services that restart on what a later task writes: the
-// restart would come a run too late.
-func (c *checker) restarts() {
-	for _, r := range c.readers {
-		w := c.writers[r.path]
-		if w != nil && w.seq > r.task.seq {
-			c.errorAt(r.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.", w.name, r.path, place(w.Range))
-		}
-	}
 }
