@@ -80,6 +80,7 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfTags(pb)
 	limit, err := a.limited(l.inventory)
 	if err != nil {
 		return nil, err
