@@ -9,6 +9,20 @@ import (
 	"muster/internal/lang"
 )
 
+// warnOfLimit warns of a limit that leaves no host to any play: hosts of the
+// inventory that the playbook isn't about.
+func (a *app) warnOfLimit(pb *lang.Playbook, limit map[string]bool) {
+	if limit == nil {
+		return
+	}
+	for _, p := range pb.Plays {
+		if slices.ContainsFunc(p.Hosts, func(h string) bool { return limit[h] }) {
+			return
+		}
+	}
+	a.view().Warn(fmt.Sprintf("--limit %s: no play runs on any of these hosts.", strings.Join(a.limit, ",")))
+}
+
 // warnOfTags warns of tags that --tags or --skip-tags name and no task has: a
 // misspelt one would do nothing, or all, without a word.
 func (a *app) warnOfTags(pb *lang.Playbook) {
