@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,7 +79,7 @@ func (s *sourceNode) ask(ctx context.Context, store cache) (*Listing, hcl.Diagno
 		return nil, s.failed(context.Cause(ctx), "")
 	case keptErr == nil:
 		age := time.Since(at).Round(time.Second)
-		return kept, append(s.notes(kept), warning(s.at, "Source is down", fmt.Sprintf("%s. Its answer of %s ago (%s) is used; hosts may have come or gone since.", capital(err.Error()), age, at.Local().Format("2006-01-02 15:04:05"))))
+		return kept, append(s.notes(kept), warning(s.at, "Source is down", fmt.Sprintf("%s. Its answer of %s ago (%s) is used; hosts may have come or gone since.", capital(sentence(err)), age, at.Local().Format("2006-01-02 15:04:05"))))
 	case errors.Is(keptErr, errNone):
 		return nil, s.failed(err, " There is no earlier answer to use.")
 	default:
@@ -95,10 +96,14 @@ func (s *sourceNode) failed(err error, more string) hcl.Diagnostics {
 		if errors.As(e, &placed) {
 			at, e = placed.At, placed.Err
 		}
-		diags = diags.Append(problem(at, "Source failed", fmt.Sprintf("The %s can't be read: %s.%s", s.where, e, more)))
+		diags = diags.Append(problem(at, "Source failed", fmt.Sprintf("The %s can't be read: %s.%s", s.where, sentence(e), more)))
 	}
 	return diags
 }
+
+// sentence is an error's text without the full stop that others' messages end
+// in.
+func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") }
 
 // notes reports what a listing warns of, and a listing without hosts.
 func (s *sourceNode) notes(l *Listing) hcl.Diagnostics {

@@ -22,7 +22,8 @@ import (
 var errNone = errors.New("nothing was kept")
 
 // cache keeps the last listing of every remote source, in a file named after
-// what its block says, so that a changed block finds nothing.
+// what its block says and its Lister's key, so that a changed block finds
+// nothing.
 type cache struct{ dir string }
 
 // kept is the content of a file. Version changes with its meaning.
@@ -69,6 +70,9 @@ func (c cache) path(s *sourceNode) (string, error) {
 	slices.Sort(names)
 	var key strings.Builder
 	fmt.Fprintf(&key, "%d\n%q %q %q\n", keptVersion, s.block.Type, s.block.Name, folder)
+	if k, ok := s.lister.(Keyed); ok {
+		fmt.Fprintf(&key, "%q\n", k.Key())
+	}
 	for _, name := range names {
 		value, err := ctyjson.Marshal(s.block.Args[name], cty.DynamicPseudoType)
 		if err != nil {

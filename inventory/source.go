@@ -35,6 +35,11 @@ type Lister interface {
 	List(ctx context.Context) (*Listing, error)
 }
 
+// Keyed is a Lister whose answer depends on more than its block says, such as
+// the account that the environment names: what one key listed isn't kept for
+// another.
+type Keyed interface{ Key() string }
+
 // Argument is one that a source block takes.
 type Argument struct {
 	Name     string

@@ -82,7 +82,7 @@ func (a *app) checkFlags() error {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -176,8 +176,9 @@ func fleet(inv *inventory.Inventory) *lang.Fleet {
 	return f
 }
 
-// varSources are the values given outside the playbook, weakest first.
-func (a *app) varSources() ([]lang.VarSource, hcl.Diagnostics, error) {
+// varSources are the values given outside the playbook, weakest first. The
+// files among them become sources of l.
+func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 	var list []lang.VarSource
 	env := os.Environ()
 	sort.Strings(env)
@@ -193,6 +194,7 @@ func (a *app) varSources() ([]lang.VarSource, hcl.Diagnostics, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("--var-file: %w", err)
 		}
+		l.sources[file] = src
 		vars, more := lang.ParseVarFile(file, src)
 		list, diags = append(list, vars...), append(diags, more...)
 	}
@@ -209,7 +211,7 @@ func (a *app) varSources() ([]lang.VarSource, hcl.Diagnostics, error) {
 // playbook reads a playbook with all its checks. Where it has errors, they
 // are shown and errShown is returned.
 func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bool) (*lang.Playbook, error) {
-	vars, diags, err := a.varSources()
+	vars, diags, err := a.varSources(l)
 	if err != nil {
 		return nil, err
 	}

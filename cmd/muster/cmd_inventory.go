@@ -13,7 +13,10 @@ import (
 )
 
 func newInventory(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "inventory", Short: "Show which hosts there are", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "inventory", Short: "Show which hosts there are", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	list := &cobra.Command{
 		Use:   "list [PATTERN…]",
 		Short: "List hosts, with their addresses and groups",

@@ -13,6 +13,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/lang"
 	"muster/inventory"
+	"muster/inventory/ec2source"
 )
 
 // factsType is the type of host.facts.
@@ -46,7 +47,9 @@ func fieldType(f *facts.Field) cty.Type {
 func embeddedRoles() fs.FS { return nil }
 
 // hostSources are the sources of hosts beside those of package inventory.
-func hostSources() map[string]inventory.Source { return nil }
+func hostSources() map[string]inventory.Source {
+	return map[string]inventory.Source{"ec2": ec2source.Source{}}
+}
 
 // projectPlaybooks lists the playbooks of a project: the HCL files of its
 // folder playbooks.

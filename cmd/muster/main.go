@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -25,11 +26,35 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run runs a command line and returns the exit code.
 func run(args []string) int {
-	a := &app{out: os.Stdout, err: os.Stderr, in: os.Stdin}
+	out := &results{File: os.Stdout}
+	a := &app{out: out, err: os.Stderr, in: os.Stdin}
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
-	return exitCode(a, err)
+	code := exitCode(a, err)
+	if out.err != nil && code != exitInterrupted && code != exitUsage {
+		fmt.Fprintf(os.Stderr, "error: what was done or found could not all be shown: %s\n", out.err)
+		code = exitUsage
+	}
+	return code
+}
+
+// results is standard output. It keeps the first error, since those who read
+// half of what a run says must not take it for the whole.
+type results struct {
+	*os.File
+	mu  sync.Mutex
+	err error
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.File.Write(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // errShown is an error that the user has been told of.
@@ -101,5 +126,24 @@ func newRoot(a *app) *cobra.Command {
 		newInit(a), newValidate(a), newPlan(a), newApply(a), newShow(a), newHistory(a), newRunCommand(a), newFacts(a),
 		newInventory(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
+	sayUsage(root)
 	return root
+}
+
+// sayUsage makes the commands below cmd answer a wrong number of arguments with
+// what they take.
+func sayUsage(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		sayUsage(c)
+		args := c.Args
+		if args == nil || c.HasSubCommands() {
+			continue
+		}
+		c.Args = func(c *cobra.Command, given []string) error {
+			if args(c, given) != nil {
+				return fmt.Errorf("%d arguments are given; the command is %s", len(given), c.UseLine())
+			}
+			return nil
+		}
+	}
 }

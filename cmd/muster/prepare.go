@@ -80,10 +80,12 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfTags(pb)
 	limit, err := a.limited(l.inventory)
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfLimit(pb, limit)
 	return a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: a.tags, SkipTags: a.skipTags})
 }
 

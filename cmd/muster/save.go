@@ -122,7 +122,7 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 		}
 		p.SealInventory = planfile.HoldsSensitive(fleet(r.loaded.inventory).Hosts, declared)
 	}
-	vars, diags, err := a.varSources()
+	vars, diags, err := a.varSources(r.loaded)
 	if err != nil {
 		return nil, err
 	}

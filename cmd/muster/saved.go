@@ -108,18 +108,18 @@ func (a *app) unseal(p *savedPlan) error {
 
 // prepareSaved makes the run of a plan that has been laid, and what records it.
 func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Laid, start time.Time) (*prepared, *recording, error) {
-	given, diags, err := a.varSources()
-	if err != nil || a.fail(diags, nil) != nil {
-		return nil, nil, errors.Join(err, a.fail(nil, nil))
+	here, diags := project.Find(".")
+	l := &loaded{project: here, inventory: inventory.LocalOnly(), sources: map[string][]byte{here.Name: here.Source}}
+	given, more, err := a.varSources(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.fail(append(diags, more...), l.sources); err != nil {
+		return nil, nil, err
 	}
 	vars, err := p.VarSources(given)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", p.path, err)
-	}
-	here, diags := project.Find(".")
-	l := &loaded{project: here, inventory: inventory.LocalOnly(), sources: map[string][]byte{here.Name: here.Source}}
-	if err := a.fail(diags, l.sources); err != nil {
-		return nil, nil, err
 	}
 	if laid.Inventory != "" {
 		l.inventory, diags = inventory.Load(ctx, laid.Inventory, inventory.Options{})

@@ -60,7 +60,7 @@ func ParseTemplate(filename string, src []byte) (hclsyntax.Expression, hcl.Diagn
 func check(filename string, src []byte, template bool) hcl.Diagnostics {
 	if len(src) > MaxBytes {
 		return fail(hcl.Range{Filename: filename, Start: hcl.InitialPos, End: hcl.InitialPos}, "File too large",
-			fmt.Sprintf("This file has more than %d bytes, the most that is read. Split it; a file that is only copied belongs in a task's \"source\".", MaxBytes))
+			fmt.Sprintf("This file has more than the %d MiB that are read. Split it; a file that is only copied belongs in a task's \"source\".", MaxBytes>>20))
 	}
 	if at, ok := invalidUTF8(src); ok {
 		return fail(hcl.Range{Filename: filename, Start: at, End: hcl.Pos{Line: at.Line, Column: at.Column + 1, Byte: at.Byte + 1}}, "Not UTF-8",

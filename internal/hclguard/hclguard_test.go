@@ -112,6 +112,10 @@ func TestParseRefusesAFileThatIsTooLarge(t *testing.T) {
 	if len(diags) != 1 || diags[0].Summary != "File too large" {
 		t.Fatalf("got %v", diags)
 	}
+	// Its size isn't known: who reads it stops at the limit.
+	if !strings.Contains(diags[0].Detail, "more than the 10 MiB") {
+		t.Errorf("detail %q does not name the limit", diags[0].Detail)
+	}
 	if _, diags := hclguard.Parse("x.hcl", src[:hclguard.MaxBytes]); diags.HasErrors() {
 		t.Fatalf("a file of the limit's size: %v", diags)
 	}

@@ -27,9 +27,9 @@ func (t *Task) key() taskKey { return taskKey{t.Host, t.On, t.ID} }
 // Tasks are the same where they would do the same: what they would change has
 // the same digest, they are as certain, and what they foresee is the same
 // actions on the same targets. What is left to do may be less: a task that has
-// nothing to do any more doesn't count, so that a plan that was cut off can be
-// made again. The wording of diffs doesn't count, nor why a
-// task fails.
+// nothing to do any more doesn't count, and one that was tentative may be known,
+// so that a plan that was cut off can be made again. The wording of diffs
+// doesn't count, nor why a task fails.
 func Compare(saved, now []Task) []Moved {
 	current := make(map[taskKey]*Task, len(now))
 	for i := range now {
@@ -56,7 +56,7 @@ func Compare(saved, now []Task) []Moved {
 			add(was, "was %s, and is no longer in the plan", was.outline())
 		case was.Status == wire.Pending && is.Status == wire.Unchanged:
 			// It was made already: by this plan, when it was cut off.
-		case was.outline() != is.outline():
+		case was.outline() != is.as(was.Certainty).outline():
 			add(is, "was %s, is now %s", was.outline(), is.outline())
 		case was.Kind != is.Kind || was.Digest != is.Digest:
 			add(is, "%s: its change is no longer the same", is.outline())
@@ -68,6 +68,17 @@ func Compare(saved, now []Task) []Moved {
 		}
 	}
 	return moved
+}
+
+// as returns the task as it was while what stood before it was pending: as
+// certain as c, where it is known and c is tentative.
+func (t *Task) as(c wire.Certainty) *Task {
+	if t.Certainty != wire.Known || c != wire.Tentative {
+		return t
+	}
+	before := *t
+	before.Certainty = c
+	return &before
 }
 
 // outline says in a few words what a task would do. Tasks that would do

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrNoIdentity says that nothing was found to seal to, or to open with.
+// ErrNoIdentity says that nothing was found to seal to.
 var ErrNoIdentity = errors.New("there is no identity to seal it with; make one with `age-keygen -o ~/.config/muster/identity`, or an SSH key with `ssh-keygen -t ed25519`, or name the file of one in MUSTER_IDENTITY")
 
 // Where says where an identity is looked for.

@@ -83,14 +83,14 @@ func (f *File) read(limit int64) ([]byte, error) {
 }
 
 // Unseal opens what is sealed in a plan that was read. A plan that isn't
-// Sealed needs none. Its errors are of opening (no identity matches), or
-// ErrEdited.
+// Sealed needs none. Its errors are of opening (there is no identity, or none
+// matches), or ErrEdited.
 func (p *Plan) Unseal(identities ...age.Identity) error {
 	if !p.Sealed() {
 		return nil
 	}
 	if len(identities) == 0 {
-		return fmt.Errorf("opening the plan, which holds something sensitive: %w", ErrNoIdentity)
+		return errors.New("opening the plan, which holds something sensitive: there is no identity here; name the file of the one that it was made with in MUSTER_IDENTITY, or plan again")
 	}
 	r, err := age.Decrypt(bytes.NewReader(p.sealed), identities...)
 	if err != nil {

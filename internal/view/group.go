@@ -36,7 +36,7 @@ func (p *plan) add(e *engine.TaskEvent) {
 	if p.last == nil {
 		p.last = map[string]int{}
 	}
-	id := strings.Join([]string{e.Play, e.Role, e.Name, e.Key, e.On}, "\x00")
+	id := e.ID + "\x00" + e.On
 	at := -1
 	for i, t := range p.tasks {
 		if t.id == id {

@@ -43,10 +43,11 @@ func newText(o Options) *textView {
 		profile = termenv.ANSI
 	}
 	r.SetColorProfile(profile)
-	color := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	plain := r.NewStyle().TabWidth(lipgloss.NoTabConversion) // a diff shows what is there
+	color := func(c string) lipgloss.Style { return plain.Foreground(lipgloss.Color(c)) }
 	return &textView{o: o, warned: map[string]bool{}, bastion: map[string]bool{}, style: styles{
 		add: color("2"), remove: color("1"), change: color("3"), fail: color("1").Bold(true),
-		faint: r.NewStyle().Faint(true), bold: r.NewStyle().Bold(true), good: color("2"),
+		faint: plain.Faint(true), bold: plain.Bold(true), good: color("2"),
 	}}
 }
 
@@ -164,7 +165,9 @@ func (v *textView) show(e *engine.TaskEvent, hosts string) {
 		v.change(d, after)
 	}
 	if e.Error != "" {
-		fmt.Fprintln(v.o.Out, v.style.fail.Render(indented("      "+Clean(e.Error), "      ")))
+		for l := range strings.SplitSeq(Clean(e.Error), "\n") { // lines rendered together are padded
+			fmt.Fprintln(v.o.Out, "      "+v.style.fail.Render(l))
+		}
 	}
 }
 
@@ -249,7 +252,9 @@ func (v *textView) message(e *engine.TaskEvent) {
 	var out struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(e.Output, &out) == nil && out.Message != "" {
+	if e.Sensitive {
+		fmt.Fprintln(v.o.Out, "      (sensitive)")
+	} else if json.Unmarshal(e.Output, &out) == nil && out.Message != "" {
 		fmt.Fprintln(v.o.Out, indented("      "+Clean(out.Message), "      "))
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -113,6 +114,23 @@ type lister struct {
 	tags     []string
 	name     string
 	address  string
+}
+
+// account is what in the environment says which account is asked, and where.
+// Of keys, the public half tells them apart.
+var account = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
+	"AWS_ENDPOINT_URL_EC2", "AWS_PROFILE", "AWS_REGION", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE",
+}
+
+// Key implements inventory.Keyed: hosts of one account must never be taken for
+// those of another.
+func (l *lister) Key() string {
+	var key strings.Builder
+	for _, name := range account {
+		fmt.Fprintf(&key, "%s=%q\n", name, os.Getenv(name))
+	}
+	return key.String()
 }
 
 // List asks every region in turn. One that fails fails the listing: half a

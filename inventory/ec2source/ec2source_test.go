@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
 
 	"muster/inventory"
 	"muster/inventory/ec2source"
@@ -214,5 +215,33 @@ func TestAnApiThatRefusesFailsOrLeavesTheLastAnswer(t *testing.T) {
 	inv, said := load(t, a, cache, body)
 	if !strings.Contains(said, "Source is down") || !strings.Contains(said, "UnauthorizedOperation") || len(inv.Hosts()) != 1 {
 		t.Errorf("with an answer: said %q, hosts %v", said, hosts(inv))
+	}
+}
+
+func TestWhatOneAccountListedIsNotKeptForAnother(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION", "AWS_CONFIG_FILE"} {
+		t.Run(name, func(t *testing.T) {
+			a := &api{pages: [][]string{{instance("i-1", "10.0.0.1", "")}}}
+			server := httptest.NewServer(a)
+			defer server.Close()
+			dir := t.TempDir()
+			if _, said := load(t, a, dir, fmt.Sprintf("source \"ec2\" \"x\" {\n endpoint = %q\n cache = \"1h\"\n}", server.URL)); said != "" {
+				t.Fatal(said)
+			}
+			a.fail = true
+			again := func() hcl.Diagnostics {
+				_, diags := inventory.Load(t.Context(), filepath.Join(dir, "i.hcl"), inventory.Options{
+					Sources: map[string]inventory.Source{"ec2": ec2source.Source{}}, CacheDir: filepath.Join(dir, "kept"),
+				})
+				return diags
+			}
+			if diags := again(); diags.HasErrors() {
+				t.Errorf("the answer is not kept: %v", diags)
+			}
+			t.Setenv(name, "other")
+			if diags := again(); !diags.HasErrors() {
+				t.Errorf("with another %s the answer is used", name)
+			}
+		})
 	}
 }

@@ -18,11 +18,15 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ec2": cmdEC2},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("USER", "root")
+			server := &running{}
+			e.Values[serverKey{}] = server
+			e.Defer(server.close)
 			return os.MkdirAll(home, 0o700)
 		},
 	})

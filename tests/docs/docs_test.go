@@ -3,6 +3,7 @@ package docs
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"muster/internal/doc"
 	"muster/internal/doc/source"
 	"muster/internal/lang"
+	"muster/inventory"
+	"muster/inventory/ec2source"
 	"muster/modules"
 	"muster/modules/all"
 )
@@ -111,17 +114,23 @@ func TestExamplesAreRight(t *testing.T) {
 		if !strings.Contains(k.Example, `task "`+k.Name+`" `) {
 			t.Errorf("the example of the kind %s has no task of it", k.Name)
 		}
-		load(t, "the example of "+k.Name, "play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
+		load(t, "the example of "+k.Name, nil, "play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
 		if string(hclwrite.Format([]byte(k.Example))) != k.Example {
 			t.Errorf("the example of %s isn't formatted", k.Name)
 		}
 	}
 }
 
-// load reads a playbook beside the files of the examples.
-func load(t *testing.T, what, playbook string) {
+// load reads a playbook beside the files of the examples, and others.
+func load(t *testing.T, what string, files map[string]string, playbook string) {
 	t.Helper()
 	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "internal/doc/examples/files"))); err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +161,26 @@ func load(t *testing.T, what, playbook string) {
 	}
 }
 
+// examples returns the examples in HCL of a page, which have to be formatted.
+func examples(t *testing.T, page string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, b := range hclBlock.FindAllStringSubmatch(string(text), -1) {
+		list = append(list, b[1])
+		if string(hclwrite.Format([]byte(b[1]))) != b[1] {
+			t.Errorf("this example of %s isn't formatted:\n%s", page, b[1])
+		}
+	}
+	if len(list) < 3 {
+		t.Fatalf("%d examples found in %s", len(list), page)
+	}
+	return list
+}
+
 var (
 	hclBlock = regexp.MustCompile("(?s)```hcl\n(.*?)```")
 	links    = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
@@ -160,22 +189,46 @@ var (
 // TestGuideIsRight reads every example of docs/from-ansible.md: those that hold
 // a play as a playbook, the others as part of one.
 func TestGuideIsRight(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/from-ansible.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := hclBlock.FindAllStringSubmatch(string(text), -1)
-	if len(blocks) < 3 {
-		t.Fatalf("%d examples found", len(blocks))
-	}
-	for _, b := range blocks {
-		playbook := b[1]
+	for _, playbook := range examples(t, "docs/from-ansible.md") {
 		if !strings.Contains(playbook, "play \"") {
 			playbook = "play \"example\" {\n  hosts = [\"all\"]\n" + playbook + "}\n"
 		}
-		load(t, "an example of docs/from-ansible.md", playbook)
-		if string(hclwrite.Format([]byte(b[1]))) != b[1] {
-			t.Errorf("this example of docs/from-ansible.md isn't formatted:\n%s", b[1])
+		load(t, "an example of docs/from-ansible.md", nil, playbook)
+	}
+}
+
+// TestPageOnPlaybooksIsRight reads the examples of docs/playbooks.md as one
+// project: roles by their first line, what isn't at the top of a playbook in a
+// play of its own.
+func TestPageOnPlaybooksIsRight(t *testing.T) {
+	files := map[string]string{"app.conf.tmpl": "${peers[0]} ${var.token}\n"}
+	top, inside := "", ""
+	for _, e := range examples(t, "docs/playbooks.md") {
+		name, _, _ := strings.Cut(strings.TrimPrefix(e, "# "), "\n")
+		switch {
+		case strings.HasSuffix(name, "/role.hcl"):
+			files[name] = e
+			files[filepath.Join(filepath.Dir(name), "templates/web.conf.tmpl")] = "listen ${var.port}\n"
+		case strings.Contains(e, "\nplay \"") || strings.HasPrefix(e, "play \"") || strings.HasPrefix(e, "variable \""):
+			top += e
+		default:
+			inside += e
+		}
+	}
+	load(t, "docs/playbooks.md", files, top+"play \"example\" {\n  hosts = [\"web\"]\n"+inside+"}\n")
+}
+
+// TestPageOnInventoriesIsRight reads each example of docs/inventory.md, the
+// files of its sources aside.
+func TestPageOnInventoriesIsRight(t *testing.T) {
+	for _, e := range examples(t, "docs/inventory.md") {
+		file := filepath.Join(t.TempDir(), "hosts.hcl")
+		if err := os.WriteFile(file, []byte(e), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, diags := inventory.Load(t.Context(), file, inventory.Options{Static: true, Sources: map[string]inventory.Source{"ec2": ec2source.Source{}}})
+		for _, d := range diags {
+			t.Errorf("an example of docs/inventory.md: %s\n%s", d.Error(), e)
 		}
 	}
 }

@@ -1,0 +1,62 @@
+package view_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/host"
+	"muster/internal/engine"
+	"muster/internal/view"
+	"muster/internal/wire"
+)
+
+// plain shows the events of a plan of some hosts, and returns its lines.
+func plain(hosts []string, events ...*engine.TaskEvent) string {
+	var out, errs bytes.Buffer
+	v := view.New(view.Options{Format: "plain", Out: &out, Err: &errs})
+	v.Begin(view.Planning, hosts)
+	for _, e := range events {
+		e.Play = "site"
+		v.Event(e)
+	}
+	v.Begin(view.Making, hosts) // what was gathered is shown
+	return out.String() + errs.String()
+}
+
+func TestTextShowsTasksAsTheyAre(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		hosts  []string
+		events []*engine.TaskEvent
+		want   string
+	}{
+		{"tabs of a diff stay tabs", []string{"a"}, []*engine.TaskEvent{{
+			Host: "a", ID: "0/task.file.make", Name: "task.file.make", Status: wire.Pending,
+			Changes: []host.Description{{Action: host.Update, Target: "/srv/Makefile", Diff: "-\told\n+\tnew"}},
+		}}, "site\n  ~ file.make  on a\n      update /srv/Makefile\n        -\told\n        +\tnew\n\n"},
+		{"the lines of an error end where its text does", []string{"a"}, []*engine.TaskEvent{{
+			Host: "a", ID: "0/task.command.x", Name: "task.command.x", Status: wire.Failed, File: "site.hcl", Line: 3, Error: "a longer line of it\nshort",
+		}}, "site\n  ! command.x  on a  failed, site.hcl:3\n      a longer line of it\n      short\n\n"},
+		{"what several hosts answer alike is shown once", []string{"a", "b"}, []*engine.TaskEvent{
+			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+		}, "site\n  = print.x  on a, b  unchanged\n\n"},
+		{"the elements of a role with for_each are tasks of their own", []string{"a", "b"}, []*engine.TaskEvent{
+			{Host: "a", ID: `0/role.r["x"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "a", ID: `0/role.r["y"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", ID: `0/role.r["x"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", ID: `0/role.r["y"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+		}, "site\n  = role.r print.p  on a, b  unchanged\n  = role.r print.p  on a, b  unchanged\n\n"},
+		{"a message that is sensitive is said to be so", []string{"a"}, []*engine.TaskEvent{
+			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged, Sensitive: true},
+		}, "site\n  = print.x  on a  unchanged\n      (sensitive)\n\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if d := cmp.Diff(tt.want, plain(tt.hosts, tt.events...)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
