@@ -23,6 +23,7 @@ variable "greeting" {
 locals {
   dir      = "/srv/releases/${var.release}"
   balancer = hosts[groups.lb[0]]
+  socat    = "socat - UNIX-CONNECT:/run/haproxy/admin.sock"
 }
 
 play "load balancer" {
@@ -122,15 +123,17 @@ play "left out" {
   become = true
   tags   = ["switch"]
 
+  # Of a server's row, the fourth column is its name, the seventh how it was put
+  # out: 8 is drained, and 1 would be maintenance, which isn't ours to end.
   task "command" "drained" {
     read_only = true
-    shell     = "echo 'show stat' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | awk -F, '$1 == \"app\" && $18 ~ /^DRAIN/ { print $2 }'"
+    shell     = "echo 'show servers state app' | ${local.socat} | awk '$7 == 8 { print $4 }'"
   }
 
   task "command" "ready" {
     for_each = groups.app
     when     = contains(split("\n", task.command.drained.output.stdout), each.key)
-    shell    = "echo 'set server app/${each.key} state ready' | socat - UNIX-CONNECT:/run/haproxy/admin.sock"
+    shell    = "echo 'set server app/${each.key} state ready' | ${local.socat}"
   }
 
   task "print" "served" {
