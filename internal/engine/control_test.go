@@ -3,6 +3,7 @@ package engine_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"muster/internal/engine"
@@ -128,5 +129,47 @@ play "p" {
 	}
 	if b, _ := os.ReadFile(filepath.Join(f.dir, "web3")); string(b) != "web3 debian debian" {
 		t.Errorf("the file holds %q", b)
+	}
+}
+
+func TestTaskOnAnotherHostIsPlannedBeforeItsLaterPlays(t *testing.T) {
+	for name, around := range map[string]string{
+		"a task of a play": `TASK`,
+		"before":           "rolling {\n before {\nTASK\n}\n}",
+		"after":            "rolling {\n after {\nTASK\n}\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			task := `
+      task "directory" "d" {
+        on   = ["web2"]
+        path = "DIR/made"
+      }
+`
+			// web1 is busy with other things first.
+			r := f.run(`
+play "first" {
+  hosts = ["web1"]
+  task "command" "busy" {
+    for_each = [for i in range(50) : "w${i}"]
+    argv     = ["echo", each.key]
+  }
+  `+strings.Replace(around, "TASK", task, 1)+`
+}
+play "second" {
+  hosts = ["web2"]
+  task "file" "f" {
+    path    = "DIR/made/f"
+    content = "x"
+  }
+}
+`, "web1", "web2")
+			if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending {
+				t.Fatalf("%+v: %v", s, f.states())
+			}
+			if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged || !f.exists("made/f") {
+				t.Errorf("%+v: %v", s, f.states())
+			}
+		})
 	}
 }

@@ -51,6 +51,41 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 	return h, err
 }
 
+// actedOn waits until every host has sent what its plays before this one have for
+// other hosts: this one may be among those.
+func (h *hostRun) actedOn(ctx context.Context, p *lang.Play) error {
+	r := h.run
+	for _, q := range r.o.Playbook.Plays[:p.Index] {
+		if !actsElsewhere(q) {
+			continue
+		}
+		h.flush()
+		err := r.awaitOthers(ctx, func() bool {
+			for _, name := range q.Hosts {
+				o := r.hosts[name]
+				if o != nil && o != h && o.reached <= q.Index && !o.walked && o.err == nil {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actsElsewhere reports whether a play has tasks for other hosts than its own.
+func actsElsewhere(p *lang.Play) bool {
+	for t := range p.Tasks() {
+		if t.ActsElsewhere() {
+			return true
+		}
+	}
+	return false
+}
+
 // enlist adds a host that no play is about. The mutex is held.
 func (r *Run) enlist(name string) *hostRun {
 	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true, reached: len(r.o.Playbook.Plays)}

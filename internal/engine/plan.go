@@ -48,10 +48,7 @@ func (h *hostRun) plan(ctx context.Context) {
 			return
 		}
 		h.reach(p.play.Index)
-		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
-		nodes, err := h.walk(ctx, way{play: p.play}, scope, p.play.Steps)
-		p.nodes = nodes
-		if err != nil {
+		if err := h.planPlay(ctx, p); err != nil {
 			h.lost(err)
 			return
 		}
@@ -62,16 +59,22 @@ func (h *hostRun) plan(ctx context.Context) {
 	h.walked = true
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
-	err := h.answered(ctx)
-	if err == nil && h.usable() {
-		if err = h.planAround(ctx); err == nil {
-			h.flush()
-			err = h.answered(ctx)
-		}
-	}
-	if err != nil {
+	if err := h.answered(ctx); err != nil {
 		h.lost(err)
 	}
+}
+
+// planPlay sends the host all of a play, behind what earlier plays do on it.
+func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
+	if err := h.actedOn(ctx, p.play); err != nil {
+		return err
+	}
+	var err error
+	p.nodes, err = h.walk(ctx, way{play: p.play}, h.run.o.Playbook.Scope(p.play, h.name, h.run), p.play.Steps)
+	if err == nil {
+		err = h.planAround(ctx, p)
+	}
+	return err
 }
 
 // answered waits until every task that was sent is planned.

@@ -140,6 +140,9 @@ func (p *Play) Tasks() iter.Seq[*Task] {
 	return TasksOf(p.Steps, p.Rolling.Before, p.Rolling.After)
 }
 
+// ActsElsewhere reports whether the task may act on another host than the play's.
+func (t *Task) ActsElsewhere() bool { return t.on != nil }
+
 // TasksOf are the tasks in lists of steps, in order, those of blocks with their
 // rescue and always, and of roles, among them.
 func TasksOf(lists ...[]*Step) iter.Seq[*Task] {
