@@ -3,6 +3,7 @@ package engine_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,5 +172,66 @@ play "second" {
 				t.Errorf("%+v: %v", s, f.states())
 			}
 		})
+	}
+}
+
+func TestTasksOnAnotherHostArePlannedInOneOrder(t *testing.T) {
+	const text = `
+play "p" {
+  hosts = ["web1", "web2", "web3"]
+  task "file" "noted" {
+    on      = ["hub"]
+    path    = "DIR/noted-${host.name}"
+    content = "x"
+  }
+  task "command" "first" {
+    once = true
+    argv = ["echo", "-n", "x"]
+    on   = ["hub"]
+  }
+  task "command" "reads" { argv = ["echo", task.command.first.output.stdout, hosts["web1"].task.file.noted.changed] }
+  task "file" "last" {
+    for_each = ["a", "b"]
+    on       = ["hub"]
+    path     = "DIR/${each.key}-${host.name}"
+    content  = "x"
+  }
+}
+play "q" {
+  hosts = ["web1", "web2", "web3"]
+  rolling {
+    before {
+      task "command" "out" {
+        on   = ["hub"]
+        argv = ["echo", "out", host.name]
+      }
+    }
+  }
+  task "file" "f" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`
+	want := []string{
+		"noted web1 known", "noted web2 known", "noted web3 known", "first web1 known",
+		"last web1 tentative", "last web1 tentative", "last web2 tentative", "last web2 tentative", "last web3 tentative", "last web3 tentative",
+		"out web1 tentative", "out web2 tentative", "out web3 tentative",
+	}
+	for range 20 {
+		var got []string
+		f := newFleet(t)
+		r := f.runWith(func(o *engine.Options) {
+			o.Events = func(e engine.Event) {
+				if e, ok := e.(*engine.TaskEvent); ok && e.On == "hub" {
+					got = append(got, e.Task+" "+e.Host+" "+string(e.Certainty))
+				}
+			}
+		}, text, "web1", "web2", "web3", "hub")
+		r.Plan(t.Context())
+		if !slices.Equal(got, want) {
+			t.Fatalf("the hub planned\n%q\nwant\n%q", got, want)
+		}
+		r.Close()
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"muster/internal/lang"
 )
@@ -84,6 +85,46 @@ func actsElsewhere(p *lang.Play) bool {
 		}
 	}
 	return false
+}
+
+// stands notes the place in a play that the host has come to.
+func (h *hostRun) stands(w way) {
+	if w.at == nil {
+		return
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	h.at = w.at
+	h.run.change.Broadcast()
+}
+
+// turn waits for the turn of a task that acts on another host. Such tasks are
+// planned in the order of the play's tasks, and each in that of its hosts,
+// whoever is faster: a plan that is made again has to be the same.
+//
+// Nobody waits for ever: expressions read only what stands earlier.
+func (h *hostRun) turn(ctx context.Context, w way) error {
+	r := h.run
+	h.stands(w)
+	h.flush()
+	return r.awaitOthers(ctx, func() bool {
+		ahead := true // of this host, in the play's order
+		for _, name := range w.play.Hosts {
+			o := r.hosts[name]
+			switch {
+			case o == h:
+				ahead = false
+			case o == nil || o.walked || o.err != nil || o.reached > w.play.Index:
+			case o.reached < w.play.Index:
+				return false
+			default:
+				if c := slices.Compare(o.at, w.at); c < 0 || c == 0 && ahead {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // enlist adds a host that no play is about. The mutex is held.
