@@ -33,6 +33,21 @@ play "load balancer" {
 
   # It speaks to HAProxy's admin socket.
   task "package" "socat" {}
+
+  # A run that was cut off has left the server drained that it was at. It is put
+  # back before another is taken out, whether or not anything is left to do on it.
+  # Of a server's row, the fourth column is its name, the seventh how it was put
+  # out: 8 is drained, and 1 would be maintenance, which isn't ours to end.
+  task "command" "drained" {
+    read_only = true
+    shell     = "echo 'show servers state app' | ${local.socat} | awk '$7 == 8 { print $4 }'"
+  }
+
+  task "command" "ready" {
+    for_each = groups.app
+    when     = contains(split("\n", task.command.drained.output.stdout), each.key)
+    shell    = "echo 'set server app/${each.key} state ready' | ${local.socat}"
+  }
 }
 
 play "pages" {
@@ -115,28 +130,14 @@ play "record" {
   }
 }
 
-# A run that is cut off leaves the server out that it was at. When it is taken
-# up (muster apply --resume, or once more), this puts the server back, whether
-# or not anything was left to do on it.
-play "left out" {
+# With this play at the end, a run that is cut off isn't done on the load balancer:
+# --resume begins with its first play, too.
+play "served" {
   hosts  = ["lb"]
   become = true
   tags   = ["switch"]
 
-  # Of a server's row, the fourth column is its name, the seventh how it was put
-  # out: 8 is drained, and 1 would be maintenance, which isn't ours to end.
-  task "command" "drained" {
-    read_only = true
-    shell     = "echo 'show servers state app' | ${local.socat} | awk '$7 == 8 { print $4 }'"
-  }
-
-  task "command" "ready" {
-    for_each = groups.app
-    when     = contains(split("\n", task.command.drained.output.stdout), each.key)
-    shell    = "echo 'set server app/${each.key} state ready' | ${local.socat}"
-  }
-
-  task "print" "served" {
+  task "print" "where" {
     message = "Release ${var.release} is served at http://${host.address}/"
   }
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,7 +66,12 @@ func TestRolloutThatIsKilledAndResumedPutsTheServerBack(t *testing.T) {
 		t.Errorf("the run isn't listed as cut off:\n%s", r.out)
 	}
 
-	s.muster(0, "apply", rollout, "--resume", "--yes", "--var", "release=killed")
+	// app1 is put back before another is taken out.
+	list, _ := events(t, s.muster(0, "apply", rollout, "--resume", "--yes", "--var", "release=killed", "--output", "json"))
+	made := slices.DeleteFunc(list, func(e event) bool { return e.Status != "changed" })
+	if len(made) == 0 || made[0].Task != "ready" || made[0].Key != "app1" {
+		t.Errorf("resumed, the run made %+v", made)
+	}
 	serve(t, all("killed"))
 	s.muster(0, "plan", rollout, "--var", "release=killed", "--detailed-exitcode")
 }

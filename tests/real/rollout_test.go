@@ -252,3 +252,25 @@ func TestRolloutStopsAfterTheBatchInWhichAServerIsLost(t *testing.T) {
 	s.muster(0, "apply", rollout, "--resume", "--yes", "--var", "release=lost")
 	serve(t, all("lost"))
 }
+
+func TestSavedRolloutStopsAtTheServerThatHasMoved(t *testing.T) {
+	s := newRollout(t, "1")
+	s.muster(0, "plan", rollout, "--var", "release=saved", "--save", "saved.plan")
+	on(t, "db1", "mkdir -p /srv/releases/saved && echo by hand > /srv/releases/saved/release.txt")
+	r := s.muster(4, "apply", "saved.plan", "--yes")
+	if said := r.out + r.err; !strings.Contains(said, "db1: failed: it isn't as the plan found it") || strings.Count(said, "isn't as the plan found it") != 1 {
+		t.Errorf("it isn't said that db1 alone has moved:\n%s", said)
+	}
+	// The others got the pages. No server was taken out: one that is lost from the
+	// beginning is more than max_failures allows.
+	serve(t, all("1"))
+	for server, want := range map[string]string{"app1": "release saved", "db1": "by hand", "db2": "release saved"} {
+		if got := on(t, server, "cat /srv/releases/saved/release.txt"); got != want {
+			t.Errorf("%s has %q, want %q", server, got, want)
+		}
+	}
+
+	on(t, "db1", "rm -r /srv/releases/saved")
+	s.muster(0, "apply", "saved.plan", "--yes")
+	serve(t, all("saved"))
+}
