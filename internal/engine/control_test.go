@@ -3,6 +3,8 @@ package engine_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"muster/internal/engine"
@@ -128,5 +130,108 @@ play "p" {
 	}
 	if b, _ := os.ReadFile(filepath.Join(f.dir, "web3")); string(b) != "web3 debian debian" {
 		t.Errorf("the file holds %q", b)
+	}
+}
+
+func TestTaskOnAnotherHostIsPlannedBeforeItsLaterPlays(t *testing.T) {
+	for name, around := range map[string]string{
+		"a task of a play": `TASK`,
+		"before":           "rolling {\n before {\nTASK\n}\n}",
+		"after":            "rolling {\n after {\nTASK\n}\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			task := `
+      task "directory" "d" {
+        on   = ["web2"]
+        path = "DIR/made"
+      }
+`
+			// web1 is busy with other things first.
+			r := f.run(`
+play "first" {
+  hosts = ["web1"]
+  task "command" "busy" {
+    for_each = [for i in range(50) : "w${i}"]
+    argv     = ["echo", each.key]
+  }
+  `+strings.Replace(around, "TASK", task, 1)+`
+}
+play "second" {
+  hosts = ["web2"]
+  task "file" "f" {
+    path    = "DIR/made/f"
+    content = "x"
+  }
+}
+`, "web1", "web2")
+			if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending {
+				t.Fatalf("%+v: %v", s, f.states())
+			}
+			if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged || !f.exists("made/f") {
+				t.Errorf("%+v: %v", s, f.states())
+			}
+		})
+	}
+}
+
+func TestTasksOnAnotherHostArePlannedInOneOrder(t *testing.T) {
+	const text = `
+play "p" {
+  hosts = ["web1", "web2", "web3"]
+  task "file" "noted" {
+    on      = ["hub"]
+    path    = "DIR/noted-${host.name}"
+    content = "x"
+  }
+  task "command" "first" {
+    once = true
+    argv = ["echo", "-n", "x"]
+    on   = ["hub"]
+  }
+  task "command" "reads" { argv = ["echo", task.command.first.output.stdout, hosts["web1"].task.file.noted.changed] }
+  task "file" "last" {
+    for_each = ["a", "b"]
+    on       = ["hub"]
+    path     = "DIR/${each.key}-${host.name}"
+    content  = "x"
+  }
+}
+play "q" {
+  hosts = ["web1", "web2", "web3"]
+  rolling {
+    before {
+      task "command" "out" {
+        on   = ["hub"]
+        argv = ["echo", "out", host.name]
+      }
+    }
+  }
+  task "file" "f" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`
+	want := []string{
+		"noted web1 known", "noted web2 known", "noted web3 known", "first web1 known",
+		"last web1 tentative", "last web1 tentative", "last web2 tentative", "last web2 tentative", "last web3 tentative", "last web3 tentative",
+		"out web1 tentative", "out web2 tentative", "out web3 tentative",
+	}
+	for range 20 {
+		var got []string
+		f := newFleet(t)
+		r := f.runWith(func(o *engine.Options) {
+			o.Events = func(e engine.Event) {
+				if e, ok := e.(*engine.TaskEvent); ok && e.On == "hub" {
+					got = append(got, e.Task+" "+e.Host+" "+string(e.Certainty))
+				}
+			}
+		}, text, "web1", "web2", "web3", "hub")
+		r.Plan(t.Context())
+		if !slices.Equal(got, want) {
+			t.Fatalf("the hub planned\n%q\nwant\n%q", got, want)
+		}
+		r.Close()
 	}
 }

@@ -134,11 +134,14 @@ func (r *Run) host(name string) *hostRun {
 	return h
 }
 
-// Hosts are the hosts that the run is about, as the plays name them.
+// Hosts are the hosts that the run is about, as the plays name them: not those
+// that are only asked, or acted on for others.
 func (r *Run) Hosts() []string {
 	var list []string
 	for _, h := range r.order {
-		list = append(list, h.name)
+		if len(h.plays) > 0 {
+			list = append(list, h.name)
+		}
 	}
 	return list
 }

@@ -23,6 +23,7 @@ type HostEvent struct {
 type TaskEvent struct {
 	Host, Play, Role string
 	PlayIndex        int    // of Play, from 0
+	Seq              int    // the task's place in it, in the order in which tasks are made
 	Task             string // its label
 	Name             string // as references call it: task.file["/etc/motd"]
 	ID               string // of the instance: unique together with Host and On
@@ -85,7 +86,7 @@ func (r *Run) tell(it *item, e TaskEvent) {
 	if it.inst.Target != it.inst.Host {
 		e.On = it.inst.Target
 	}
-	e.ID, e.PlayIndex, e.Sensitive = it.inst.ID, t.Play.Index, it.ev != nil && it.ev.Sensitive
+	e.ID, e.PlayIndex, e.Seq, e.Sensitive = it.inst.ID, t.Play.Index, t.Seq(), it.ev != nil && it.ev.Sensitive
 	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
 	e.Error = r.o.Redact.Redact(e.Error)
 	r.emit(&e)

@@ -64,7 +64,7 @@ func (h *hostRun) setFacts(data []byte) error {
 func (h *hostRun) reach(play int) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
-	h.reached = play
+	h.reached, h.at = play, nil
 	h.run.change.Broadcast()
 }
 

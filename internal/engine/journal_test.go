@@ -160,3 +160,27 @@ func TestStoppedHostIsNotDone(t *testing.T) {
 		t.Errorf("the last line is %q", got[len(got)-1])
 	}
 }
+
+func TestHostThatIsOnlyActedOnIsNoneOfTheRuns(t *testing.T) {
+	f := newFleet(t)
+	r := f.runWith(func(o *engine.Options) { o.Limit = map[string]bool{"web1": true} }, `
+play "p" {
+  hosts = ["web1"]
+  task "file" "f" {
+    on      = ["web2"]
+    path    = "DIR/${host.name}-on-${on_host.name}"
+    content = "x"
+  }
+}
+`, "web1", "web2")
+	n := &notes{f: f}
+	r.Keep(n)
+	r.Plan(t.Context())
+	if got := r.Hosts(); !slices.Equal(got, []string{"web1"}) {
+		t.Errorf("the run is about %q", got)
+	}
+	r.Apply(t.Context())
+	if got := n.of("web1"); got[len(got)-1] != "web1 is done: " || len(n.of("web2")) > 0 {
+		t.Errorf("the journal has %q", n.lines)
+	}
+}

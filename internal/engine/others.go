@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"muster/internal/lang"
 )
@@ -49,6 +50,81 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 	}
 	err := r.awaitOthers(ctx, func() bool { return h.link != nil || h.err != nil })
 	return h, err
+}
+
+// actedOn waits until every host has sent what its plays before this one have for
+// other hosts: this one may be among those.
+func (h *hostRun) actedOn(ctx context.Context, p *lang.Play) error {
+	r := h.run
+	for _, q := range r.o.Playbook.Plays[:p.Index] {
+		if !actsElsewhere(q) {
+			continue
+		}
+		h.flush()
+		err := r.awaitOthers(ctx, func() bool {
+			for _, name := range q.Hosts {
+				o := r.hosts[name]
+				if o != nil && o != h && o.reached <= q.Index && !o.walked && o.err == nil {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actsElsewhere reports whether a play has tasks for other hosts than its own.
+func actsElsewhere(p *lang.Play) bool {
+	for t := range p.Tasks() {
+		if t.ActsElsewhere() {
+			return true
+		}
+	}
+	return false
+}
+
+// stands notes the place in a play that the host has come to.
+func (h *hostRun) stands(w way) {
+	if w.at == nil {
+		return
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	h.at = w.at
+	h.run.change.Broadcast()
+}
+
+// turn waits for the turn of a task that acts on another host. Such tasks are
+// planned in the order of the play's tasks, and each in that of its hosts,
+// whoever is faster: a plan that is made again has to be the same.
+//
+// Nobody waits for ever: expressions read only what stands earlier.
+func (h *hostRun) turn(ctx context.Context, w way) error {
+	r := h.run
+	h.stands(w)
+	h.flush()
+	return r.awaitOthers(ctx, func() bool {
+		ahead := true // of this host, in the play's order
+		for _, name := range w.play.Hosts {
+			o := r.hosts[name]
+			switch {
+			case o == h:
+				ahead = false
+			case o == nil || o.walked || o.err != nil || o.reached > w.play.Index:
+			case o.reached < w.play.Index:
+				return false
+			default:
+				if c := slices.Compare(o.at, w.at); c < 0 || c == 0 && ahead {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // enlist adds a host that no play is about. The mutex is held.

@@ -48,10 +48,7 @@ func (h *hostRun) plan(ctx context.Context) {
 			return
 		}
 		h.reach(p.play.Index)
-		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
-		nodes, err := h.walk(ctx, way{play: p.play}, scope, p.play.Steps)
-		p.nodes = nodes
-		if err != nil {
+		if err := h.planPlay(ctx, p); err != nil {
 			h.lost(err)
 			return
 		}
@@ -62,16 +59,26 @@ func (h *hostRun) plan(ctx context.Context) {
 	h.walked = true
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
-	err := h.answered(ctx)
-	if err == nil && h.usable() {
-		if err = h.planAround(ctx); err == nil {
-			h.flush()
-			err = h.answered(ctx)
-		}
-	}
-	if err != nil {
+	if err := h.answered(ctx); err != nil {
 		h.lost(err)
 	}
+}
+
+// planPlay sends the host all of a play, behind what earlier plays do on it.
+func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
+	if err := h.actedOn(ctx, p.play); err != nil {
+		return err
+	}
+	w := way{play: p.play}
+	if actsElsewhere(p.play) {
+		w.at = []int{0}
+	}
+	var err error
+	p.nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h.run), p.play.Steps)
+	if err == nil {
+		err = h.planAround(ctx, p, w)
+	}
+	return err
 }
 
 // answered waits until every task that was sent is planned.
@@ -148,12 +155,25 @@ type way struct {
 	// late steps are those of a block that has failed. They are evaluated at
 	// their turn, since what they read may be the output of one before them.
 	late bool
+	// at is the place of the step that is walked: a number for each list of
+	// steps around it. nil in a play without tasks on other hosts.
+	at []int
+}
+
+// in is the way of a step, or of a part of it, that w leads to.
+func (w way) in(place ...int) way {
+	if w.at != nil {
+		w.at = slices.Concat(w.at, place)
+	}
+	return w
 }
 
 // walk evaluates steps on the host, in order, and sends what they come to.
 func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*lang.Step) ([]*node, error) {
 	var nodes []*node
-	for _, step := range steps {
+	outer := w
+	for i, step := range steps {
+		w = outer.in(i)
 		if !h.usable() {
 			return nodes, nil
 		}
@@ -188,14 +208,14 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.B
 		return nil, err
 	}
 	var nodes []*node
-	for _, sc := range scopes {
+	for i, sc := range scopes {
 		run := &blockRun{block: b, scope: sc, way: w}
-		inner := w
+		inner := w.in(i, 0)
 		inner.rescued = w.rescued || len(b.Rescue) > 0
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
 			return nil, err
 		}
-		if run.always, err = h.walk(ctx, w, sc, b.Always); err != nil {
+		if run.always, err = h.walk(ctx, w.in(i, 1), sc, b.Always); err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, &node{block: run})
@@ -223,6 +243,9 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 
 // task evaluates a task's instances and sends them.
 func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Task) ([]*item, error) {
+	if t.ActsElsewhere() && !w.late {
+		defer h.stands(w.in(1))
+	}
 	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
 		return []*item{h.broken(scope, t, w.rescued, err)}, fatal(err)
@@ -235,6 +258,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 				return items, err
 			}
 			if first != h {
+				h.stands(w.in(1))
 				h.register(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, shared: &item{owner: first, inst: inst}})
 				continue
 			}
@@ -242,7 +266,10 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 		it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: w.rescued}
 		if inst.Target != h.name {
 			it.id = inst.ID + "@" + h.name
-			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
+			if it.on, err = h.run.helper(ctx, inst.Target); err == nil && !w.late {
+				err = h.turn(ctx, w)
+			}
+			if err != nil {
 				return items, err
 			}
 		}

@@ -147,21 +147,27 @@ func (h *hostRun) hasFailed() bool {
 	return h.failed || h.err != nil
 }
 
-// planAround plans what rolling plays do before and after, on a host on which
-// they would change something.
-func (h *hostRun) planAround(ctx context.Context) error {
-	for _, p := range h.plays {
-		if p.play.Rolling == nil || !p.due() {
-			continue
-		}
-		scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
-		var err error
-		if p.before, err = h.walk(ctx, way{play: p.play}, scope, p.play.Rolling.Before); err != nil {
-			return err
-		}
-		if p.after, err = h.walk(ctx, way{play: p.play}, scope, p.play.Rolling.After); err != nil {
-			return err
-		}
+// planAround plans what a rolling play does before and after, on a host on which
+// it would change something.
+func (h *hostRun) planAround(ctx context.Context, p *playRun, w way) error {
+	r := p.play.Rolling
+	if r == nil || len(r.Before)+len(r.After) == 0 {
+		return nil
 	}
-	return nil
+	before, after := w, w
+	if w.at != nil {
+		before.at, after.at = []int{1}, []int{2}
+	}
+	h.stands(before)
+	h.flush()
+	if err := h.answered(ctx); err != nil || !h.usable() || !p.due() {
+		return err
+	}
+	scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
+	var err error
+	if p.before, err = h.walk(ctx, before, scope, r.Before); err != nil {
+		return err
+	}
+	p.after, err = h.walk(ctx, after, scope, r.After)
+	return err
 }

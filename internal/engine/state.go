@@ -36,8 +36,9 @@ type hostRun struct {
 	outcomes  map[string]*item
 	bodies    map[string]*lang.Body
 	epoch     int
-	reached   int  // every play before this one, by index, has been walked
-	asked     bool // for facts that haven't come yet
+	reached   int   // every play before this one, by index, has been walked
+	at        []int // the place in that play that it has come to, as in way
+	asked     bool  // for facts that haven't come yet
 }
 
 // playRun is a play on one host.

@@ -140,6 +140,12 @@ func (p *Play) Tasks() iter.Seq[*Task] {
 	return TasksOf(p.Steps, p.Rolling.Before, p.Rolling.After)
 }
 
+// ActsElsewhere reports whether the task may act on another host than the play's.
+func (t *Task) ActsElsewhere() bool { return t.on != nil }
+
+// Seq is the task's place in its play, in the order in which tasks are made.
+func (t *Task) Seq() int { return t.seq }
+
 // TasksOf are the tasks in lists of steps, in order, those of blocks with their
 // rescue and always, and of roles, among them.
 func TasksOf(lists ...[]*Step) iter.Seq[*Task] {

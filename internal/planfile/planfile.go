@@ -88,6 +88,7 @@ type Task struct {
 
 	Play      string `json:"play"`
 	PlayIndex int    `json:"play_index"`
+	Seq       int    `json:"seq"` // its place in the play
 	Role      string `json:"role,omitempty"`
 	Label     string `json:"label"`
 	Name      string `json:"name"` // as references call it: task.file["/etc/motd"]

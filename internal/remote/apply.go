@@ -98,9 +98,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 	if t.planned.Certainty != wire.Known {
 		s.claim(t) // its arguments may have become known
 	}
-	allowed := newAllowance(t, s.bound(t))
+	allowed, ask := newAllowance(t, s.bound(t)), ctx
 	for round := 0; ; round++ {
-		plan, err := s.askModule(ctx, t, s.real)
+		plan, err := s.askModule(ask, t, s.real)
 		if err != nil {
 			return fail(err)
 		}
@@ -125,6 +125,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		allowed.more = len(plan.Then) > 0
 		output, err := s.make(ctx, t, plan, &d)
 		s.real.Forget()
+		// What was made is whole, and is looked at even where the run was told to
+		// stop while it was: no other change is begun then.
+		ask = context.WithoutCancel(ctx)
 		if err != nil {
 			d.Output = output
 			return fail(err)

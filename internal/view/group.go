@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,15 +14,13 @@ import (
 type plan struct {
 	order []string // of all hosts
 	tasks []*planTask
-	last  map[string]int // the place of each host's newest task
+	index map[string]*planTask // by id
 }
 
-// planTask is one task with what it would do, in the order in which different
-// answers came.
+// planTask is one task with what it would do on each host.
 type planTask struct {
-	id      string
-	play    int
-	answers []*answer
+	play, seq int
+	answers   []*answer
 }
 
 type answer struct {
@@ -30,57 +29,40 @@ type answer struct {
 	hosts   []string
 }
 
-// add notes an event. Tasks stand in the order in which hosts answer them; one
-// that only some hosts have stands behind the task before it there.
+// add notes an event.
 func (p *plan) add(e *engine.TaskEvent) {
-	if p.last == nil {
-		p.last = map[string]int{}
+	if p.index == nil {
+		p.index = map[string]*planTask{}
 	}
 	id := e.ID + "\x00" + e.On
-	at := -1
-	for i, t := range p.tasks {
-		if t.id == id {
-			at = i
-			break
-		}
+	t := p.index[id]
+	if t == nil {
+		t = &planTask{play: e.PlayIndex, seq: e.Seq}
+		p.index[id] = t
+		p.tasks = append(p.tasks, t)
 	}
-	if at < 0 {
-		at = p.place(e)
-		p.tasks = slices.Insert(p.tasks, at, &planTask{id: id, play: e.PlayIndex})
-		for host, l := range p.last {
-			if l >= at {
-				p.last[host] = l + 1
-			}
-		}
-	}
-	p.last[e.Host] = at
 	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Error, e.Tolerated, string(e.Output))
-	for _, a := range p.tasks[at].answers {
+	for _, a := range t.answers {
 		if a.content == content {
 			a.hosts = append(a.hosts, e.Host)
 			return
 		}
 	}
-	p.tasks[at].answers = append(p.tasks[at].answers, &answer{content, e, []string{e.Host}})
+	t.answers = append(t.answers, &answer{content, e, []string{e.Host}})
 }
 
-// place is where a task that no host has had yet belongs: in its play's part,
-// behind the task before it on its host.
-func (p *plan) place(e *engine.TaskEvent) int {
-	if l, ok := p.last[e.Host]; ok && p.tasks[l].play == e.PlayIndex {
-		return l + 1
-	}
-	if first := slices.IndexFunc(p.tasks, func(t *planTask) bool { return t.play >= e.PlayIndex }); first >= 0 {
-		return first
-	}
-	return len(p.tasks)
-}
-
-// each calls f for every answer, with the names of the hosts that gave it.
+// each calls f for every answer, with the names of the hosts that gave it: tasks
+// in the order in which they are made, hosts in that of the plays, whoever
+// answered first.
 func (p *plan) each(f func(e *engine.TaskEvent, hosts string)) {
+	at := func(host string) int { return slices.Index(p.order, host) }
+	slices.SortStableFunc(p.tasks, func(a, b *planTask) int { return cmp.Or(a.play-b.play, a.seq-b.seq) })
 	for _, t := range p.tasks {
 		for _, a := range t.answers {
-			slices.SortFunc(a.hosts, func(x, y string) int { return slices.Index(p.order, x) - slices.Index(p.order, y) })
+			slices.SortFunc(a.hosts, func(x, y string) int { return at(x) - at(y) })
+		}
+		slices.SortStableFunc(t.answers, func(a, b *answer) int { return at(a.hosts[0]) - at(b.hosts[0]) })
+		for _, a := range t.answers {
 			f(a.event, hostList(a.hosts))
 		}
 	}

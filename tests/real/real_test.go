@@ -96,8 +96,8 @@ func playbook(t *testing.T, text string) string {
 
 // event is a line of --output json.
 type event struct {
-	Type, Host, Task, Kind, Status, Error, Outcome string
-	Hosts                                          map[string]struct {
+	Type, Host, On, Play, Role, Task, Key, Kind, Status, Error, Outcome string
+	Hosts                                                               map[string]struct {
 		Unchanged, Changed, Pending, Failed, Skipped int
 		Unreachable                                  bool
 	}
@@ -106,14 +106,19 @@ type event struct {
 func events(t *testing.T, r result) (list []event, summary event) {
 	t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(r.out), "\n") {
-		var e event
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
+		var e struct {
+			event
+			Hosts json.RawMessage // of a summary, an object
+		}
+		err := json.Unmarshal([]byte(line), &e)
+		if e.Type == "summary" {
+			err = errors.Join(err, json.Unmarshal(e.Hosts, &e.event.Hosts))
+			summary = e.event
+		}
+		if err != nil {
 			t.Fatalf("%v: %q\n%s", err, line, r.err)
 		}
-		list = append(list, e)
-		if e.Type == "summary" {
-			summary = e
-		}
+		list = append(list, e.event)
 	}
 	return list, summary
 }

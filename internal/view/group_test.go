@@ -1,0 +1,56 @@
+package view_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"muster/host"
+	"muster/internal/engine"
+	"muster/internal/view"
+	"muster/internal/wire"
+)
+
+// event is a pending task that creates something.
+func event(play, seq int, at, id, name, role, creates string) *engine.TaskEvent {
+	return &engine.TaskEvent{
+		Host: at, Play: "play", PlayIndex: play, Seq: seq, ID: id, Name: name, Role: role, Kind: "file", Status: wire.Pending,
+		Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: creates}},
+	}
+}
+
+func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
+	var out bytes.Buffer
+	v := view.New(view.Options{Format: "plain", Out: &out, Err: &out})
+	v.Begin(view.Planning, []string{"a", "b", "c"})
+	// As hosts answer, which is any order: what is done on another host comes first.
+	elsewhere := event(0, 5, "b", "0/task.file.last", "task.file.last", "", "/last")
+	elsewhere.On = "log"
+	for _, e := range []*engine.TaskEvent{
+		elsewhere,
+		event(0, 2, "c", `0/role.r["x"]/task.file.f`, "task.file.f", "r", "/f"),
+		event(0, 2, "c", `0/role.r["y"]/task.file.f`, "task.file.f", "r", "/f"),
+		event(0, 1, "b", "0/task.file.first", "task.file.first", "", "/first-b"),
+		event(0, 2, "b", `0/role.r["x"]/task.file.f`, "task.file.f", "r", "/f"),
+		event(0, 1, "a", "0/task.file.first", "task.file.first", "", "/first-a"),
+	} {
+		v.Event(e)
+	}
+	v.Summary(engine.NewSummary(), 0)
+	var got []string
+	for _, line := range strings.Split(out.String(), "\n") {
+		if strings.Contains(line, "  on ") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		"~ file.first  on a",
+		"~ file.first  on b",
+		`~ role.r["x"] file.f  on b, c`,
+		`~ role.r["y"] file.f  on c`,
+		"~ file.last on log  on b",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("it shows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
