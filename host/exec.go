@@ -196,6 +196,35 @@ func (e *ExitError) Error() string {
 	return s
 }
 
+// Words is what of the error's text the program said.
+func (e *ExitError) Words() string { return e.Output.LastWords() }
+
+// SaidError is an error together with what a program had said till then.
+type SaidError struct {
+	Err  error
+	Said string
+}
+
+func (e *SaidError) Error() string { return e.Err.Error() + "\n" + e.Said }
+func (e *SaidError) Unwrap() error { return e.Err }
+
+// Words is what of the error's text the program said.
+func (e *SaidError) Words() string { return e.Said }
+
+// Wordless returns the text of an error without what programs said: for tasks
+// of which nothing may be shown.
+func Wordless(err error) string {
+	text := err.Error()
+	var said interface {
+		error
+		Words() string
+	}
+	if errors.As(err, &said) && said.Words() != "" {
+		text = strings.Replace(text, "\n"+said.Words(), " (what it said isn't shown: the task is sensitive)", 1)
+	}
+	return text
+}
+
 // Run runs a program that must end with code 0 and returns what it printed.
 func (h *Host) Run(ctx context.Context, c Command) (Output, error) {
 	out, err := h.Runner.Run(ctx, c)

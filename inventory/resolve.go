@@ -194,17 +194,18 @@ func (b *builder) checkAddresses() {
 	}
 	first := make(map[place]*Host, len(b.inv.hosts))
 	for _, h := range b.inv.hosts {
-		if h.target.Local {
-			continue
-		}
 		p := place{h.target.Address, h.target.Port, h.target.Via}
+		what := "have the address " + h.Address
+		if h.target.Local {
+			p, what = place{}, "are both this machine"
+		}
 		other, taken := first[p]
 		switch {
 		case !taken:
 			first[p] = h
 		case other != nil:
 			first[p] = nil // said once
-			b.diags = b.diags.Append(warning(addressRange(h), "Same address twice", fmt.Sprintf("The hosts %s (%s) and %s have the address %s, so a run may act on one machine as two.", quote(other.Name), position(other.At), quote(h.Name), h.Address)))
+			b.diags = b.diags.Append(warning(addressRange(h), "Same address twice", fmt.Sprintf("The hosts %s (%s) and %s %s, so a run may act on one machine as two, and wait for itself.", quote(other.Name), position(other.At), quote(h.Name), what)))
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (r *recording) event(e engine.Event) {
 	r.tasks = append(r.tasks, planfile.Task{
 		Host: t.Host, ID: t.ID, On: t.On, Play: t.Play, PlayIndex: t.PlayIndex, Seq: t.Seq, Role: t.Role, Label: t.Task, Name: t.Name,
 		Key: t.Key, Kind: t.Kind, File: t.File, Line: t.Line, Status: t.Status, Certainty: t.Certainty, Changes: t.Changes,
-		Then: t.Then, Always: t.Always, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest,
+		Then: t.Then, Always: t.Always, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest, Wants: t.Wants, Behind: t.Behind,
 	})
 }
 

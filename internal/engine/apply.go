@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -26,6 +27,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	r.mu.Lock()
 	r.applying = true
 	for _, h := range r.order {
+		h.unplanned = h.failed
 		h.ready()
 	}
 	r.mu.Unlock()
@@ -45,6 +47,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 		}
 	}
 	for _, h := range r.order {
+		h.tellInHand()
 		h.journalEnd()
 	}
 	return r.Summary()
@@ -93,29 +96,6 @@ func (h *hostRun) playRun(p *lang.Play) *playRun {
 	return nil
 }
 
-// Stop lets every host finish the change in hand and begin no other.
-func (r *Run) Stop() {
-	r.mu.Lock()
-	r.stop = true
-	var links []*link
-	for _, h := range r.order {
-		if h.link != nil && h.err == nil {
-			links = append(links, h.link)
-		}
-	}
-	r.change.Broadcast()
-	r.mu.Unlock()
-	for _, l := range links {
-		_ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}})
-	}
-}
-
-func (r *Run) stopping() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stop
-}
-
 // out reports whether nothing more is to be made on the host.
 func (h *hostRun) out() bool {
 	h.run.mu.Lock()
@@ -134,6 +114,10 @@ func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
 		switch {
 		case n.item != nil:
 			ok = h.item(ctx, g, n.item)
+		case n.shared != nil:
+			if ok = h.share(ctx, g, n.shared); !ok {
+				n.item = n.shared // it counts here too
+			}
 		case n.block != nil:
 			ok = g.drain(ctx) && h.makeBlock(ctx, n.block)
 		case n.barrier != nil:
@@ -200,7 +184,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 		return err
 	}
 	if len(ev.Unknown) > 0 || ev.Undecided {
-		return fmt.Errorf("what it reads isn't known although everything before it is done: %v", ev.Unknown)
+		return fmt.Errorf("what it reads isn't known although everything before it is done: %s%s", strings.Join(ev.Unknown, ", "), h.run.mute())
 	}
 	it.ev = ev
 	it.rescued = it.rescued || ev.OnError == lang.Continue
@@ -281,11 +265,11 @@ func (g *granted) send(ctx context.Context) bool {
 	h.run.mu.Lock()
 	g.items = append(g.items, items...)
 	epoch := h.epoch + 1
-	h.run.mu.Unlock()
 	ids := make([]string, len(items))
 	for i, it := range items {
-		ids[i] = it.id
+		ids[i], it.granted = it.id, true
 	}
+	h.run.mu.Unlock()
 	h.send(&wire.Message{Grant: &wire.Grant{IDs: ids, Epoch: epoch}}, false)
 	return true
 }

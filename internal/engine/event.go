@@ -38,6 +38,8 @@ type TaskEvent struct {
 	Unforeseen       bool   // what was made isn't just what its plan showed
 	Sensitive        bool   // nothing of what it changes is shown
 	Digest           string // of the changes, where it is pending, keyed with Options.Key
+	Wants            string // of what they want, whatever they found, likewise
+	Behind           bool   // something before it was pending: what they find may move
 	Error            string
 	Tolerated        bool
 	Output           []byte // JSON, of some kinds
@@ -82,12 +84,15 @@ func (r *Run) emit(e Event) {
 // tell tells where an item stands.
 func (r *Run) tell(it *item, e TaskEvent) {
 	t := it.inst.Task
-	e.Host, e.Play, e.Role, e.Task, e.Name, e.Key, e.Kind = it.inst.Host, t.Play.Name, t.Role(), t.Label, t.Name(), it.inst.Key, t.Kind
+	e.Host, e.Play, e.Role, e.Task, e.Name, e.Key, e.Kind = it.inst.Host, t.Play.Name, it.scope.Role(), t.Label, t.Name(), it.inst.Key, t.Kind
 	if it.inst.Target != it.inst.Host {
 		e.On = it.inst.Target
 	}
 	e.ID, e.PlayIndex, e.Seq, e.Sensitive = it.inst.ID, t.Play.Index, t.Seq(), it.ev != nil && it.ev.Sensitive
 	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
 	e.Error = r.o.Redact.Redact(e.Error)
+	if e.Output = r.redactedOutput(e.Output); e.Sensitive {
+		e.Output = nil // it is only for the expressions that read it
+	}
 	r.emit(&e)
 }

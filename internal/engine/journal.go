@@ -119,17 +119,6 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 	}
 }
 
-// redacted is changes as they may be kept: the host has hidden what it knew to
-// be secret, the controller may know more.
-func (r *Run) redacted(list []host.Description) []host.Description {
-	var out []host.Description
-	for _, d := range list {
-		d.Target, d.Diff, d.Impact = r.o.Redact.Redact(d.Target), r.o.Redact.Redact(d.Diff), r.o.Redact.Redact(d.Impact)
-		out = append(out, d)
-	}
-	return out
-}
-
 // journalEnd keeps how the run ended on the host, once.
 func (h *hostRun) journalEnd() {
 	j := h.run.kept

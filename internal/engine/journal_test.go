@@ -126,6 +126,9 @@ func TestRunStopsBeforeTheNextChangeWhereTheJournalIsFull(t *testing.T) {
 	r.Keep(n)
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
+	if s.Outcome != engine.OutcomeFailed {
+		t.Errorf("outcome %s", s.Outcome)
+	}
 	if err := r.Broken(); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("the run isn't broken: %v", err)
 	}

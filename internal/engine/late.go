@@ -21,7 +21,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 	}
 	for i := 1; ; i++ {
 		if !h.grantAlone(ctx, it, i) {
-			return false
+			return it.done != nil && it.ev.OnError == lang.Continue
 		}
 		enough, err := h.judge(it)
 		if err != nil {
@@ -30,7 +30,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 		}
 		if enough || i >= attempts || h.out() {
 			if !enough && it.done.Status != wire.Failed {
-				it.done.Status, it.done.Error = wire.Failed, withWords("what \"until\" asks for didn't come about", it.done.Output)
+				it.done.Status, it.done.Error = wire.Failed, it.withWords("what \"until\" asks for didn't come about")
 			}
 			break
 		}
@@ -61,16 +61,27 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 // grantAlone grants an item, the attempt counted from 1, and waits for its end.
 // It is a chain of its own: others may be acting on the same host.
 func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
+	if it.on != h {
+		if err := it.on.unusable(); err != nil {
+			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+			return false
+		}
+	}
 	if attempt == 1 && !h.journal(ctx, it) {
 		return false
 	}
+	h.run.mu.Lock()
+	it.granted = true
+	h.run.mu.Unlock()
 	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Chain: it.id, Epoch: attempt}}, false)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })
 	if err == nil && it.done != nil {
 		return true
 	}
 	if it.on != h && it.done == nil {
-		h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: "the host " + it.on.name + ", which it acts on, can't be used"})
+		if err := it.on.unusable(); err != nil {
+			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+		}
 	}
 	return false
 }
@@ -81,9 +92,6 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	if it.done.Status == wire.Skipped {
 		return true, nil
 	}
-	if it.ev.FailedWhen && it.done.Output == nil && it.ev.Sensitive && it.done.Status == wire.Changed {
-		it.done.Status, it.done.Error = wire.Failed, "failed_when can't be decided: the task is sensitive, so what its program says stays on its host"
-	}
 	if it.ev.FailedWhen && it.done.Output != nil {
 		failed, diags := it.scope.FailedWhen(it.inst, fromDone(it))
 		if diags.HasErrors() {
@@ -93,7 +101,7 @@ func (h *hostRun) judge(it *item) (bool, error) {
 		case failed:
 			it.done.Status = wire.Failed
 			if it.done.Error == "" {
-				it.done.Error = withWords("failed_when holds", it.done.Output)
+				it.done.Error = it.withWords("failed_when holds")
 			}
 		case it.done.Status == wire.Failed:
 			it.done.Status, it.done.Error = wire.Changed, ""
@@ -122,20 +130,20 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	return ok, nil
 }
 
-// withWords adds to why a task counts as failed what its program ended with and
+// withWords adds to why an item counts as failed what its program ended with and
 // said last, as far as its output tells: the host took that for no failure, and
-// so said nothing of it.
-func withWords(why string, output []byte) string {
+// so said nothing of it. What a sensitive task's program said isn't shown.
+func (it *item) withWords(why string) string {
 	var o struct {
 		Stdout   string `json:"stdout"`
 		Stderr   string `json:"stderr"`
 		ExitCode *int   `json:"exit_code"`
 	}
-	if json.Unmarshal(output, &o) != nil || o.ExitCode == nil {
+	if json.Unmarshal(it.done.Output, &o) != nil || o.ExitCode == nil {
 		return why // it ran no program
 	}
 	why = fmt.Sprintf("%s: exit code %d", why, *o.ExitCode)
-	if words := (host.Output{Stdout: []byte(o.Stdout), Stderr: []byte(o.Stderr)}).LastWords(); words != "" {
+	if words := (host.Output{Stdout: []byte(o.Stdout), Stderr: []byte(o.Stderr)}).LastWords(); words != "" && !it.ev.Sensitive {
 		why += "\n" + words
 	}
 	return why

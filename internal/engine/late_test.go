@@ -20,10 +20,13 @@ func TestJudgedFailureShowsTheProgramsLastWords(t *testing.T) {
 		{"failed_when, of a program that says nothing", `
     shell       = "exit 2"
     failed_when = self.output.exit_code == 2`, "failed_when holds: exit code 2"},
-		{"failed_when, of a task whose output stays on its host", `
-    shell       = "exit 3"
+		{"failed_when, of a sensitive task", `
+    shell       = "cat; exit 3"
     stdin       = sensitive("hunter2")
-    failed_when = self.output.exit_code == 3`, "failed_when can't be decided: the task is sensitive, so what its program says stays on its host"},
+    failed_when = self.output.exit_code == 3`, "failed_when holds: exit code 3"},
+		{"a sensitive task's program", `
+    shell     = "echo hush; exit 3"
+    sensitive = true`, "echo hush; exit 3: exit code 3 (what it said isn't shown: the task is sensitive)"},
 		{"until", `
     shell = "echo still starting"
     retry {

@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"muster/internal/lang"
+	"muster/internal/wire"
 )
 
 // first is the host on which a play's `once` tasks run: the first that can be
@@ -127,6 +130,22 @@ func (h *hostRun) turn(ctx context.Context, w way) error {
 	})
 }
 
+// unusable is why nothing can be made on the host for others: it can't be
+// reached, or planning failed on it, and then it is left as it is. A host whose
+// own tasks failed while they were made still is: what puts a server back into a
+// load balancer has to be run there.
+func (h *hostRun) unusable() error {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	switch {
+	case h.err != nil:
+		return fmt.Errorf("the host %s, which it acts on, can't be used: %w", h.name, h.err)
+	case h.unplanned:
+		return fmt.Errorf("planning failed on the host %s, which it acts on: it is left as it is", h.name)
+	}
+	return nil
+}
+
 // enlist adds a host that no play is about. The mutex is held.
 func (r *Run) enlist(name string) *hostRun {
 	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true, reached: len(r.o.Playbook.Plays)}
@@ -140,4 +159,55 @@ func (h *hostRun) enroll(ctx context.Context) {
 	if err := h.connect(ctx); err != nil {
 		h.lost(err)
 	}
+}
+
+// mute names the hosts that can't be used, whose results nobody knows.
+func (r *Run) mute() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, h := range r.order {
+		if h.err != nil {
+			names = append(names, h.name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", maybe because it reads of a host that can't be used: " + strings.Join(names, ", ")
+}
+
+// share takes the end of a `once` task that another host makes for this one too:
+// its failure is this host's as well. Where it is still to be made, it is waited
+// for, as what comes behind it may count on it.
+func (h *hostRun) share(ctx context.Context, g *granted, it *item) bool {
+	r, first := h.run, it.shared.owner
+	settled := func() bool {
+		made := first.outcomes[it.inst.ID]
+		return made != nil && made.final || first.err != nil || first.failed || first.away || r.stop
+	}
+	r.mu.Lock()
+	now := settled()
+	r.mu.Unlock()
+	if !now {
+		if !g.drain(ctx) || r.awaitOthers(ctx, settled) != nil {
+			return false
+		}
+	}
+	r.mu.Lock()
+	made, why := first.outcomes[it.inst.ID], ""
+	switch {
+	case made != nil && made.done != nil && made.done.Status == wire.Failed && made.ev.OnError != lang.Continue:
+		why = "it failed on " + first.name + ", where it is run once for all hosts"
+	case made != nil && made.final, r.stop:
+	default:
+		why = first.name + ", where it is run once for all hosts, didn't come to it"
+	}
+	r.mu.Unlock()
+	if why == "" {
+		return true
+	}
+	it.ev = &lang.Evaluated{}
+	h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: why})
+	return false
 }

@@ -189,7 +189,11 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*l
 				return nodes, err
 			}
 			for _, it := range items {
-				nodes = append(nodes, &node{item: it})
+				if it.shared != nil {
+					nodes = append(nodes, &node{shared: it})
+				} else {
+					nodes = append(nodes, &node{item: it})
+				}
 			}
 		default:
 			blocks, err := h.block(ctx, w, scope, step.Block)
@@ -259,7 +263,9 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			}
 			if first != h {
 				h.stands(w.in(1))
-				h.register(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, shared: &item{owner: first, inst: inst}})
+				it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
+				h.register(it)
+				items = append(items, it)
 				continue
 			}
 		}
@@ -271,6 +277,10 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			}
 			if err != nil {
 				return items, err
+			}
+			if err := it.on.unusable(); err != nil {
+				items = append(items, h.fail(it, err))
+				continue
 			}
 		}
 		if w.late {

@@ -61,7 +61,11 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
 	text := fmt.Sprintf("%s: %d failed, which is more than max_failures allows: the run stops here", p.Name, failed)
 	if len(left) > 0 {
-		text = fmt.Sprintf("%s: %d failed in %d batches, which is more than max_failures allows: %d hosts are left as they are", p.Name, failed, batch, len(left))
+		where := "before the first batch"
+		if batch > 0 {
+			where = "in " + plural(batch, "batch", "batches")
+		}
+		text = fmt.Sprintf("%s: %d failed %s, which is more than max_failures allows: left as they are: %s", p.Name, failed, where, plural(len(left), "host", "hosts"))
 	}
 	r.emit(&NoticeEvent{Text: text, Fault: true})
 	r.mu.Lock()
@@ -69,6 +73,13 @@ func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
 	for _, h := range left {
 		h.halted = true
 	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // batch makes a play on some of its hosts at once.

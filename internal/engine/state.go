@@ -28,6 +28,7 @@ type hostRun struct {
 	failed    bool       // a task failed that nothing tolerates
 	stopped   bool       // its connection is closed
 	halted    bool       // a rolling play stopped before its batch
+	unplanned bool       // planning failed on it
 	ended     bool       // the journal has its end
 	completed int        // plays made on it
 	peers     []*hostRun // the batch it is in
@@ -48,9 +49,11 @@ type playRun struct {
 	before, after []*node // of a rolling play
 }
 
-// node is a step on one host: an item, a block's run, or a barrier.
+// node is a step on one host: an item, one that another host makes for this one
+// too, a block's run, or a barrier.
 type node struct {
 	item    *item
+	shared  *item
 	block   *blockRun
 	barrier *lang.Barrier
 }
@@ -81,6 +84,7 @@ type item struct {
 	shared  *item
 
 	journaled bool // the journal has it
+	granted   bool // its host was told to make it
 }
 
 // pending reports whether the item has to be granted.
@@ -123,6 +127,9 @@ func (h *hostRun) usable() bool {
 
 // send sends a message, or queues it.
 func (h *hostRun) send(m *wire.Message, queue bool) {
+	if h.link == nil {
+		return // it couldn't be reached, which is told
+	}
 	var err error
 	if queue {
 		err = h.link.conn.Queue(m)
@@ -191,7 +198,7 @@ func (it *item) shrink() {
 func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 	r.tell(it, TaskEvent{
 		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Output: p.Output,
-		Digest: p.Digest, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
+		Digest: p.Digest, Wants: p.Wants, Behind: p.Behind, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
 	})
 }
 

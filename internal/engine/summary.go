@@ -99,6 +99,9 @@ func (r *Run) Summary() *Summary {
 		h.eachItem(func(it *item) { c.count(it, over) })
 	}
 	s.Outcome = s.worst(r.stop && r.broken == nil)
+	if r.broken != nil {
+		s.Outcome = OutcomeFailed
+	}
 	return s
 }
 

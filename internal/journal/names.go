@@ -8,7 +8,7 @@ import (
 // place is where a task stands, as its id has it:
 // `0/role.web/role["b"]["key"]/task.file["/etc/motd"]["key"]`.
 type place struct {
-	Role  string // the labels of the roles around it: "web/b"; "" outside of roles
+	Role  string // the roles around it, with their keys: `web/b["key"]`; "" outside of roles
 	Label string
 	Key   string // of its for_each; "" without
 }
@@ -28,8 +28,9 @@ func placeOf(id string) place {
 			return p
 		}
 		_, rest = key(keyed)
+		element := strings.TrimSuffix(keyed, rest) // `["key"]`, or nothing
 		rest = strings.TrimPrefix(rest, "/")
-		roles = append(roles, label)
+		roles = append(roles, label+element)
 	}
 	p.Role = strings.Join(roles, "/")
 	after, ok := strings.CutPrefix(rest, "task.")

@@ -275,10 +275,6 @@ type Task struct {
 // Name returns how references call the task: `task.file["/etc/motd"]`.
 func (t *Task) Name() string { return t.name }
 
-// Role returns the label path of the roles the task stands in, "" if none:
-// "web/certificate".
-func (t *Task) Role() string { return t.unit.rolePath() }
-
 // Variable is a declared variable, of a playbook or a role's input.
 type Variable struct {
 	Name        string

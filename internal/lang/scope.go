@@ -3,6 +3,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -42,6 +43,23 @@ func (p *Playbook) Scope(play *Play, host string, r Results) *Scope {
 
 // Path is the prefix of the IDs of this scope's instances: "0/role.web/".
 func (s *Scope) Path() string { return s.path }
+
+// Role returns the labels of the roles that the scope is in, outermost first,
+// with their keys of for_each: `web["x"]/certificate`; "" outside of roles.
+func (s *Scope) Role() string {
+	var list []string
+	for at := s; at != nil; at = at.parent {
+		if at.block == nil || at.block.Role == nil {
+			continue
+		}
+		name := at.block.Role.Label
+		if at.block.Role.forEach != nil {
+			name += fmt.Sprintf("[%q]", at.key)
+		}
+		list = append([]string{name}, list...)
+	}
+	return strings.Join(list, "/")
+}
 
 func (s *Scope) unitScope() *Scope {
 	if s.home != nil {

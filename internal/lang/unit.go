@@ -45,13 +45,3 @@ func (u *unit) what() string {
 	}
 	return u.name
 }
-
-func (u *unit) rolePath() string {
-	if u == nil || u.role == nil {
-		return ""
-	}
-	if outer := u.parent.rolePath(); outer != "" {
-		return outer + "/" + u.role.Label
-	}
-	return u.role.Label
-}

@@ -2,6 +2,7 @@ package planfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"muster/host"
@@ -28,8 +29,10 @@ func (t *Task) key() taskKey { return taskKey{t.Host, t.On, t.ID} }
 // the same digest, they are as certain, and what they foresee is the same
 // actions on the same targets. What is left to do may be less: a task that has
 // nothing to do any more doesn't count, and one that was tentative may be known,
-// so that a plan that was cut off can be made again. The wording of diffs
-// doesn't count, nor why a task fails.
+// so that a plan that was cut off can be made again. For the same reason a task
+// that was planned behind pending ones may find something else, if it wants the
+// same; and one that was known after apply may be known, if it does what was
+// forecast. The wording of diffs doesn't count, nor why a task fails.
 func Compare(saved, now []Task) []Moved {
 	current := make(map[taskKey]*Task, len(now))
 	for i := range now {
@@ -56,6 +59,7 @@ func Compare(saved, now []Task) []Moved {
 			add(was, "was %s, and is no longer in the plan", was.outline())
 		case was.Status == wire.Pending && is.Status == wire.Unchanged:
 			// It was made already: by this plan, when it was cut off.
+		case was.settled(is):
 		case was.outline() != is.as(was.Certainty).outline():
 			add(is, "was %s, is now %s", was.outline(), is.outline())
 		case was.Kind != is.Kind || was.Digest != is.Digest:
@@ -68,6 +72,30 @@ func Compare(saved, now []Task) []Moved {
 		}
 	}
 	return moved
+}
+
+// settled reports whether a task that stood behind pending ones is what it was, as
+// far as that could be told then.
+func (t *Task) settled(now *Task) bool {
+	if t.Status != wire.Pending || now.Status != wire.Pending || t.Kind != now.Kind {
+		return false
+	}
+	if t.Behind && len(t.Changes) > 0 && t.Wants == now.Wants {
+		return true
+	}
+	if t.Certainty != wire.Deferred || len(t.Changes) > 0 || len(now.Changes) == 0 {
+		return false
+	}
+	forecast := map[string]bool{}
+	for _, d := range t.Then {
+		forecast[d.Target] = true
+	}
+	for _, d := range slices.Concat(now.Changes, now.Then) {
+		if d.Action.Counts() && !forecast[d.Target] {
+			return false
+		}
+	}
+	return true
 }
 
 // as returns the task as it was while what stood before it was pending: as

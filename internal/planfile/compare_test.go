@@ -41,6 +41,24 @@ func TestCompareSaysWhatMoved(t *testing.T) {
 			"task.file.x: update /etc/x: its change is no longer the same"},
 		"it foresees something else": {with(func(t *planfile.Task) { t.Then = []host.Description{create} }), with(func(t *planfile.Task) { t.Then = []host.Description{updated} }),
 			"task.file.x: was update /etc/x, then create /etc/x, is now update /etc/x, then update /etc/x"},
+		"it stood behind others, and wants the same": {with(func(t *planfile.Task) { t.Behind, t.Wants, t.Changes = true, "w", []host.Description{create} }),
+			with(func(t *planfile.Task) { t.Wants, t.Digest = "w", "d2" }), ""},
+		"it stood behind others, and wants something else": {with(func(t *planfile.Task) { t.Behind, t.Wants = true, "w" }),
+			with(func(t *planfile.Task) { t.Wants, t.Digest = "v", "d2" }), "task.file.x: update /etc/x: its change is no longer the same"},
+		"it stood behind nothing, and wants the same": {with(func(t *planfile.Task) { t.Wants = "w" }),
+			with(func(t *planfile.Task) { t.Wants, t.Digest = "w", "d2" }), "task.file.x: update /etc/x: its change is no longer the same"},
+		"it was known after apply, and does what was forecast": {
+			with(func(t *planfile.Task) {
+				t.Certainty, t.Changes, t.Then = wire.Deferred, nil, []host.Description{create}
+			}), []planfile.Task{known}, ""},
+		"it was known after apply, and does more": {
+			with(func(t *planfile.Task) {
+				t.Certainty, t.Changes, t.Then = wire.Deferred, nil, []host.Description{create}
+			}),
+			with(func(t *planfile.Task) {
+				t.Changes = []host.Description{updated, {Action: host.Update, Target: "/etc/y"}}
+			}),
+			"task.file.x: was then create /etc/x (deferred), is now update /etc/x, update /etc/y"},
 		"it is gone": {[]planfile.Task{known}, nil, "task.file.x: was update /etc/x, and is no longer in the plan"},
 		"it is new":  {nil, with(func(t *planfile.Task) { t.Key, t.Role = "a", "web" }), `role web: task.file.x["a"]: was not in the plan, is now update /etc/x`},
 		"the same task for another host": {with(func(t *planfile.Task) { t.On = "lb1" }), with(func(t *planfile.Task) { t.On = "lb2" }),

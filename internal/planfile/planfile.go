@@ -106,6 +106,8 @@ type Task struct {
 	Sensitive bool               `json:"sensitive,omitempty"`
 	Error     string             `json:"error,omitempty"`
 	Digest    string             `json:"digest,omitempty"` // of the changes, keyed with Plan.Key
+	Wants     string             `json:"wants,omitempty"`  // of what they want, whatever they found, likewise
+	Behind    bool               `json:"behind,omitempty"` // something before it was pending
 }
 
 // The ways in which a file is no plan to go by. Trying again doesn't help.

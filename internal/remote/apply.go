@@ -36,7 +36,6 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 	}
 	d.ID = id
 	d.Changes = s.shown(t, d.Changes)
-	d.Output = s.output(t, d.Output)
 	d.Error = s.redact.Redact(d.Error)
 	d.Seconds = time.Since(start).Seconds()
 	t.changed = modules.False
@@ -87,7 +86,7 @@ func (s *Session) timed(ctx context.Context, t *task) wire.Done {
 func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 	var d wire.Done
 	fail := func(err error) wire.Done {
-		d.Status, d.Error = wire.Failed, err.Error()
+		d.Status, d.Error = wire.Failed, t.failure(err)
 		return d
 	}
 	module, errs := s.Kinds.Decode(t.Kind, t.Args)
@@ -99,6 +98,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		s.claim(t) // its arguments may have become known
 	}
 	allowed, ask := newAllowance(t, s.bound(t)), ctx
+	var said json.RawMessage // by what was made
 	for round := 0; ; round++ {
 		plan, err := s.askModule(ask, t, s.real)
 		if err != nil {
@@ -109,6 +109,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 				return fail(fmt.Errorf("a fault of the kind %q: it expects more to do, but names no change", t.Kind))
 			}
 			d.Status, d.Output = wire.Unchanged, plan.Output
+			if d.Output == nil {
+				d.Output = said // a command that its guard keeps from running again
+			}
 			if counts(d.Changes) {
 				d.Status = wire.Changed
 			}
@@ -124,6 +127,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		}
 		allowed.more = len(plan.Then) > 0
 		output, err := s.make(ctx, t, plan, &d)
+		said = output
 		s.real.Forget()
 		// What was made is whole, and is looked at even where the run was told to
 		// stop while it was: no other change is begun then.
@@ -141,6 +145,14 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			return d
 		}
 	}
+}
+
+// failure is the text of an error: of a sensitive task without what programs said.
+func (t *task) failure(err error) string {
+	if t.Sensitive {
+		return host.Wordless(err)
+	}
+	return err.Error()
 }
 
 // checks reports whether changes only look: what they saw is their end, and

@@ -144,13 +144,13 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return s.deferred(t, plan.Then, err.Error())
 	case err != nil && s.preview.Tainted() && !t.harmless():
 		// What is missing may be what an unguarded command before it makes.
-		return s.deferred(t, nil, "for now: "+err.Error())
+		return s.deferred(t, nil, "for now: "+t.failure(err))
 	case err != nil:
-		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
 	}
 	p := wire.Planned{Status: wire.Unchanged, Certainty: wire.Known, Always: plan.Always, Then: s.shown(t, plan.Then)}
 	if len(plan.Changes) == 0 && len(plan.Then) == 0 {
-		p.Output, p.OutputKnown = s.output(t, plan.Output), true
+		p.Output, p.OutputKnown = plan.Output, true
 		return s.conflict(ctx, t, p)
 	}
 	p.Status = wire.Pending
@@ -170,7 +170,8 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	if len(plan.Then) > 0 {
 		t.effects = append(t.effects, t.may()...)
 	}
-	p.Digest = s.digest(plan.Changes)
+	p.Digest, p.Wants = s.digests(plan.Changes)
+	p.Behind = t.behind
 	return s.conflict(ctx, t, p)
 }
 
@@ -242,26 +243,20 @@ func (s *Session) shown(t *task, list []host.Description) []host.Description {
 	return out
 }
 
-func (s *Session) output(t *task, output json.RawMessage) []byte {
-	if t.Sensitive || output == nil {
-		return nil
-	}
-	return output
-}
-
-// digest keys the changes, so that two plans can be compared and neither
-// tells what it holds.
-func (s *Session) digest(changes []host.Change) string {
-	mac := hmac.New(sha256.New, s.Key)
-	enc := json.NewEncoder(mac)
+// digests key the changes, and what they want, so that two plans can be compared
+// and neither tells what it holds.
+func (s *Session) digests(changes []host.Change) (whole, wants string) {
+	all, wanted := hmac.New(sha256.New, s.Key), hmac.New(sha256.New, s.Key)
+	enc := json.NewEncoder(all)
 	for _, c := range changes {
 		kind, data, err := host.Encode(c)
 		if err != nil {
 			panic("remote: encoding " + c.Type() + ": " + err.Error())
 		}
 		_ = enc.Encode([]any{kind, data})
+		_, _ = fmt.Fprintln(wanted, want(c))
 	}
-	return hex.EncodeToString(mac.Sum(nil))
+	return hex.EncodeToString(all.Sum(nil)), hex.EncodeToString(wanted.Sum(nil))
 }
 
 // label names the task to the user: what its ID says after the play's part.

@@ -28,10 +28,10 @@ func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
 	elsewhere.On = "log"
 	for _, e := range []*engine.TaskEvent{
 		elsewhere,
-		event(0, 2, "c", `0/role.r["x"]/task.file.f`, "task.file.f", "r", "/f"),
-		event(0, 2, "c", `0/role.r["y"]/task.file.f`, "task.file.f", "r", "/f"),
+		event(0, 2, "c", `0/role.r["x"]/task.file.f`, "task.file.f", `r["x"]`, "/f"),
+		event(0, 2, "c", `0/role.r["y"]/task.file.f`, "task.file.f", `r["y"]`, "/f"),
 		event(0, 1, "b", "0/task.file.first", "task.file.first", "", "/first-b"),
-		event(0, 2, "b", `0/role.r["x"]/task.file.f`, "task.file.f", "r", "/f"),
+		event(0, 2, "b", `0/role.r["x"]/task.file.f`, "task.file.f", `r["x"]`, "/f"),
 		event(0, 1, "a", "0/task.file.first", "task.file.first", "", "/first-a"),
 	} {
 		v.Event(e)

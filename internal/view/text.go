@@ -201,23 +201,12 @@ func (v *textView) name(e *engine.TaskEvent) string {
 		s += fmt.Sprintf("[%q]", e.Key)
 	}
 	if e.Role != "" {
-		s = roles(e) + " " + s
+		s = "role." + e.Role + " " + s
 	}
 	if e.On != "" {
 		s += " on " + e.On
 	}
 	return Clean(s)
-}
-
-// roles are those that a task stands in, with their keys of for_each, which are in
-// its ID: `0/role.web/role.check["/"]/task.http_check.up`.
-func roles(e *engine.TaskEvent) string {
-	_, path, _ := strings.Cut(e.ID, "/")
-	task := e.Name
-	if e.Key != "" {
-		task += fmt.Sprintf("[%q]", e.Key)
-	}
-	return strings.ReplaceAll(strings.TrimSuffix(path, "/"+task), "/role.", "/")
 }
 
 func (v *textView) sign(e *engine.TaskEvent) string {

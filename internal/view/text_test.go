@@ -44,11 +44,11 @@ func TestTextShowsTasksAsTheyAre(t *testing.T) {
 			{Host: "b", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
 		}, "site\n  = print.x  on a, b  unchanged\n\n"},
 		{"the elements of a role with for_each are tasks of their own", []string{"a", "b"}, []*engine.TaskEvent{
-			{Host: "a", ID: `0/role.r["x"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "a", ID: `0/role.r["y"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", ID: `0/role.r["x"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", ID: `0/role.r["y"]/task.print.p`, Role: "r", Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-		}, "site\n  = role.r print.p  on a, b  unchanged\n  = role.r print.p  on a, b  unchanged\n\n"},
+			{Host: "a", ID: `0/role.r["x"]/task.print.p`, Role: `r["x"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "a", ID: `0/role.r["y"]/task.print.p`, Role: `r["y"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", ID: `0/role.r["x"]/task.print.p`, Role: `r["x"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", ID: `0/role.r["y"]/task.print.p`, Role: `r["y"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+		}, "site\n  = role.r[\"x\"] print.p  on a, b  unchanged\n  = role.r[\"y\"] print.p  on a, b  unchanged\n\n"},
 		{"a message that is sensitive is said to be so", []string{"a"}, []*engine.TaskEvent{
 			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged, Sensitive: true},
 		}, "site\n  = print.x  on a  unchanged\n      (sensitive)\n\n"},

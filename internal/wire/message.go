@@ -139,6 +139,8 @@ type Planned struct {
 	// OutputKnown: Output is what the task offers; false while it is pending.
 	OutputKnown bool
 	Digest      string // of the changes, keyed
+	Wants       string // of what they want, whatever they found, keyed
+	Behind      bool   // something was pending when it was planned: what they find may move
 	Error       string
 	Seconds     float64
 }

@@ -21,3 +21,5 @@ host "f" {
   address    = "10.0.0.1"
   connection = "local"
 }
+
+host "g" { connection = "local" } # WARNING: Same address twice: The hosts "f" (testdata/addresses.hcl:20) and "g" are both this machine

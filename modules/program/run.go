@@ -77,7 +77,7 @@ func (r *RunCommand) Apply(ctx context.Context, h *host.Host) (host.Result, erro
 	out, err := h.Runner.Run(run, c)
 	if err != nil {
 		if words := out.LastWords(); words != "" && run.Err() != nil {
-			err = fmt.Errorf("%w\n%s", err, words)
+			err = &host.SaidError{Err: err, Said: words}
 		}
 		return host.Result{}, err
 	}

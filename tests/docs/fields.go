@@ -18,7 +18,7 @@ func fieldTexts() map[string]string {
 
 		"task":      "Where a task stands on a host. In an apply, a task that is pending comes a second time when it is done.",
 		"task.host": "The play's host.", "task.on": "The host acted on, where it is another.",
-		"task.play": "The play's name.", "task.role": "The labels of the roles it stands in: \"web/certificate\"; \"\" outside of roles.",
+		"task.play": "The play's name.", "task.role": "The roles it stands in, with their keys of for_each: \"web/certificate\", \"web[\\\"x\\\"]\"; \"\" outside of roles.",
 		"task.task": "Its label.", "task.key": "Its key of for_each; \"\" without.", "task.kind": "Its kind.",
 		"task.status":    "unchanged, changed, pending (while planning), failed, skipped or unreachable.",
 		"task.certainty": "Of a pending one: known, tentative (behind something that can't be foreseen) or deferred (known after apply).",

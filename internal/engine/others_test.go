@@ -1,0 +1,188 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"muster/internal/engine"
+	"muster/internal/wire"
+)
+
+// errorsOf are the errors of failed tasks, by host and label.
+func (f *fleet) errorsOf() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := map[string]string{}
+	for _, e := range f.events {
+		if e, ok := e.(*engine.TaskEvent); ok && e.Status == wire.Failed {
+			list[e.Host+" "+e.Task] = e.Error
+		}
+	}
+	return list
+}
+
+const onHub = `
+play "hub" {
+  hosts = ["hub"]
+  task "file" "own" {
+    path    = "DIR/own"
+    content = "x"
+  }
+}
+play "web" {
+  hosts = ["web1", "web2"]
+  task "file" "there" {
+    on      = host.name == "web1" ? ["hub"] : ["web2"]
+    path    = "DIR/there-${host.name}"
+    content = "x"
+  }
+}
+`
+
+func TestTaskOnAHostThatIsDownFailsItsOwn(t *testing.T) {
+	f := newFleet(t)
+	f.down["hub"] = true
+	r := f.run(onHub, "hub", "web1", "web2")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	if got := f.errorsOf()["web1 there"]; !strings.Contains(got, "the host hub, which it acts on, can't be used") {
+		t.Errorf("it says %q", got)
+	}
+	if !f.exists("there-web2") {
+		t.Error("web2 wasn't made")
+	}
+}
+
+func TestTasksLeaveAHostAloneThatIsRefused(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(onHub, "hub", "web1", "web2")
+	r.Plan(t.Context())
+	r.Refuse("hub", context.Canceled)
+	r.Apply(t.Context())
+	if f.exists("own") || f.exists("there-web1") {
+		t.Error("something was made on the hub")
+	}
+	if !f.exists("there-web2") || f.errorsOf()["web1 there"] == "" {
+		t.Errorf("web2 wasn't made, or web1 didn't fail: %v", f.states())
+	}
+}
+
+func TestTasksLeaveAHostAloneOnWhichPlanningFailed(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(strings.Replace(onHub, `"DIR/own"`, `"DIR/no/such/folder"`, 1), "hub", "web1", "web2")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	if got := f.errorsOf()["web1 there"]; f.exists("there-web1") || !strings.Contains(got, "planning failed on the host hub") {
+		t.Errorf("it says %q", got)
+	}
+}
+
+const onceForAll = `
+play "p" {
+  hosts = ["all"]
+  block "migration" {
+    task "command" "migrate" {
+      once  = true
+      shell = "EXIT"
+    }
+    RESCUE
+  }
+  task "file" "deploy" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`
+
+func TestFailureOfAOnceTaskIsEveryHosts(t *testing.T) {
+	for name, test := range map[string]struct {
+		exit, rescue string
+		made         bool
+	}{
+		"it succeeds": {"true", "", true},
+		"it fails":    {"sleep 0.2; exit 1", "", false},
+		"it fails and is rescued": {"exit 1", `rescue {
+      task "command" "tell" { argv = ["true"] }
+    }`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			text := strings.NewReplacer("EXIT", test.exit, "RESCUE", test.rescue).Replace(onceForAll)
+			r := f.run(text, "web1", "web2", "web3")
+			r.Plan(t.Context())
+			s := r.Apply(t.Context())
+			for _, host := range []string{"web1", "web2", "web3"} {
+				if f.exists(host) != test.made || !test.made && s.Hosts[host].Failed != 1 {
+					t.Errorf("%s: %+v", host, s.Hosts[host])
+				}
+			}
+			if got := f.errorsOf()["web2 migrate"]; !test.made && got != "it failed on web1, where it is run once for all hosts" {
+				t.Errorf("web2 says %q", got)
+			}
+		})
+	}
+}
+
+func TestOutputOfASensitiveTaskIsReadAndNeverShown(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "command" "token" {
+    argv      = ["echo", "-n", "hush-hush"]
+    sensitive = true
+  }
+  task "command" "made" {
+    shell   = "echo -n said; touch DIR/guard"
+    creates = "DIR/guard"
+  }
+  task "file" "f" {
+    path    = "DIR/token"
+    content = "${task.command.token.output.stdout} ${task.command.made.output.stdout}"
+  }
+  task "command" "echoes" { argv = ["cat", "DIR/token"] }
+}
+`, "web1")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Fatalf("%+v: %v", s, f.errorsOf())
+	}
+	if got := read(t, f, "token"); got != "hush-hush said" {
+		t.Errorf("the file has %q", got)
+	}
+	for _, e := range f.events {
+		if e, ok := e.(*engine.TaskEvent); ok && (strings.Contains(string(e.Output), "hush-hush") || strings.Contains(e.Error, "hush-hush")) {
+			t.Errorf("%s shows %s %s", e.Name, e.Output, e.Error)
+		}
+	}
+}
+
+func TestAbortedRunSaysWhatWasInHand(t *testing.T) {
+	f := newFleet(t)
+	ctx, abort := context.WithCancel(t.Context())
+	r := f.runWith(func(o *engine.Options) {
+		then := o.Events
+		o.Events = func(e engine.Event) {
+			then(e)
+			if e, ok := e.(*engine.TaskEvent); ok && e.Task == "first" && e.Status == wire.Changed {
+				abort()
+			}
+		}
+	}, `
+play "p" {
+  hosts = ["all"]
+  task "command" "first" { argv = ["true"] }
+  task "command" "slow" { argv = ["sleep", "1"] }
+  task "command" "behind" { argv = ["true"] }
+}
+`, "web1")
+	r.Plan(t.Context())
+	s := r.Apply(ctx)
+	if c := s.Hosts["web1"]; c.Changed != 1 || c.Failed != 1 || c.Skipped != 1 {
+		t.Errorf("%+v", c)
+	}
+	if got := f.errorsOf()["web1 slow"]; !strings.Contains(got, "whether it was made isn't known") {
+		t.Errorf("it says %q", got)
+	}
+}

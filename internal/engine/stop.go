@@ -1,0 +1,45 @@
+package engine
+
+import "muster/internal/wire"
+
+// Stop lets every host finish the change in hand and begin no other.
+func (r *Run) Stop() {
+	r.mu.Lock()
+	r.stop = true
+	var links []*link
+	for _, h := range r.order {
+		if h.link != nil && h.err == nil {
+			links = append(links, h.link)
+		}
+	}
+	r.change.Broadcast()
+	r.mu.Unlock()
+	for _, l := range links {
+		_ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}})
+	}
+}
+
+func (r *Run) stopping() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop
+}
+
+// tellInHand tells of the task that was in hand when the run was aborted: nobody
+// waited for its end. The journal has it as granted.
+func (h *hostRun) tellInHand() {
+	h.run.mu.Lock()
+	var inHand *item
+	h.eachItem(func(it *item) {
+		if inHand == nil && h.err == nil && it.granted && it.done == nil {
+			inHand = it
+		}
+	})
+	if inHand != nil {
+		inHand.done, inHand.final = &wire.Done{ID: inHand.id, Status: wire.Failed, Error: "aborted: whether it was made isn't known"}, true
+	}
+	h.run.mu.Unlock()
+	if inHand != nil {
+		h.run.tell(inHand, TaskEvent{Status: wire.Failed, Error: inHand.done.Error})
+	}
+}
