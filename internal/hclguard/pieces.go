@@ -2,6 +2,9 @@ package hclguard
 
 import (
 	"bytes"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -11,7 +14,7 @@ import (
 // pieces of about this size. The parser keeps a source's tokens in one list of
 // some fifty times its size: that of a large file costs more to grow than the
 // parsing itself.
-const pieceBytes = 4 << 10
+const pieceBytes = 2 << 10
 
 // parsePieces parses a large file block by block and returns what ParseConfig
 // would. It returns nil where the file isn't made of plain blocks, or where
@@ -31,19 +34,19 @@ func parsePieces(filename string, src []byte) *hcl.File {
 	for _, it := range s.items {
 		switch {
 		case it.end.at-it.start.at >= 2*pieceBytes && len(it.inner) > 1:
-			if !p.add(body, from, it.start) || !p.block(body, it) {
+			p.add(body, from, it.start)
+			if !p.block(body, it) {
 				return nil
 			}
 			from = it.end
 		case it.end.at-from.at >= pieceBytes:
-			if !p.add(body, from, it.end) {
-				return nil
-			}
+			p.add(body, from, it.end)
 			from = it.end
 		}
 	}
 	end := cut{len(src), s.line}
-	if !p.add(body, from, end) {
+	p.add(body, from, end)
+	if !p.run() {
 		return nil
 	}
 	eof := hcl.Pos{Line: end.line, Column: 1, Byte: end.at}
@@ -52,32 +55,72 @@ func parsePieces(filename string, src []byte) *hcl.File {
 	return &hcl.File{Body: body, Bytes: src}
 }
 
-// pieces parses parts of a file.
+// pieces parses parts of a file, several at once, and then puts them together.
 type pieces struct {
 	filename string
 	src      []byte
+	list     []*piece
+	joins    []func() bool // in order; false where a part isn't right
 }
 
-// parse parses the text that stands at a cut; nil where it isn't right.
-func (p *pieces) parse(text []byte, at cut) *hclsyntax.Body {
-	if check(p.filename, text, false).HasErrors() {
-		return nil
+// piece is a text that stands at a cut, and what it says.
+type piece struct {
+	text []byte
+	at   cut
+	body *hclsyntax.Body // nil where the text isn't right
+}
+
+// later has a text parsed by run.
+func (p *pieces) later(text []byte, at cut) *piece {
+	out := &piece{text: text, at: at}
+	p.list = append(p.list, out)
+	return out
+}
+
+// run returns false where a part isn't right.
+func (p *pieces) run() bool {
+	var next atomic.Int64
+	var wrong atomic.Bool
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(p.list) && !wrong.Load(); i = int(next.Add(1)) - 1 {
+				if !p.parse(p.list[i]) {
+					wrong.Store(true)
+				}
+			}
+		})
 	}
-	f, diags := hclsyntax.ParseConfig(text, p.filename, hcl.Pos{Line: at.line, Column: 1, Byte: at.at})
+	wg.Wait()
+	if wrong.Load() {
+		return false
+	}
+	for _, join := range p.joins {
+		if !join() {
+			return false
+		}
+	}
+	return true
+}
+
+// parse returns false where the text isn't right.
+func (p *pieces) parse(x *piece) bool {
+	if check(p.filename, x.text, false).HasErrors() {
+		return false
+	}
+	f, diags := hclsyntax.ParseConfig(x.text, p.filename, hcl.Pos{Line: x.at.line, Column: 1, Byte: x.at.at})
 	body, ok := f.Body.(*hclsyntax.Body)
-	if len(diags) > 0 || !ok {
-		return nil
-	}
-	return body
+	x.body = body
+	return len(diags) == 0 && ok
 }
 
-// add parses what stands between two cuts into a body.
-func (p *pieces) add(to *hclsyntax.Body, from, end cut) bool {
+// add puts what stands between two cuts into a body.
+func (p *pieces) add(to *hclsyntax.Body, from, end cut) {
 	if from.at == end.at {
-		return true
+		return
 	}
-	part := p.parse(p.src[from.at:end.at], from)
-	return part != nil && merge(to, part)
+	part := p.later(p.src[from.at:end.at], from)
+	p.joins = append(p.joins, func() bool { return merge(to, part.body) })
 }
 
 func merge(to, part *hclsyntax.Body) bool {
@@ -91,34 +134,37 @@ func merge(to, part *hclsyntax.Body) bool {
 	return true
 }
 
-// block parses a large block: its header, and then its body in pieces.
+// block puts a large block into a body: its header is parsed alone, and what is
+// in it in pieces. It returns false where that can't be done.
 func (p *pieces) block(to *hclsyntax.Body, it item) bool {
-	part := p.parse(append(bytes.Clone(p.src[it.start.at:it.open+1]), "\n}\n"...), it.start)
-	if part == nil || len(part.Blocks) != 1 {
-		return false
+	line := p.src[bytes.LastIndexByte(p.src[:it.close.at], '\n')+1 : it.close.at]
+	if len(bytes.TrimLeft(line, " \t")) > 0 {
+		return false // before the brace stands something: its column would have to be counted in characters
 	}
+	header := p.later(append(bytes.Clone(p.src[it.start.at:it.open+1]), "\n}\n"...), it.start)
 	body := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
 	from := it.first
 	for _, c := range it.inner {
 		if c.at-from.at >= pieceBytes {
-			if !p.add(body, from, c) {
-				return false
-			}
+			p.add(body, from, c)
 			from = c
 		}
 	}
-	line := p.src[bytes.LastIndexByte(p.src[:it.close.at], '\n')+1 : it.close.at]
-	if len(bytes.TrimLeft(line, " \t")) > 0 || !p.add(body, from, it.close) {
-		return false // before the brace stands something: its column would have to be counted in characters
-	}
+	p.add(body, from, it.close)
 	brace := hcl.Pos{Line: it.close.line, Column: len(line) + 1, Byte: it.close.at}
 	after := hcl.Pos{Line: brace.Line, Column: brace.Column + 1, Byte: brace.Byte + 1}
-	b := part.Blocks[0]
-	b.CloseBraceRange = hcl.Range{Filename: p.filename, Start: brace, End: after}
-	body.SrcRange = hcl.RangeBetween(b.OpenBraceRange, b.CloseBraceRange)
-	body.EndRange = hcl.Range{Filename: p.filename, Start: after, End: after}
-	b.Body = body
-	return merge(to, part)
+	p.joins = append(p.joins, func() bool {
+		if len(header.body.Blocks) != 1 {
+			return false
+		}
+		b := header.body.Blocks[0]
+		b.CloseBraceRange = hcl.Range{Filename: p.filename, Start: brace, End: after}
+		body.SrcRange = hcl.RangeBetween(b.OpenBraceRange, b.CloseBraceRange)
+		body.EndRange = hcl.Range{Filename: p.filename, Start: after, End: after}
+		b.Body = body
+		return merge(to, header.body)
+	})
+	return true
 }
 
 // cut is a place between two blocks, by byte and line.

@@ -17,8 +17,22 @@ func TestPlainKnowsWhatIsSimple(t *testing.T) {
 		{"blocks with strings and objects", "host \"a\" {\n  vars = { id = -1, x = \"]]]\" } # }}}\n}\n", true},
 		{"more lines than the limit has levels", strings.Repeat("a = [1, 2]\n", 1000), true},
 		{"words that hold for", "platform = \"forty\"\n", true},
-		{"a template", "a = \"${x}\"", false},
-		{"an escape", `a = "\"["`, false},
+		{"a template", `a = "x ${y[0]} on ${f("}", "${z}")} ]"`, true},
+		{"a template in a list", "a = [\n  \"${x}\",\n  \"]${y}\"]\n", true},
+		{"an escape", `a = "\"[\\" == "a\n"`, true},
+		{"a dollar that is text", `a = "$x 5% of $ it"`, true},
+		{"a template that spans lines", "a = \"${\nx}\"", false},
+		{"a comment in a template", "a = \"${x # }\"\n}\"", false},
+		{"a directive", `a = "%{ if x }y%{ endif }"`, false},
+		{"an escaped template", `a = "$${"`, false},
+		{"a dollar before a template", `a = "$$${x}"`, false},
+		{"a percent sign before a template", `a = "%${x}"`, false},
+		{"an escaped dollar", `a = "\${"`, false},
+		{"an escape of another sort", `a = "\u0022"`, false},
+		{"a dollar at a string's end", `a = "$"`, false},
+		{"strings in strings up to the limit", strings.Repeat(`"${`, MaxNesting/2) + strings.Repeat(`}"`, MaxNesting/2), false},
+		{"a template's bracket that closes the one around it", `a = ["${x]}"`, false},
+		{"operators in a template", `a = "${` + strings.Repeat("-", 11) + `1}"`, false},
 		{"a heredoc", "a = <<X\n[\nX\n", false},
 		{"a block comment", "/* [ */", false},
 		{"a string that goes on", "a = \"\n[\"", false},
@@ -40,7 +54,7 @@ func TestPlainKnowsWhatIsSimple(t *testing.T) {
 
 // FuzzPlain looks for a source that plain lets pass and its tokens don't.
 func FuzzPlain(f *testing.F) {
-	for _, s := range []string{"a = 1", "{", "[x", "!", "\"[", "x[y]", "// \"\n[", "{\nfor", "'[", "# \r[", "\"a\"{\n", "a = \"b\" == -1 ? ["} { // each is written often, so that little input passes the limits
+	for _, s := range []string{"a = 1", "{", "[x", "!", "\"[", "x[y]", "// \"\n[", "{\nfor", "'[", "# \r[", "\"a\"{\n", "a = \"b\" == -1 ? [", "\"${", "\"${x}", "\"\\\"${[", "\"$x${-", "\"%", "\"${f(\"}\")}\"\n", "a = [\"${-x}\",\n"} { // each is written often, so that little input passes the limits
 		f.Add([]byte(s), 300)
 	}
 	f.Fuzz(func(t *testing.T, part []byte, times int) {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
@@ -55,7 +54,7 @@ func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 
 // roleName writes how references call a role.
 func roleName(label string) string {
-	if hclsyntax.ValidIdentifier(label) {
+	if isIdentifier(label) {
 		return "role." + label
 	}
 	return fmt.Sprintf("role[%q]", label)

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -22,10 +23,26 @@ func (n *names) task(kind, label string) *Task { return n.tasks[kind][label] }
 
 // taskName writes how references call a task.
 func taskName(kind, label string) string {
-	if hclsyntax.ValidIdentifier(label) {
+	if isIdentifier(label) {
 		return "task." + kind + "." + label
 	}
 	return fmt.Sprintf("task.%s[%q]", kind, label)
+}
+
+// isIdentifier is hclsyntax.ValidIdentifier, which lexes, with an answer of its
+// own for what is plain.
+func isIdentifier(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+		case i > 0 && ('0' <= c && c <= '9' || c == '-'):
+		case c >= utf8.RuneSelf:
+			return hclsyntax.ValidIdentifier(s)
+		default:
+			return false
+		}
+	}
+	return s != ""
 }
 
 var outcomeAttributes = []string{"changed", "failed", "skipped", "output"}
