@@ -87,3 +87,8 @@ task "command" "settled" {
     until    = var.state == "drain" ? task.command.settled.output.stdout == "0" : startswith(task.command.settled.output.stdout, "UP")
   }
 }
+
+output "settled" {
+  description = "the state that HAProxy has the server in, or how many requests are under way where it is drained"
+  value       = task.command.settled.output.stdout
+}
