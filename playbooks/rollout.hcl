@@ -91,6 +91,9 @@ play "release" {
         server  = host.name
         state   = "ready"
       }
+      task "print" "back" {
+        message = "${host.name} is ${role.ready.settled} in HAProxy again."
+      }
     }
   }
 

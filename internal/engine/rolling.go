@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"muster/internal/lang"
 )
@@ -25,47 +27,44 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 		}
 	}
 	r.batch(ctx, p, rest)
-	allowed, failed := p.Rolling.MaxFailures.Of(len(hosts)), 0
-	for _, h := range rest {
-		if h.hasFailed() {
-			failed++
-		}
-	}
+	allowed, failed := p.Rolling.MaxFailures.Of(len(hosts)), failures(rest)
 	at := 0
-	for i, size := range p.Rolling.Sizes(len(due)) {
+	for _, size := range p.Rolling.Sizes(len(due)) {
 		if ctx.Err() != nil || r.stopping() {
 			return false
 		}
-		if failed > allowed {
-			r.halt(p, due[at:], i, failed)
+		if len(failed) > allowed {
+			r.halt(p, failed, due[at:])
 			return false
 		}
 		batch := due[at : at+size]
 		at += size
 		r.batch(ctx, p, batch)
-		for _, h := range batch {
-			if h.hasFailed() {
-				failed++
-			}
-		}
+		failed = append(failed, failures(batch)...)
 	}
-	if failed > allowed {
-		r.halt(p, nil, 0, failed)
+	if len(failed) > allowed {
+		r.halt(p, failed, nil)
 		return false
 	}
 	return ctx.Err() == nil && !r.stopping()
 }
 
+// failures are those of hosts that have failed or are lost.
+func failures(hosts []*hostRun) []*hostRun {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h *hostRun) bool { return !h.hasFailed() })
+}
+
 // halt ends a run whose rolling play has failed on too many hosts: what comes
 // after the play counts on it.
-func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
-	text := fmt.Sprintf("%s: %d failed, which is more than max_failures allows: the run stops here", p.Name, failed)
-	if len(left) > 0 {
-		where := "before the first batch"
-		if batch > 0 {
-			where = "in " + plural(batch, "batch", "batches")
-		}
-		text = fmt.Sprintf("%s: %d failed %s, which is more than max_failures allows: left as they are: %s", p.Name, failed, where, plural(len(left), "host", "hosts"))
+func (r *Run) halt(p *lang.Play, failed, left []*hostRun) {
+	text := fmt.Sprintf("%s: failed on %s, which is more than max_failures allows: ", p.Name, listed(failed))
+	switch len(left) {
+	case 0:
+		text += "the run stops here"
+	case 1:
+		text += listed(left) + " is left as it is"
+	default:
+		text += listed(left) + " are left as they are"
 	}
 	r.emit(&NoticeEvent{Text: text, Fault: true})
 	r.mu.Lock()
@@ -75,11 +74,16 @@ func (r *Run) halt(p *lang.Play, left []*hostRun, batch, failed int) {
 	}
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// listed names up to four hosts, and counts more.
+func listed(hosts []*hostRun) string {
+	var names []string
+	for _, h := range hosts {
+		names = append(names, h.name)
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	if n := len(names) - 3; n > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), n)
+	}
+	return strings.Join(names, ", ")
 }
 
 // batch makes a play on some of its hosts at once.

@@ -210,6 +210,7 @@ type Rolling struct {
 	// something; After also where the host failed, unless KeepOnFailure.
 	Before, After []*Step
 	KeepOnFailure bool
+	own           [2]int // the play's own steps stand behind the first place and up to the second
 }
 
 // Amount is a number of hosts, or a share of the play's.

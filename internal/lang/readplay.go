@@ -236,6 +236,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool) {
 	ctx.what = "rolling"
 	if !first {
+		r.own[1] = l.seq
 		l.duplicateBlocks(b.Body, "before", "after")
 		for _, inner := range b.Body.Blocks {
 			if inner.Type == "after" && l.labels(inner, 0, "after") {
@@ -269,6 +270,7 @@ func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool)
 			r.Before = append(r.Before, l.steps(inner.Body, ctx)...)
 		}
 	}
+	r.own[0] = l.seq
 }
 
 func (l *loader) batches(r *Rolling, v cty.Value, e hclsyntax.Expression) {

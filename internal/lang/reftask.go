@@ -83,12 +83,26 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 			return
 		}
 	}
+	if w.readsBefore(task.Play, task.seq) {
+		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.name)
+		return
+	}
 	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] {
 		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.name, task.Play.Name, host)
 		return
 	}
 	w.reads.tasks = append(w.reads.tasks, taskRead{task: task, host: host, allHosts: all})
 	w.outcome(task, t[2:])
+}
+
+// readsBefore reports whether what stands at a place of a play is done before a
+// rolling play's own steps, and is read by one of these.
+func (w *walker) readsBefore(p *Play, seq int) bool {
+	if p != w.play || p == nil || p.Rolling == nil {
+		return false
+	}
+	own := p.Rolling.own
+	return seq <= own[0] && w.seq > own[0] && w.seq <= own[1]
 }
 
 func (w *walker) earlierPlay(kind, label, host string) *Task {
@@ -189,6 +203,10 @@ func (w *walker) role(t hcl.Traversal) {
 		return
 	case use.seq >= w.seq:
 		w.fail(t[1].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
+		return
+	}
+	if w.readsBefore(w.play, use.seq) {
+		w.fail(t[1].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
 		return
 	}
 	w.reads.roles = append(w.reads.roles, use)

@@ -41,7 +41,7 @@ variable "socket" {
 
 variable "patience" {
   type        = number
-  description = "how many seconds requests may take to end, and the server to be found up"
+  description = "how many seconds requests may take to end, and a server to be found up"
   default     = 30
   validation {
     condition = var.patience >= 1 && var.patience == floor(var.patience)
@@ -63,6 +63,10 @@ task "command" "others" {
     ${local.stat} | grep -Ev '^${var.backend},(${var.server}|BACKEND),' | grep -q '^${var.backend},.*,UP,' ||
       { echo 'no other server of ${var.backend} is up' >&2; exit 1; }
   SH
+  retry {
+    attempts = var.patience
+    delay    = "1s"
+  }
 }
 
 # HAProxy answers with a line where it refuses, and with an empty one else.
@@ -82,4 +86,9 @@ task "command" "settled" {
     delay    = "1s"
     until    = var.state == "drain" ? task.command.settled.output.stdout == "0" : startswith(task.command.settled.output.stdout, "UP")
   }
+}
+
+output "settled" {
+  description = "the state that HAProxy has the server in, or how many requests are under way where it is drained"
+  value       = task.command.settled.output.stdout
 }

@@ -47,8 +47,3 @@ task "file" "name" {
   path    = "${local.dir}/release.txt"
   content = "release ${var.release}\n"
 }
-
-output "dir" {
-  description = "the folder that they lie in"
-  value       = local.dir
-}

@@ -74,9 +74,12 @@ block "switch" {
       message   = "${var.dir} isn't served; what was served before is again."
     }
   }
-}
 
-output "url" {
-  description = "where it is served"
-  value       = "http://${host.address}:${var.port}/"
+  # The log has when a folder was tried, however that went.
+  always {
+    task "command" "log" {
+      when = task.unit.drop-in.changed
+      argv = ["logger", "--tag", "muster", "${var.unit}.service: tried to serve ${var.dir}"]
+    }
+  }
 }

@@ -46,8 +46,3 @@ block "ask" {
     }
   }
 }
-
-output "url" {
-  description = "what was asked for"
-  value       = var.url
-}

@@ -55,7 +55,7 @@ func samples() ([]line, error) {
 	})
 	v.Event(&engine.ProgressEvent{Host: "db1", Task: "packages", Text: "unpacking 12 of 80"})
 	v.Event(&engine.RescueEvent{Play: "application", Block: "check", Hosts: []string{"app1"}, Tasks: []string{"task.command.logs"}})
-	v.Event(&engine.NoticeEvent{Text: "application: 2 failed in 1 batch, which is more than max_failures allows: left as they are: 4 hosts"})
+	v.Event(&engine.NoticeEvent{Text: "application: failed on app1, which is more than max_failures allows: app3, app4 are left as they are"})
 	v.Event(&engine.HostEvent{Host: "db2", Error: &transport.UnreachableError{Host: "db2", Stage: transport.StageConnect, Err: errors.New("dialing 10.0.1.32:22: connection refused")}})
 	v.Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unknown argument", Detail: `task "file" has no argument "contents".`,
 		Extra: hinted{}, Subject: &hcl.Range{Filename: "site.hcl", Start: hcl.Pos{Line: 5, Column: 5}}}}, nil)

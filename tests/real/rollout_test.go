@@ -210,6 +210,9 @@ func TestRolloutStopsAfterTheBatchInWhichAServerFails(t *testing.T) {
 	if sum.Hosts["app2"].Failed == 0 || sum.Hosts["db1"].Failed != 0 || sum.Hosts["db2"].Failed != 0 {
 		t.Errorf("%+v", sum.Hosts)
 	}
+	if want := "release: failed on app2, which is more than max_failures allows: db2 is left as it is"; !strings.Contains(r.out, want) {
+		t.Errorf("it isn't said that %q:\n%s", want, r.out)
+	}
 	if got := on(t, "log1", "cat /var/log/release"); got != "1" {
 		t.Errorf("the release that is written down is %q", got)
 	}
