@@ -163,7 +163,7 @@ func (a *app) limited(inv *inventory.Inventory) (map[string]bool, error) {
 
 // fleet is the inventory as the language sees it.
 func fleet(inv *inventory.Inventory) *lang.Fleet {
-	f := &lang.Fleet{Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {
+	f := &lang.Fleet{Partial: inv.Partial, Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {
 		hosts, err := inv.Match(patterns)
 		var names []string
 		for _, h := range hosts {

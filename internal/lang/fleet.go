@@ -19,13 +19,14 @@ type fleet struct {
 	groupNames []string
 	groupsVal  cty.Value
 	varNames   map[string]bool // of all hosts
+	partial    bool
 }
 
 func newFleet(f *Fleet) *fleet {
 	if f == nil {
 		f = &Fleet{Hosts: []Host{{Name: "localhost", Address: "localhost"}}}
 	}
-	out := &fleet{hosts: f.Hosts, byName: map[string]*Host{}, groups: map[string][]string{}, match: f.Match, varNames: map[string]bool{}}
+	out := &fleet{hosts: f.Hosts, byName: map[string]*Host{}, groups: map[string][]string{}, match: f.Match, varNames: map[string]bool{}, partial: f.Partial}
 	for i := range f.Hosts {
 		h := &f.Hosts[i]
 		out.byName[h.Name] = h
@@ -50,6 +51,9 @@ func newFleet(f *Fleet) *fleet {
 	}
 	sort.Strings(out.groupNames)
 	out.groupsVal = cty.ObjectVal(values)
+	if out.partial {
+		out.groupsVal = cty.DynamicVal
+	}
 	return out
 }
 
@@ -89,8 +93,9 @@ func stringList(list []string) cty.Value {
 	return cty.ListVal(values)
 }
 
-// known is what the inventory says of a host, without its facts.
-func (h *Host) known() map[string]cty.Value {
+// known is what the inventory says of a host, without its facts; partial: as
+// far as it was read.
+func (h *Host) known(partial bool) map[string]cty.Value {
 	vars := cty.EmptyObjectVal
 	if len(h.Vars) > 0 {
 		vars = cty.ObjectVal(h.Vars)
@@ -99,12 +104,17 @@ func (h *Host) known() map[string]cty.Value {
 	if address == "" {
 		address = h.Name
 	}
-	return map[string]cty.Value{
+	out := map[string]cty.Value{
 		"name":    cty.StringVal(h.Name),
 		"address": cty.StringVal(address),
 		"groups":  stringList(h.Groups),
 		"vars":    vars,
 	}
+	if partial {
+		n := nobody()
+		out["groups"], out["vars"] = n["groups"], n["vars"]
+	}
+	return out
 }
 
 // nobody is the host of a play that matches none: its values are unknown.

@@ -209,6 +209,9 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 		}
 		return nil, nil, hcl.Diagnostics{errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))}
 	}
+	if len(hosts) == 0 && s.p.fleet.partial {
+		return []string{""}, nil, nil
+	}
 	if len(hosts) == 0 {
 		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", "", "The task is to act on %s, which is no host of this inventory.", list(patterns))}
 	}

@@ -31,6 +31,10 @@ type Fleet struct {
 	// Match turns patterns into host names, in inventory order. The text of
 	// its error is shown as it is. nil: only "all" and plain names match.
 	Match func(patterns []string) ([]string, error)
+	// Partial: there may be hosts, groups and vars that this doesn't know, as long
+	// as no source was asked. Names that are unknown are then no mistake, and what
+	// depends on who there is isn't known.
+	Partial bool
 }
 
 // Host is a host as the inventory describes it.

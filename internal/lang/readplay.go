@@ -121,7 +121,7 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 	for _, h := range hosts {
 		p.hosts[h] = true
 	}
-	if len(hosts) == 0 {
+	if len(hosts) == 0 && !l.fleet.partial {
 		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q runs on no host of this inventory.", p.Name))
 	}
 }

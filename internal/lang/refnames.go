@@ -120,7 +120,7 @@ func (w *walker) hostVar(t hcl.Traversal) {
 		return
 	}
 	name, ok := stepName(t[2])
-	if ok && !w.l.fleet.varNames[name] {
+	if ok && !w.l.fleet.varNames[name] && !w.l.fleet.partial {
 		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.l.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
 	}
 }
@@ -136,7 +136,7 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 		return
 	}
 	w.hostVars(t[2:])
-	if w.l.fleet.byName[name] == nil {
+	if w.l.fleet.byName[name] == nil && !w.l.fleet.partial {
 		if w.guard == 0 {
 			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.l.fleet.names...)), "The inventory has no host %q.", name)
 		}
@@ -187,7 +187,7 @@ func (w *walker) computedHost(t hcl.Traversal) {
 func (w *walker) group(t hcl.Traversal) {
 	w.reads.groups = true
 	name, ok := secondName(t)
-	if ok && w.l.fleet.groups[name] == nil && w.guard == 0 {
+	if ok && w.l.fleet.groups[name] == nil && w.guard == 0 && !w.l.fleet.partial {
 		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.l.fleet.groupNames...)), "The inventory has no group %q.", name)
 	}
 }

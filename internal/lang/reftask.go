@@ -87,7 +87,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.name)
 		return
 	}
-	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] {
+	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] && !w.l.fleet.partial {
 		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.name, task.Play.Name, host)
 		return
 	}
@@ -111,7 +111,7 @@ func (w *walker) earlierPlay(kind, label, host string) *Task {
 		if w.play != nil && p.Index >= w.play.Index {
 			continue
 		}
-		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host]) {
+		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host] || w.l.fleet.partial) {
 			return t
 		}
 	}

@@ -86,10 +86,10 @@ type contexts struct {
 // prepare makes what all scopes share.
 func (p *Playbook) prepare(facts cty.Type) {
 	p.facts = facts
-	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match)...))}
+	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match, p.fleet.partial)...))}
 	p.allHosts = map[string]map[string]cty.Value{}
 	for i := range p.fleet.hosts {
-		p.allHosts[p.fleet.hosts[i].Name] = p.fleet.hosts[i].known()
+		p.allHosts[p.fleet.hosts[i].Name] = p.fleet.hosts[i].known(p.fleet.partial)
 	}
 }
 
@@ -254,6 +254,9 @@ func (b *builder) facts(name string, r *reads) cty.Value {
 }
 
 func (b *builder) hosts(reads *reads) cty.Value {
+	if b.s.p.fleet.partial {
+		return cty.DynamicVal
+	}
 	names := reads.hosts
 	if reads.allHosts {
 		names = b.s.p.fleet.names

@@ -122,7 +122,7 @@ func functionsPage() string {
 	var b strings.Builder
 	b.WriteString("# Functions\n\n" + generated)
 	b.WriteString("Those that Terraform users know have the same names and the same meaning.\n")
-	list := slices.Concat(funcs.Pure(), funcs.Files(funcs.Project{}), funcs.Fleet(nil))
+	list := slices.Concat(funcs.Pure(), funcs.Files(funcs.Project{}), funcs.Fleet(nil, false))
 	group := ""
 	for _, f := range list {
 		if f.Group != group {

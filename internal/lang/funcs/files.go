@@ -105,8 +105,8 @@ func templateFile(p Project) function.Function {
 }
 
 // Fleet returns the functions that ask for hosts; match turns patterns into
-// host names.
-func Fleet(match func(patterns []string) ([]string, error)) []Func {
+// host names. partial: it doesn't know them all, so that the answer is unknown.
+func Fleet(match func(patterns []string) ([]string, error), partial bool) []Func {
 	return group("hosts", []Func{
 		{Name: "matching", Usage: "patterns…", Doc: "The names of the hosts that patterns match, written as a play's hosts.", Function: function.New(&function.Spec{
 			VarParam: &function.Parameter{Name: "patterns", Type: cty.String},
@@ -119,6 +119,9 @@ func Fleet(match func(patterns []string) ([]string, error)) []Func {
 				names, err := match(patterns)
 				if err != nil {
 					return cty.NilVal, fmt.Errorf("%w", err)
+				}
+				if partial {
+					return cty.UnknownVal(cty.List(cty.String)), nil
 				}
 				return stringList(names), nil
 			},

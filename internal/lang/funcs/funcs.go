@@ -51,7 +51,7 @@ func Map(list []Func) map[string]function.Function {
 // Names returns the names of every function there is, sorted.
 func Names() []string {
 	var names []string
-	for _, f := range append(append(Pure(), Files(Project{})...), Fleet(nil)...) {
+	for _, f := range append(append(Pure(), Files(Project{})...), Fleet(nil, false)...) {
 		names = append(names, f.Name)
 	}
 	sort.Strings(names)

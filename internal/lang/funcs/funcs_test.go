@@ -37,7 +37,7 @@ func context(dir string) *hcl.EvalContext {
 		return patterns, nil
 	}
 	ctx := &hcl.EvalContext{
-		Functions: Map(append(append(Pure(), Files(p)...), Fleet(match)...)),
+		Functions: Map(append(append(Pure(), Files(p)...), Fleet(match, false)...)),
 		Variables: map[string]cty.Value{
 			"unknown": cty.UnknownVal(cty.String),
 			"list":    cty.ListVal([]cty.Value{cty.StringVal("b"), cty.StringVal("a")}),
@@ -325,7 +325,7 @@ func TestEveryFunctionOfTerraformIsThereOrSaidToBeLeftOut(t *testing.T) {
 }
 
 func TestEveryFunctionIsDescribed(t *testing.T) {
-	for _, f := range append(append(Pure(), Files(Project{})...), Fleet(nil)...) {
+	for _, f := range append(append(Pure(), Files(Project{})...), Fleet(nil, false)...) {
 		if f.Name == "" || f.Group == "" || f.Usage == "" || !strings.HasSuffix(f.Doc, ".") {
 			t.Errorf("%+v lacks something", f)
 		}
