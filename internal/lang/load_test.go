@@ -326,6 +326,21 @@ func TestSyntaxHints(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsRefusedAsAWholeGetsNoHintAboutTemplates(t *testing.T) {
+	for _, c := range []struct{ name, text string }{
+		{"a byte that isn't UTF-8", "play \"${\xff}\" {}\n"},
+		{"brackets in a template", "play \"${" + strings.Repeat("(", 300)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, file := project(t, "-- site.hcl --\n"+c.text)
+			_, diags := Load(file, testOptions(dir))
+			if len(diags) != 1 || Hint(diags[0]) != "" {
+				t.Errorf("%v, hint %q", diags, Hint(diags[0]))
+			}
+		})
+	}
+}
+
 func TestHostileFiles(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"deep nesting", "play \"p\" {\n  hosts = " + strings.Repeat("(", 100_000), ""},

@@ -29,6 +29,7 @@ play "listed" {
 play "known" {
   hosts = ["app"]
   task "file" "/b" { content = "${host.vars.listed} ${matching("cloud")[0]} ${hosts["web2"].task.command.first.output.stdout}" }
+  task "file" "/d" { content = hosts["web${1 + 1}"].address }
   task "template" "/t" { source = "t.tmpl" }
 }
 play "computed" {
