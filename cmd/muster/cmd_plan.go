@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
 	"muster/internal/view"
 )
 
@@ -31,16 +30,17 @@ func newValidate(a *app) *cobra.Command {
 				}
 			}
 			failed := a.fail(diags, l.sources)
-			var playbooks []*lang.Playbook
+			vars := unread(l.inventory)
 			for _, file := range files {
 				pb, err := a.playbook(l, nil, file, false)
 				if err != nil {
 					failed = err
+					continue
 				}
-				playbooks = append(playbooks, pb)
+				vars.Read(pb)
 			}
 			if whole && failed == nil {
-				return a.fail(unreadVars(playbooks, l.inventory), l.sources)
+				return a.fail(vars.Warnings(), l.sources)
 			}
 			return failed
 		},

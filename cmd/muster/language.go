@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sort"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host/facts"
@@ -74,13 +73,13 @@ func projectPlaybooks(dir string) ([]string, error) {
 	return files, nil
 }
 
-// unreadVars warns of the inventory's variables that no playbook reads.
-func unreadVars(playbooks []*lang.Playbook, inv *inventory.Inventory) hcl.Diagnostics {
+// unread looks for the inventory's variables that no playbook reads.
+func unread(inv *inventory.Inventory) *lang.Unread {
 	var set []lang.SetVar
 	for _, v := range inv.SetVars() {
 		set = append(set, lang.SetVar(v))
 	}
-	return lang.UnreadVars(playbooks, set)
+	return lang.NewUnread(set)
 }
 
 func hostNames(hosts []*inventory.Host) []string {

@@ -266,7 +266,10 @@ play "p" {
 	}
 	set := []SetVar{{"tier", at(1)}, {"rack", at(9)}, {"port", at(2)}, {"memroy", at(3)}, {"rack", at(4)}, {"memory", at(5)}, {"rack", at(8)}, {"shelf", at(7)}, {"shelf", at(6)}}
 	var got []string
-	for _, d := range UnreadVars([]*Playbook{site, other}, set) {
+	u := NewUnread(set)
+	u.Read(site)
+	u.Read(other)
+	for _, d := range u.Warnings() {
 		where, text := describe("", d)
 		if d.Severity != hcl.DiagWarning {
 			t.Errorf("%s is no warning", where)

@@ -14,56 +14,57 @@ type SetVar struct {
 	At   hcl.Range
 }
 
-// UnreadVars warns of the vars that none of the playbooks reads, each once, at
-// the first of its places. An inventory serves many playbooks, so it is to be
-// given all that there are.
-func UnreadVars(playbooks []*Playbook, set []SetVar) hcl.Diagnostics {
-	unread := map[string][]SetVar{}
-	var names []string
-	for _, s := range set {
-		if slices.ContainsFunc(playbooks, func(p *Playbook) bool { return p.ReadsVar(s.Name) }) {
-			continue
-		}
-		if unread[s.Name] == nil {
-			names = append(names, s.Name)
-		}
-		unread[s.Name] = append(unread[s.Name], s)
+// Unread finds the vars that no playbook reads. An inventory serves many
+// playbooks, so it is to be shown all that there are; it keeps none of them.
+type Unread struct {
+	left  []SetVar        // that none of those shown reads
+	known map[string]bool // names that they read or declare
+}
+
+// NewUnread begins with no playbook.
+func NewUnread(set []SetVar) *Unread {
+	return &Unread{left: slices.Clone(set), known: map[string]bool{}}
+}
+
+// Read shows it a playbook.
+func (u *Unread) Read(p *Playbook) {
+	u.left = slices.DeleteFunc(u.left, func(s SetVar) bool { return p.ReadsVar(s.Name) })
+	for _, v := range p.Declared() {
+		u.known[v.Name] = true
+	}
+	p.l.readMu.Lock()
+	defer p.l.readMu.Unlock()
+	for name := range p.l.varsRead {
+		u.known[name] = true
+	}
+}
+
+// Warnings warns of each var that none of the playbooks reads, once, at the
+// first of its places.
+func (u *Unread) Warnings() hcl.Diagnostics {
+	slices.SortStableFunc(u.left, func(a, b SetVar) int {
+		return cmp.Or(cmp.Compare(a.At.Filename, b.At.Filename), cmp.Compare(a.At.Start.Byte, b.At.Start.Byte))
+	})
+	places := map[string][]SetVar{}
+	for _, s := range u.left {
+		places[s.Name] = append(places[s.Name], s)
 	}
 	var diags hcl.Diagnostics
-	for _, name := range names {
-		places := unread[name]
-		slices.SortStableFunc(places, func(a, b SetVar) int {
-			return cmp.Or(cmp.Compare(a.At.Filename, b.At.Filename), cmp.Compare(a.At.Start.Byte, b.At.Start.Byte))
-		})
+	for _, s := range u.left {
+		at := places[s.Name]
+		if at[0] != s {
+			continue
+		}
 		also := ""
-		switch n := len(places) - 1; n {
+		switch n := len(at) - 1; n {
 		case 0:
 		case 1:
-			also = fmt.Sprintf(" It is set at %s, too.", place(places[1].At))
+			also = fmt.Sprintf(" It is set at %s, too.", place(at[1].At))
 		default:
 			also = fmt.Sprintf(" It is set at %d other places, too.", n)
 		}
-		diags = append(diags, warningAt(places[0].At, "Variable nobody reads", meantVar(playbooks, name),
-			"No playbook of the project reads host.vars.%s or declares a variable %q that this would set.%s", name, name, also))
+		diags = append(diags, warningAt(s.At, "Variable nobody reads", didYouMean(s.Name, sortedKeys(u.known)),
+			"No playbook of the project reads host.vars.%s or declares a variable %q that this would set.%s", s.Name, s.Name, also))
 	}
-	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
-		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
-	})
 	return diags
-}
-
-// meantVar is the hint for a var that nobody reads: one that somebody does.
-func meantVar(playbooks []*Playbook, name string) string {
-	known := map[string]bool{}
-	for _, p := range playbooks {
-		for _, v := range p.Declared() {
-			known[v.Name] = true
-		}
-		p.l.readMu.Lock()
-		for read := range p.l.varsRead {
-			known[read] = true
-		}
-		p.l.readMu.Unlock()
-	}
-	return didYouMean(name, sortedKeys(known))
 }
