@@ -39,7 +39,7 @@ type TaskEvent struct {
 	Sensitive        bool   // nothing of what it changes is shown
 	Digest           string // of the changes, where it is pending, keyed with Options.Key
 	Wants            string // of what they want, whatever they found, likewise
-	Behind           bool   // something before it was pending: what they find may move
+	Behind           bool   // earlier tasks bring what it is about: what it finds may move
 	Error            string
 	Tolerated        bool
 	Output           []byte // JSON, of some kinds

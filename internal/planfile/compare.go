@@ -30,7 +30,7 @@ func (t *Task) key() taskKey { return taskKey{t.Host, t.On, t.ID} }
 // actions on the same targets. What is left to do may be less: a task that has
 // nothing to do any more doesn't count, and one that was tentative may be known,
 // so that a plan that was cut off can be made again. For the same reason a task
-// that was planned behind pending ones may find something else, if it wants the
+// may find something else where earlier ones bring what it is about, if it wants the
 // same; and one that was known after apply may be known, if it does what was
 // forecast. The wording of diffs doesn't count, nor why a task fails.
 func Compare(saved, now []Task) []Moved {
@@ -74,8 +74,8 @@ func Compare(saved, now []Task) []Moved {
 	return moved
 }
 
-// settled reports whether a task that stood behind pending ones is what it was, as
-// far as that could be told then.
+// settled reports whether a task that is about what earlier ones were to bring is
+// what it was, as far as that could be told then.
 func (t *Task) settled(now *Task) bool {
 	if t.Status != wire.Pending || now.Status != wire.Pending || t.Kind != now.Kind {
 		return false

@@ -107,7 +107,7 @@ type Task struct {
 	Error     string             `json:"error,omitempty"`
 	Digest    string             `json:"digest,omitempty"` // of the changes, keyed with Plan.Key
 	Wants     string             `json:"wants,omitempty"`  // of what they want, whatever they found, likewise
-	Behind    bool               `json:"behind,omitempty"` // something before it was pending
+	Behind    bool               `json:"behind,omitempty"` // earlier tasks bring what it is about
 }
 
 // The ways in which a file is no plan to go by. Trying again doesn't help.

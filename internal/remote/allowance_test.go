@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -117,5 +118,29 @@ func TestTaskWhoseArgumentsBecomeKnownKeepsToThem(t *testing.T) {
 		if refused := strings.Contains(d.Error, "which the plan didn't show"); refused != test.refused {
 			t.Errorf("%s: it ended as %+v", test.find, d)
 		}
+	}
+}
+
+func TestTaskIsBehindThoseThatBringWhatItIsAbout(t *testing.T) {
+	a, b := host.Key{Space: "thing", Name: "a"}, host.Key{Space: "thing", Name: "b"}
+	for name, test := range map[string]struct {
+		second host.Key
+		behind bool
+	}{
+		"what an earlier task brings": {second: a, behind: true},
+		"something else":              {second: b},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{}
+			s := NewSession(modules.NewRegistry(modules.Kind{Name: "thing", Space: "thing", New: func() modules.Module { return &thing{w: w} }}), host.New(), nil)
+			var p wire.Planned
+			for i, key := range []host.Key{a, test.second} {
+				w.find = edit{Key: key, As: host.Create}
+				p, _ = s.Plan(t.Context(), wire.Task{ID: fmt.Sprint("0/task.thing.", i), Kind: "thing", Args: map[string]any{"name": key.Name}})
+			}
+			if p.Status != wire.Pending || p.Behind != test.behind {
+				t.Errorf("it is planned as %+v", p)
+			}
+		})
 	}
 }

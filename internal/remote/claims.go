@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"muster/host"
 	"muster/internal/wire"
@@ -135,4 +136,17 @@ func touches(changes []host.Change, key host.Key) bool {
 		}
 	}
 	return false
+}
+
+// brought reports whether earlier tasks leave something at a key that the task is
+// about: what it will find there is theirs, and may differ from what the host has.
+func (s *Session) brought(t *task) bool {
+	keys := slices.Clone(t.claims)
+	for _, e := range t.effects {
+		keys = append(keys, e.Key)
+	}
+	return slices.ContainsFunc(keys, func(key host.Key) bool {
+		_, laid, open, err := s.ahead.Look(key)
+		return laid || open || err != nil
+	})
 }

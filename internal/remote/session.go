@@ -171,7 +171,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		t.effects = append(t.effects, t.may()...)
 	}
 	p.Digest, p.Wants = s.digests(plan.Changes)
-	p.Behind = t.behind
+	p.Behind = s.brought(t)
 	return s.conflict(ctx, t, p)
 }
 

@@ -140,7 +140,7 @@ type Planned struct {
 	OutputKnown bool
 	Digest      string // of the changes, keyed
 	Wants       string // of what they want, whatever they found, keyed
-	Behind      bool   // something was pending when it was planned: what they find may move
+	Behind      bool   // earlier tasks bring what it is about: what it finds may move
 	Error       string
 	Seconds     float64
 }
