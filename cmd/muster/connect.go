@@ -38,9 +38,7 @@ func (a *app) reach(l *loaded) (*reach, error) {
 		if !term.IsTerminal(int(a.in.Fd())) {
 			return nil, errors.New("--ask-become-pass needs a terminal to ask at")
 		}
-		fmt.Fprint(a.err, "sudo password: ")
-		pass, err := term.ReadPassword(int(a.in.Fd()))
-		fmt.Fprintln(a.err)
+		pass, err := a.askHidden("sudo password: ")
 		if err != nil {
 			return nil, fmt.Errorf("reading the password: %w", err)
 		}

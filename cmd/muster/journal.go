@@ -114,7 +114,7 @@ func (a *app) resume(cmd *cobra.Command, l *loaded, q *request) error {
 	}
 	a.view().Event(&engine.NoticeEvent{Text: fmt.Sprintf("Going on with %s on %s", last.ID, strings.Join(left, ", "))})
 	slices.Sort(left)
-	a.limit, a.tags, a.skipTags, q.resumes = left, last.Tags, last.SkipTags, last.ID
+	a.limit, a.tags, a.skipTags, q.resumes, q.left = left, last.Tags, last.SkipTags, last.ID, left
 	return nil
 }
 

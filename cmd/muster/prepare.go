@@ -19,9 +19,10 @@ type request struct {
 	start    time.Time
 	key      []byte // of the digests; nil: a random one
 	watch    func(engine.Event)
-	resumes  string // the run that it goes on with
-	adHoc    bool   // the playbook is none of the user's
-	readOnly bool   // it is only planned
+	resumes  string   // the run that it goes on with
+	left     []string // the hosts that it goes on with
+	adHoc    bool     // the playbook is none of the user's
+	readOnly bool     // it is only planned
 	// name and text put the names of files in the place of where they lie, in
 	// positions and in messages; nil where that is the same.
 	name, text func(string) string
@@ -86,7 +87,11 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 		return nil, err
 	}
 	a.warnOfLimit(pb, limit)
-	return a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: a.tags, SkipTags: a.skipTags})
+	unfinished := map[string]bool{}
+	for _, name := range q.left {
+		unfinished[name] = true
+	}
+	return a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: a.tags, SkipTags: a.skipTags, Unfinished: unfinished})
 }
 
 // newRun makes the run of a playbook, with the options that are its own.

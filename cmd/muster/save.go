@@ -34,7 +34,7 @@ func (r *recording) event(e engine.Event) {
 	r.tasks = append(r.tasks, planfile.Task{
 		Host: t.Host, ID: t.ID, On: t.On, Play: t.Play, PlayIndex: t.PlayIndex, Seq: t.Seq, Role: t.Role, Label: t.Task, Name: t.Name,
 		Key: t.Key, Kind: t.Kind, File: t.File, Line: t.Line, Status: t.Status, Certainty: t.Certainty, Changes: t.Changes,
-		Then: t.Then, Always: t.Always, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest, Wants: t.Wants, Behind: t.Behind,
+		Then: t.Then, Always: t.Always, Depends: t.Conditional, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest, Wants: t.Wants, Behind: t.Behind,
 	})
 }
 
@@ -172,9 +172,7 @@ func (a *app) identity() (*planfile.Identity, error) {
 	w := planfile.Where{Named: os.Getenv("MUSTER_IDENTITY"), Home: home}
 	if term.IsTerminal(int(a.in.Fd())) {
 		w.Passphrase = func(path string) ([]byte, error) {
-			fmt.Fprintf(a.err, "passphrase of %s: ", path)
-			defer fmt.Fprintln(a.err)
-			return term.ReadPassword(int(a.in.Fd()))
+			return a.askHidden("passphrase of " + path + ": ")
 		}
 	}
 	return planfile.FindIdentity(w)

@@ -235,3 +235,35 @@ play "q" {
 		r.Close()
 	}
 }
+
+func TestHostThatWasCutOffBeforeAfterIsPutBack(t *testing.T) {
+	const text = `
+play "p" {
+  hosts = ["all"]
+  rolling {
+    before {
+      task "command" "out" { argv = ["rm", "-f", "DIR/${host.name}-in"] }
+    }
+    after {
+      task "command" "in" { argv = ["touch", "DIR/${host.name}-in"] }
+    }
+  }
+  task "file" "f" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`
+	f := newFleet(t)
+	for _, name := range []string{"web1", "web2"} { // made, and never put back
+		if err := os.WriteFile(filepath.Join(f.dir, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := f.runWith(func(o *engine.Options) { o.Unfinished = map[string]bool{"web1": true} }, text, "web1", "web2")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	if !f.exists("web1-in") || f.exists("web2-in") {
+		t.Errorf("what the play does after its steps: %v", f.states())
+	}
+}

@@ -41,6 +41,10 @@ type Options struct {
 	Events    func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
+	// Unfinished are hosts that an earlier run was cut off on: what a rolling play
+	// does before and after is done for them even where the play itself would
+	// change nothing, as it may be the only thing that is left.
+	Unfinished map[string]bool
 	// ReadOnly runs only plan: their hosts make nothing, whatever they are told.
 	ReadOnly bool
 	// Key keys the digests of what tasks change, 32 bytes; nil: a random one.

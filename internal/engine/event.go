@@ -35,6 +35,7 @@ type TaskEvent struct {
 	Changes          []host.Description
 	Then             []host.Description // what can only be foreseen
 	Always           bool
+	Conditional      bool   // whether it runs at all is known after apply
 	Unforeseen       bool   // what was made isn't just what its plan showed
 	Sensitive        bool   // nothing of what it changes is shown
 	Digest           string // of the changes, where it is pending, keyed with Options.Key

@@ -20,7 +20,7 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 	// batch is to try the change.
 	var due, rest []*hostRun
 	for _, h := range hosts {
-		if h.usable() && h.playRun(p).due() {
+		if h.usable() && h.due(h.playRun(p)) {
 			due = append(due, h)
 		} else {
 			rest = append(rest, h)
@@ -148,9 +148,10 @@ func (h *hostRun) barrier(ctx context.Context) bool {
 	return err == nil && !h.out()
 }
 
-// due reports whether the play would change something on its host.
-func (p *playRun) due() bool {
-	due := false
+// due reports whether the play has to be made on the host: whether it would change
+// something there, or was cut off there before.
+func (h *hostRun) due(p *playRun) bool {
+	due := h.run.o.Unfinished[h.name]
 	eachNode(p.nodes, func(it *item) { due = due || it.pending() })
 	return due
 }
@@ -175,7 +176,7 @@ func (h *hostRun) planAround(ctx context.Context, p *playRun, w way) error {
 	}
 	h.stands(before)
 	h.flush()
-	if err := h.answered(ctx); err != nil || !h.usable() || !p.due() {
+	if err := h.answered(ctx); err != nil || !h.usable() || !h.due(p) {
 		return err
 	}
 	scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)

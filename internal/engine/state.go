@@ -197,7 +197,7 @@ func (it *item) shrink() {
 // tellPlanned tells what a task would do.
 func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 	r.tell(it, TaskEvent{
-		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Output: p.Output,
+		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Conditional: p.Conditional, Output: p.Output,
 		Digest: p.Digest, Wants: p.Wants, Behind: p.Behind, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
 	})
 }

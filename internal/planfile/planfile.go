@@ -102,6 +102,7 @@ type Task struct {
 	Changes   []host.Description `json:"changes,omitempty"` // as shown
 	Then      []host.Description `json:"then,omitempty"`    // as shown
 	Always    bool               `json:"always,omitempty"`
+	Depends   bool               `json:"depends,omitempty"` // whether it runs at all was known after apply
 	Tolerated bool               `json:"tolerated,omitempty"`
 	Sensitive bool               `json:"sensitive,omitempty"`
 	Error     string             `json:"error,omitempty"`

@@ -117,8 +117,9 @@ func (s *Session) plan(ctx context.Context, t *task) wire.Planned {
 			p.Certainty = wire.Tentative
 		}
 		if p.Status == wire.Failed {
-			p = s.deferred(t, nil, "its condition is known after apply")
+			p = s.deferred(t, nil, "")
 		}
+		p.Conditional = p.Status == wire.Pending
 		return p
 	}
 	return s.planModule(ctx, t)

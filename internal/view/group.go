@@ -41,7 +41,7 @@ func (p *plan) add(e *engine.TaskEvent) {
 		p.index[id] = t
 		p.tasks = append(p.tasks, t)
 	}
-	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Error, e.Tolerated, string(e.Output))
+	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Conditional, e.Error, e.Tolerated, string(e.Output))
 	for _, a := range t.answers {
 		if a.content == content {
 			a.hosts = append(a.hosts, e.Host)

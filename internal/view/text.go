@@ -226,9 +226,14 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 	var list []string
 	switch e.Status {
 	case wire.Pending:
+		if e.Conditional {
+			list = append(list, "only if its condition holds, known after apply")
+		}
 		switch {
+		case e.Always && e.Conditional:
 		case e.Always:
 			list = append(list, "runs every time")
+		case e.Conditional:
 		case e.Certainty == wire.Tentative:
 			list = append(list, "tentative: something before it can't be foreseen")
 		case e.Certainty == wire.Deferred:

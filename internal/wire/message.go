@@ -140,6 +140,7 @@ type Planned struct {
 	OutputKnown bool
 	Digest      string // of the changes, keyed
 	Wants       string // of what they want, whatever they found, keyed
+	Conditional bool   // whether it runs at all is known after apply
 	Behind      bool   // earlier tasks bring what it is about: what it finds may move
 	Error       string
 	Seconds     float64
