@@ -61,8 +61,8 @@ func newPlan(a *app) *cobra.Command {
 				return err
 			}
 			var saved recording
-			q := request{file: args[0], readOnly: true}
-			if save != "" {
+			q := request{file: args[0], readOnly: true, saves: save != ""}
+			if q.saves {
 				q.key, q.watch = newKey(), saved.event
 			}
 			r, err := a.prepare(cmd.Context(), q)

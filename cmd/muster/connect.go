@@ -92,7 +92,7 @@ func (s *stream) Read(p []byte) (int, error) { return s.remote.Stdout.Read(p) }
 
 // smallWrites is how many bytes are written at once. SSH keeps a buffer as
 // large as the largest write for every channel there is: two for each host.
-const smallWrites = 4 << 10
+const smallWrites = 2 << 10
 
 func (s *stream) Write(p []byte) (int, error) {
 	n := 0

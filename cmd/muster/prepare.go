@@ -23,6 +23,7 @@ type request struct {
 	left     []string // the hosts that it goes on with
 	adHoc    bool     // the playbook is none of the user's
 	readOnly bool     // it is only planned
+	saves    bool     // its plan is to be kept
 	// name and text put the names of files in the place of where they lie, in
 	// positions and in messages; nil where that is the same.
 	name, text func(string) string
@@ -102,7 +103,7 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 	}
 	p := &prepared{request: q, reach: reach, loaded: l, playbook: pb, redact: &secret.Redactor{}}
 	o.Playbook, o.Parallel, o.Key, o.Redact = pb, a.parallel, q.key, p.redact
-	o.ReadOnly, o.Connect, o.FactsType, o.Kinds = q.readOnly, reach.connect, factsType(), a.registry()
+	o.ReadOnly, o.KeepFacts, o.Connect, o.FactsType, o.Kinds = q.readOnly, q.saves, reach.connect, factsType(), a.registry()
 	o.Events = func(e engine.Event) {
 		if q.watch != nil {
 			q.watch(e)

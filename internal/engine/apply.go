@@ -151,7 +151,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	}
 	if it.deferred() {
 		if err := h.again(ctx, it); err != nil {
-			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+			h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
 			return it.ev.OnError == lang.Continue
 		}
 		if it.final {
@@ -160,7 +160,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	}
 	if it.on != h && it.ev.When != nil {
 		if it.ev.When.Decide(h.truth) != modules.True {
-			h.finish(it, &wire.Done{ID: it.id, Status: wire.Skipped})
+			h.finish(it, &wire.Done{ID: it.id(), Status: wire.Skipped})
 			return true
 		}
 		it.ev.When = nil
@@ -191,7 +191,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
 	if ev.Skip {
-		h.finish(it, &wire.Done{ID: it.id, Status: wire.Skipped})
+		h.finish(it, &wire.Done{ID: it.id(), Status: wire.Skipped})
 		return nil
 	}
 	t := it.wire()
@@ -267,7 +267,7 @@ func (g *granted) send(ctx context.Context) bool {
 	epoch := h.epoch + 1
 	ids := make([]string, len(items))
 	for i, it := range items {
-		ids[i], it.granted = it.id, true
+		ids[i], it.granted = it.id(), true
 	}
 	h.run.mu.Unlock()
 	h.send(&wire.Message{Grant: &wire.Grant{IDs: ids, Epoch: epoch}}, false)

@@ -52,6 +52,8 @@ type Options struct {
 	// Facts are taken for what hosts would say of themselves: those that a saved
 	// plan was made with, as JSON.
 	Facts map[string]json.RawMessage
+	// KeepFacts keeps what hosts say of themselves for KnownFacts.
+	KeepFacts bool
 }
 
 // Connector logs in to a host and starts its remote.
@@ -160,7 +162,8 @@ func (r *Run) Refuse(host string, why error) {
 	}
 }
 
-// KnownFacts returns what the hosts that answered said of themselves, as JSON.
+// KnownFacts returns what the hosts that answered said of themselves, as JSON,
+// where Options.KeepFacts says that it is asked for.
 func (r *Run) KnownFacts() map[string]json.RawMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()

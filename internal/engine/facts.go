@@ -47,9 +47,37 @@ func Worse(a, b error) error {
 	return a
 }
 
-// setFacts reads the facts that a remote sent.
+// readFacts reads facts as remotes send them. Those that the playbook doesn't
+// read are null: all facts of a host are many times what a playbook reads.
+func (r *Run) readFacts(data []byte) (cty.Value, error) {
+	read := lang.FactsRead{Names: r.o.Playbook.Facts}
+	if read.Names == nil {
+		return ctyjson.Unmarshal(data, r.o.FactsType)
+	}
+	var said map[string]json.RawMessage
+	if err := json.Unmarshal(data, &said); err != nil {
+		return cty.NilVal, err
+	}
+	attrs := map[string]cty.Value{}
+	for name, t := range r.o.FactsType.AttributeTypes() {
+		switch {
+		case !read.Reads(name):
+			attrs[name] = cty.NullVal(t)
+		case said[name] == nil:
+			return cty.NilVal, fmt.Errorf("%s is missing", name)
+		default:
+			var err error
+			if attrs[name], err = ctyjson.Unmarshal(said[name], t); err != nil {
+				return cty.NilVal, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return cty.ObjectVal(attrs), nil
+}
+
+// setFacts takes the facts that a remote sent.
 func (h *hostRun) setFacts(data []byte) error {
-	facts, err := ctyjson.Unmarshal(data, h.run.o.FactsType)
+	facts, err := h.run.readFacts(data)
 	if err != nil {
 		return fmt.Errorf("%w: the facts of %s: %w", wire.ErrFrame, h.name, err)
 	}

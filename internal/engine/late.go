@@ -34,7 +34,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 			}
 			break
 		}
-		h.run.emit(&ProgressEvent{Host: h.name, Task: it.id, Text: "trying again in " + delay.String()})
+		h.run.emit(&ProgressEvent{Host: h.name, Task: it.id(), Text: "trying again in " + delay.String()})
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
@@ -52,7 +52,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 		h.run.tellDone(it, it.done)
 		// Conditions of later tasks are decided on the host: it has to know
 		// what counts here.
-		truth := map[string]modules.Truth{it.id: fromDone(it).Changed}
+		truth := map[string]modules.Truth{it.id(): fromDone(it).Changed}
 		it.on.send(&wire.Message{Lay: &wire.Lay{Settled: truth}}, true)
 	}
 	return !failed
@@ -63,7 +63,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 	if it.on != h {
 		if err := it.on.unusable(); err != nil {
-			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+			h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
 			return false
 		}
 	}
@@ -73,14 +73,14 @@ func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 	h.run.mu.Lock()
 	it.granted = true
 	h.run.mu.Unlock()
-	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id}, Chain: it.id, Epoch: attempt}}, false)
+	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id()}, Chain: it.id(), Epoch: attempt}}, false)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })
 	if err == nil && it.done != nil {
 		return true
 	}
 	if it.on != h && it.done == nil {
 		if err := it.on.unusable(); err != nil {
-			h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: err.Error()})
+			h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
 		}
 	}
 	return false

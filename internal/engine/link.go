@@ -13,7 +13,7 @@ import (
 type link struct {
 	stream Stream
 	conn   *wire.Conn
-	hello  *wire.Hello
+	said   []byte // the facts of its greeting, until they are read
 	host   *hostRun
 	done   chan struct{} // closed when nothing more comes
 }
@@ -38,7 +38,7 @@ func (h *hostRun) open(stream Stream) (*link, error) {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
 	}
-	l.hello = m.Hello
+	l.said = m.Hello.Facts
 	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key, ReadOnly: h.run.o.ReadOnly}}); err != nil {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)

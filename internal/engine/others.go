@@ -208,6 +208,6 @@ func (h *hostRun) share(ctx context.Context, g *granted, it *item) bool {
 		return true
 	}
 	it.ev = &lang.Evaluated{}
-	h.finish(it, &wire.Done{ID: it.id, Status: wire.Failed, Error: why})
+	h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: why})
 	return false
 }

@@ -110,13 +110,16 @@ func (h *hostRun) connect(ctx context.Context) error {
 	h.run.mu.Lock()
 	h.link = l
 	h.run.mu.Unlock()
-	said := []byte(l.hello.Facts)
+	said := l.said
+	l.said = nil
 	if saved, ok := h.run.o.Facts[h.name]; ok {
 		said = saved
 	}
-	h.run.mu.Lock()
-	h.said = said
-	h.run.mu.Unlock()
+	if h.run.o.KeepFacts {
+		h.run.mu.Lock()
+		h.said = said
+		h.run.mu.Unlock()
+	}
 	return h.setFacts(said)
 }
 
@@ -263,15 +266,14 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			}
 			if first != h {
 				h.stands(w.in(1))
-				it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
+				it := &item{inst: inst, scope: scope, owner: h, on: h, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
 				h.register(it)
 				items = append(items, it)
 				continue
 			}
 		}
-		it := &item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: w.rescued}
+		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued}
 		if inst.Target != h.name {
-			it.id = inst.ID + "@" + h.name
 			if it.on, err = h.run.helper(ctx, inst.Target); err == nil && !w.late {
 				err = h.turn(ctx, w)
 			}
@@ -285,7 +287,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 		}
 		if w.late {
 			it.ev = &lang.Evaluated{Undecided: true}
-			it.planned = &wire.Planned{ID: it.id, Status: wire.Pending, Certainty: wire.Deferred}
+			it.planned = &wire.Planned{ID: it.id(), Status: wire.Pending, Certainty: wire.Deferred}
 			h.register(it)
 			items = append(items, it)
 			continue
@@ -321,21 +323,21 @@ func (h *hostRun) register(it *item) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	it.owner.outcomes[it.inst.ID] = it
-	it.on.outcomes[it.id] = it
+	it.on.outcomes[it.id()] = it
 }
 
 // fail is an item that failed before it could be sent.
 func (h *hostRun) fail(it *item, err error) *item {
 	it.ev = &lang.Evaluated{}
 	h.register(it)
-	h.take(it, &wire.Planned{ID: it.id, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}, false)
+	h.take(it, &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}, false)
 	return it
 }
 
 // broken is the item of a task whose instances can't be told.
 func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, rescued bool, err error) *item {
 	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
-	return h.fail(&item{inst: inst, scope: scope, id: inst.ID, owner: h, on: h, rescued: rescued}, err)
+	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: rescued}, err)
 }
 
 // sendTask queues an evaluated item to the host acted on. What can be told
@@ -345,7 +347,7 @@ func (h *hostRun) sendTask(it *item) {
 	h.run.o.Redact.Add(it.ev.Secrets...)
 	h.register(it)
 	if it.ev.Skip {
-		h.take(it, &wire.Planned{ID: it.id, Status: wire.Skipped, Certainty: wire.Known}, true)
+		h.take(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
 		return
 	}
 	if it.on != h && it.ev.When != nil {
@@ -353,15 +355,16 @@ func (h *hostRun) sendTask(it *item) {
 		// doesn't know.
 		switch it.ev.When.Decide(h.truth) {
 		case modules.False:
-			h.take(it, &wire.Planned{ID: it.id, Status: wire.Skipped, Certainty: wire.Known}, true)
+			h.take(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
 			return
 		case modules.Maybe:
 			it.ev.Undecided = true
 		}
 		it.ev.When = nil
 	}
-	it.on.send(&wire.Message{Task: it.wire()}, it.on == h)
-	it.forget()
+	task := it.wire()
+	it.forget() // before it can be answered
+	it.on.send(&wire.Message{Task: task}, it.on == h)
 }
 
 // forget gives up what is only needed to send an item: of a long play on many
@@ -380,7 +383,7 @@ func (h *hostRun) truth(id string) modules.Truth {
 // wire is the item as it travels.
 func (it *item) wire() *wire.Task {
 	t := &wire.Task{
-		ID: it.id, Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
+		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
 		Sensitive: it.ev.Sensitive, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
 	}
 	if it.ev.Undecided {

@@ -73,18 +73,24 @@ type item struct {
 	inst    *lang.Instance
 	scope   *lang.Scope
 	ev      *lang.Evaluated
-	id      string // on the host acted on
-	on      *hostRun
+	on      *hostRun // the one acted on
 	owner   *hostRun
-	rescued bool // a block around it has a rescue, or it may fail
-
 	planned *wire.Planned
 	done    *wire.Done
-	final   bool // nothing more will become of it
 	shared  *item
 
+	rescued   bool // a block around it has a rescue, or it may fail
+	final     bool // nothing more will become of it
 	journaled bool // the journal has it
 	granted   bool // its host was told to make it
+}
+
+// id identifies the item on the host acted on, where others may act as well.
+func (it *item) id() string {
+	if it.on == it.owner {
+		return it.inst.ID
+	}
+	return it.inst.ID + "@" + it.owner.name
 }
 
 // pending reports whether the item has to be granted.
@@ -181,7 +187,7 @@ var (
 // on many hosts have very many. The mutex is held.
 func (it *item) shrink() {
 	ev, p := it.ev, it.planned
-	if !ev.Sensitive && ev.OnError == "" && ev.Retry == nil && !ev.ChangedWhen && !ev.FailedWhen && ev.When == nil && !ev.Skip && !it.deferred() {
+	if !ev.Sensitive && ev.OnError != lang.Continue && ev.Retry == nil && !ev.ChangedWhen && !ev.FailedWhen && ev.When == nil && !ev.Skip && !it.deferred() {
 		it.ev = plainly
 	}
 	if p.Certainty == wire.Known && len(p.Changes)+len(p.Then)+len(p.Output) == 0 && p.Error == "" && !p.Always {

@@ -36,7 +36,7 @@ func (h *hostRun) tellInHand() {
 		}
 	})
 	if inHand != nil {
-		inHand.done, inHand.final = &wire.Done{ID: inHand.id, Status: wire.Failed, Error: "aborted: whether it was made isn't known"}, true
+		inHand.done, inHand.final = &wire.Done{ID: inHand.id(), Status: wire.Failed, Error: "aborted: whether it was made isn't known"}, true
 	}
 	h.run.mu.Unlock()
 	if inHand != nil {

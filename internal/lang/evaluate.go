@@ -39,7 +39,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 }
 
 func (i *Instance) layer() layer {
-	return layer{each: i.of.each(), target: i.Target, id: i.ID}
+	return layer{each: i.each(), target: i.Target, id: i.ID}
 }
 
 // evaluation is the making of one Evaluated.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"muster/modules"
 )
 
@@ -22,8 +24,21 @@ type Instance struct {
 	// for a task with `on`).
 	Host, Target string
 
-	of element // of for_each
-	on bool    // Target comes from `on`
+	looped bool     // it is one of a for_each
+	of     *element // of that for_each; nil where it is the key itself
+	on     bool     // Target comes from `on`
+}
+
+// each is what its expressions see of its for_each.
+func (i *Instance) each() cty.Value {
+	switch {
+	case i.of != nil:
+		return i.of.each()
+	case i.looped:
+		key := cty.StringVal(i.Key)
+		return (&element{i.Key, key, key}).each()
+	}
+	return cty.NilVal
 }
 
 // Evaluated is an instance with everything that a run needs to know of it.

@@ -16,6 +16,12 @@ type element struct {
 	k, value cty.Value
 }
 
+// isKey reports whether the element is its key and no more, as those of a set are.
+func (e *element) isKey() bool {
+	v := e.value
+	return v != cty.NilVal && v.Type() == cty.String && !v.IsMarked() && v.IsKnown() && !v.IsNull() && v.AsString() == e.key
+}
+
 // each is what expressions see. It is made when it is read: a run keeps very
 // many elements.
 func (e *element) each() cty.Value {
@@ -159,7 +165,10 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 	}
 	var out []*Instance
 	for _, e := range elems {
-		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, of: e}
+		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, looped: t.forEach != nil}
+		if i.looped && !e.isKey() {
+			i.of = &element{e.key, e.k, e.value}
+		}
 		if t.on == nil {
 			out = append(out, i)
 			continue
@@ -179,12 +188,12 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 
 // unknownInstances is one instance that stands for all, in checks.
 func (s *Scope) unknownInstances(t *Task) []*Instance {
-	every := element{"…", cty.UnknownVal(cty.String), cty.DynamicVal}
-	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, of: every, on: t.on != nil}}
+	every := &element{"…", cty.UnknownVal(cty.String), cty.DynamicVal}
+	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, looped: true, of: every, on: t.on != nil}}
 }
 
 func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
-	v, waits, diags := s.consists(t.on, layer{each: i.of.each()})
+	v, waits, diags := s.consists(t.on, layer{each: i.each()})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,7 @@ func (l *launch) run() (*Remote, error) {
 				l.stage = sudo
 			}
 		case "run":
-			return &Remote{Stdin: l.p.Stdin, Stdout: l.out, Path: rest, Sum: path.Base(rest), Uploaded: l.stage == upload}, nil
+			return &Remote{Stdin: l.p.Stdin, Stdout: l.rest(), Path: rest, Sum: path.Base(rest), Uploaded: l.stage == upload}, nil
 		case "need":
 			l.stage = shell
 			if err := l.offer(rest); err != nil {
@@ -134,6 +135,17 @@ func (l *launch) run() (*Remote, error) {
 			return nil, fmt.Errorf("the host has no sudo to become %s with: log in as %s, or install sudo", l.o.Become, l.o.Become)
 		}
 	}
+}
+
+// rest is what the host says from here on. The buffer that lines were read with
+// is given up: a run holds on to very many remotes.
+func (l *launch) rest() io.Reader {
+	ahead, _ := l.out.Peek(l.out.Buffered())
+	l.out = nil
+	if len(ahead) == 0 {
+		return l.p.Stdout
+	}
+	return io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), l.p.Stdout)
 }
 
 // next returns the next marker line, and drops what is none.
@@ -184,7 +196,8 @@ func (l *launch) offer(machine string) error {
 
 // send sends the packed remote. How that ended is for the host to say.
 func (l *launch) send(packed io.Reader) {
-	buffer := make([]byte, 128<<10)
+	// SSH keeps a buffer of the largest write for as long as it lives.
+	buffer := make([]byte, 8<<10)
 	for {
 		n, err := packed.Read(buffer)
 		if n == 0 && err != nil {

@@ -28,7 +28,7 @@ func newTail(prompt string, asked func(int)) *tail {
 // follow reads r to its end.
 func (t *tail) follow(r io.Reader) {
 	defer close(t.done)
-	buffer := make([]byte, 4096)
+	buffer := make([]byte, 512)
 	for {
 		n, err := r.Read(buffer)
 		for range t.add(buffer[:n]) {

@@ -171,7 +171,7 @@ func (s *server) fault(err error) error {
 func (s *server) plan(ctx context.Context, t wire.Task) error {
 	if !s.o.Worker {
 		if err := s.lock.share(ctx); err != nil {
-			return s.conn.Queue(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+			return s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
 		}
 	}
 	if t.As != "" && t.As != s.user {
@@ -184,7 +184,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		}
 	}
 	s.tell("", &wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
-	return s.conn.Queue(&wire.Message{Planned: &p})
+	return s.conn.Soon(&wire.Message{Planned: &p})
 }
 
 // late takes a task for its turn, which is now.

@@ -62,7 +62,7 @@ func (s *server) tell(except string, lay *wire.Lay) {
 // earlier task will make is waited for.
 func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
 	fail := func(err error) error {
-		return s.conn.Queue(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+		return s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
 	}
 	if _, err := user.Lookup(t.As); err != nil {
 		planned, coming := s.session.ComingUser(ctx, t)
@@ -73,7 +73,7 @@ func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
 			s.waits = map[string]wire.Task{}
 		}
 		s.waits[t.ID] = t
-		return s.conn.Queue(&wire.Message{Planned: &planned})
+		return s.conn.Soon(&wire.Message{Planned: &planned})
 	}
 	w, err := s.worker(ctx, t.As)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
 	if err != nil {
 		return fail(err)
 	}
-	return s.conn.Queue(&wire.Message{Planned: p})
+	return s.conn.Soon(&wire.Message{Planned: p})
 }
 
 // planBy has a worker plan a task, and makes its effects known to the others.

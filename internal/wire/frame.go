@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -30,6 +31,7 @@ type Conn struct {
 	mu     sync.Mutex
 	w      io.Writer
 	queued []byte
+	soon   *time.Timer // it will flush; nil: nothing does by itself
 
 	enc cbor.EncMode
 	dec cbor.DecMode
@@ -37,13 +39,22 @@ type Conn struct {
 
 // NewConn returns the connection that reads r and writes w.
 func NewConn(r io.Reader, w io.Writer) *Conn {
-	enc, dec := modes()
-	return &Conn{r: bufio.NewReaderSize(r, 4<<10), w: w, enc: enc, dec: dec}
+	m := modes()
+	return &Conn{r: bufio.NewReaderSize(r, readAhead), w: w, enc: m.enc, dec: m.dec}
 }
 
-// modes are the encodings: content and unknown values keep their types inside
+// readAhead is how many bytes are read at a time: some small messages. Large
+// ones are read past the buffer.
+const readAhead = 1 << 10
+
+type encodings struct {
+	enc cbor.EncMode
+	dec cbor.DecMode
+}
+
+// modes are the encodings, made once: content and unknown values keep their types inside
 // arguments through tags of the range that is free for private use.
-func modes() (cbor.EncMode, cbor.DecMode) {
+var modes = sync.OnceValue(func() encodings {
 	tags := cbor.NewTagSet()
 	opts := cbor.TagOptions{EncTag: cbor.EncTagRequired, DecTag: cbor.DecTagRequired}
 	for number, t := range map[uint64]reflect.Type{
@@ -72,21 +83,36 @@ func modes() (cbor.EncMode, cbor.DecMode) {
 	if err != nil {
 		panic("wire: " + err.Error())
 	}
-	return enc, dec
-}
+	return encodings{enc, dec}
+})
 
 // Queue sends a message with the next Flush or Send.
 func (c *Conn) Queue(m *Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.write(m)
+	return c.write(m, queueLimit)
+}
+
+// Soon sends a message in a moment, together with those that come until then: a
+// stream of small ones costs few writes, and none waits for what takes long.
+func (c *Conn) Soon(m *Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.write(m, soonLimit); err != nil {
+		return err
+	}
+	if len(c.queued) > 0 && c.soon == nil {
+		// Where it fails, so does what is sent next.
+		c.soon = time.AfterFunc(moment, func() { _ = c.Flush() })
+	}
+	return nil
 }
 
 // Send sends a message and all that are queued.
 func (c *Conn) Send(m *Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.write(m); err != nil {
+	if err := c.write(m, queueLimit); err != nil {
 		return err
 	}
 	return c.flush()
@@ -102,6 +128,10 @@ func (c *Conn) Flush() error {
 // flush writes what is queued and gives its memory back: a controller has many
 // connections, of which few are written to at a time.
 func (c *Conn) flush() error {
+	if c.soon != nil {
+		c.soon.Stop()
+		c.soon = nil
+	}
 	if len(c.queued) == 0 {
 		return nil
 	}
@@ -110,7 +140,8 @@ func (c *Conn) flush() error {
 	return err
 }
 
-func (c *Conn) write(m *Message) error {
+// write queues a message, and flushes from limit bytes on.
+func (c *Conn) write(m *Message, limit int) error {
 	data, err := c.enc.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encoding a message: %w", err)
@@ -121,14 +152,19 @@ func (c *Conn) write(m *Message) error {
 	var head [4]byte
 	binary.BigEndian.PutUint32(head[:], uint32(len(data)))
 	c.queued = append(append(c.queued, head[:]...), data...)
-	if len(c.queued) < queueLimit {
+	if len(c.queued) < limit {
 		return nil
 	}
 	return c.flush()
 }
 
-// queueLimit is how many bytes are queued before they are sent unasked.
-const queueLimit = 64 << 10
+// queueLimit is how many bytes are queued before they are sent unasked. Soon
+// sends less at a time: SSH keeps buffers for the largest piece that came.
+const (
+	queueLimit = 64 << 10
+	soonLimit  = 2 << 10
+	moment     = 10 * time.Millisecond
+)
 
 // Receive returns the next message; io.EOF where the stream ends between two.
 func (c *Conn) Receive() (*Message, error) {

@@ -17,7 +17,9 @@ import (
 // so another number means that something is badly wrong.
 const Protocol = 1
 
-// Message is one of its fields; the others are nil.
+// Message is one of its fields; the others are nil. In what a run sends for each
+// task, fields have numbers and are left out where they say nothing: it is kept
+// in the connection's buffers, and there are very many.
 type Message struct {
 	// From the controller.
 	Open   *Open   `cbor:"1,keyasint,omitempty"`
@@ -61,22 +63,22 @@ type Open struct {
 
 // Task is one task of a play, for this host.
 type Task struct {
-	ID   string
-	Kind string
-	Args map[string]any
+	ID   string         `cbor:"1,keyasint,omitempty"`
+	Kind string         `cbor:"2,keyasint,omitempty"`
+	Args map[string]any `cbor:"3,keyasint"`
 	// As is the user who acts; "" is the one the remote runs as.
-	As        string
-	When      *modules.Condition
-	Sensitive bool
-	Secrets   []string // what must never be shown
-	Timeout   time.Duration
-	Retry     *Retry
+	As        string             `cbor:"4,keyasint,omitempty"`
+	When      *modules.Condition `cbor:"5,keyasint,omitempty"`
+	Sensitive bool               `cbor:"6,keyasint,omitempty"`
+	Secrets   []string           `cbor:"7,keyasint,omitempty"` // what must never be shown
+	Timeout   time.Duration      `cbor:"8,keyasint,omitempty"`
+	Retry     *Retry             `cbor:"9,keyasint,omitempty"`
 	// Tolerate keeps a failure of this task from stopping those behind it.
-	Tolerate bool
+	Tolerate bool `cbor:"10,keyasint,omitempty"`
 	// Late tasks are sent at their turn, when what they read has become known
 	// or a block needs its rescue: they are not answered, but planned on the
 	// host as it is when they are granted. One of the same ID is replaced.
-	Late bool
+	Late bool `cbor:"11,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.
@@ -129,32 +131,32 @@ const (
 
 // Planned answers a Task.
 type Planned struct {
-	ID        string
-	Status    Status // Unchanged, Pending, Failed or Skipped
-	Certainty Certainty
-	Changes   []host.Description
-	Then      []host.Description
-	Always    bool   // runs every time: no drift
-	Output    []byte // JSON; nil where it isn't known, or there is none
+	ID        string             `cbor:"1,keyasint,omitempty"`
+	Status    Status             `cbor:"2,keyasint,omitempty"` // Unchanged, Pending, Failed or Skipped
+	Certainty Certainty          `cbor:"3,keyasint,omitempty"`
+	Changes   []host.Description `cbor:"4,keyasint,omitempty"`
+	Then      []host.Description `cbor:"5,keyasint,omitempty"`
+	Always    bool               `cbor:"6,keyasint,omitempty"` // runs every time: no drift
+	Output    []byte             `cbor:"7,keyasint,omitempty"` // JSON; nil where it isn't known, or there is none
 	// OutputKnown: Output is what the task offers; false while it is pending.
-	OutputKnown bool
-	Digest      string // of the changes, keyed
-	Wants       string // of what they want, whatever they found, keyed
-	Conditional bool   // whether it runs at all is known after apply
-	Behind      bool   // earlier tasks bring what it is about: what it finds may move
-	Error       string
-	Seconds     float64
+	OutputKnown bool    `cbor:"8,keyasint,omitempty"`
+	Digest      string  `cbor:"9,keyasint,omitempty"`  // of the changes, keyed
+	Wants       string  `cbor:"10,keyasint,omitempty"` // of what they want, whatever they found, keyed
+	Behind      bool    `cbor:"11,keyasint,omitempty"` // earlier tasks bring what it is about: what it finds may move
+	Error       string  `cbor:"12,keyasint,omitempty"`
+	Seconds     float64 `cbor:"13,keyasint,omitempty"`
+	Conditional bool    `cbor:"14,keyasint,omitempty"` // whether it runs at all is known after apply
 }
 
 // Done answers a granted task.
 type Done struct {
-	ID      string
-	Status  Status             // Unchanged, Changed, Failed or Skipped
-	Changes []host.Description // that were made
-	Output  []byte
-	Error   string
-	Undone  bool // an atomic plan failed and what it made was taken back
-	Seconds float64
+	ID      string             `cbor:"1,keyasint,omitempty"`
+	Status  Status             `cbor:"2,keyasint,omitempty"` // Unchanged, Changed, Failed or Skipped
+	Changes []host.Description `cbor:"3,keyasint,omitempty"` // that were made
+	Output  []byte             `cbor:"4,keyasint,omitempty"`
+	Error   string             `cbor:"5,keyasint,omitempty"`
+	Undone  bool               `cbor:"6,keyasint,omitempty"` // an atomic plan failed and what it made was taken back
+	Seconds float64            `cbor:"7,keyasint,omitempty"`
 }
 
 // Need asks for content.

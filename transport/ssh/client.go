@@ -15,7 +15,7 @@ import (
 
 // client is a logged-in SSH connection that notices when it dies.
 type client struct {
-	ssh  *ssh.Client
+	ssh  ssh.Conn
 	hop  hop
 	raw  net.Conn
 	opts Options
@@ -25,42 +25,71 @@ type client struct {
 	why error
 }
 
+// incoming is what the other end asks for by itself.
+type incoming struct {
+	channels <-chan ssh.NewChannel
+	requests <-chan *ssh.Request
+}
+
 // newClient keeps watch over a logged-in connection until it ends or the
 // dialer is closed.
-func newClient(d *Dialer, h hop, raw net.Conn, c *ssh.Client) *client {
+func newClient(d *Dialer, h hop, raw net.Conn, c ssh.Conn, in incoming) *client {
 	cl := &client{ssh: c, hop: h, raw: raw, opts: d.opts, lost: make(chan struct{})}
-	stop := context.AfterFunc(d.ctx, func() { cl.fail(fmt.Errorf("%w: closed", transport.ErrLost)) })
-	d.track(func() {
-		err := c.Wait()
-		stop()
-		cl.fail(fmt.Errorf("%w: %s hung up (%v)", transport.ErrLost, h.name, err))
-		close(cl.lost)
-	})
-	d.track(cl.keepAlive)
+	d.track(func() { cl.watch(d.ctx, in) })
 	return cl
 }
 
-// keepAlive asks the host every now and then whether it is there
-// (keepalive@openssh.com; any answer will do), so that a connection whose other
-// end vanished is noticed within Keepalive + Silence.
-func (c *client) keepAlive() {
-	tick := time.NewTicker(c.opts.Timeouts.Keepalive)
-	defer tick.Stop()
-	for {
+// watch refuses what the other end asks for, and asks it every now and then
+// whether it is there, until the connection ends. A run has very many
+// connections: beside x/crypto's own, this is the only goroutine of each.
+func (c *client) watch(ctx context.Context, in incoming) {
+	stop := context.AfterFunc(ctx, func() { c.fail(fmt.Errorf("%w: closed", transport.ErrLost)) })
+	tick := time.NewTimer(c.opts.Timeouts.Keepalive)
+	var asking sync.WaitGroup
+	for in.channels != nil || in.requests != nil {
 		select {
-		case <-c.lost:
-			return
+		case n, ok := <-in.channels:
+			if !ok {
+				in.channels = nil
+				break
+			}
+			c.bounded(func() { _ = n.Reject(ssh.UnknownChannelType, "nothing is offered here") })
+		case r, ok := <-in.requests:
+			if !ok {
+				in.requests = nil
+				break
+			}
+			c.bounded(func() { _ = r.Reply(false, nil) })
 		case <-tick.C:
-		}
-		guard := time.AfterFunc(c.opts.Timeouts.Silence, func() {
-			c.fail(fmt.Errorf("%w: %s has not answered for %v", transport.ErrLost, c.hop.name, c.opts.Timeouts.Silence))
-		})
-		_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil)
-		guard.Stop()
-		if err != nil {
-			return
+			asking.Go(func() {
+				c.ask()
+				tick.Reset(c.opts.Timeouts.Keepalive)
+			})
 		}
 	}
+	// x/crypto has closed both: the connection is over.
+	err := c.ssh.Wait()
+	stop()
+	c.fail(fmt.Errorf("%w: %s hung up (%v)", transport.ErrLost, c.hop.name, err))
+	close(c.lost)
+	asking.Wait()
+	tick.Stop()
+}
+
+// ask asks the host whether it is there (keepalive@openssh.com; any answer will
+// do), so that a connection whose other end vanished is noticed within
+// Keepalive + Silence.
+func (c *client) ask() {
+	c.bounded(func() { _, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) })
+}
+
+// bounded calls do, and ends the connection where that takes longer than Silence.
+func (c *client) bounded(do func()) {
+	guard := time.AfterFunc(c.opts.Timeouts.Silence, func() {
+		c.fail(fmt.Errorf("%w: %s has not answered for %v", transport.ErrLost, c.hop.name, c.opts.Timeouts.Silence))
+	})
+	defer guard.Stop()
+	do()
 }
 
 // fail ends the connection because of err. The first cause stays.

@@ -103,7 +103,7 @@ func (l *login) run(ctx context.Context) (*client, *failure) {
 	if r.err == nil {
 		leaveWith(leave, accepted)
 		l.conn.release()
-		return newClient(l.d, l.h, l.conn, ssh.NewClient(r.conn, r.channels, r.requests)), nil
+		return newClient(l.d, l.h, l.conn, r.conn, incoming{r.channels, r.requests}), nil
 	}
 	if _, ended := l.conn.seen(); ended != nil && inTime && ctx.Err() == nil {
 		l.conn.drain()

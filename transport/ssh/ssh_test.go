@@ -172,3 +172,11 @@ func TestCancellingEndsADialAtOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestHostIsGrantedNothingThatItAsksFor(t *testing.T) {
+	asks := transporttest.Options{Fault: transporttest.AskBack}
+	s := newSite(t, 1, asks, asks)
+	if got, err := output(t, dial(t, s.dialer(t), s.targets[0]), "echo served", ""); got != "served\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

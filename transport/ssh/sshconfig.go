@@ -182,8 +182,12 @@ func matchesAny(patterns []string, alias string) bool {
 
 // glob matches * and ? alone, as OpenSSH does, without regard to case.
 func glob(pattern, s string) bool {
-	pattern = strings.NewReplacer(`\`, `\\`, `[`, `\[`).Replace(strings.ToLower(pattern))
+	pattern, s = strings.ToLower(pattern), strings.ToLower(s)
+	if !strings.ContainsAny(pattern, "*?") {
+		return pattern == s // nearly all lines of a large known_hosts
+	}
+	pattern = strings.NewReplacer(`\`, `\\`, `[`, `\[`).Replace(pattern)
 	// path.Match's * stops at slashes, which host names don't have.
-	ok, err := path.Match(pattern, strings.ToLower(s))
+	ok, err := path.Match(pattern, s)
 	return ok && err == nil
 }

@@ -18,7 +18,8 @@ import (
 type tunnel struct {
 	channel ssh.Channel
 	addr    tunnelAddr
-	filled  chan []byte   // from the pump, which keeps two buffers in turn
+	filled  chan []byte // from the pump, which waits for drained before it reads on
+	drained chan struct{}
 	ended   chan struct{} // closed by the pump, after err is set
 	err     error
 	closed  chan struct{}
@@ -32,20 +33,26 @@ func (tunnelAddr) Network() string  { return "tcp" }
 func (a tunnelAddr) String() string { return string(a) }
 
 func newTunnel(channel ssh.Channel, addr string) *tunnel {
-	t := &tunnel{channel: channel, addr: tunnelAddr(addr), filled: make(chan []byte), ended: make(chan struct{}), closed: make(chan struct{})}
+	t := &tunnel{channel: channel, addr: tunnelAddr(addr), filled: make(chan []byte), drained: make(chan struct{}), ended: make(chan struct{}), closed: make(chan struct{})}
 	go t.pump()
 	return t
 }
 
+// pump reads the channel into one buffer, which it hands over and has back: of
+// many tunnels, nearly all only wait.
 func (t *tunnel) pump() {
 	defer close(t.ended)
-	buffers := [2][]byte{make([]byte, 4<<10), make([]byte, 4<<10)}
-	for i := 0; ; i ^= 1 {
-		n, err := t.channel.Read(buffers[i])
+	buffer := make([]byte, 2<<10)
+	for {
+		n, err := t.channel.Read(buffer)
 		if n > 0 {
 			select {
-			// The reader takes a buffer only when it is done with the other.
-			case t.filled <- buffers[i][:n]:
+			case t.filled <- buffer[:n]:
+			case <-t.closed:
+				return
+			}
+			select {
+			case <-t.drained:
 			case <-t.closed:
 				return
 			}
@@ -72,7 +79,12 @@ func (t *tunnel) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, t.rest)
-	t.rest = t.rest[n:]
+	if t.rest = t.rest[n:]; n > 0 && len(t.rest) == 0 {
+		select {
+		case t.drained <- struct{}{}:
+		case <-t.closed:
+		}
+	}
 	return n, nil
 }
 

@@ -23,6 +23,7 @@ const (
 	RefuseKeys               // lets no key in
 	ExitSilently             // ends each command without an exit status
 	StallForwards            // never answers a request to forward
+	AskBack                  // lets in, then serves only who has refused many channels and requests of its own
 )
 
 // floodSize is more than anybody should read while waiting for a banner.

@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -53,6 +54,9 @@ func (s *Server) serve(c *conn, fault Fault) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
+	if fault == AskBack && !refuses(conn) {
+		return
+	}
 	var sessions atomic.Int32
 	var wg sync.WaitGroup
 	for request := range channels {
@@ -80,6 +84,20 @@ func (s *Server) serve(c *conn, fault Fault) {
 	wg.Wait()
 }
 
+// refuses reports whether the client opens none of the channels that it is asked
+// for and grants no request.
+func refuses(conn ssh.Conn) bool {
+	for range 50 { // more than x/crypto queues
+		if _, _, err := conn.OpenChannel("x11", nil); err == nil {
+			return false
+		}
+		if ok, _, err := conn.SendRequest("hostkeys-prove-00@openssh.com", true, nil); ok || err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // forward connects a direct-tcpip channel.
 func (s *Server) forward(request ssh.NewChannel, fault Fault, c *conn) {
 	var to struct {
@@ -98,7 +116,7 @@ func (s *Server) forward(request ssh.NewChannel, fault Fault, c *conn) {
 	}
 	addr := net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
 	if real, ok := s.opts.Forward[addr]; ok {
-		addr = real
+		addr = cmp.Or(real, s.Addr())
 	}
 	out, err := net.Dial("tcp", addr)
 	if err != nil {

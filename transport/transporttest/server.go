@@ -1,4 +1,4 @@
-// Package transporttest has SSH servers within the test's process: one that
+// Package transporttest has SSH servers for tests: one that
 // works, runs real commands on this machine and forwards like a bastion, and
 // one that breaks in the ways that servers and networks do.
 package transporttest
@@ -35,13 +35,11 @@ type Options struct {
 	MaxStartups    int               // connections at a time that have not logged in; 0 is no limit
 	DenyForwarding bool              // AllowTcpForwarding no
 	DenySFTP       bool              // no sftp subsystem
-	Forward        map[string]string // where an address is, as seen from here: "10.0.1.13:22" → Addr()
+	Forward        map[string]string // where an address is, as seen from here: "10.0.1.13:22" → Addr(); "" is the server itself
 }
 
-// Server is an SSH server on a port of the loopback interface. It ends with
-// its test.
+// Server is an SSH server on a port of the loopback interface.
 type Server struct {
-	t        testing.TB
 	opts     Options
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -55,26 +53,36 @@ type Server struct {
 	closed  bool
 }
 
-// New starts a server.
+// New starts a server that ends with its test.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if o.HostKeys == nil {
 		o.HostKeys = []ssh.Signer{NewSigner(t)}
-	}
-	if o.Shell == "" {
-		o.Shell = "/bin/sh"
 	}
 	if o.Home == "" {
 		o.Home = t.TempDir()
 	}
-	s := &Server{t: t, opts: o, listener: listener, fault: o.Fault, conns: map[*conn]bool{}}
-	s.wg.Go(s.accept)
+	s, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// Start starts a server outside of a test, with the host keys and the home that
+// o has to name. Close ends it.
+func Start(o Options) (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	if o.Shell == "" {
+		o.Shell = "/bin/sh"
+	}
+	s := &Server{opts: o, listener: listener, fault: o.Fault, conns: map[*conn]bool{}}
+	s.wg.Go(s.accept)
+	return s, nil
 }
 
 // Addr is where the server listens, "127.0.0.1:PORT".
