@@ -436,3 +436,18 @@ play "p" {
 		t.Errorf("a changed_when that reads nothing of the task is the module's: %+v", e)
 	}
 }
+
+func TestAGroupWithoutHostsIsThere(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["app", "empty"]
+  task "file" "/x" { content = "${join(",", groups.empty)}${length(matching("empty"))}" }
+}
+`)
+	o := testOptions(dir)
+	o.Fleet.Groups["empty"] = nil
+	if _, diags := Load(file, o); len(diags) > 0 {
+		t.Error(diags)
+	}
+}
