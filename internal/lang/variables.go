@@ -228,6 +228,9 @@ func (l *loader) hostValues(u *unit) {
 
 // checkSources reports values given for variables that no playbook declares.
 func (l *loader) checkSources() {
+	if l.unreadable {
+		return
+	}
 	declared := map[string]bool{}
 	for _, u := range l.units {
 		for name := range u.variables {
