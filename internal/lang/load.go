@@ -169,7 +169,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 			l.diags = append(l.diags, wrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, place(v.Range))...)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		inner.values[name] = varState{value: converted, origin: "include", final: true}
 	}
 }

@@ -214,7 +214,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
 	}
 }

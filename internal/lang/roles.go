@@ -233,6 +233,8 @@ func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, 
 	for _, name := range sortedKeys(use.inputs) {
 		in := use.inputs[name]
 		in.expr = l.meta(in.raw, s)
-		l.diags = append(l.diags, strayAttributes(in.raw, use.unit.variables[name].Type)...)
+		v := use.unit.variables[name]
+		whose := fmt.Sprintf("input %q of role %q, declared at %s,", name, use.Name, place(v.Range))
+		l.diags = append(l.diags, strayAttributes(in.raw, v.Type, whose)...)
 	}
 }
