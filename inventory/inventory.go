@@ -28,8 +28,9 @@ const All = "all"
 
 // Inventory is a fleet. It may be used by many goroutines at once.
 type Inventory struct {
-	// Partial is true where the inventory has sources that Options.Static kept
-	// from being asked: there may be hosts and groups that it doesn't know.
+	// Partial: there may be hosts, groups and variables that it doesn't know.
+	// Its sources weren't asked (Options.Static), or one of them or a file
+	// couldn't be read.
 	Partial bool
 
 	hosts    []*Host
@@ -83,10 +84,10 @@ type Group struct {
 // errors it is good for nothing but Files.
 func Load(ctx context.Context, path string, o Options) (*Inventory, hcl.Diagnostics) {
 	d, diags := read(path)
+	b := builder{declarations: d, partial: diags.HasErrors()}
 	d.registry = o.registry()
 	diags = append(diags, d.decode()...)
 	set := d.setVars()
-	b := builder{declarations: d, partial: len(d.broken) > 0}
 	if len(d.sources) > 0 && (o.Static || diags.HasErrors()) {
 		b.partial = true
 	} else {
@@ -95,7 +96,7 @@ func Load(ctx context.Context, path string, o Options) (*Inventory, hcl.Diagnost
 		diags = append(diags, asked...)
 	}
 	inv := b.build()
-	inv.Partial = o.Static && len(d.sources) > 0
+	inv.Partial = b.partial
 	inv.files, inv.set = d.files, set
 	return inv, order(append(diags, b.diags...), d.names)
 }

@@ -107,6 +107,30 @@ source "program" "cloud" { command = ["/nonexistent"] }
 	}
 }
 
+func TestAnInventoryIsPartialWhereSomethingOfItCannotBeRead(t *testing.T) {
+	const web = "host \"web1\" {}\n"
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  bool
+	}{
+		{"all of it can be", map[string]string{"i.hcl": web}, false},
+		{"a source fails", map[string]string{"i.hcl": web + `source "program" "cloud" { command = ["/nonexistent"] }`}, true},
+		{"a file isn't HCL", map[string]string{"i.hcl": web, "j.hcl": "host {"}, true},
+		{"there is none", nil, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inv, diags := inventory.Load(t.Context(), write(t, tt.files), inventory.Options{CacheDir: t.TempDir()})
+			if inv.Partial != tt.want || diags.HasErrors() != tt.want {
+				t.Errorf("partial %t, %v", inv.Partial, diags)
+			}
+			if _, err := inv.Match([]string{"web2"}); (err == nil) != tt.want {
+				t.Errorf("web2: %v", err)
+			}
+		})
+	}
+}
+
 func FuzzMatch(f *testing.F) {
 	for _, s := range []string{"all", "!x", "&y,z", "web[1-", "a,,b", "\\"} {
 		f.Add(s)

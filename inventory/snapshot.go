@@ -31,7 +31,7 @@ func (inv *Inventory) Snapshot() ([][]byte, error) { return inv.snapshot(snapsho
 // snapshot begins another file after every part bytes.
 func (inv *Inventory) snapshot(part int) ([][]byte, error) {
 	if inv.Partial {
-		return nil, errors.New("writing a snapshot of the inventory: its sources were not asked")
+		return nil, errors.New("writing a snapshot of the inventory: there may be more than is known of it")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

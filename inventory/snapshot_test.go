@@ -222,7 +222,7 @@ func TestTheLocalHostHasASnapshot(t *testing.T) {
 func TestAPartialInventoryHasNoSnapshot(t *testing.T) {
 	dir := write(t, map[string]string{"i.hcl": `source "program" "p" { command = ["/bin/false"] }`})
 	inv, _ := inventory.Load(t.Context(), dir, inventory.Options{Static: true})
-	if _, err := inv.Snapshot(); err == nil || !strings.Contains(err.Error(), "sources were not asked") {
+	if _, err := inv.Snapshot(); err == nil || !strings.Contains(err.Error(), "more than is known") {
 		t.Fatal(err)
 	}
 }

@@ -97,7 +97,7 @@ func (l *loader) checkVariables(u *unit) {
 				}
 			}
 		}
-		if !set && l.o.RequireValues {
+		if !set && l.o.RequireValues && !l.fleet.partial {
 			l.diags = append(l.diags, v.missing(""))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -36,7 +38,7 @@ func newFleet(f *Fleet) *fleet {
 		}
 	}
 	for name, hosts := range f.Groups {
-		out.groups[name] = hosts
+		out.groups[name] = append([]string{}, hosts...) // nil is a group that isn't there
 	}
 	if out.groups["all"] == nil {
 		out.groups["all"] = out.names
@@ -80,6 +82,24 @@ func (f *fleet) plainMatch(patterns []string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// unmatched reports patterns, the value of an expression, that match refused with
+// an error: at the first that names what isn't there.
+func (f *fleet) unmatched(patterns []string, e hclsyntax.Expression, err error) *hcl.Diagnostic {
+	at, hint := e.Range(), ""
+	for i, pattern := range patterns {
+		name := strings.TrimLeft(pattern, "!&")
+		if strings.ContainsAny(name, "*?[") || f.groups[name] != nil || f.byName[name] != nil {
+			continue
+		}
+		if item := tupleItem(e, i); item != nil {
+			at = item.Range()
+		}
+		hint = didYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
+		break
+	}
+	return errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
 }
 
 func stringList(list []string) cty.Value {

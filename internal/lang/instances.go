@@ -2,7 +2,6 @@ package lang
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -210,13 +209,7 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 	}
 	hosts, err := s.p.fleet.match(patterns)
 	if err != nil {
-		hint := ""
-		for _, p := range patterns {
-			if hint == "" {
-				hint = didYouMean(strings.TrimLeft(p, "!&"), append(append([]string(nil), s.p.fleet.names...), s.p.fleet.groupNames...))
-			}
-		}
-		return nil, nil, hcl.Diagnostics{errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))}
+		return nil, nil, hcl.Diagnostics{s.p.fleet.unmatched(patterns, t.on.Expression, err)}
 	}
 	if len(hosts) == 0 && s.p.fleet.partial {
 		return []string{""}, nil, nil

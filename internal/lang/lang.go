@@ -31,9 +31,9 @@ type Fleet struct {
 	// Match turns patterns into host names, in inventory order. The text of
 	// its error is shown as it is. nil: only "all" and plain names match.
 	Match func(patterns []string) ([]string, error)
-	// Partial: there may be hosts, groups and vars that this doesn't know, as long
-	// as no source was asked. Names that are unknown are then no mistake, and what
-	// depends on who there is isn't known.
+	// Partial: there may be hosts, groups and vars that this doesn't know, because
+	// no source was asked, or one couldn't be read. Names that are unknown are then
+	// no mistake, and what depends on who there is isn't known.
 	Partial bool
 }
 
@@ -198,7 +198,7 @@ type RoleUse struct {
 	Label string // what references call it: role.LABEL.OUTPUT
 	Dir   string // its folder; "" for an embedded role
 
-	unit     *unit
+	unit     *unit // nil: the role couldn't be read, which has been reported
 	forEach  *expr
 	inputs   map[string]*argument
 	seq, end int // what stands before and after it in the play

@@ -89,8 +89,8 @@ func allDuplicateKeys(e hclsyntax.Expression) hcl.Diagnostics {
 
 // strayAttributes reports attributes that are written out where an object of
 // type t is given, and that t doesn't have: converting the value would leave
-// them out without a word.
-func strayAttributes(e hclsyntax.Expression, t cty.Type) hcl.Diagnostics {
+// them out without a word. whose says whose type it is, and where it stands.
+func strayAttributes(e hclsyntax.Expression, t cty.Type, whose string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	switch e := unwrap(e).(type) {
 	case *hclsyntax.TupleConsExpr:
@@ -98,19 +98,19 @@ func strayAttributes(e hclsyntax.Expression, t cty.Type) hcl.Diagnostics {
 			return nil
 		}
 		for _, x := range e.Exprs {
-			diags = append(diags, strayAttributes(x, t.ElementType())...)
+			diags = append(diags, strayAttributes(x, t.ElementType(), whose)...)
 		}
 	case *hclsyntax.ObjectConsExpr:
 		for _, item := range e.Items {
 			switch key := itemKey(item.KeyExpr); {
 			case t.IsMapType():
-				diags = append(diags, strayAttributes(item.ValueExpr, t.ElementType())...)
+				diags = append(diags, strayAttributes(item.ValueExpr, t.ElementType(), whose)...)
 			case !t.IsObjectType() || key == "":
 			case t.HasAttribute(key):
-				diags = append(diags, strayAttributes(item.ValueExpr, t.AttributeType(key))...)
+				diags = append(diags, strayAttributes(item.ValueExpr, t.AttributeType(key), whose)...)
 			default:
 				names := attributes(t)
-				diags = append(diags, errorAt(item.KeyExpr.Range(), "Unknown attribute", didYouMean(key, names), "The type of this has no attribute %q. It has %s.", key, list(attributes(t))))
+				diags = append(diags, errorAt(item.KeyExpr.Range(), "Unknown attribute", didYouMean(key, names), "The type of %s has no attribute %q here. It has %s.", whose, key, list(names)))
 			}
 		}
 	}

@@ -68,10 +68,11 @@ type loader struct {
 
 	functionNames, fileFunctions, secretNames map[string]bool
 
-	including []string // the playbooks being read, outermost first
-	using     []string // the roles being read
-	seq       int      // the last task's
-	later     []func() // what is analysed when a whole play is read
+	including  []string // the playbooks being read, outermost first
+	unreadable bool     // a playbook couldn't be: what it declares isn't known
+	using      []string // the roles being read
+	seq        int      // the last task's
+	later      []func() // what is analysed when a whole play is read
 
 	budget     int               // evaluations that are left to checks
 	varying    map[any]bool      // locals that differ between hosts
@@ -105,6 +106,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit) *unit {
 	}
 	body := l.parse(f, at)
 	if body == nil {
+		l.unreadable = true
 		return nil
 	}
 	l.including = append(l.including, id)
@@ -167,7 +169,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 			l.diags = append(l.diags, wrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, place(v.Range))...)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		inner.values[name] = varState{value: converted, origin: "include", final: true}
 	}
 }

@@ -315,12 +315,38 @@ func TestSyntaxHints(t *testing.T) {
 		{"a percent brace in a string", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    argv = [\"date\", \"%{Y}\"]\n  }\n}\n", "%%{"},
 		{"a dollar brace in a string", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    shell = \"echo ${#x}\"\n  }\n}\n", "$${"},
 		{"a percent brace in a heredoc", "play \"p\" {\n  hosts = [\"all\"]\n  task \"command\" \"d\" {\n    shell = <<EOT\ncurl -w '%{http_code}' x\nEOT\n  }\n}\n", "%%{"},
+		{"a dollar brace that begins a comment, in a heredoc", "play \"p\" {\n  hosts = <<EOT\necho ${#x} y\nz\nEOT\n}\n", "$${"},
+		{"a directive that isn't ended", "play \"p\" {\n  hosts = \"%{ if true }x\"\n}\n", "%%{"},
+		{"an error behind a template on its line", "play \"p\" { hosts = [\"${\"all\"}\"] tags = [] }\n", ""},
+		{"an error below a template", "play \"p\" {\n  hosts = [\"${\"all\"}\"]\n  tags = =\n}\n", ""},
+		{"an error below one that is written as it stands", "play \"p\" {\n  hosts = [\"$${#x}\"]\n  tags = =\n}\n", ""},
+		{"an error in a template of many lines that isn't about it", "play \"p\" {\n  hosts = \"${jsonencode({\n    a = = 1\n  })}\"\n}\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, file := project(t, "-- site.hcl --\n"+c.text)
 			_, diags := Load(file, testOptions(dir))
-			if !diags.HasErrors() || !strings.Contains(Hint(diags[0]), c.hint) {
-				t.Errorf("%v, hint %q", diags, Hint(diags[0]))
+			if !diags.HasErrors() {
+				t.Fatal("no error")
+			}
+			if got := Hint(diags[0]); (got == "") != (c.hint == "") || !strings.Contains(got, c.hint) {
+				t.Errorf("%v, hint %q", diags, got)
+			}
+		})
+	}
+}
+
+func TestWhatAPlaybookDeclaresIsNotKnownWhereItCannotBeRead(t *testing.T) {
+	for _, c := range []struct{ name, files string }{
+		{"the playbook", "-- site.hcl --\nvariable \"x\" {\n"},
+		{"one that it includes", "-- site.hcl --\ninclude \"other.hcl\" {}\n-- other.hcl --\nvariable \"x\" {\n"},
+		{"one that isn't there", "-- site.hcl --\ninclude \"other.hcl\" {}\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, file := project(t, c.files)
+			o := testOptions(dir)
+			o.Vars = []VarSource{{Name: "x", Text: "1", Origin: "--var"}}
+			if _, diags := Load(file, o); len(diags) != 1 || diags[0].Summary == "Unknown variable" {
+				t.Error(diags)
 			}
 		})
 	}
@@ -434,5 +460,20 @@ play "p" {
 	}
 	if e := evaluate(t, p, 0, 1, "lb1", &fakeResults{}); e.ChangedWhen || e.Args["changed_when"] != false {
 		t.Errorf("a changed_when that reads nothing of the task is the module's: %+v", e)
+	}
+}
+
+func TestAGroupWithoutHostsIsThere(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["app", "empty"]
+  task "file" "/x" { content = "${join(",", groups.empty)}${length(matching("empty"))}" }
+}
+`)
+	o := testOptions(dir)
+	o.Fleet.Groups["empty"] = nil
+	if _, diags := Load(file, o); len(diags) > 0 {
+		t.Error(diags)
 	}
 }

@@ -8,8 +8,10 @@ import (
 // partialSite names hosts, groups and vars that only a source knows.
 const partialSite = `
 -- site.hcl --
+variable "sourced" {}
 play "listed" {
   hosts = ["cloud"]
+  task "command" "sourced" { argv = ["x", var.sourced] }
   task "command" "first" { argv = ["x"] }
   task "file" "/a" { content = "${host.vars.listed} ${hosts["web2"].address} ${hosts.web2.vars.listed}" }
   task "file" "each" {

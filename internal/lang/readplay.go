@@ -102,19 +102,7 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 	p.Patterns = patterns
 	hosts, err := l.fleet.match(patterns)
 	if err != nil {
-		at, hint := a.Expr.Range(), ""
-		for i, pattern := range patterns {
-			name := strings.TrimLeft(pattern, "!&")
-			if strings.ContainsAny(name, "*?[") || l.fleet.groups[name] != nil || l.fleet.byName[name] != nil {
-				continue
-			}
-			if e := tupleItem(a.Expr, i); e != nil {
-				at = e.Range()
-			}
-			hint = didYouMean(name, append(append([]string(nil), l.fleet.names...), l.fleet.groupNames...))
-			break
-		}
-		l.errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
+		l.diags = append(l.diags, l.fleet.unmatched(patterns, a.Expr, err))
 		return
 	}
 	p.Hosts = hosts
@@ -226,7 +214,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type)...)
+		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
 	}
 }

@@ -118,7 +118,7 @@ func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
 	hclsyntax.Walk(e, w)
 	s.l.noteFacts(w.reads)
 	s.l.noteVars(w.readVars, w.allVars)
-	out := &expr{Expression: e, reads: w.reads, bad: w.diags.HasErrors()}
+	out := &expr{Expression: e, reads: w.reads, bad: w.broken || w.diags.HasErrors()}
 	if !w.any {
 		out.reads = readsNothing
 	}
@@ -133,6 +133,7 @@ type walker struct {
 	locals []localNames // of for expressions around
 	guard  int          // calls of try and can around
 	any    bool         // it isn't constant
+	broken bool         // it reads what couldn't be read itself: nothing is said of it
 
 	loops    []loop                        // for expressions around
 	parted   *hclsyntax.ScopeTraversalExpr // "hosts" whose elements are looked at one by one

@@ -201,6 +201,9 @@ func (w *walker) role(t hcl.Traversal) {
 	case use == nil:
 		w.fail(t[1].SourceRange(), "Unknown role", didYouMean(name, sortedKeys(w.names.roles)), "No role %q is used here.", name)
 		return
+	case use.unit == nil:
+		w.broken = true
+		return
 	case use.seq >= w.seq:
 		w.fail(t[1].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
 		return

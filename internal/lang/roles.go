@@ -137,6 +137,11 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	use := &RoleUse{Name: name, Label: b.Labels[len(b.Labels)-1], inputs: map[string]*argument{}}
 	out := &Block{Label: use.Label, Role: use, Range: header(b), outer: ctx.block}
 	use.block = out
+	if first := ctx.names.roles[use.Label]; first != nil {
+		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, place(first.block.Range))
+	} else {
+		ctx.names.roles[use.Label] = use
+	}
 	for i, open := range l.using {
 		if open == name {
 			l.errorAt(b.LabelRanges[0], "Role uses itself", "", "Role %q is made of itself: %s.", name, strings.Join(append(append([]string(nil), l.using[i:]...), name), " uses "))
@@ -146,11 +151,6 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	r := l.roleFile(name, b.LabelRanges[0])
 	if r == nil || r.failed {
 		return nil
-	}
-	if first := ctx.names.roles[use.Label]; first != nil {
-		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, place(first.block.Range))
-	} else {
-		ctx.names.roles[use.Label] = use
 	}
 	if r.dir.embedded == nil {
 		use.Dir = r.dir.dir
@@ -233,6 +233,8 @@ func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, 
 	for _, name := range sortedKeys(use.inputs) {
 		in := use.inputs[name]
 		in.expr = l.meta(in.raw, s)
-		l.diags = append(l.diags, strayAttributes(in.raw, use.unit.variables[name].Type)...)
+		v := use.unit.variables[name]
+		whose := fmt.Sprintf("input %q of role %q, declared at %s,", name, use.Name, place(v.Range))
+		l.diags = append(l.diags, strayAttributes(in.raw, v.Type, whose)...)
 	}
 }

@@ -84,7 +84,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 		}
 	}
 	if state.value == cty.NilVal {
-		if s.p.o.RequireValues && s.host != "" {
+		if s.p.o.RequireValues && s.host != "" && !s.p.fleet.partial {
 			return v.unknown(), nil, hcl.Diagnostics{v.missing(s.host)}
 		}
 		return v.unknown(), nil, nil

@@ -53,7 +53,7 @@ func (x *files) template(f localFile, dir folder) (*template, error) {
 	}
 	t = &template{file: f, dir: dir, byUse: map[*unit]*usedTemplate{}}
 	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
-	t.diags = syntaxHints(t.diags, src)
+	t.diags = syntaxHints(t.diags, src, hclsyntax.LexTemplate)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if old, ok := x.templates[key]; ok {

@@ -67,7 +67,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 				v.Default = converted
 			}
 		}
-		l.diags = append(l.diags, strayAttributes(d.Expr, v.Type)...)
+		l.diags = append(l.diags, strayAttributes(d.Expr, v.Type, v.declared())...)
 	}
 	for _, vb := range b.Body.Blocks {
 		if vb.Type == "validation" {
@@ -87,6 +87,11 @@ func (l *loader) validation(b *hclsyntax.Block) *validation {
 		return nil
 	}
 	return &validation{at: header(b), condition: &expr{Expression: a["condition"].Expr}, message: &expr{Expression: a["message"].Expr}}
+}
+
+// declared names the variable and its place in a sentence.
+func (v *Variable) declared() string {
+	return fmt.Sprintf("variable %q, declared at %s,", v.Name, place(v.Range))
 }
 
 // convert gives a value the variable's type. The value may be unknown, and
@@ -185,7 +190,7 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 		return cty.NilVal, false
 	}
 	if e != nil {
-		stray := strayAttributes(e, v.Type)
+		stray := strayAttributes(e, v.Type, v.declared())
 		for _, d := range stray {
 			if src.Range == nil { // of a text that is no file's
 				d.Subject, d.Detail = &at, fmt.Sprintf("In the value of %q from %s: %s", v.Name, src.Origin, d.Detail)
@@ -228,6 +233,9 @@ func (l *loader) hostValues(u *unit) {
 
 // checkSources reports values given for variables that no playbook declares.
 func (l *loader) checkSources() {
+	if l.unreadable {
+		return
+	}
 	declared := map[string]bool{}
 	for _, u := range l.units {
 		for name := range u.variables {
