@@ -141,6 +141,7 @@ func newFacts(a *app) *cobra.Command {
 func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) error {
 	all := map[string]json.RawMessage{}
 	var failed error
+	a.view().Begin(view.Quiet, names)
 	for i, name := range names {
 		if errs[i] != nil {
 			a.view().Event(&engine.HostEvent{Host: name, Error: errs[i]})
@@ -149,6 +150,7 @@ func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) e
 		}
 		all[name] = facts[i]
 	}
+	a.view().Begin(view.Quiet, nil) // the hosts that can't be used have been told
 	enc := json.NewEncoder(a.out)
 	if a.output != "json" {
 		enc.SetIndent("", "  ")
