@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 
@@ -119,11 +122,16 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 	switch {
 	case path == "":
 		l.inventory = inventory.LocalOnly()
+	case a.inventoryFile == "" && missing(path): // which project.Find says
+		l.inventory = &inventory.Inventory{Partial: true}
 	default:
 		if rel, err := filepath.Rel(mustGetwd(), path); err == nil && filepath.IsAbs(path) && !strings.HasPrefix(rel, "../../..") {
 			path = rel
 		}
 		inv, more := inventory.Load(ctx, path, inventory.Options{Static: static, Sources: hostSources()})
+		if missing(path) {
+			inv.Partial = true // no play is to blame for hosts that it lacks
+		}
 		l.inventory, diags = inv, append(diags, more...)
 		for name, f := range inv.Files() {
 			if f != nil {
@@ -132,6 +140,11 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 		}
 	}
 	return l, diags, nil
+}
+
+func missing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func mustGetwd() string {
@@ -169,12 +182,35 @@ func fleet(inv *inventory.Inventory) *lang.Fleet {
 		for _, h := range hosts {
 			names = append(names, h.Name)
 		}
-		return names, err
+		return names, plainly(err)
 	}}
 	for _, h := range inv.Hosts() {
 		f.Hosts = append(f.Hosts, lang.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
 	}
 	return f
+}
+
+// plainly is what is wrong with patterns in a sentence, without the suggestions,
+// which the language makes itself.
+func plainly(err error) error {
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = joined.Unwrap()
+	}
+	var parts []string
+	for _, e := range list {
+		var unknown *inventory.UnknownNameError
+		if errors.As(e, &unknown) {
+			e = &inventory.UnknownNameError{Name: unknown.Name}
+		}
+		if e != nil && !slices.Contains(parts, e.Error()) {
+			parts = append(parts, e.Error())
+		}
+	}
+	if parts == nil {
+		return nil
+	}
+	return errors.New(strings.Join(parts, "; "))
 }
 
 // varSources are the values given outside the playbook, weakest first. The
