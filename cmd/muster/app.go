@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/term"
@@ -41,6 +42,7 @@ type app struct {
 	tags          []string
 	skipTags      []string
 
+	begin sync.Once
 	shown view.View
 	kinds *modules.Registry
 }
@@ -53,9 +55,10 @@ func (a *app) registry() *modules.Registry {
 	return a.kinds
 }
 
-// view returns the view that the flags ask for.
+// view returns the view that the flags ask for. As JSON, it begins with a line
+// that tells the version. Warnings of connections may be what begins it.
 func (a *app) view() view.View {
-	if a.shown == nil {
+	a.begin.Do(func() {
 		terminal := isTerminal(a.out)
 		format := a.output
 		if format == "" || format == "pretty" && !terminal {
@@ -66,7 +69,7 @@ func (a *app) view() view.View {
 		}
 		color := format == "pretty" && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		a.shown = view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.out, Err: a.err})
-	}
+	})
 	return a.shown
 }
 
@@ -90,8 +93,13 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// fail shows diagnostics, and returns errShown where they hold an error.
+// fail shows diagnostics, and returns errShown where they hold an error. Where
+// there are none the view isn't begun: commands that print a JSON document of
+// their own print no line before it.
 func (a *app) fail(diags hcl.Diagnostics, sources map[string][]byte) error {
+	if len(diags) == 0 {
+		return nil
+	}
 	a.view().Diagnostics(diags, sources)
 	if diags.HasErrors() {
 		return errShown

@@ -141,7 +141,6 @@ func newFacts(a *app) *cobra.Command {
 func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) error {
 	all := map[string]json.RawMessage{}
 	var failed error
-	a.view().Begin(view.Quiet, names)
 	for i, name := range names {
 		if errs[i] != nil {
 			a.view().Event(&engine.HostEvent{Host: name, Error: errs[i]})
@@ -150,7 +149,9 @@ func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) e
 		}
 		all[name] = facts[i]
 	}
-	a.view().Begin(view.Quiet, nil) // the hosts that can't be used have been told
+	if failed != nil {
+		a.view().Begin(view.Quiet, nil) // shows what was gathered: which hosts can't be used
+	}
 	enc := json.NewEncoder(a.out)
 	if a.output != "json" {
 		enc.SetIndent("", "  ")

@@ -312,11 +312,11 @@ func (v *textView) Summary(s *engine.Summary, seconds float64) {
 	for _, name := range s.Order {
 		v.host(v.o.Out, name, width, s.Hosts[name])
 	}
-	took := "in"
+	took := " in"
 	if s.Outcome == engine.OutcomeUnreachable {
-		took = "after" // the time isn't what they could not be reached in
+		took = ", after" // the time isn't what they could not be reached in
 	}
-	fmt.Fprintf(v.o.Out, "%s %s %.1fs\n", v.style.bold.Render(v.verdict(s)), took, seconds)
+	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(v.verdict(s)), took, seconds)
 }
 
 func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
