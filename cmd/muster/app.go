@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/term"
@@ -38,6 +42,7 @@ type app struct {
 	tags          []string
 	skipTags      []string
 
+	begin sync.Once
 	shown view.View
 	kinds *modules.Registry
 }
@@ -50,9 +55,10 @@ func (a *app) registry() *modules.Registry {
 	return a.kinds
 }
 
-// view returns the view that the flags ask for.
+// view returns the view that the flags ask for. As JSON, it begins with a line
+// that tells the version. Warnings of connections may be what begins it.
 func (a *app) view() view.View {
-	if a.shown == nil {
+	a.begin.Do(func() {
 		terminal := isTerminal(a.out)
 		format := a.output
 		if format == "" || format == "pretty" && !terminal {
@@ -63,7 +69,7 @@ func (a *app) view() view.View {
 		}
 		color := format == "pretty" && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		a.shown = view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.out, Err: a.err})
-	}
+	})
 	return a.shown
 }
 
@@ -87,8 +93,13 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// fail shows diagnostics, and returns errShown where they hold an error.
+// fail shows diagnostics, and returns errShown where they hold an error. Where
+// there are none the view isn't begun: commands that print a JSON document of
+// their own print no line before it.
 func (a *app) fail(diags hcl.Diagnostics, sources map[string][]byte) error {
+	if len(diags) == 0 {
+		return nil
+	}
 	a.view().Diagnostics(diags, sources)
 	if diags.HasErrors() {
 		return errShown
@@ -119,11 +130,16 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 	switch {
 	case path == "":
 		l.inventory = inventory.LocalOnly()
+	case a.inventoryFile == "" && missing(path): // which project.Find says
+		l.inventory = &inventory.Inventory{Partial: true}
 	default:
 		if rel, err := filepath.Rel(mustGetwd(), path); err == nil && filepath.IsAbs(path) && !strings.HasPrefix(rel, "../../..") {
 			path = rel
 		}
 		inv, more := inventory.Load(ctx, path, inventory.Options{Static: static, Sources: hostSources()})
+		if missing(path) {
+			inv.Partial = true // no play is to blame for hosts that it lacks
+		}
 		l.inventory, diags = inv, append(diags, more...)
 		for name, f := range inv.Files() {
 			if f != nil {
@@ -132,6 +148,11 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 		}
 	}
 	return l, diags, nil
+}
+
+func missing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func mustGetwd() string {
@@ -169,12 +190,35 @@ func fleet(inv *inventory.Inventory) *lang.Fleet {
 		for _, h := range hosts {
 			names = append(names, h.Name)
 		}
-		return names, err
+		return names, plainly(err)
 	}}
 	for _, h := range inv.Hosts() {
 		f.Hosts = append(f.Hosts, lang.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
 	}
 	return f
+}
+
+// plainly is what is wrong with patterns in a sentence, without the suggestions,
+// which the language makes itself.
+func plainly(err error) error {
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = joined.Unwrap()
+	}
+	var parts []string
+	for _, e := range list {
+		var unknown *inventory.UnknownNameError
+		if errors.As(e, &unknown) {
+			e = &inventory.UnknownNameError{Name: unknown.Name}
+		}
+		if e != nil && !slices.Contains(parts, e.Error()) {
+			parts = append(parts, e.Error())
+		}
+	}
+	if parts == nil {
+		return nil
+	}
+	return errors.New(strings.Join(parts, "; "))
 }
 
 // varSources are the values given outside the playbook, weakest first. The

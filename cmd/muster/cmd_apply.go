@@ -79,12 +79,15 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted
 	}
-	if s.Outcome == engine.OutcomeInterrupted || !s.Pending() {
+	going, left := split(s)
+	if s.Outcome == engine.OutcomeInterrupted || len(going) == 0 {
 		a.view().Summary(s, time.Since(r.start).Seconds())
+		a.leaving(left)
 		return ended(s, false)
 	}
 	if !yes {
 		a.view().Summary(s, time.Since(r.start).Seconds())
+		a.leaving(left)
 		ok, err := a.confirm()
 		if err != nil || !ok {
 			return err
@@ -92,6 +95,28 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	}
 	close(making)
 	return a.make(ctx, r, view.Making)
+}
+
+// split returns the hosts on which something is to be made, and those on which it
+// won't be, because planning failed there.
+func split(s *engine.Summary) (going, left []string) {
+	for _, name := range s.Order {
+		switch c := s.Hosts[name]; {
+		case c.Pending == 0:
+		case c.Failed > c.Tolerated:
+			left = append(left, name)
+		default:
+			going = append(going, name)
+		}
+	}
+	return going, left
+}
+
+// leaving says on which hosts nothing is made.
+func (a *app) leaving(hosts []string) {
+	if len(hosts) > 0 {
+		a.view().Event(&engine.NoticeEvent{Text: "Nothing is changed where planning failed: " + strings.Join(hosts, ", ")})
+	}
 }
 
 // make makes what was planned, and keeps it in the journal.

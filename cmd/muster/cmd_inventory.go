@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/zclconf/go-cty/cty"
@@ -65,6 +66,9 @@ func newInventory(a *app) *cobra.Command {
 			inv, err := a.fleet(cmd)
 			if err != nil {
 				return err
+			}
+			if a.output == "json" {
+				return a.listGroups(inv)
 			}
 			a.graph(inv)
 			return nil
@@ -140,17 +144,31 @@ func (a *app) showHost(h *inventory.Host, explain bool) error {
 // origins prints values and, with explain, where each comes from.
 func (a *app) origins(title string, list []inventory.Origin, explain bool) {
 	fmt.Fprintf(a.out, "  %s:\n", title)
+	type line struct{ text, note string }
+	var lines []line
+	name, width := 0, 0
 	for _, o := range list {
-		fmt.Fprintf(a.out, "    %s = %s", o.Name, literal(o.Value))
-		if explain {
-			fmt.Fprintf(a.out, "    # %s, %s:%d", o.Where, o.At.Filename, o.At.Start.Line)
+		name = max(name, len(o.Name))
+	}
+	add := func(text string, o inventory.Origin) {
+		lines = append(lines, line{text, fmt.Sprintf("# %s, %s:%d", o.Where, o.At.Filename, o.At.Start.Line)})
+		if n := utf8.RuneCountInString(text); n <= 60 {
+			width = max(width, n) // a long value pushes only its own note away
 		}
-		fmt.Fprintln(a.out)
+	}
+	for _, o := range list {
+		add(fmt.Sprintf("    %-*s = %s", name, o.Name, literal(o.Value)), o)
 		for _, b := range o.Beat {
 			if explain {
-				fmt.Fprintf(a.out, "      beat %s    # %s, %s:%d\n", literal(b.Value), b.Where, b.At.Filename, b.At.Start.Line)
+				add("      beat "+literal(b.Value), b)
 			}
 		}
+	}
+	for _, l := range lines {
+		if explain {
+			l.text = fmt.Sprintf("%-*s  %s", width, l.text, l.note)
+		}
+		fmt.Fprintln(a.out, l.text)
 	}
 }
 
@@ -161,6 +179,23 @@ func literal(v cty.Value) string {
 		return "(can't be shown)"
 	}
 	return string(b)
+}
+
+// listGroups prints every group but "all" as JSON.
+func (a *app) listGroups(inv *inventory.Inventory) error {
+	type group struct {
+		Name     string   `json:"name"`
+		Children []string `json:"children"`
+		Hosts    []string `json:"hosts"`   // its own
+		Members  []string `json:"members"` // with those of its children
+	}
+	list := []group{}
+	for _, g := range inv.GroupList() {
+		if g.Name != inventory.All {
+			list = append(list, group{g.Name, append([]string{}, g.Children...), append([]string{}, g.Hosts...), append([]string{}, g.Members...)})
+		}
+	}
+	return json.NewEncoder(a.out).Encode(list)
 }
 
 // graph prints the groups that are nobody's children, with all below them.

@@ -23,6 +23,13 @@ func newVersion(a *app) *cobra.Command {
 		Short: "Show muster's version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := a.checkFlags(); err != nil {
+				return err
+			}
+			if a.output == "json" {
+				a.view() // its first line is the version
+				return nil
+			}
 			fmt.Fprintf(a.out, "muster %s (%s/%s, %s)\n", view.Version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 			for _, arch := range (remotes{}).Arches() {
 				if b, err := embedded.ReadFile("remotes/linux-" + arch + ".gz"); err == nil {

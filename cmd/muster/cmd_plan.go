@@ -30,6 +30,7 @@ func newValidate(a *app) *cobra.Command {
 				}
 			}
 			failed := a.fail(diags, l.sources)
+			a.view() // as JSON, a line even where nothing is wrong
 			vars := unread(l.inventory)
 			for _, file := range files {
 				pb, err := a.playbook(l, nil, file, false)

@@ -28,7 +28,7 @@ type reach struct {
 // reach returns the way to hosts, with the password for sudo asked for where
 // the flags say so.
 func (a *app) reach(l *loaded) (*reach, error) {
-	o := ssh.Options{ProjectKnownHosts: l.project.KnownHosts(), Warn: a.view().Warn}
+	o := ssh.Options{ProjectKnownHosts: l.project.KnownHosts(), Warn: func(text string) { a.view().Warn(text) }}
 	if l.project.AcceptNew {
 		o.HostKeys = ssh.AcceptNew
 	}

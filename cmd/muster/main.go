@@ -9,8 +9,11 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"muster/internal/engine"
+	"muster/internal/view"
+	"muster/modules"
 )
 
 // The exit codes, the first that holds.
@@ -108,6 +111,7 @@ func newRoot(a *app) *cobra.Command {
 		Short:         "Apply HCL playbooks to hosts over SSH",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       view.Version,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(a.out)
@@ -127,6 +131,9 @@ func newRoot(a *app) *cobra.Command {
 		newInventory(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	sayUsage(root)
+	root.SetFlagErrorFunc(flagError)
+	root.Flags().Bool("version", false, "show muster's version")
+	root.SetVersionTemplate("muster {{.Version}}\n")
 	return root
 }
 
@@ -146,4 +153,25 @@ func sayUsage(cmd *cobra.Command) {
 			return nil
 		}
 	}
+}
+
+// flagError says which flag was probably meant, or what a flag takes.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1:
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := modules.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			return fmt.Errorf("there is no flag --%s: did you mean --%s?", unknown.GetSpecifiedName(), near)
+		}
+		return fmt.Errorf("there is no flag --%s: see %s --help", unknown.GetSpecifiedName(), cmd.CommandPath())
+	case errors.As(err, &invalid):
+		what := map[string]string{"int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+		if what != "" {
+			return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, what, invalid.GetValue())
+		}
+	}
+	return err
 }

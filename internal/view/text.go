@@ -16,18 +16,19 @@ import (
 
 // textView writes lines: with colours and signs for a terminal, plainly else.
 type textView struct {
-	o       Options
-	phase   Phase
-	play    string
-	warned  map[string]bool
-	bastion map[string]bool
-	style   styles
-	gather  bool // what hosts answer is kept in plan and shown together
-	plan    plan
+	o      Options
+	phase  Phase
+	play   string
+	warned map[string]bool
+	style  styles
+	gather bool // what hosts answer is kept in plan and shown together
+	plan   plan
+	lost   lost
 }
 
 // flush shows what was gathered.
 func (v *textView) flush() {
+	v.showLost()
 	v.plan.each(v.show)
 	v.plan = plan{order: v.plan.order}
 }
@@ -45,7 +46,7 @@ func newText(o Options) *textView {
 	r.SetColorProfile(profile)
 	plain := r.NewStyle().TabWidth(lipgloss.NoTabConversion) // a diff shows what is there
 	color := func(c string) lipgloss.Style { return plain.Foreground(lipgloss.Color(c)) }
-	return &textView{o: o, warned: map[string]bool{}, bastion: map[string]bool{}, style: styles{
+	return &textView{o: o, warned: map[string]bool{}, style: styles{
 		add: color("2"), remove: color("1"), change: color("3"), fail: color("1").Bold(true),
 		faint: plain.Faint(true), bold: plain.Bold(true), good: color("2"),
 	}}
@@ -109,13 +110,6 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 	fmt.Fprintln(v.o.Out, "  "+v.style.faint.Render(Clean(line)))
 }
 
-// unusable says why a host can't be used; what a bastion says for all the
-// hosts behind it is said once.
-func (v *textView) unusable(e *engine.HostEvent) {
-	text := Clean(e.Error.Error())
-	fmt.Fprintf(v.o.Err, "%s %s: %s: %s\n", v.style.fail.Render("!"), e.Host, status(e.Error), indented(strings.TrimPrefix(text, e.Host+": "), "    "))
-}
-
 // task shows a task that isn't as it should be. Those that are, only on request.
 func (v *textView) task(e *engine.TaskEvent) {
 	if v.phase == Quiet && e.Status != wire.Failed {
@@ -155,6 +149,9 @@ func (v *textView) show(e *engine.TaskEvent, hosts string) {
 		return // what it was is in the plan above
 	}
 	for _, d := range e.Changes {
+		if d.Impact == notes {
+			d.Impact = "" // "runs every time" is said once
+		}
 		v.change(d, "")
 	}
 	after := ""
@@ -182,6 +179,9 @@ func (v *textView) printed(e *engine.TaskEvent) {
 	head := v.style.bold.Render(e.Host)
 	if e.Status == wire.Failed {
 		head += " " + v.style.fail.Render("failed")
+		if out.ExitCode != 0 {
+			head += fmt.Sprintf(", exit code %d", out.ExitCode)
+		}
 	}
 	fmt.Fprintln(v.o.Out, head)
 	for _, text := range []string{out.Stdout, out.Stderr} {
@@ -317,7 +317,11 @@ func (v *textView) Summary(s *engine.Summary, seconds float64) {
 	for _, name := range s.Order {
 		v.host(v.o.Out, name, width, s.Hosts[name])
 	}
-	fmt.Fprintf(v.o.Out, "%s in %.1fs\n", v.style.bold.Render(v.verdict(s)), seconds)
+	took := " in"
+	if s.Outcome == engine.OutcomeUnreachable {
+		took = ", after" // the time isn't what they could not be reached in
+	}
+	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(v.verdict(s)), took, seconds)
 }
 
 func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
@@ -337,6 +341,9 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 	add(c.Skipped, "skipped", v.style.faint)
 	if c.Unreachable {
 		parts = append(parts, v.style.fail.Render("unreachable"))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, v.style.faint.Render("no tasks"))
 	}
 	fmt.Fprintf(w, "  %-*s  %s\n", width, name, strings.Join(parts, ", "))
 }
