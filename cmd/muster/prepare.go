@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -109,6 +111,11 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 			q.watch(e)
 		}
 		a.view().Event(q.named(e))
+	}
+	if os.Getenv("GOGC") == "" {
+		// What a run holds of its hosts it holds to its end: half of that may be
+		// waiting to be collected, not as much again.
+		debug.SetGCPercent(50)
 	}
 	p.run = engine.New(o)
 	return p, nil
