@@ -20,8 +20,9 @@ type TextBlock struct {
 	Path string `arg:"path,key,path,required"`
 	// The lines between the markers.
 	Content *host.Content `arg:"content"`
-	// The marker lines, with {mark} for BEGIN and END. Several blocks of one
-	// file need markers of their own.
+	// The marker lines, with {mark} for BEGIN and END, which stands at the end
+	// where it isn't written. Several blocks of one file need markers of their
+	// own.
 	Marker string `arg:"marker" default:"# {mark} muster"`
 	// Where to insert: after the last line that this regular expression
 	// matches, or "EOF". With the flag (?m) it is matched against the whole file.

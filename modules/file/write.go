@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -148,10 +149,25 @@ func differing(before, after host.FileInfo) host.Attr {
 	return a
 }
 
-// show adds the diff to a change: of content that isn't secret, and only
-// where both sides can be had.
+// given is what is asked for of a file that is made, a line each.
+func (d desired) given(after host.FileInfo) string {
+	var lines []string
+	if d.mode != nil {
+		lines = append(lines, fmt.Sprintf("mode: %s", after.Mode))
+	}
+	if d.owner != "" {
+		lines = append(lines, "owner: "+d.owner)
+	}
+	if d.group != "" {
+		lines = append(lines, "group: "+d.group)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// show adds the diff to a change: the attributes, then the content where it
+// isn't secret and both sides can be had.
 func (d desired) show(ctx context.Context, v *host.View, w *host.WriteFile) error {
-	attrs := ""
+	attrs := d.given(w.After)
 	if w.Before != nil && w.Before.Type == host.Regular {
 		attrs = host.AttrDiff(*w.Before, w.After)
 	}

@@ -70,7 +70,7 @@ func (c *HTTPCheck) Check(unknown func(string) bool) []modules.ArgError {
 		}
 	}
 	if _, err := statuses(c.Status); err != nil && !unknown("status") {
-		errs = append(errs, modules.ArgError{Arg: "status", Summary: "Wrong value", Detail: err.Error()})
+		errs = append(errs, modules.ArgError{Arg: "status", Summary: "Wrong value", Detail: strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."})
 	}
 	if c.CA != "" && !strings.HasPrefix(c.CA, "/") && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		errs = append(errs, modules.ArgError{Arg: "ca", Summary: "Wrong value", Detail: `"ca" is neither a certificate in PEM form nor an absolute path.`})

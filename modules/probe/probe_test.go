@@ -353,3 +353,17 @@ func TestANameThatStartsToResolveLater(t *testing.T) {
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestAWrongStatusIsToldInASentence(t *testing.T) {
+	for want, status := range map[string]any{
+		`"abc" is no status code: write 200, "200-299", "2xx", or a list of these.`: "abc",
+		`9999 is no status code: write 200, "200-299", "2xx", or a list of these.`:  int64(9999),
+		`The list of status codes is empty: no answer would be right.`:              []any{},
+		`300-200 is no range of status codes: it ends before it begins.`:            "300-200",
+	} {
+		errs := (&HTTPCheck{URL: "http://localhost/", Status: status}).Check(func(string) bool { return false })
+		if len(errs) != 1 || errs[0].Detail != want {
+			t.Errorf("of %v is said %v, want %q", status, errs, want)
+		}
+	}
+}

@@ -43,7 +43,11 @@ func statuses(value any) ([]statusRange, error) {
 	}
 	m := statusForm.FindStringSubmatch(fmt.Sprint(value))
 	if m == nil {
-		return nil, fmt.Errorf("%v is no status code: write 200, \"200-299\", \"2xx\", or a list of these", value)
+		shown := fmt.Sprint(value)
+		if text, ok := value.(string); ok {
+			shown = strconv.Quote(text)
+		}
+		return nil, fmt.Errorf("%s is no status code: write 200, \"200-299\", \"2xx\", or a list of these", shown)
 	}
 	if m[1] != "" {
 		class, _ := strconv.Atoi(m[1])
