@@ -36,15 +36,19 @@ type Kind struct {
 	Example string `json:"example,omitempty"` // HCL
 }
 
-// Arg is an argument, an attribute of one, or a part of the output.
+// Arg is an argument, an attribute of one, or a part of the output; or an input
+// or output of a role.
 type Arg struct {
 	Name     string   `json:"name"`
-	Type     string   `json:"type"`
+	Type     string   `json:"type,omitempty"` // a role's outputs have none
 	Text     string   `json:"text"`
 	Required bool     `json:"required,omitempty"`
 	Default  string   `json:"default,omitempty"`
 	OneOf    []string `json:"one_of,omitempty"`
 	Args     []Arg    `json:"attributes,omitempty"`
+	// Of a role's inputs and outputs.
+	Sensitive  bool   `json:"sensitive,omitempty"`
+	Deprecated string `json:"deprecated,omitempty"` // what to use instead
 }
 
 func all() map[string]source.Comments {
@@ -109,17 +113,26 @@ func typeText(t modules.Type) string {
 // Notes is what there is to say of an argument beside its text: its type or
 // its values, whether it is required, its default.
 func (a Arg) Notes() string {
-	notes := a.Type
-	if len(a.OneOf) > 0 {
-		notes = strings.Join(a.OneOf, ", ")
+	var notes []string
+	switch {
+	case len(a.OneOf) > 0:
+		notes = append(notes, strings.Join(a.OneOf, ", "))
+	case a.Type != "":
+		notes = append(notes, a.Type)
 	}
 	if a.Required {
-		notes += "; required"
+		notes = append(notes, "required")
 	}
 	if a.Default != "" {
-		notes += "; default " + a.Default
+		notes = append(notes, "default "+a.Default)
 	}
-	return notes
+	if a.Sensitive {
+		notes = append(notes, "sensitive")
+	}
+	if a.Deprecated != "" {
+		notes = append(notes, "deprecated")
+	}
+	return strings.Join(notes, "; ")
 }
 
 // Label says what a task's label stands for; "" where it is only a name.
@@ -134,8 +147,10 @@ func (k Kind) Label() string {
 }
 
 // FirstSentence is the first sentence of the kind's text, without its full stop.
-func (k Kind) FirstSentence() string {
-	line, _, _ := strings.Cut(k.Text, "\n")
+func (k Kind) FirstSentence() string { return firstSentence(k.Text) }
+
+func firstSentence(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
 	s, _, _ := strings.Cut(line, ". ")
 	return strings.TrimSuffix(s, ".")
 }

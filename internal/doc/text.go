@@ -11,20 +11,38 @@ import (
 // width is the columns of a terminal that everybody has.
 const width = 80
 
-// List is a line for each kind, or several.
-func List(r *modules.Registry) string {
+// List is a line for each kind, or several, and then for each role.
+func List(r *modules.Registry, roles []Role) string {
 	list := All(r)
-	name := 0
+	width := 0
 	for _, k := range list {
-		name = max(name, len(k.Name))
+		width = max(width, len(k.Name))
 	}
 	var b strings.Builder
 	for _, k := range list {
-		text := wrap(k.FirstSentence(), strings.Repeat(" ", name+2))
-		b.WriteString(strings.TrimRight(k.Name+text[len(k.Name):], " ") + "\n")
+		writeLine(&b, k.Name, k.FirstSentence(), width)
 	}
 	b.WriteString("\n\"muster doc KIND\" shows the arguments of one.\n")
+	if len(roles) == 0 {
+		return b.String()
+	}
+	width = 0
+	for _, r := range roles {
+		width = max(width, utf8.RuneCountInString(r.Name))
+	}
+	b.WriteString("\nRoles\n\n")
+	for _, r := range roles {
+		writeLine(&b, r.Name, r.FirstSentence(), width)
+	}
+	b.WriteString("\n\"muster doc role.NAME\" shows the inputs and outputs of one.\n")
 	return b.String()
+}
+
+// writeLine writes a name, and what it is in a column beside it.
+func writeLine(b *strings.Builder, name, text string, width int) {
+	indent := strings.Repeat(" ", width+2)
+	beside := strings.TrimPrefix(wrap(text, indent), indent)
+	fmt.Fprintln(b, strings.TrimRight(name+strings.Repeat(" ", width+2-utf8.RuneCountInString(name))+beside, " "))
 }
 
 // Text is the documentation of a kind for a terminal.
@@ -53,9 +71,16 @@ func Text(r *modules.Registry, name string) string {
 
 func writeArgs(b *strings.Builder, list []Arg, by string) {
 	for _, a := range list {
-		fmt.Fprintln(b, wrap(fmt.Sprintf("%s (%s)", a.Name, a.Notes()), by))
+		head := a.Name
+		if notes := a.Notes(); notes != "" {
+			head += " (" + notes + ")"
+		}
+		fmt.Fprintln(b, wrap(head, by))
 		if a.Text != "" {
 			fmt.Fprintln(b, wrap(a.Text, by+"    "))
+		}
+		if a.Deprecated != "" {
+			fmt.Fprintln(b, wrap("Deprecated: "+a.Deprecated, by+"    "))
 		}
 		writeArgs(b, a.Args, by+"    ")
 	}

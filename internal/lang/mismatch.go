@@ -122,6 +122,37 @@ func typeWord(t cty.Type) string {
 	return "a " + t.FriendlyName()
 }
 
+// typeText writes a type as a variable declares it.
+func typeText(t cty.Type) string {
+	switch {
+	case t == cty.DynamicPseudoType:
+		return "any"
+	case t.IsListType():
+		return "list(" + typeText(t.ElementType()) + ")"
+	case t.IsSetType():
+		return "set(" + typeText(t.ElementType()) + ")"
+	case t.IsMapType():
+		return "map(" + typeText(t.ElementType()) + ")"
+	case t.IsTupleType():
+		var items []string
+		for _, item := range t.TupleElementTypes() {
+			items = append(items, typeText(item))
+		}
+		return "tuple([" + strings.Join(items, ", ") + "])"
+	case t.IsObjectType():
+		var items []string
+		for _, name := range attributes(t) {
+			item := typeText(t.AttributeType(name))
+			if t.AttributeOptional(name) {
+				item = "optional(" + item + ")"
+			}
+			items = append(items, name+" = "+item)
+		}
+		return "object({ " + strings.Join(items, ", ") + " })"
+	}
+	return t.FriendlyName()
+}
+
 // valueWord names what a value is, in a sentence.
 func valueWord(v cty.Value) string {
 	if v.IsNull() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -47,41 +48,6 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 	return r
 }
 
-// RoleDoc is what a role says of itself.
-type RoleDoc struct {
-	Name, Description string
-	Dir               string // "" for a role that comes with muster
-	Inputs            []*Variable
-	Outputs           []RoleOutput
-}
-
-// RoleOutput is what a role's outputs say of themselves.
-type RoleOutput struct {
-	Name, Description string
-	Sensitive         bool
-}
-
-// ReadRole reads a role for its documentation, as a playbook that uses it finds it.
-func ReadRole(name string, o Options) (*RoleDoc, hcl.Diagnostics) {
-	l := newLoader("", o)
-	r := l.roleFile(name, hcl.Range{})
-	if r == nil || r.failed {
-		return nil, l.diags
-	}
-	d := &RoleDoc{Name: name, Description: l.constString(r.body.Attributes["description"])}
-	if r.dir.embedded == nil {
-		d.Dir = r.dir.dir
-	}
-	for _, n := range r.unit.order {
-		d.Inputs = append(d.Inputs, r.unit.variables[n])
-	}
-	for _, n := range sortedKeys(r.unit.outputs) {
-		out := r.unit.outputs[n]
-		d.Outputs = append(d.Outputs, RoleOutput{n, out.description, out.sensitive})
-	}
-	return d, dedupe(l.diags, l.files.order)
-}
-
 func (l *loader) findRole(name string) (localFile, bool) {
 	if name == "" || name != path.Base(name) || name == "." || name == ".." {
 		return localFile{}, false
@@ -112,20 +78,21 @@ func nearPath(dir string) string {
 	return dir
 }
 
+// roleNames lists the roles that there are, sorted.
 func (l *loader) roleNames() []string {
 	var names []string
-	entries, _ := os.ReadDir(filepath.Join(l.o.Root, "roles"))
+	entries, _ := os.ReadDir(filepath.Join(nearPath(l.o.Root), "roles"))
 	if l.o.EmbeddedRoles != nil {
 		more, _ := fs.ReadDir(l.o.EmbeddedRoles, ".")
 		entries = append(entries, more...)
 	}
 	for _, e := range entries {
-		if e.IsDir() {
+		if _, ok := l.findRole(e.Name()); ok && !e.Type().IsRegular() {
 			names = append(names, e.Name())
 		}
 	}
 	sort.Strings(names)
-	return names
+	return slices.Compact(names)
 }
 
 // role reads role "NAME" ["LABEL"] { … } and the role it names.

@@ -2,7 +2,6 @@ package lang
 
 import (
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
@@ -68,7 +67,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 			}
 			out, err := v.convert(value)
 			if err != nil {
-				return cty.DynamicVal, nil, wrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, place(v.Range), typeexpr.TypeString(v.Type))
+				return cty.DynamicVal, nil, wrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, place(v.Range), typeText(v.Type))
 			}
 			return out, nil, nil
 		}
@@ -117,7 +116,7 @@ func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	}
 	out, err := v.convert(value)
 	if err != nil {
-		return cty.DynamicVal, nil, wrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, place(v.Range), typeexpr.TypeString(v.Type))
+		return cty.DynamicVal, nil, wrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, place(v.Range), typeText(v.Type))
 	}
 	return out, nil, nil
 }

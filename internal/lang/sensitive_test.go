@@ -125,27 +125,3 @@ task "command" "x" { argv = ["x"] }
 		}
 	})
 }
-
-func TestRolesAreDocumented(t *testing.T) {
-	dir, _ := project(t, `
--- roles/web/role.hcl --
-description = "A web server."
-variable "port" {
-  type        = number
-  description = "where it listens"
-  default     = 80
-}
-output "url" {
-  description = "where it answers"
-  value       = "http://${host.name}"
-}
-task "command" "x" { argv = ["x"] }
-`)
-	d, diags := ReadRole("web", testOptions(dir))
-	if diags.HasErrors() || d.Description != "A web server." || len(d.Inputs) != 1 || d.Inputs[0].Description != "where it listens" || len(d.Outputs) != 1 || d.Outputs[0].Description != "where it answers" {
-		t.Errorf("%+v %v", d, diags)
-	}
-	if _, diags := ReadRole("wb", testOptions(dir)); !diags.HasErrors() || Hint(diags[0]) != `Did you mean "web"?` {
-		t.Error(diags)
-	}
-}

@@ -3,6 +3,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -174,14 +175,14 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 				diags = allDuplicateKeys(e)
 			}
 			if diags.HasErrors() {
-				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=%s'", v.Name, sample(v.Type)), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, typeexpr.TypeString(v.Type), diags[0].Detail)
+				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=%s'", v.Name, sample(v.Type)), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, typeText(v.Type), diags[0].Detail)
 				return cty.NilVal, false
 			}
 		}
 	}
 	out, err := v.convert(value)
 	if err != nil {
-		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, typeexpr.TypeString(v.Type))
+		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, typeText(v.Type))
 		if e != nil && src.Range != nil {
 			l.diags = append(l.diags, wrongType(e, err, "%s", what)...)
 			return cty.NilVal, false
@@ -225,7 +226,7 @@ func (l *loader) hostValues(u *unit) {
 			}
 			if _, err := v.convert(value); err != nil && !said[err.Error()] {
 				said[err.Error()] = true
-				l.errorAt(v.Range, "Wrong type", "", "The inventory sets %q for %s to a value that isn't of type %s: %s.", name, h.Name, typeexpr.TypeString(v.Type), typeError(err))
+				l.errorAt(v.Range, "Wrong type", "", "The inventory sets %q for %s to a value that isn't of type %s: %s.", name, h.Name, typeText(v.Type), typeError(err))
 			}
 		}
 	}
@@ -305,6 +306,9 @@ func notPlain(e hclsyntax.Expression) hcl.Diagnostics {
 
 var roleArgs = append([]string{"for_each"}, blockArgs...)
 var blockArgs = []string{"when", "tags", "become"}
+
+// RoleArgs are the arguments that every role takes beside its inputs.
+func RoleArgs() []string { return slices.Clone(roleArgs) }
 
 // noValue is the default of a variable that has none.
 var noValue cty.Value

@@ -1,0 +1,98 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// RoleDoc is what a role says of itself.
+type RoleDoc struct {
+	Name, Description string
+	Dir               string // as Options.Root gives it; "" for a role that comes with muster
+	Inputs            []RoleInput
+	Outputs           []RoleOutput
+}
+
+// RoleInput is what an input of a role says of itself.
+type RoleInput struct {
+	Name, Description string
+	Type              string // as HCL writes it
+	Required          bool
+	Default           string // as HCL writes it, "…" where it is sensitive; "" where it is required
+	Sensitive         bool
+	Deprecated        string // what to use instead
+}
+
+// RoleOutput is what an output of a role says of itself.
+type RoleOutput struct {
+	Name, Description string
+	Sensitive         bool
+}
+
+// RoleNames lists the roles that playbooks can use, sorted.
+func RoleNames(o Options) []string { return newLoader("", o).roleNames() }
+
+// ReadRole reads a role, of those that RoleNames lists, for its documentation.
+// It is nil where it can't be read at all. Sources are the files that the
+// diagnostics are about.
+func ReadRole(name string, o Options) (d *RoleDoc, sources map[string][]byte, diags hcl.Diagnostics) {
+	l := newLoader("", o)
+	if r := l.roleFile(name, hcl.Range{}); r != nil && !r.failed {
+		d = l.roleDoc(name, r)
+	}
+	return d, l.files.sources, dedupe(l.diags, l.files.order)
+}
+
+func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
+	d := &RoleDoc{Name: name, Description: l.constString(r.body.Attributes["description"])}
+	if r.dir.embedded == nil {
+		d.Dir = r.dir.dir
+	}
+	for _, n := range r.unit.order {
+		v := r.unit.variables[n]
+		in := RoleInput{Name: n, Description: v.Description, Type: typeText(v.Type), Required: v.Default == noValue, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
+		if !in.Required {
+			in.Default = hclText(v.Default)
+		}
+		d.Inputs = append(d.Inputs, in)
+	}
+	for _, n := range sortedKeys(r.unit.outputs) {
+		out := r.unit.outputs[n]
+		d.Outputs = append(d.Outputs, RoleOutput{n, out.description, out.sensitive})
+	}
+	return d
+}
+
+// hclText writes a value as HCL does, in one line: "…" is what is sensitive, or
+// wrong, which has been reported.
+func hclText(v cty.Value) string {
+	if isMarked(v) || !v.IsKnown() {
+		return "…"
+	}
+	if v.IsNull() || !v.CanIterateElements() {
+		return string(hclwrite.TokensForValue(v).Bytes())
+	}
+	var items []string
+	keyed := v.Type().IsMapType() || v.Type().IsObjectType()
+	for it := v.ElementIterator(); it.Next(); {
+		key, item := it.Element()
+		text := hclText(item)
+		if keyed && isIdentifier(key.AsString()) {
+			text = key.AsString() + " = " + text
+		} else if keyed {
+			text = hclText(key) + " = " + text
+		}
+		items = append(items, text)
+	}
+	switch {
+	case keyed && len(items) > 0:
+		return fmt.Sprintf("{ %s }", strings.Join(items, ", "))
+	case keyed:
+		return "{}"
+	}
+	return fmt.Sprintf("[%s]", strings.Join(items, ", "))
+}
