@@ -182,6 +182,19 @@ func (a *app) limited(inv *inventory.Inventory) (map[string]bool, error) {
 	return set, nil
 }
 
+// chosen is the hosts that patterns match, and --limit too.
+func (a *app) chosen(inv *inventory.Inventory, patterns []string) ([]*inventory.Host, error) {
+	hosts, err := inv.Match(patterns)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := a.limited(inv)
+	if err != nil || limit == nil {
+		return hosts, err
+	}
+	return slices.DeleteFunc(hosts, func(h *inventory.Host) bool { return !limit[h.Name] }), nil
+}
+
 // fleet is the inventory as the language sees it.
 func fleet(inv *inventory.Inventory) *lang.Fleet {
 	f := &lang.Fleet{Partial: inv.Partial, Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {

@@ -39,7 +39,7 @@ func newHistory(a *app) *cobra.Command {
 			return a.history(number, args)
 		},
 	}
-	cmd.Flags().IntVarP(&number, "number", "n", number, "how many runs to show; 0: all")
+	cmd.Flags().IntVarP(&number, "number", "n", number, "show `N` runs; 0: all")
 	return cmd
 }
 

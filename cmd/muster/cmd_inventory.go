@@ -29,7 +29,7 @@ func newInventory(a *app) *cobra.Command {
 			if len(patterns) == 0 {
 				patterns = []string{inventory.All}
 			}
-			hosts, err := inv.Match(patterns)
+			hosts, err := a.chosen(inv, patterns)
 			if err != nil {
 				return err
 			}

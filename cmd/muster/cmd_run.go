@@ -110,7 +110,7 @@ func newFacts(a *app) *cobra.Command {
 			if err := a.fail(diags, l.sources); err != nil {
 				return err
 			}
-			hosts, err := l.inventory.Match(args)
+			hosts, err := a.chosen(l.inventory, args)
 			if err != nil {
 				return err
 			}
@@ -124,10 +124,17 @@ func newFacts(a *app) *cobra.Command {
 			defer reach.close()
 			facts, errs := make([]json.RawMessage, len(hosts)), make([]error, len(hosts))
 			var wg sync.WaitGroup
+			most := len(hosts)
+			if a.parallel > 0 {
+				most = a.parallel
+			}
+			slots := make(chan struct{}, most)
 			for i, h := range hosts {
 				wg.Add(1)
 				go func() {
 					defer wg.Done()
+					slots <- struct{}{}
+					defer func() { <-slots }()
 					facts[i], errs[i] = engine.Facts(cmd.Context(), reach.connect, h.Name)
 				}()
 			}
