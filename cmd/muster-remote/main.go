@@ -92,6 +92,9 @@ type child struct {
 func (c *child) Read(p []byte) (int, error)  { return c.out.Read(p) }
 func (c *child) Write(p []byte) (int, error) { return c.in.Write(p) }
 
+// CloseInput tells the worker to end when the change in hand is made.
+func (c *child) CloseInput() error { return c.in.Close() }
+
 // Close ends the input and waits for the end of the change in hand.
 func (c *child) Close() error {
 	_ = c.in.Close()

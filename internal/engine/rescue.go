@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"muster/internal/lang"
+	"muster/internal/wire"
 )
 
 // tellRescues tells what would be run where blocks fail, so that nothing is made
@@ -36,8 +37,8 @@ func (r *Run) tellRescues() {
 	}
 }
 
-// rescues returns the blocks with a rescue in which something is pending, each
-// once.
+// rescues returns the blocks with a rescue in which something is pending or has
+// failed already, each once.
 func (p *playRun) rescues() []*lang.Block {
 	var list []*lang.Block
 	var walk func(nodes []*node)
@@ -47,7 +48,9 @@ func (p *playRun) rescues() []*lang.Block {
 				continue
 			}
 			pending := false
-			eachNode(n.block.nodes, func(it *item) { pending = pending || it.pending() })
+			eachNode(n.block.nodes, func(it *item) {
+				pending = pending || it.pending() || it.planned != nil && it.planned.Status == wire.Failed
+			})
 			if b := n.block.block; pending && len(b.Rescue) > 0 && !slices.Contains(list, b) {
 				list = append(list, b)
 			}

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,16 +15,24 @@ import (
 	"muster/host"
 )
 
-// lockWait is how long a run waits for another one on the same host.
-const lockWait = time.Minute
+// How long a run waits for another one on the same host, and how long of that
+// without a word.
+const (
+	lockWait     = time.Minute
+	lockPatience = 2 * time.Second
+)
 
 // lock keeps two runs off one host: planning shares it while it lasts, making
 // owns it until the remote ends. The kernel frees the lock of a dead process.
 type lock struct {
-	path  string // "": where lockPath says
+	path  string       // "": where lockPath says
+	tell  func(string) // is told once what is waited for; may be nil
 	f     *os.File
 	owned bool
 	held  bool
+	err   error // it wasn't to be had: once is enough
+
+	wait, patience time.Duration // 0: lockWait, lockPatience
 }
 
 func lockPath() (string, error) {
@@ -86,15 +95,24 @@ func (l *lock) own(ctx context.Context) error {
 }
 
 func (l *lock) take(ctx context.Context, how int) error {
-	deadline := time.Now().Add(lockWait)
+	if l.err != nil {
+		return l.err
+	}
+	wait := cmp.Or(l.wait, lockWait)
+	deadline, quiet := time.Now().Add(wait), time.Now().Add(cmp.Or(l.patience, lockPatience))
 	for {
 		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
 		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
-		if time.Now().After(deadline) {
-			who, _ := os.ReadFile(l.f.Name())
-			return fmt.Errorf("another run has had this host for more than %s (%s): wait for it, or end it", lockWait, strings.TrimSpace(string(who)))
+		now := time.Now()
+		if now.After(deadline) {
+			l.err = fmt.Errorf("another run has had this host for more than %s (%s): wait for it, or end it", wait, l.who())
+			return l.err
+		}
+		if l.tell != nil && now.After(quiet) {
+			l.tell(fmt.Sprintf("waiting for another run on this host (%s)", l.who()))
+			quiet = deadline
 		}
 		select {
 		case <-ctx.Done():
@@ -102,6 +120,12 @@ func (l *lock) take(ctx context.Context, how int) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// who is what the owner of the lock says of itself.
+func (l *lock) who() string {
+	text, _ := os.ReadFile(l.f.Name())
+	return strings.TrimSpace(string(text))
 }
 
 // idle frees a shared lock: nothing is being planned.

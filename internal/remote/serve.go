@@ -40,7 +40,8 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, lock: lock{path: o.Lock}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
+	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
@@ -83,6 +84,8 @@ type server struct {
 	mu    sync.Mutex
 	needs map[uint64]chan *wire.Chunk
 	last  uint64
+	pipes []io.ReadWriteCloser // of the workers
+	gone  bool                 // the controller's stream has ended
 }
 
 // receive sorts what arrives: content goes to who waits for it, the rest in line.
@@ -93,6 +96,7 @@ func (s *server) receive() error {
 		if err != nil {
 			s.cancel(errGone)
 			s.dropNeeds()
+			s.endWorkers()
 			return err
 		}
 		switch {
@@ -171,7 +175,7 @@ func (s *server) fault(err error) error {
 func (s *server) plan(ctx context.Context, t wire.Task) error {
 	if !s.o.Worker {
 		if err := s.lock.share(ctx); err != nil {
-			return s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+			return s.fault(err)
 		}
 	}
 	if t.As != "" && t.As != s.user {
@@ -194,14 +198,12 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 		s.session.Late(t)
 		return nil
 	}
-	if _, waits := s.waits[t.ID]; waits {
-		s.waits[t.ID] = t
-		return nil
-	}
+	delete(s.waits, t.ID) // whoever makes its user had their turn
 	w, err := s.worker(ctx, t.As)
 	if err != nil {
-		// Said when the task is granted.
-		s.session.Late(t)
+		// Tried once more, and said, when the task is granted.
+		t.Late = false
+		s.waits[t.ID] = t
 		return nil
 	}
 	s.session.Late(wire.Task{ID: t.ID, Tolerate: t.Tolerate})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"muster/host"
@@ -61,6 +62,54 @@ func TestAnswerDoesNotWaitForTheTasksBehindIt(t *testing.T) {
 		}
 	}
 	in.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// mute is a worker that says it is there, and nothing more until its input ends.
+type mute struct {
+	io.Reader
+	end func()
+}
+
+func newMute(t *testing.T) *mute {
+	r, w := io.Pipe()
+	m := &mute{Reader: r, end: sync.OnceFunc(func() { w.Close() })}
+	go func() {
+		if err := wire.NewConn(nil, w).Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol}}); err != nil {
+			t.Error(err)
+		}
+	}()
+	return m
+}
+
+func (*mute) Write(p []byte) (int, error) { return len(p), nil }
+func (m *mute) CloseInput() error         { m.end(); return nil }
+func (m *mute) Close() error              { m.end(); return nil }
+
+func TestRemoteDoesNotOutliveItsControllerForAWorker(t *testing.T) {
+	toRemote, in := io.Pipe()
+	out, fromRemote := io.Pipe()
+	asked, ended := make(chan struct{}), make(chan error)
+	go func() {
+		defer fromRemote.Close()
+		ended <- Serve(t.Context(), toRemote, fromRemote, Options{
+			Kinds: modules.NewRegistry(modules.Kind{Name: "slow", New: func() modules.Module { return &held{} }}),
+			Facts: func(context.Context) []byte { return []byte("{}") }, Lock: filepath.Join(t.TempDir(), "lock"),
+			Spawn: func(context.Context, string) (io.ReadWriteCloser, error) { close(asked); return newMute(t), nil },
+		})
+	}()
+	c := wire.NewConn(out, in)
+	if m, err := c.Receive(); err != nil || m.Hello == nil {
+		t.Fatal(m, err)
+	}
+	if err := c.Send(&wire.Message{Task: &wire.Task{ID: "0/task.slow.x", Kind: "slow", As: "daemon", Args: map[string]any{"name": "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	<-asked // and now waits for the worker's answer
+	in.Close()
+	go func() { _, _ = io.Copy(io.Discard, out) }()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

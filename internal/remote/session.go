@@ -192,8 +192,11 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 	s.leaveOpen(t)
 	if len(then) == 0 {
 		action := host.Update
-		if t.harmless() {
+		switch {
+		case t.harmless():
 			action = host.Check
+		case covers(t.effects, host.Key{Space: host.All, Name: host.All}):
+			action = host.Run // a command, which may do anything
 		}
 		then = []host.Description{{Action: action, Target: s.subject(t), Impact: why}}
 	}

@@ -20,6 +20,25 @@ type worker struct {
 
 func (w *worker) close() { _ = w.pipe.Close() }
 
+// endWorkers lets the workers finish the change in hand and end: the controller's
+// stream has ended. Whoever waits for one hears of its end.
+func (s *server) endWorkers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	for _, pipe := range s.pipes {
+		endInput(pipe)
+	}
+}
+
+// endInput ends a worker's input alone, where that is possible: what it says till
+// its end is still read.
+func endInput(pipe io.ReadWriteCloser) {
+	if p, ok := pipe.(interface{ CloseInput() error }); ok {
+		_ = p.CloseInput()
+	}
+}
+
 // worker returns the worker for a user, started if need be.
 func (s *server) worker(ctx context.Context, name string) (*worker, error) {
 	if w := s.workers[name]; w != nil {
@@ -32,6 +51,12 @@ func (s *server) worker(ctx context.Context, name string) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("becoming %s: %w", name, err)
 	}
+	s.mu.Lock()
+	s.pipes = append(s.pipes, pipe)
+	if s.gone {
+		endInput(pipe)
+	}
+	s.mu.Unlock()
 	w := &worker{user: name, conn: wire.NewConn(pipe, pipe), pipe: pipe, tasks: map[string]bool{}}
 	if m, err := w.conn.Receive(); err != nil || m.Hello == nil {
 		_ = pipe.Close()
@@ -68,9 +93,6 @@ func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
 		planned, coming := s.session.ComingUser(ctx, t)
 		if !coming {
 			return fail(fmt.Errorf("there is no user %q on this host to become, and no earlier task makes it", t.As))
-		}
-		if s.waits == nil {
-			s.waits = map[string]wire.Task{}
 		}
 		s.waits[t.ID] = t
 		return s.conn.Soon(&wire.Message{Planned: &planned})

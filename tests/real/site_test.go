@@ -172,6 +172,39 @@ play "users" {
 	}
 }
 
+func TestUserIsMadeAndActsInOneRun(t *testing.T) {
+	file := playbook(t, `
+play "one run" {
+  hosts  = ["app1"]
+  become = true
+  task "user" "newcomer" { system = true }
+  task "command" "who" {
+    argv      = ["id", "-un"]
+    become    = "newcomer"
+    read_only = true
+  }
+  task "file" "/tmp/by-newcomer" {
+    content = "${task.command.who.output.stdout}"
+    become  = "newcomer"
+  }
+}
+play "then" {
+  hosts  = ["app1"]
+  become = true
+  task "file" "/etc/home-of-login" { content = "${host.facts.homes["ops"]}\n" }
+}
+`)
+	if r := muster(t, "apply", file, "--yes"); r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if got := on(t, "app1", "stat -c %U /tmp/by-newcomer; cat /tmp/by-newcomer"); got != "newcomer\nnewcomer" {
+		t.Errorf("the file is %q", got)
+	}
+	if r := muster(t, "plan", file, "--detailed-exitcode"); r.code != 0 {
+		t.Errorf("planned again: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
 func TestAdHocCommandsAndFacts(t *testing.T) {
 	r := muster(t, "facts", "app1")
 	if r.code != 0 || !strings.Contains(r.out, `"codename": "bookworm"`) {
