@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"sync"
 
 	"muster/host"
@@ -29,6 +30,12 @@ type Options struct {
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }
 
+// expecting reports whether a kind wants to know of tasks to come.
+func (o *Options) expecting(kind string) bool {
+	k := o.Kinds.Kind(kind)
+	return k != nil && k.Expect != nil
+}
+
 // errGone is why things end when the controller's stream does.
 var errGone = errors.New("the connection to the controller is gone")
 
@@ -40,7 +47,7 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, lock: lock{path: o.Lock}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, lock: lock{path: o.Lock}}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
@@ -176,6 +183,9 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	if t.As != "" && t.As != s.user {
 		return s.planElsewhere(ctx, t)
+	}
+	if coming := s.queue.expected(t.Kind); len(coming) > 0 {
+		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user }))
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {
