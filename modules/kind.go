@@ -71,6 +71,11 @@ type Kind struct {
 	// output; nil if it offers nothing.
 	Output any
 
+	// Expect, if not nil, is told the keys of tasks of this kind that are still to
+	// be planned, so that what they will ask of the host can be asked at once. It
+	// asks nothing itself.
+	Expect func(v *host.View, keys []string)
+
 	// New returns a module with nothing set. Its exported fields with an arg
 	// tag are the kind's arguments; see SchemaOf.
 	New func() Module

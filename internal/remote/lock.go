@@ -31,6 +31,10 @@ type lock struct {
 	owned bool
 	held  bool
 	err   error // it wasn't to be had: once is enough
+	// seen is when an owner last wrote its name, and moved that there was another
+	// since this run had the lock: what was read before may have changed.
+	seen  time.Time
+	moved bool
 
 	wait, patience time.Duration // 0: lockWait, lockPatience
 }
@@ -94,6 +98,24 @@ func (l *lock) own(ctx context.Context) error {
 	return nil
 }
 
+// look notes whether another run has owned the lock meanwhile.
+func (l *lock) look() {
+	info, err := l.f.Stat()
+	if err != nil {
+		return
+	}
+	l.moved = l.moved || !l.seen.IsZero() && !info.ModTime().Equal(l.seen)
+	l.seen = info.ModTime()
+}
+
+// others reports, once, whether another run has changed things since this one had
+// the lock.
+func (l *lock) others() bool {
+	moved := l.moved
+	l.moved = false
+	return moved
+}
+
 func (l *lock) take(ctx context.Context, how int) error {
 	if l.err != nil {
 		return l.err
@@ -102,6 +124,9 @@ func (l *lock) take(ctx context.Context, how int) error {
 	deadline, quiet := time.Now().Add(wait), time.Now().Add(cmp.Or(l.patience, lockPatience))
 	for {
 		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
+		if err == nil {
+			l.look()
+		}
 		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}

@@ -30,3 +30,34 @@ func TestHostOfAnotherRunIsWaitedForAloudAndRefusedOnce(t *testing.T) {
 		t.Errorf("asked again, it says %v", again)
 	}
 }
+
+func TestOwnerBetweenTwoLooksIsNoticed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	l := lock{path: path}
+	defer l.release()
+	for _, test := range []struct {
+		what   string
+		before func()
+		moved  bool
+	}{
+		{"the first look", func() {}, false},
+		{"nobody was here", func() {}, false},
+		{"another run was here", func() {
+			other := lock{path: path}
+			if err := other.own(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			other.release()
+		}, true},
+		{"nobody was here again", func() {}, false},
+	} {
+		l.idle()
+		test.before()
+		if err := l.share(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if moved := l.others(); moved != test.moved {
+			t.Errorf("%s: moved is %v", test.what, moved)
+		}
+	}
+}

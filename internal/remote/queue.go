@@ -15,11 +15,13 @@ type queue struct {
 	mu     sync.Mutex
 	more   *sync.Cond
 	items  []*wire.Message
+	expect func(kind string) bool // of which kinds coming is kept
+	coming map[string][]wire.Task // what came since expected was called last, by kind
 	closed bool
 }
 
-func newQueue() *queue {
-	q := &queue{}
+func newQueue(expect func(kind string) bool) *queue {
+	q := &queue{expect: expect, coming: map[string][]wire.Task{}}
 	q.more = sync.NewCond(&q.mu)
 	return q
 }
@@ -27,8 +29,21 @@ func newQueue() *queue {
 func (q *queue) put(m *wire.Message) {
 	q.mu.Lock()
 	q.items = append(q.items, m)
+	if m.Task != nil && !m.Task.Late && q.expect(m.Task.Kind) {
+		q.coming[m.Task.Kind] = append(q.coming[m.Task.Kind], *m.Task)
+	}
 	q.mu.Unlock()
 	q.more.Signal()
+}
+
+// expected returns the tasks of a kind that came since it was called last, where
+// the kind wants to know.
+func (q *queue) expected(kind string) []wire.Task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := q.coming[kind]
+	delete(q.coming, kind)
+	return list
 }
 
 func (q *queue) close() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"sync"
 
 	"muster/host"
@@ -29,6 +30,12 @@ type Options struct {
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }
 
+// expecting reports whether a kind wants to know of tasks to come.
+func (o *Options) expecting(kind string) bool {
+	k := o.Kinds.Kind(kind)
+	return k != nil && k.Expect != nil
+}
+
 // errGone is why things end when the controller's stream does.
 var errGone = errors.New("the connection to the controller is gone")
 
@@ -40,7 +47,7 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
@@ -177,9 +184,13 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		if err := s.lock.share(ctx); err != nil {
 			return s.fault(err)
 		}
+		s.refresh()
 	}
 	if t.As != "" && t.As != s.user {
 		return s.planElsewhere(ctx, t)
+	}
+	if coming := s.queue.expected(t.Kind); len(coming) > 0 {
+		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user }))
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {
@@ -239,6 +250,7 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		if err := s.lock.own(ctx); err != nil {
 			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
 		}
+		s.refresh()
 	}
 	if w, err := s.workerOf(ctx, id); err != nil {
 		return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
@@ -252,6 +264,14 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 	d := s.session.Apply(ctx, id)
 	s.tell("", &wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d
+}
+
+// refresh drops what was read, where another run has been here since.
+func (s *server) refresh() {
+	if s.lock.others() {
+		s.session.Forget()
+		s.tell("", &wire.Lay{Reset: true})
+	}
 }
 
 func (s *server) settled(id string) map[string]modules.Truth {

@@ -78,6 +78,16 @@ func (s *Session) truth(id string) modules.Truth {
 	return modules.Maybe
 }
 
+// expect tells a kind that asks for it of its tasks that are still to be planned.
+func (s *Session) expect(kind string, tasks []wire.Task) {
+	key := s.Kinds.Schema(kind).Key()
+	var keys []string
+	for _, t := range tasks {
+		keys = append(keys, names(t.Args[key.Name])...)
+	}
+	s.Kinds.Kind(kind).Expect(s.ahead, keys)
+}
+
 // Plan plans a task on the preview of those before it, and lays its effects.
 // The effects are returned for the host's other sessions.
 func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.Effect) {

@@ -174,7 +174,7 @@ func died(first, now *Unit) string {
 }
 
 func (m manager) look(ctx context.Context, h *host.Host, unit string) (*Unit, error) {
-	list, err := parseShow(m.ask(unit, func(c host.Command) (host.Output, error) { return h.Runner.Run(ctx, c) }))
+	list, err := parseShow(m.ask([]string{unit}, func(c host.Command) (host.Output, error) { return h.Runner.Run(ctx, c) }))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package systemd
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +172,53 @@ func TestWhatBecameOfAUnit(t *testing.T) {
 			test.now(&now)
 			if got := died(&first, &now); (got != "") != test.died {
 				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestUnitsThatTasksWillAskForAreAskedForAtOnce(t *testing.T) {
+	units := map[string]*Unit{}
+	for _, n := range []string{"a.service", "b.timer", "c.service"} {
+		units[n] = &Unit{ID: n, Load: "loaded"}
+	}
+	for name, test := range map[string]struct {
+		expected []string
+		asked    []string
+	}{
+		"nothing is expected":      {asked: []string{"a.service", "*.timer", "b.timer", "*.service", "c.service", "gone.service"}},
+		"all are expected":         {expected: []string{"a", "b.timer", "c", "gone"}, asked: []string{"a.service b.timer c.service gone.service"}},
+		"one can't be answered":    {expected: []string{"b.timer", "bad"}, asked: []string{"a.service b.timer bad.service", "a.service", "*.timer", "b.timer", "*.service", "c.service", "gone.service"}},
+		"names that none can have": {expected: []string{"*", "-x", "c"}, asked: []string{"a.service c.service", "*.timer", "b.timer", "*.service", "gone.service"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := host.NewView(host.New(), nil)
+			expect(v, test.expected)
+			us := manager{}.units(v)
+			var asked []string
+			us.ask = func(_ context.Context, _ *host.View, names ...string) ([]*Unit, error) {
+				asked = append(asked, strings.Join(names, " "))
+				var list []*Unit
+				for _, n := range names {
+					switch {
+					case n == "bad.service":
+						return nil, errors.New("invalid")
+					case strings.HasPrefix(n, "*"): // none of them is loaded
+					case units[n] != nil:
+						list = append(list, units[n])
+					default:
+						list = append(list, &Unit{ID: n, Load: "not-found"})
+					}
+				}
+				return list, nil
+			}
+			for _, n := range []string{"a.service", "b.timer", "c.service", "gone.service", "b.timer"} {
+				if u, err := us.get(t.Context(), v, n); u != units[n] || err != nil {
+					t.Errorf("%s is %v, %v", n, u, err)
+				}
+			}
+			if diff := cmp.Diff(test.asked, asked); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
 			}
 		})
 	}

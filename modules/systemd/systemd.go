@@ -19,7 +19,7 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "service", Output: Output{}, New: func() modules.Module { return &Service{} }},
+		{Name: "service", Output: Output{}, Expect: expect, New: func() modules.Module { return &Service{} }},
 		{Name: "unit", New: func() modules.Module { return &UnitFile{} }},
 	}
 }
