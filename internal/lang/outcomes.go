@@ -26,8 +26,8 @@ func truth(t modules.Truth) cty.Value {
 	return cty.UnknownVal(cty.Bool)
 }
 
-// outcomeValue is how expressions see what a task did.
-func outcomeValue(t *Task, o Outcome) cty.Value {
+// outcomeValue is how expressions see what a task did; name is what they call it.
+func outcomeValue(t *Task, name string, o Outcome) cty.Value {
 	attrs := map[string]cty.Value{
 		"changed": truth(o.Changed), "failed": truth(o.Failed), "skipped": truth(o.Skipped),
 	}
@@ -39,6 +39,9 @@ func outcomeValue(t *Task, o Outcome) cty.Value {
 			if v, err = FromJSON(o.Output, typ); err != nil {
 				v = cty.NullVal(typ)
 			}
+		}
+		if v.IsNull() {
+			v = v.Mark(noOutput{name, whyNoOutput(t, o), t.kind})
 		}
 		if o.Sensitive || t.Sensitive {
 			v = v.Mark(funcs.Sensitive)
@@ -82,10 +85,10 @@ func (s *Scope) on(host string, play *Play) *Scope {
 // task returns what a task did on a host, for all its instances.
 func (b *builder) task(t *Task, host string) cty.Value {
 	if b.l.self != nil && t == b.l.task && host == b.s.host {
-		return outcomeValue(t, *b.l.self)
+		return outcomeValue(t, t.name, *b.l.self)
 	}
 	if t.forEach == nil {
-		return b.outcome(t, host, b.s.id(t, ""))
+		return b.outcome(t, t.name, host, b.s.id(t, ""))
 	}
 	at := b.s
 	if host != b.s.host || t.Play != b.s.play {
@@ -99,18 +102,21 @@ func (b *builder) task(t *Task, host string) cty.Value {
 	}
 	attrs := map[string]cty.Value{}
 	for _, e := range elems {
-		attrs[e.key] = b.outcome(t, host, b.s.id(t, e.key))
+		attrs[e.key] = b.outcome(t, fmt.Sprintf("%s[%q]", t.name, e.key), host, b.s.id(t, e.key))
 	}
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) outcome(t *Task, host, id string) cty.Value {
+func (b *builder) outcome(t *Task, name, host, id string) cty.Value {
+	if host != b.s.host {
+		name = fmt.Sprintf("hosts[%q].%s", host, name)
+	}
 	o, settled := b.s.r.Outcome(host, id)
 	if !settled {
 		b.waits = append(b.waits, Wait{Host: host, ID: id})
 		o = Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
 	}
-	v := outcomeValue(t, o)
+	v := outcomeValue(t, name, o)
 	if b.s.checking() {
 		v = v.Mark(afterApply)
 	}
