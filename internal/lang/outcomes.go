@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -129,11 +130,11 @@ func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 	own := map[string]cty.Value{}
 	b.other = map[string]map[string]cty.Value{}
 	for _, r := range reads.tasks {
+		name := r.task.Kind + "\x00" + r.task.Label
 		if r.task.broken {
-			own[r.task.Kind+"\x00"+r.task.Label] = cty.DynamicVal
+			own[name] = cty.DynamicVal
 			continue
 		}
-		name := r.task.Kind + "\x00" + r.task.Label
 		hosts := []string{r.host}
 		switch {
 		case r.allHosts:
@@ -154,19 +155,16 @@ func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 	}
 }
 
-// kinds arranges the values of tasks by kind and label.
+// kinds arranges the values of tasks, whose keys are KIND, NUL, LABEL, as
+// expressions read them.
 func kinds(tasks map[string]cty.Value) cty.Value {
 	byKind := map[string]map[string]cty.Value{}
 	for name, v := range tasks {
-		for i := range name {
-			if name[i] == 0 {
-				if byKind[name[:i]] == nil {
-					byKind[name[:i]] = map[string]cty.Value{}
-				}
-				byKind[name[:i]][name[i+1:]] = v
-				break
-			}
+		kind, label, _ := strings.Cut(name, "\x00")
+		if byKind[kind] == nil {
+			byKind[kind] = map[string]cty.Value{}
 		}
+		byKind[kind][label] = v
 	}
 	attrs := map[string]cty.Value{}
 	for kind, labels := range byKind {

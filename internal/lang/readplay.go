@@ -24,7 +24,6 @@ type around struct {
 	play  *Play
 	unit  *unit
 	names *names
-	block *Block
 	tags  []string
 	what  string
 	// conditional steps (rescue) may never be run.
