@@ -44,7 +44,7 @@ func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
 				out = append(out, &Step{Block: r})
 			}
 		case "barrier":
-			if ctx.what == "a play" {
+			if ctx.barriers {
 				l.labels(b, 0, "barrier")
 				l.attributes(b.Body, "barrier", nil, nil)
 				out = append(out, &Step{Barrier: &Barrier{Range: header(b)}})
@@ -66,7 +66,7 @@ func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
 	}
 	a := l.attributes(b.Body, "a block", blockArgs, append([]string{"rescue", "always"}, stepBlocks...))
 	inner := ctx
-	inner.what = "a block"
+	inner.barriers = false
 	inner.tags = l.tags(ctx.unit, a["tags"], ctx.tags)
 	l.conditions(out, a, ctx)
 	out.Steps = l.steps(b.Body, inner)

@@ -120,14 +120,8 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	if r == nil || r.failed {
 		return nil
 	}
-	u := &unit{name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables, outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: ctx.unit, names: newNames()}
+	u := r.unitOf(use, ctx.unit)
 	use.unit = u
-	for n, lo := range r.unit.locals {
-		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
-	}
-	for n, o := range r.unit.outputs {
-		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
-	}
 	raw := l.inputs(use, b, r)
 	l.conditions(out, raw, ctx)
 	use.seq = l.seq
@@ -135,7 +129,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
 
 	l.using = append(l.using, name)
-	inner := around{play: ctx.play, unit: u, names: u.names, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), what: "a role", conditional: ctx.conditional}
+	inner := around{play: ctx.play, unit: u, names: u.names, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), conditional: ctx.conditional}
 	out.Steps = l.steps(r.body, inner)
 	l.using = l.using[:len(l.using)-1]
 	use.end = l.nextSeq()
@@ -153,6 +147,22 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 		}
 	})
 	return out
+}
+
+// unitOf is the role's file as it is in one use: its locals and outputs are that
+// use's own.
+func (r *roleFile) unitOf(use *RoleUse, parent *unit) *unit {
+	u := &unit{
+		name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables,
+		outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: parent, names: newNames(),
+	}
+	for n, lo := range r.unit.locals {
+		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
+	}
+	for n, o := range r.unit.outputs {
+		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
+	}
+	return u
 }
 
 // inputs sorts the arguments of a role in use.
