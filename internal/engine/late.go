@@ -95,7 +95,7 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	if it.ev.FailedWhen && it.done.Output != nil {
 		failed, diags := it.scope.FailedWhen(it.inst, fromDone(it))
 		if diags.HasErrors() {
-			return true, diags
+			return true, problems{diags}
 		}
 		switch {
 		case failed:
@@ -110,7 +110,7 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	if it.ev.ChangedWhen && it.done.Status != wire.Failed {
 		changed, diags := it.scope.ChangedWhen(it.inst, fromDone(it))
 		if diags.HasErrors() {
-			return true, diags
+			return true, problems{diags}
 		}
 		it.done.Status = wire.Unchanged
 		if changed {
@@ -125,7 +125,7 @@ func (h *hostRun) judge(it *item) (bool, error) {
 	}
 	ok, diags := it.scope.Until(it.inst, fromDone(it))
 	if diags.HasErrors() {
-		return true, diags
+		return true, problems{diags}
 	}
 	return ok, nil
 }

@@ -236,7 +236,7 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 	for {
 		v, waits, diags := evaluate()
 		if diags.HasErrors() {
-			return v, diags
+			return v, problems{diags}
 		}
 		if len(waits) == 0 {
 			return v, nil
@@ -308,10 +308,15 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 	return items, nil
 }
 
+// problems are mistakes of the playbook that show only in a run.
+type problems struct{ diags hcl.Diagnostics }
+
+func (p problems) Error() string { return lang.Text(p.diags) }
+
 // fatal returns err where it is none of the playbook's.
 func fatal(err error) error {
-	var diags hcl.Diagnostics
-	if errors.As(err, &diags) {
+	var p problems
+	if errors.As(err, &p) {
 		return nil
 	}
 	return err

@@ -83,23 +83,29 @@ func (l *loader) checkVariables(u *unit) {
 			for _, pv := range p.vars {
 				if pv.v == v {
 					set = true
-					hosts := p.Hosts
-					if len(hosts) == 0 {
-						hosts = []string{""}
-					}
-					if !pv.expr.reads.host { // else it is found where the variable is read
-						_, _, diags := l.p.Scope(p, hosts[0], r).variable(name)
-						l.diags = append(l.diags, diags...)
-					}
-					for _, host := range hosts {
-						l.diags = append(l.diags, l.p.Scope(p, host, r).validate(v, pv.at, "")...)
-					}
+					l.checkPlayVar(p, pv)
 				}
 			}
 		}
 		if !set && l.o.RequireValues && !l.fleet.partial {
 			l.diags = append(l.diags, v.missing(""))
 		}
+	}
+}
+
+// checkPlayVar checks the value that a play sets a variable to.
+func (l *loader) checkPlayVar(p *Play, pv *playVar) {
+	r := unsettled{l.p}
+	hosts := p.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{""}
+	}
+	if !pv.expr.reads.host { // else it is found where the variable is read
+		_, _, diags := l.p.Scope(p, hosts[0], r).variable(pv.name)
+		l.diags = append(l.diags, diags...)
+	}
+	for _, host := range hosts {
+		l.diags = append(l.diags, l.p.Scope(p, host, r).validate(pv.v, pv.at, "")...)
 	}
 }
 

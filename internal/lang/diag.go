@@ -73,6 +73,27 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// Text tells the errors among diagnostics without the lines they are about, for
+// where an error is a text: each begins FILE:LINE:COLUMN, and its hint is a line of
+// its own.
+func Text(diags hcl.Diagnostics) string {
+	var lines []string
+	for _, d := range dedupe(diags, nil) {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		at := ""
+		if d.Subject != nil {
+			at = fmt.Sprintf("%s:%d: ", place(*d.Subject), d.Subject.Start.Column)
+		}
+		lines = append(lines, at+d.Summary+": "+d.Detail)
+		if hint := Hint(d); hint != "" {
+			lines = append(lines, hint)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // place writes where something stands, for a sentence.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
@@ -120,7 +141,8 @@ func problemOf(d *hcl.Diagnostic) problem {
 }
 
 // polish adds to the evaluator's own diagnostics what it can't know: the name
-// that was probably meant, and that sensitive values don't belong in a message.
+// that was probably meant, why a task gave no output, and that sensitive values
+// don't belong in a message.
 func polish(diags hcl.Diagnostics, ctx *hcl.EvalContext) hcl.Diagnostics {
 	for _, d := range diags {
 		if d.Expression != nil && fromFunction(d) && readsSensitive(d.Expression, ctx) {
@@ -130,6 +152,9 @@ func polish(diags hcl.Diagnostics, ctx *hcl.EvalContext) hcl.Diagnostics {
 			if hint := attributeHint(d, ctx); hint != "" {
 				d.Extra = extra{hint: hint, inner: d.Extra}
 			}
+		}
+		if d.Summary == "Attempt to get attribute from null value" || d.Summary == "Attempt to index null value" {
+			readsNoOutput(d)
 		}
 		d.EvalContext, d.Expression = nil, nil
 	}

@@ -76,8 +76,8 @@ func (d folder) at(p string) localFile {
 }
 
 // find returns the file that a path means: a role's is looked for in its
-// folder sub ("files", "templates") first. missing lists where it was looked
-// for, in words.
+// folder sub ("files", "templates") first. Where there is none, the error is a
+// *missingFile.
 func (x *files) find(d folder, p, sub string) (f localFile, info fs.FileInfo, err error) {
 	var tried []string
 	candidates := []string{p}

@@ -55,24 +55,34 @@ func (l *loader) noteTemplates() {
 
 // noteTemplate is false where the template can't be looked at.
 func (l *loader) noteTemplate(t *Task, a *argument) bool {
-	if !a.expr.reads.constant() {
-		return false
-	}
-	v, diags := a.expr.Value(nil)
-	path, ok := textOf(v)
-	if diags.HasErrors() || !ok {
-		return false
-	}
-	f, info, err := l.files.find(t.unit.dir, path, "templates")
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	file, err := l.files.template(f, templateDir(f))
-	if err != nil || file.diags.HasErrors() {
+	file := l.fixedTemplate(a, t.unit)
+	if file == nil {
 		return false
 	}
 	l.files.used(file, l.p, t.unit) // which notes what it reads
 	return true
+}
+
+// fixedTemplate returns the template that an argument names without reading
+// anything; nil where there is none that can be read.
+func (l *loader) fixedTemplate(a *argument, u *unit) *template {
+	if !a.expr.reads.constant() {
+		return nil
+	}
+	v, diags := a.expr.Value(nil)
+	path, ok := textOf(v)
+	if diags.HasErrors() || !ok {
+		return nil
+	}
+	f, info, err := l.files.find(u.dir, path, "templates")
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	t, err := l.files.template(f, templateDir(f))
+	if err != nil || t.diags.HasErrors() {
+		return nil
+	}
+	return t
 }
 
 // hostVars notes the vars that follow a host in a traversal: all of them where

@@ -82,6 +82,7 @@ type commandKind struct {
 	Stdin       *host.Content     `arg:"stdin"`
 	ChangedWhen *bool             `arg:"changed_when"`
 	FailedWhen  *bool             `arg:"failed_when"`
+	Creates     string            `arg:"creates"`
 }
 
 type commandOutput struct {

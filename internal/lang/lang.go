@@ -188,7 +188,6 @@ type Block struct {
 	// one if it succeeds itself; Always is run at the end in any case.
 	Rescue, Always []*Step
 
-	outer        *Block
 	when, become *expr
 }
 
@@ -196,7 +195,6 @@ type Block struct {
 type RoleUse struct {
 	Name  string // of the role
 	Label string // what references call it: role.LABEL.OUTPUT
-	Dir   string // its folder; "" for an embedded role
 
 	unit     *unit // nil: the role couldn't be read, which has been reported
 	forEach  *expr
@@ -270,11 +268,10 @@ type Task struct {
 	failedWhen  *expr
 	seq         int
 	name        string
-	block       *Block // the innermost around it
-	keyLabel    bool   // the label stands for the key argument
-	noKey       bool   // the key argument is missing, which has been reported
-	broken      bool   // nothing is known of it: the kind doesn't exist
-	conditional bool   // in a rescue, which may never run
+	keyLabel    bool // the label stands for the key argument
+	noKey       bool // the key argument is missing, which has been reported
+	broken      bool // nothing is known of it: the kind doesn't exist
+	conditional bool // in a rescue, which may never run
 }
 
 // Name returns how references call the task: `task.file["/etc/motd"]`.

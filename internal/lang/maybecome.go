@@ -1,5 +1,7 @@
 package lang
 
+import "github.com/zclconf/go-cty/cty"
+
 // MayBecome reports whether a task of the play may have to run as another
 // user than the one who logs in: whether any become in it is something else
 // than the constant false.
@@ -27,5 +29,5 @@ func mayBecome(x *expr) bool {
 		return false
 	}
 	v, diags := x.Value(nil)
-	return diags.HasErrors() || !v.IsKnown() || v.IsNull() || v.Type().FriendlyName() != "bool" || v.True()
+	return diags.HasErrors() || !v.IsKnown() || v.IsNull() || v.Type() != cty.Bool || v.True()
 }

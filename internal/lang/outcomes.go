@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -26,8 +27,8 @@ func truth(t modules.Truth) cty.Value {
 	return cty.UnknownVal(cty.Bool)
 }
 
-// outcomeValue is how expressions see what a task did.
-func outcomeValue(t *Task, o Outcome) cty.Value {
+// outcomeValue is how expressions see what a task did; name is what they call it.
+func outcomeValue(t *Task, name string, o Outcome) cty.Value {
 	attrs := map[string]cty.Value{
 		"changed": truth(o.Changed), "failed": truth(o.Failed), "skipped": truth(o.Skipped),
 	}
@@ -39,6 +40,9 @@ func outcomeValue(t *Task, o Outcome) cty.Value {
 			if v, err = FromJSON(o.Output, typ); err != nil {
 				v = cty.NullVal(typ)
 			}
+		}
+		if v.IsNull() {
+			v = v.Mark(noOutput{name, whyNoOutput(t, o), t.kind})
 		}
 		if o.Sensitive || t.Sensitive {
 			v = v.Mark(funcs.Sensitive)
@@ -82,10 +86,10 @@ func (s *Scope) on(host string, play *Play) *Scope {
 // task returns what a task did on a host, for all its instances.
 func (b *builder) task(t *Task, host string) cty.Value {
 	if b.l.self != nil && t == b.l.task && host == b.s.host {
-		return outcomeValue(t, *b.l.self)
+		return outcomeValue(t, t.name, *b.l.self)
 	}
 	if t.forEach == nil {
-		return b.outcome(t, host, b.s.id(t, ""))
+		return b.outcome(t, t.name, host, b.s.id(t, ""))
 	}
 	at := b.s
 	if host != b.s.host || t.Play != b.s.play {
@@ -99,18 +103,21 @@ func (b *builder) task(t *Task, host string) cty.Value {
 	}
 	attrs := map[string]cty.Value{}
 	for _, e := range elems {
-		attrs[e.key] = b.outcome(t, host, b.s.id(t, e.key))
+		attrs[e.key] = b.outcome(t, fmt.Sprintf("%s[%q]", t.name, e.key), host, b.s.id(t, e.key))
 	}
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) outcome(t *Task, host, id string) cty.Value {
+func (b *builder) outcome(t *Task, name, host, id string) cty.Value {
+	if host != b.s.host {
+		name = fmt.Sprintf("hosts[%q].%s", host, name)
+	}
 	o, settled := b.s.r.Outcome(host, id)
 	if !settled {
 		b.waits = append(b.waits, Wait{Host: host, ID: id})
 		o = Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
 	}
-	v := outcomeValue(t, o)
+	v := outcomeValue(t, name, o)
 	if b.s.checking() {
 		v = v.Mark(afterApply)
 	}
@@ -123,11 +130,11 @@ func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 	own := map[string]cty.Value{}
 	b.other = map[string]map[string]cty.Value{}
 	for _, r := range reads.tasks {
+		name := r.task.Kind + "\x00" + r.task.Label
 		if r.task.broken {
-			own[r.task.Kind+"\x00"+r.task.Label] = cty.DynamicVal
+			own[name] = cty.DynamicVal
 			continue
 		}
-		name := r.task.Kind + "\x00" + r.task.Label
 		hosts := []string{r.host}
 		switch {
 		case r.allHosts:
@@ -148,19 +155,16 @@ func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 	}
 }
 
-// kinds arranges the values of tasks by kind and label.
+// kinds arranges the values of tasks, whose keys are KIND, NUL, LABEL, as
+// expressions read them.
 func kinds(tasks map[string]cty.Value) cty.Value {
 	byKind := map[string]map[string]cty.Value{}
 	for name, v := range tasks {
-		for i := range name {
-			if name[i] == 0 {
-				if byKind[name[:i]] == nil {
-					byKind[name[:i]] = map[string]cty.Value{}
-				}
-				byKind[name[:i]][name[i+1:]] = v
-				break
-			}
+		kind, label, _ := strings.Cut(name, "\x00")
+		if byKind[kind] == nil {
+			byKind[kind] = map[string]cty.Value{}
 		}
+		byKind[kind][label] = v
 	}
 	attrs := map[string]cty.Value{}
 	for kind, labels := range byKind {

@@ -24,9 +24,9 @@ type around struct {
 	play  *Play
 	unit  *unit
 	names *names
-	block *Block
 	tags  []string
-	what  string
+	// barriers may stand among the steps.
+	barriers bool
 	// conditional steps (rescue) may never be run.
 	conditional bool
 }
@@ -58,13 +58,15 @@ func (l *loader) play(u *unit, b *hclsyntax.Block) {
 		}
 		p.Rolling = &Rolling{Range: header(inner)}
 	}
-	ctx := around{play: p, unit: u, names: p.names, tags: p.Tags, what: "a play"}
+	ctx := around{play: p, unit: u, names: p.names, tags: p.Tags}
 	for _, inner := range b.Body.Blocks {
 		if inner.Type == "rolling" && p.Rolling.Range == header(inner) {
 			l.rolling(ctx, p.Rolling, inner, true)
 		}
 	}
-	p.Steps = l.steps(b.Body, ctx)
+	own := ctx
+	own.barriers = true
+	p.Steps = l.steps(b.Body, own)
 	for _, inner := range b.Body.Blocks {
 		if inner.Type == "rolling" && p.Rolling.Range == header(inner) {
 			l.rolling(ctx, p.Rolling, inner, false)
@@ -222,7 +224,6 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 // rolling reads a rolling block in two goes: what runs before the play's own
 // steps, and what runs after them.
 func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool) {
-	ctx.what = "rolling"
 	if !first {
 		r.own[1] = l.seq
 		l.duplicateBlocks(b.Body, "before", "after")

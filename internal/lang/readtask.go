@@ -44,7 +44,7 @@ func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
 				out = append(out, &Step{Block: r})
 			}
 		case "barrier":
-			if ctx.what == "a play" {
+			if ctx.barriers {
 				l.labels(b, 0, "barrier")
 				l.attributes(b.Body, "barrier", nil, nil)
 				out = append(out, &Step{Barrier: &Barrier{Range: header(b)}})
@@ -56,7 +56,7 @@ func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
 
 // block reads block "LABEL" { … }.
 func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
-	out := &Block{Range: header(b), outer: ctx.block}
+	out := &Block{Range: header(b)}
 	switch len(b.Labels) {
 	case 0:
 	case 1:
@@ -66,7 +66,7 @@ func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
 	}
 	a := l.attributes(b.Body, "a block", blockArgs, append([]string{"rescue", "always"}, stepBlocks...))
 	inner := ctx
-	inner.block, inner.what = out, "a block"
+	inner.barriers = false
 	inner.tags = l.tags(ctx.unit, a["tags"], ctx.tags)
 	l.conditions(out, a, ctx)
 	out.Steps = l.steps(b.Body, inner)
@@ -130,7 +130,7 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 	}
 	t := &Task{
 		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), Play: ctx.play, Tags: ctx.tags,
-		unit: ctx.unit, block: ctx.block, names: ctx.names, seq: l.nextSeq(), conditional: ctx.conditional,
+		unit: ctx.unit, names: ctx.names, seq: l.nextSeq(), conditional: ctx.conditional,
 		name: taskName(b.Labels[0], b.Labels[1]),
 	}
 	if l.o.Kinds != nil {
@@ -176,7 +176,7 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 	raw := rawTask{}
 	add := func(name string, at hcl.Range, e hclsyntax.Expression) {
 		arg := schema.Arg(name)
-		if arg == nil && !(name == "vars" && t.hasTemplate(schema)) {
+		if arg == nil && !(name == "vars" && hasTemplate(schema)) {
 			l.unknownArgument(name, at, schema)
 			return
 		}
@@ -185,7 +185,7 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 			return
 		}
 		a := &argument{name: name, at: at, arg: arg, raw: e}
-		if name == "vars" && t.hasTemplate(schema) {
+		if name == "vars" && hasTemplate(schema) {
 			t.vars = a
 			return
 		}
@@ -287,7 +287,7 @@ func (l *loader) retry(b *hclsyntax.Block, t *Task) {
 }
 
 // hasTemplate reports whether a kind renders a template, and so takes vars.
-func (t *Task) hasTemplate(schema *modules.Schema) bool {
+func hasTemplate(schema *modules.Schema) bool {
 	for i := range schema.Args {
 		if schema.Args[i].Type.Base == modules.Template {
 			return true

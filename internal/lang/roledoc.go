@@ -54,7 +54,7 @@ func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 	}
 	for _, n := range r.unit.order {
 		v := r.unit.variables[n]
-		in := RoleInput{Name: n, Description: v.Description, Type: typeText(v.Type), Required: v.Default == noValue, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
+		in := RoleInput{Name: n, Description: v.Description, Type: typeText(v.Type), Required: v.Default == cty.NilVal, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
 		if !in.Required {
 			in.Default = hclText(v.Default)
 		}

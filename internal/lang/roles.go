@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // roleFile is a role.hcl as it was read, before it is used anywhere.
@@ -102,7 +103,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	}
 	name := b.Labels[0]
 	use := &RoleUse{Name: name, Label: b.Labels[len(b.Labels)-1], inputs: map[string]*argument{}}
-	out := &Block{Label: use.Label, Role: use, Range: header(b), outer: ctx.block}
+	out := &Block{Label: use.Label, Role: use, Range: header(b)}
 	use.block = out
 	if first := ctx.names.roles[use.Label]; first != nil {
 		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, place(first.block.Range))
@@ -119,17 +120,8 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	if r == nil || r.failed {
 		return nil
 	}
-	if r.dir.embedded == nil {
-		use.Dir = r.dir.dir
-	}
-	u := &unit{name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables, outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: ctx.unit, names: newNames()}
+	u := r.unitOf(use, ctx.unit)
 	use.unit = u
-	for n, lo := range r.unit.locals {
-		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
-	}
-	for n, o := range r.unit.outputs {
-		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
-	}
 	raw := l.inputs(use, b, r)
 	l.conditions(out, raw, ctx)
 	use.seq = l.seq
@@ -137,7 +129,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
 
 	l.using = append(l.using, name)
-	inner := around{play: ctx.play, unit: u, names: u.names, block: out, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), what: "a role", conditional: ctx.conditional}
+	inner := around{play: ctx.play, unit: u, names: u.names, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), conditional: ctx.conditional}
 	out.Steps = l.steps(r.body, inner)
 	l.using = l.using[:len(l.using)-1]
 	use.end = l.nextSeq()
@@ -155,6 +147,22 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 		}
 	})
 	return out
+}
+
+// unitOf is the role's file as it is in one use: its locals and outputs are that
+// use's own.
+func (r *roleFile) unitOf(use *RoleUse, parent *unit) *unit {
+	u := &unit{
+		name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables,
+		outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: parent, names: newNames(),
+	}
+	for n, lo := range r.unit.locals {
+		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
+	}
+	for n, o := range r.unit.outputs {
+		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
+	}
+	return u
 }
 
 // inputs sorts the arguments of a role in use.
@@ -181,7 +189,7 @@ func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[strin
 	}
 	for _, name := range r.unit.order {
 		v := r.unit.variables[name]
-		if use.inputs[name] == nil && v.Default == noValue {
+		if use.inputs[name] == nil && v.Default == cty.NilVal {
 			l.errorAt(use.block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, place(v.Range))
 		}
 	}

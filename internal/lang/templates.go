@@ -22,8 +22,7 @@ import (
 
 // template is a template file, parsed once.
 type template struct {
-	file  localFile
-	dir   folder // of the file, for the paths in it
+	dir   folder // of its file, for the paths in it
 	raw   hclsyntax.Expression
 	diags hcl.Diagnostics // of its syntax
 	byUse map[*unit]*usedTemplate
@@ -51,7 +50,7 @@ func (x *files) template(f localFile, dir folder) (*template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &template{file: f, dir: dir, byUse: map[*unit]*usedTemplate{}}
+	t = &template{dir: dir, byUse: map[*unit]*usedTemplate{}}
 	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
 	t.diags = syntaxHints(t.diags, src, hclsyntax.LexTemplate)
 	x.mu.Lock()

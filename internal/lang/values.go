@@ -102,16 +102,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// OutputType returns the type of what tasks of a kind offer as output;
+// outputType returns the type of what tasks of a kind offer as output;
 // cty.NilType if they offer nothing.
-func (p *Playbook) OutputType(kind string) cty.Type {
-	k := p.o.Kinds.Kind(kind)
-	if k == nil {
-		return cty.NilType
-	}
-	return outputType(k)
-}
-
 func outputType(k *modules.Kind) cty.Type {
 	if k.Output == nil {
 		return cty.NilType

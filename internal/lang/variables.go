@@ -19,7 +19,6 @@ import (
 type typeDefaults = *typeexpr.Defaults
 
 type validation struct {
-	at        hcl.Range
 	condition *expr
 	message   *expr
 }
@@ -87,7 +86,7 @@ func (l *loader) validation(b *hclsyntax.Block) *validation {
 		l.errorAt(header(b), "Missing argument", "", "A validation needs a condition and a message.")
 		return nil
 	}
-	return &validation{at: header(b), condition: &expr{Expression: a["condition"].Expr}, message: &expr{Expression: a["message"].Expr}}
+	return &validation{condition: &expr{Expression: a["condition"].Expr}, message: &expr{Expression: a["message"].Expr}}
 }
 
 // declared names the variable and its place in a sentence.
@@ -146,9 +145,6 @@ func (l *loader) resolve(u *unit) {
 			state = varState{value: value, origin: src.Origin, final: true}
 		}
 		u.values[name] = state
-		if state.value == cty.NilVal {
-			continue
-		}
 	}
 	l.hostValues(u)
 }
@@ -309,6 +305,3 @@ var blockArgs = []string{"when", "tags", "become"}
 
 // RoleArgs are the arguments that every role takes beside its inputs.
 func RoleArgs() []string { return slices.Clone(roleArgs) }
-
-// noValue is the default of a variable that has none.
-var noValue cty.Value

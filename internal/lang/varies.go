@@ -103,18 +103,9 @@ func (c *checker) templateVaries(a *argument, u *unit) bool {
 	if !a.expr.reads.constant() {
 		return true
 	}
-	v, diags := a.expr.Value(nil)
-	path, ok := textOf(v)
-	if diags.HasErrors() || !ok {
-		return false
-	}
-	f, _, err := c.files.find(u.dir, path, "templates")
-	if err != nil {
-		return false
-	}
-	t, err := c.files.template(f, templateDir(f))
-	if err != nil || t.diags.HasErrors() {
-		return false
+	t := c.fixedTemplate(a, u)
+	if t == nil {
+		return false // what is wrong with it is the same for all
 	}
 	used := c.files.used(t, c.p, u)
 	return !used.diags.HasErrors() && c.varies(used.expr.reads, u)

@@ -87,6 +87,11 @@ type NewerThan struct {
 // Without creates, removes or newer_than nobody can tell whether it was done:
 // it runs every time, which is shown and counts neither as drift nor as a
 // state to be reached. Whatever is planned behind it is tentative.
+//
+// The output is null where it didn't run: where creates, removes or newer_than
+// kept it from that, and where the task was skipped. Where it failed it may be
+// null too. One that may be missing is read as
+// try(task.command.LABEL.output.stdout, "").
 type Command struct {
 	// The program and its arguments, as they are: no shell looks at them.
 	Argv []string `arg:"argv"`

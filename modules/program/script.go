@@ -12,6 +12,7 @@ import (
 // is removed again.
 //
 // Without creates, removes or newer_than it runs every time, as "command".
+// As there, the output is null where it didn't run.
 type Script struct {
 	// The script, a file of the project.
 	Source *host.Content `arg:"source,key,file,required"`

@@ -36,10 +36,6 @@ func (h *Host) Name() string { return h.spec.name }
 // Address returns the host's private address; the bastion's public one.
 func (h *Host) Address() string { return h.spec.reach() }
 
-// Root returns the folder of this machine that is the host's root directory.
-// What is mounted inside the host, such as /run and /tmp, isn't seen there.
-func (h *Host) Root() string { return h.p.root(h.spec.name) }
-
 // Console returns the file that holds what the host wrote to its console.
 func (h *Host) Console() string { return h.p.console(h.spec.name) }
 

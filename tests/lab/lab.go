@@ -261,9 +261,6 @@ func (l *Lab) Environment() []string {
 	return append(env, "HOME="+l.Home(), "MUSTER_LAB_ID="+l.p.id)
 }
 
-// ProxyLog returns the file in which the package cache notes each request.
-func (l *Lab) ProxyLog() string { return l.p.proxyLog() }
-
 // Healthy reports what of the lab isn't as Up left it: nil when every host
 // answers and the package cache runs.
 func (l *Lab) Healthy(ctx context.Context) error {
