@@ -141,10 +141,11 @@ func (c *converter) content(data []byte, sensitive bool) host.Content {
 }
 
 // local makes a content of a file or folder of the project. In checks it only
-// looks whether it is there.
+// looks whether it is there, and an empty content stands for it: a kind's Check
+// sees that it is given.
 func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 	e, at := c.e, c.a.raw.Range()
-	if sensitive {
+	if sensitive && c.a != e.t.keyLabel { // a label is shown wherever its task is
 		e.secrets[path] = true
 	}
 	f, info, err := e.s.p.files.find(e.s.unit.dir, path, "files")
@@ -174,7 +175,7 @@ func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 		e.s.p.files.copies(f, sensitive)
 	}
 	if e.s.checking() {
-		return modules.UnknownValue{}
+		return host.ContentOf(nil, sensitive)
 	}
 	if base == modules.Tree {
 		content, bodies, err := e.s.p.files.treeContent(f, sensitive)

@@ -198,11 +198,17 @@ func (e *evaluation) arguments(i *Instance) {
 		// Not the program's exit code, but Scope.FailedWhen decides.
 		e.out.Args["failed_when"] = false
 	}
-	if e.t.keyLabel {
-		key := e.s.p.o.Kinds.Schema(e.t.Kind).Key()
-		e.out.Args[key.Name] = e.t.Label
+	if e.t.keyLabel != nil {
+		e.label(e.t.keyLabel)
 	}
 	sort.Strings(e.out.Unknown)
+}
+
+// label takes the task's label for an argument, as if it were written there.
+func (e *evaluation) label(a *argument) {
+	if c := e.convert(a, cty.StringVal(e.t.Label)); c != nil {
+		e.take(a, c)
+	}
 }
 
 func (e *evaluation) argument(a *argument) {

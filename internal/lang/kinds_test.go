@@ -33,6 +33,9 @@ func (f *fileKindT) Check(unknown func(string) bool) []modules.ArgError {
 	if !unknown("path") && !strings.HasPrefix(f.Path, "/") {
 		return []modules.ArgError{{Arg: "path", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no absolute path.", f.Path)}}
 	}
+	if f.Source != nil && (f.Content != nil || f.State == "absent") {
+		return []modules.ArgError{{Arg: "source", Summary: "Conflicting arguments", Detail: "The file has no use for a source."}}
+	}
 	return nil
 }
 
@@ -58,6 +61,19 @@ type directoryKind struct {
 	idle
 	Path   string        `arg:"path,key,path,required"`
 	Source *host.Content `arg:"source,tree"`
+	State  string        `arg:"state" oneof:"present absent"`
+}
+
+func (d *directoryKind) Check(func(string) bool) []modules.ArgError {
+	if d.Source != nil && d.State == "absent" {
+		return []modules.ArgError{{Arg: "source", Summary: "Conflicting arguments", Detail: "The directory has no use for a source."}}
+	}
+	return nil
+}
+
+type scriptKind struct {
+	idle
+	Source *host.Content `arg:"source,key,file,required"`
 }
 
 type packageKind struct {
@@ -134,6 +150,7 @@ func testKinds() *modules.Registry {
 		modules.Kind{Name: "file", New: func() modules.Module { return &fileKindT{} }},
 		modules.Kind{Name: "template", New: func() modules.Module { return &templateKind{} }},
 		modules.Kind{Name: "directory", New: func() modules.Module { return &directoryKind{} }},
+		modules.Kind{Name: "script", New: func() modules.Module { return &scriptKind{} }},
 		modules.Kind{Name: "package", New: func() modules.Module { return &packageKind{} }},
 		modules.Kind{Name: "service", New: func() modules.Module { return &serviceKind{} }},
 		modules.Kind{Name: "command", Output: commandOutput{}, New: func() modules.Module { return &commandKind{} }},

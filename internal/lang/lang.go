@@ -268,10 +268,10 @@ type Task struct {
 	failedWhen  *expr
 	seq         int
 	name        string
-	keyLabel    bool // the label stands for the key argument
-	noKey       bool // the key argument is missing, which has been reported
-	broken      bool // nothing is known of it: the kind doesn't exist
-	conditional bool // in a rescue, which may never run
+	keyLabel    *argument // the key argument that the label stands for; nil: none
+	noKey       bool      // the key argument is missing, which has been reported
+	broken      bool      // nothing is known of it: the kind doesn't exist
+	conditional bool      // in a rescue, which may never run
 }
 
 // Name returns how references call the task: `task.file["/etc/motd"]`.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
 )
@@ -392,7 +393,7 @@ func (l *loader) label(t *Task) {
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = each.value", key.Name), "Under for_each the label can't stand for %q: set it, so that each element has its own.", key.Name)
 		t.noKey = true
 	case given == nil && fits:
-		t.keyLabel = true
+		t.keyLabel = &argument{name: key.Name, at: t.Range, arg: key, raw: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(t.Label), SrcRange: t.Range}}
 	case given == nil && key.Required:
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = \"/…\"", key.Name), "task %q needs %q. A label stands for it only where it is an absolute path.", t.Kind, key.Name)
 		t.noKey = true

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
@@ -145,12 +147,21 @@ func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnosti
 		text := "The value isn't valid."
 		if m, _, diags := s.value(val.message, layer{}); !diags.HasErrors() && !hasSensitive(m) {
 			if said, ok := textOf(m); ok {
-				text = said
+				text = sentence(said)
 			}
 		}
 		out = append(out, errorAt(at, "Invalid value", "", "%s%s %q is declared at %s.", text, origin, v.Name, place(v.Range)))
 	}
 	return out
+}
+
+// sentence ends a text as a sentence, so that another can follow it.
+func sentence(text string) string {
+	text = strings.TrimRight(text, " \t\r\n")
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // local returns the value of local.NAME.
