@@ -159,7 +159,7 @@ func (d *decoder) value(v reflect.Value, t *Type, value any) {
 				v.SetBool(s == "true")
 				return
 			}
-			d.wrong(t, value)
+			d.wrongHint(t, value, d.boolHint(value))
 		}
 	case List:
 		d.list(v, t, value)
@@ -194,7 +194,7 @@ func (d *decoder) list(v reflect.Value, t *Type, value any) {
 		items, ok = []any{s}, true
 	}
 	if !ok {
-		d.wrong(t, value)
+		d.wrongHint(t, value, d.listHint(t, value))
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(items), len(items))
@@ -288,12 +288,40 @@ func (d *decoder) content(v reflect.Value, t *Type, value any) {
 	}
 }
 
-func (d *decoder) wrong(t *Type, value any) {
+func (d *decoder) wrong(t *Type, value any) { d.wrongHint(t, value, "") }
+
+// boolHint is the bool that was meant by a word for it.
+func (d *decoder) boolHint(value any) string {
+	word, _ := value.(string)
+	switch {
+	case d.path != "":
+	case contains([]string{"yes", "on"}, word):
+		return d.arg + " = true"
+	case contains([]string{"no", "off"}, word):
+		return d.arg + " = false"
+	}
+	return ""
+}
+
+// listHint is the list of a text's words, where a list of strings was meant.
+func (d *decoder) listHint(t *Type, value any) string {
+	text, _ := value.(string)
+	words := strings.Fields(text)
+	if d.path != "" || t.Elem.Base != String || len(words) == 0 || len(words) > 8 {
+		return ""
+	}
+	for i, w := range words {
+		words[i] = strconv.Quote(w)
+	}
+	return d.arg + " = [" + strings.Join(words, ", ") + "]"
+}
+
+func (d *decoder) wrongHint(t *Type, value any, hint string) {
 	article := "a"
 	if t.Base == Object {
 		article = "an"
 	}
-	d.fail("Wrong type", "", "%q takes %s %s, not %s.", d.arg+d.path, article, t, describe(value))
+	d.fail("Wrong type", hint, "%q takes %s %s, not %s.", d.arg+d.path, article, t, describe(value))
 }
 
 func describe(value any) string {

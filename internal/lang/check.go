@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
@@ -307,10 +308,28 @@ func (c *checker) decode(e *evaluation) hcl.Diagnostics {
 	_, errs := c.o.Kinds.Decode(t.Kind, e.out.Args)
 	var out hcl.Diagnostics
 	for _, err := range errs {
-		d := errorAt(t.at(err), err.Summary, e.withhold(err.Hint), "%s", e.withhold(err.Detail))
+		d := errorAt(t.at(err), err.Summary, e.withhold(c.asWritten(t, err)), "%s", e.withhold(err.Detail))
 		out = append(out, d)
 	}
 	return out
+}
+
+// asWritten is the hint of an argument's error. One that puts a number in
+// quotes keeps its leading zeros, which its value has lost.
+func (c *checker) asWritten(t *Task, err modules.ArgError) string {
+	a := t.arg(err.Arg)
+	if a == nil || err.Path != "" {
+		return err.Hint
+	}
+	n, ok := unwrap(a.raw).(*hclsyntax.LiteralValueExpr)
+	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.name, fmt.Sprint(plainValue(n.Val))) {
+		return err.Hint
+	}
+	src := c.p.files.sources[n.SrcRange.Filename]
+	if !n.SrcRange.CanSliceBytes(src) {
+		return err.Hint
+	}
+	return fmt.Sprintf("%s = %q", a.name, n.SrcRange.SliceBytes(src))
 }
 
 // withhold leaves sensitive texts out of a message.

@@ -93,7 +93,7 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 		l.errorAt(p.Range, "Missing argument", `hosts = ["all"]`, "Play %q needs hosts: groups, hosts, or patterns of their names.", p.Name)
 		return
 	}
-	v, ok := l.static(u, a.Expr, "a play's hosts")
+	v, ok := l.static(u, a.Expr, hostsOfPlay)
 	if !ok {
 		return
 	}

@@ -318,6 +318,9 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 	}
 }
 
+// hostsOfPlay is what stands for a play's hosts in messages.
+const hostsOfPlay = "a play's hosts"
+
 func (w *walker) unknownName(name string, at hcl.Range) {
 	var names []string
 	for _, r := range rootNames {
@@ -327,11 +330,19 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	}
 	hint := didYouMean(name, names)
 	switch {
-	case hint != "":
 	case w.unit != nil && w.unit.variables[name] != nil:
 		hint = "Did you mean var." + name + "?"
 	case w.unit != nil && w.unit.locals[name] != nil:
 		hint = "Did you mean local." + name + "?"
+	case name == "yes", name == "on":
+		hint = "For a bool write true."
+	case name == "no", name == "off":
+		hint = "For a bool write false."
+	case name == "all" && w.what == hostsOfPlay:
+		hint = `hosts = ["all"]`
+	case name == "root":
+		hint = `For the text itself write "root".`
+	case hint != "":
 	case w.l.fleet.groups[name] != nil && w.can&rootGroups != 0:
 		hint = "Did you mean groups." + name + "?"
 	case strings.HasPrefix(name, "ansible_"):

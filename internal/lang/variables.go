@@ -47,7 +47,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 	a := l.attributes(b.Body, fmt.Sprintf("variable %q", v.Name), attrs, []string{"validation"})
 	if t := a["type"]; t != nil {
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(t.Expr)
-		l.diags = append(l.diags, diags...)
+		l.diags = append(l.diags, typeHints(diags, t.Expr)...)
 		if !diags.HasErrors() {
 			v.Type, v.defaults = typ, defaults
 		}
