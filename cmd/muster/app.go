@@ -284,6 +284,7 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 	if err != nil {
 		return nil, err
 	}
+	values = values && !diags.HasErrors() // what is wrong in a file was to be a value
 	diags = append(before, diags...)
 	defer collectLess()()
 	pb, more := lang.Load(file, lang.Options{
