@@ -33,6 +33,7 @@ type Inventory struct {
 	// couldn't be read.
 	Partial bool
 
+	alone    bool // there is none: LocalOnly
 	hosts    []*Host
 	bastions []*Host
 	groups   []*Group
@@ -101,15 +102,23 @@ func Load(ctx context.Context, path string, o Options) (*Inventory, hcl.Diagnost
 	return inv, order(append(diags, b.diags...), d.names)
 }
 
-// LocalOnly is the inventory of a project that has none: the host localhost,
-// which is this machine.
+// localhost is the only host where there is no inventory.
+const localhost = "localhost"
+
+// LocalOnly is what stands in for an inventory where there is none: the host
+// localhost, which is this machine. It is in no group, "all" included, so that
+// nobody acts on it who hasn't written its name.
 func LocalOnly() *Inventory {
 	at := start("(no inventory)")
-	b := builder{declarations: &declarations{hosts: []*node{{name: "localhost", at: at, scope: scope{
+	b := builder{declarations: &declarations{hosts: []*node{{name: localhost, at: at, scope: scope{
 		where:    "host",
 		settings: []assignment{{name: "connection", value: cty.StringVal("local"), at: at}},
 	}}}}}
-	return b.build()
+	inv := b.build()
+	inv.alone = true
+	all := inv.group[All]
+	all.Hosts, all.Members = nil, nil
+	return inv
 }
 
 // Hosts returns every host in the order of declaration, without bastions.

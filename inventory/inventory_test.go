@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -300,14 +301,45 @@ func TestWhatIsNoInventoryIsSaid(t *testing.T) {
 	}
 }
 
-func TestWithoutAnInventoryThereIsThisMachine(t *testing.T) {
+func TestWithoutAnInventoryThereIsThisMachineWhereItsNameIsWritten(t *testing.T) {
 	inv := inventory.LocalOnly()
-	hosts, err := inv.Match([]string{"all"})
-	if err != nil || len(hosts) != 1 || hosts[0].Name != "localhost" || !hosts[0].Target().Local || len(hosts[0].Vars) != 0 {
-		t.Errorf("got %v, %v", names(hosts), err)
+	for _, patterns := range [][]string{{"localhost"}, {"all", "localhost"}, {"localhost,*"}, {"localhost", "&all"}} {
+		hosts, err := inv.Match(patterns)
+		want := "localhost"
+		if patterns[len(patterns)-1] == "&all" { // it is in no group
+			want = ""
+		}
+		if err != nil || strings.Join(names(hosts), " ") != want {
+			t.Errorf("%q: got %v, %v", patterns, names(hosts), err)
+		}
 	}
-	if got := hosts[0].Connection(); len(got) != 1 || got[0].Name != "connection" {
+	for _, patterns := range [][]string{{"all"}, {"*"}, {"local*"}, {"localhos[t]"}, {"!localhost"}, {"&localhost"}, {"all,!localhost"}, {"all", "&localhost"}} {
+		hosts, err := inv.Match(patterns)
+		var alone *inventory.AloneError
+		if hosts != nil || !errors.As(err, &alone) || !strings.Contains(err.Error(), "there is no inventory") {
+			t.Errorf("%q: got %v, %v", patterns, names(hosts), err)
+		}
+	}
+	if _, err := inv.Match([]string{"web1"}); err == nil || !strings.Contains(err.Error(), "there is no inventory") {
+		t.Errorf("a name that isn't there: %v", err)
+	}
+	if got := inv.Groups()[inventory.All]; len(got) != 0 {
+		t.Errorf("the group all holds %q", got)
+	}
+	host, ok := inv.Host("localhost")
+	if !ok || !host.Target().Local || len(host.Vars) != 0 {
+		t.Fatalf("got %v", host)
+	}
+	if got := host.Connection(); len(got) != 1 || got[0].Name != "connection" {
 		t.Errorf("connection is from %v", got)
+	}
+}
+
+func TestAHostOfAnInventoryThatIsNamedLocalhostIsOneOfAll(t *testing.T) {
+	inv := load(t, map[string]string{"i.hcl": `host "localhost" { connection = "local" }`})
+	hosts, err := inv.Match([]string{"all"})
+	if err != nil || strings.Join(names(hosts), " ") != "localhost" {
+		t.Errorf("got %v, %v", names(hosts), err)
 	}
 }
 

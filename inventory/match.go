@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ import (
 type UnknownNameError struct {
 	Name       string
 	Suggestion string // a name that is spelled much like it, or ""
+	Alone      bool   // there is no inventory that could have it
 }
 
 func (e *UnknownNameError) Error() string {
@@ -18,8 +20,22 @@ func (e *UnknownNameError) Error() string {
 	if e.Suggestion != "" {
 		s += fmt.Sprintf("; did you mean %s?", quote(e.Suggestion))
 	}
+	if e.Alone {
+		s += "; " + noInventory
+	}
 	return s
 }
+
+// AloneError says that patterns would mean this machine where there is no
+// inventory, without its name being written. Nothing is acted on then: the
+// reason may be a wrong folder or a forgotten -i.
+type AloneError struct{ Patterns []string }
+
+func (e *AloneError) Error() string {
+	return fmt.Sprintf("%s names no host: %s", quote(strings.Join(e.Patterns, ",")), noInventory)
+}
+
+const noInventory = `there is no inventory (-i names one, or inventory in muster.hcl), and without one this machine is acted on only where "localhost" is written`
 
 // PatternError is a pattern that can't be read.
 type PatternError struct {
@@ -39,6 +55,9 @@ func (e *PatternError) Error() string {
 // with "!"; the order of patterns has no meaning. Where all patterns begin
 // with "&" or "!", they start from "all"; no pattern is no host. A pattern may
 // be several, separated by commas.
+//
+// Where there is no inventory (LocalOnly), patterns have to name localhost
+// itself: those that don't are an *AloneError.
 //
 // A bastion is named by its name alone. A glob may name nothing; a name that
 // is unknown is an *UnknownNameError, unless the inventory is Partial. The
@@ -66,6 +85,9 @@ func (inv *Inventory) Match(patterns []string) ([]*Host, error) {
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	if inv.alone && len(patterns) > 0 && !slices.Contains(want, localhost) {
+		return nil, &AloneError{patterns}
 	}
 	if len(want) == 0 && len(within)+len(without) > 0 {
 		want = []string{All}
@@ -128,7 +150,7 @@ func (inv *Inventory) check(p, word string) error {
 			names = append(names, h.Name)
 		}
 	}
-	return &UnknownNameError{word, nearest(word, names)}
+	return &UnknownNameError{word, nearest(word, names), inv.alone}
 }
 
 // add puts the hosts that a name or a glob means into s.

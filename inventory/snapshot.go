@@ -24,14 +24,17 @@ const snapshotPart = 4 << 20
 // Identities below the user's home are written with "~/", so that they are
 // found in the home of whoever loads it; other paths are absolute.
 //
-// The same inventory gives the same bytes. A partial one is an error, and so
-// is a value that HCL has no text for.
+// The same inventory gives the same bytes. A partial one is an error, so is
+// what stands in where there is none (LocalOnly), and a value that HCL has no text for.
 func (inv *Inventory) Snapshot() ([][]byte, error) { return inv.snapshot(snapshotPart) }
 
 // snapshot begins another file after every part bytes.
 func (inv *Inventory) snapshot(part int) ([][]byte, error) {
 	if inv.Partial {
 		return nil, errors.New("writing a snapshot of the inventory: there may be more than is known of it")
+	}
+	if inv.alone {
+		return nil, errors.New("writing a snapshot of the inventory: there is none")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

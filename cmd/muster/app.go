@@ -188,6 +188,11 @@ func (a *app) chosen(inv *inventory.Inventory, patterns []string) ([]*inventory.
 	if err != nil {
 		return nil, err
 	}
+	return a.within(inv, hosts)
+}
+
+// within is those of hosts that --limit matches.
+func (a *app) within(inv *inventory.Inventory, hosts []*inventory.Host) ([]*inventory.Host, error) {
 	limit, err := a.limited(inv)
 	if err != nil || limit == nil {
 		return hosts, err
@@ -222,7 +227,7 @@ func plainly(err error) error {
 	for _, e := range list {
 		var unknown *inventory.UnknownNameError
 		if errors.As(e, &unknown) {
-			e = &inventory.UnknownNameError{Name: unknown.Name}
+			e = &inventory.UnknownNameError{Name: unknown.Name, Alone: unknown.Alone}
 		}
 		if e != nil && !slices.Contains(parts, e.Error()) {
 			parts = append(parts, e.Error())

@@ -26,11 +26,13 @@ func newInventory(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(patterns) == 0 {
-				patterns = []string{inventory.All}
+			hosts := inv.Hosts()
+			if len(patterns) > 0 {
+				if hosts, err = inv.Match(patterns); err != nil {
+					return err
+				}
 			}
-			hosts, err := a.chosen(inv, patterns)
-			if err != nil {
+			if hosts, err = a.within(inv, hosts); err != nil {
 				return err
 			}
 			return a.listHosts(hosts)

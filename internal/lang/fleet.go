@@ -85,21 +85,26 @@ func (f *fleet) plainMatch(patterns []string) ([]string, error) {
 }
 
 // unmatched reports patterns, the value of an expression, that match refused with
-// an error: at the first that names what isn't there.
+// an error: at the first that is wrong by itself.
 func (f *fleet) unmatched(patterns []string, e hclsyntax.Expression, err error) *hcl.Diagnostic {
-	at, hint := e.Range(), ""
+	at, summary, hint := e.Range(), "Wrong pattern", ""
 	for i, pattern := range patterns {
-		name := strings.TrimLeft(pattern, "!&")
-		if strings.ContainsAny(name, "*?[") || f.groups[name] != nil || f.byName[name] != nil {
+		if _, err := f.match([]string{pattern}); err == nil {
 			continue
 		}
 		if item := tupleItem(e, i); item != nil {
 			at = item.Range()
 		}
-		hint = didYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
+		for name := range strings.SplitSeq(pattern, ",") {
+			name = strings.Trim(name, "!& ")
+			if name != "" && !strings.ContainsAny(name, `*?[\`) && f.groups[name] == nil && f.byName[name] == nil {
+				summary, hint = "Unknown host or group", didYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
+				break
+			}
+		}
 		break
 	}
-	return errorAt(at, "Unknown host or group", hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
+	return errorAt(at, summary, hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
 }
 
 func stringList(list []string) cty.Value {

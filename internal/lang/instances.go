@@ -214,6 +214,9 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 	if len(hosts) == 0 && s.p.fleet.partial {
 		return []string{""}, nil, nil
 	}
+	if len(patterns) == 0 {
+		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", `on = ["lb"]`, "The list of hosts that the task is to act on is empty.")}
+	}
 	if len(hosts) == 0 {
 		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", "", "The task is to act on %s, which is no host of this inventory.", list(patterns))}
 	}

@@ -112,7 +112,11 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 		p.hosts[h] = true
 	}
 	if len(hosts) == 0 && !l.fleet.partial {
-		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q runs on no host of this inventory.", p.Name))
+		what := "runs on no host of this inventory"
+		if len(patterns) == 0 {
+			what = "runs on no host: its list of hosts is empty"
+		}
+		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q %s.", p.Name, what))
 	}
 }
 
