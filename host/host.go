@@ -66,16 +66,28 @@ type Bodies struct {
 // on the host itself (a file with one line changed).
 func (b *Bodies) Keep(data []byte, sensitive bool) Content {
 	c := ContentOf(data, sensitive)
+	b.hold(c.Sum, data)
+	if c.Size > InlineLimit {
+		c.Data = nil
+	}
+	return c
+}
+
+// Hold holds the bytes that c brings along, if it does: what a task is about to
+// write is read by those behind it.
+func (b *Bodies) Hold(c Content) {
+	if c.Data != nil {
+		b.hold(c.Sum, c.Data)
+	}
+}
+
+func (b *Bodies) hold(sum string, data []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held == nil {
 		b.held = map[string][]byte{}
 	}
-	b.held[c.Sum] = data
-	if c.Size > InlineLimit {
-		c.Data = nil
-	}
-	return c
+	b.held[sum] = data
 }
 
 // Open streams the bytes of c. The reader fails at its end where they don't

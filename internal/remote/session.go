@@ -142,6 +142,9 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: joinErrors(errs)}
 	}
 	t.module = module
+	for _, c := range s.Kinds.Schema(t.Kind).Contents(module) {
+		s.Host.Bodies.Hold(c.Content)
+	}
 	s.claim(t)
 	if len(unknown) > 0 {
 		return s.deferred(t, nil, openArgs(unknown))
