@@ -8,6 +8,7 @@ make test does all of this and fails where a piece is missing:
   3. runs every package's tests with -race, the command line's among them
   4. brings up real hosts behind a real bastion, and there runs the kinds that
      edit a machine, then whole runs of muster, then the lab's own tests
+  5. looks whether every promise of docs/promises.md is held by a test
 EOF
 needs "make test"
 start=$SECONDS
@@ -25,5 +26,8 @@ go test -race -timeout 15m ./...
 
 say "tests on real hosts ($((SECONDS - start)) s so far)"
 tests/real.sh
+
+say "promises ($((SECONDS - start)) s so far)"
+make --no-print-directory promises
 
 say "all tests passed in $((SECONDS - start)) s"
