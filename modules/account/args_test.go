@@ -7,6 +7,10 @@ import (
 	"muster/modules"
 )
 
+// aCertificate is the first of a certificate's texts; sshd reads no further
+// than its type to pass it over.
+const aCertificate = "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAAA=="
+
 func TestArgumentsThatAreRefused(t *testing.T) {
 	reg := modules.NewRegistry(Kinds()...)
 	for name, c := range map[string]struct {
@@ -36,6 +40,11 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		"no keys":                              {"authorized_key", map[string]any{"user": "a"}, "Name the keys"},
 		"a key of another type than it says":   {"authorized_key", map[string]any{"user": "a", "keys": []any{strings.Replace(aKey, "ssh-ed25519", "ssh-rsa", 1)}}, "isn't of the type"},
 		"a key cut short":                      {"authorized_key", map[string]any{"user": "a", "keys": []any{aKey[:40]}}, "cut or damaged"},
+		"a key that lost its last letters":     {"authorized_key", map[string]any{"user": "a", "keys": []any{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAHEhXZKlJzP0dWQp0X0PzJmCq1mJ0nB2u0f3u0m4k"}}, "cut or damaged"},
+		"a key of no known type":               {"authorized_key", map[string]any{"user": "a", "keys": []any{strings.Replace(aKey, "ssh-ed25519", "ssh-ed25519x", 1)}}, "is no public key"},
+		"a certificate":                        {"authorized_key", map[string]any{"user": "a", "keys": []any{aCertificate}}, "is a certificate"},
+		"a key with a NUL in its comment":      {"authorized_key", map[string]any{"user": "a", "keys": []any{aKey + " a\x00b"}}, "control character"},
+		"a key twice with other options":       {"authorized_key", map[string]any{"user": "a", "keys": []any{"restrict " + aKey, "no-pty " + aKey}}, "is given twice, with restrict and with no-pty"},
 		"options with a space":                 {"authorized_key", map[string]any{"user": "a", "keys": []any{aKey}, "options": "no-pty x"}, "Options stand in one line"},
 		"options with an open quote":           {"authorized_key", map[string]any{"user": "a", "keys": []any{aKey}, "options": `command="x`}, "Options stand in one line"},
 		"options with a newline":               {"authorized_key", map[string]any{"user": "a", "keys": []any{aKey}, "options": "no-pty\nx"}, "Options stand in one line"},
@@ -69,19 +78,21 @@ func TestArgumentsThatAreTaken(t *testing.T) {
 		kind string
 		args map[string]any
 	}{
-		"a machine's account":       {"user", map[string]any{"name": "host$"}},
-		"a name with dots":          {"user", map[string]any{"name": "first.last"}},
-		"a hash of yescrypt":        {"user", map[string]any{"name": "a", "password_hash": "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"}},
-		"no password at all":        {"user", map[string]any{"name": "a", "password_hash": "*"}},
-		"the first day":             {"user", map[string]any{"name": "a", "expires": "1970-01-01"}},
-		"an unknown name":           {"user", map[string]any{"name": modules.UnknownValue{}}},
-		"unknown keys":              {"authorized_key", map[string]any{"user": "a", "keys": modules.UnknownValue{}}},
-		"several keys in one":       {"authorized_key", map[string]any{"user": "a", "keys": []any{"# ours\n" + aKey + " me\n\n" + aKey + "\n"}}},
-		"options with all of it":    {"authorized_key", map[string]any{"user": "a", "keys": []any{`restrict,command="a \"b c\" d" ` + aKey}, "options": `from="a b",command="x \"y\""`}},
-		"no keys, and no others":    {"authorized_key", map[string]any{"user": "a", "exclusive": true}},
-		"rules that aren't known":   {"sudoers", map[string]any{"name": "a", "rules": modules.UnknownValue{}}},
-		"an empty list of rules":    {"sudoers", map[string]any{"name": "a", "rules": []any{}}},
-		"members who are to be few": {"group", map[string]any{"name": "a", "members": []any{}}},
+		"a machine's account":        {"user", map[string]any{"name": "host$"}},
+		"a name with dots":           {"user", map[string]any{"name": "first.last"}},
+		"a hash of yescrypt":         {"user", map[string]any{"name": "a", "password_hash": "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"}},
+		"no password at all":         {"user", map[string]any{"name": "a", "password_hash": "*"}},
+		"the first day":              {"user", map[string]any{"name": "a", "expires": "1970-01-01"}},
+		"an unknown name":            {"user", map[string]any{"name": modules.UnknownValue{}}},
+		"unknown keys":               {"authorized_key", map[string]any{"user": "a", "keys": modules.UnknownValue{}}},
+		"several keys in one":        {"authorized_key", map[string]any{"user": "a", "keys": []any{"# ours\n" + aKey + " me\n\n" + aKey + "\n"}}},
+		"a key twice, under options": {"authorized_key", map[string]any{"user": "a", "keys": []any{"restrict " + aKey, aKey + " c"}, "options": "restrict"}},
+		"a bad key that is to go":    {"authorized_key", map[string]any{"user": "a", "keys": []any{"no-ptyy " + aKey, aCertificate}, "state": "absent"}},
+		"options with all of it":     {"authorized_key", map[string]any{"user": "a", "keys": []any{`restrict,command="a \"b c\" d" ` + aKey}, "options": `from="10.0.0.0/8,*.lan",command="x \"y\""`}},
+		"no keys, and no others":     {"authorized_key", map[string]any{"user": "a", "exclusive": true}},
+		"rules that aren't known":    {"sudoers", map[string]any{"name": "a", "rules": modules.UnknownValue{}}},
+		"an empty list of rules":     {"sudoers", map[string]any{"name": "a", "rules": []any{}}},
+		"members who are to be few":  {"group", map[string]any{"name": "a", "members": []any{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, errs := reg.Decode(c.kind, c.args); len(errs) > 0 {
@@ -110,11 +121,11 @@ func TestKeysInAFile(t *testing.T) {
 		"absent keys leave an empty file":        {wish{keys: []publicKey{key}, absent: true}, aKey + "\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := c.wish.apply(c.before)
+			got, _ := c.wish.apply(c.before)
 			if got != c.want {
 				t.Errorf("got\n%q, want\n%q", got, c.want)
 			}
-			if again := c.wish.apply(got); again != got {
+			if again, _ := c.wish.apply(got); again != got {
 				t.Errorf("a second time\n%q", again)
 			}
 		})
@@ -129,11 +140,11 @@ func FuzzKeysInAFile(f *testing.F) {
 		if isOptions(options) {
 			w.options = &options
 		}
-		once := w.apply(content)
+		once, _ := w.apply(content)
 		if !strings.Contains(once, w.keys[0].blob) {
 			t.Errorf("the key is missing in %q", once)
 		}
-		if again := w.apply(once); again != once {
+		if again, _ := w.apply(once); again != once {
 			t.Errorf("a second time:\n%q\n%q", once, again)
 		}
 	})

@@ -19,16 +19,21 @@ const keySpace = "authorized_keys"
 // keyFileLimit is the size, in bytes, of the largest file of keys.
 const keyFileLimit = 1 << 20
 
-// AuthorizedKey is the public keys that log a user in, in authorized_keys.
+// AuthorizedKey is the public keys that log a user in, in authorized_keys. What
+// would make sshd refuse them is an error: an option that it can't read, a file
+// or a home that others may write to. The modes of the file and of .ssh are
+// mended, those of the home aren't; a file of root's stays root's.
 type AuthorizedKey struct {
 	// The user who can log in with the keys.
 	User string `arg:"user,key,required"`
 	// The public keys, each as in a .pub file: the type, the key, and a
-	// comment if you like. One element may hold several, a line each.
+	// comment if you like; options may stand before it. One element may hold
+	// several, a line each. A key that is given twice has the same options.
 	Keys []string `arg:"keys"`
 	// Remove every other key.
 	Exclusive bool `arg:"exclusive" default:"false"`
-	// What the keys are allowed, as sshd(8) has it: `from="10.0.0.0/8",no-pty`;
+	// What the keys are allowed, as sshd(8) of OpenSSH 9.1 and later has it:
+	// `from="10.0.0.0/8",no-pty`;
 	// "" for no limits. By default what each key says itself, and else the
 	// options that stand in the file are kept.
 	Options *string `arg:"options"`
@@ -57,6 +62,8 @@ func (a *AuthorizedKey) Check(unknown func(string) bool) []modules.ArgError {
 	}
 	if a.Options != nil && !isOptions(*a.Options) {
 		errs = append(errs, modules.ArgError{Arg: "options", Summary: "Wrong value", Detail: `Options stand in one line, with commas and without spaces between, and quotes in pairs: from="10.0.0.0/8",no-pty.`})
+	} else if a.Options != nil {
+		errs = append(errs, checkOptions("options", "", *a.Options)...)
 	}
 	if a.State == "absent" && (a.Exclusive || a.Options != nil) {
 		errs = append(errs, modules.ArgError{Arg: "state", Summary: "Conflicting arguments", Detail: `Keys that are to be absent have no options, and "exclusive" would remove the others: leave it out.`})
@@ -74,6 +81,17 @@ func isOptions(s string) bool {
 	return o == s && rest == "x" && s[0] != '#' && !keyType(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
+// checkOptions refuses options that sshd doesn't take.
+func checkOptions(arg, path, options string) []modules.ArgError {
+	_, err := readOptions(options)
+	var wrong *optionError
+	if !errors.As(err, &wrong) {
+		return nil
+	}
+	return []modules.ArgError{{Arg: arg, Path: path, Summary: "Wrong value", Hint: wrong.hint,
+		Detail: sentence(err) + " With that before it sshd refuses the key, and whoever has it is locked out."}}
+}
+
 // parse reads the keys; each once, the last of its kind counting.
 func (a *AuthorizedKey) parse() (keys []publicKey, errs []modules.ArgError) {
 	for i, text := range a.Keys {
@@ -82,16 +100,28 @@ func (a *AuthorizedKey) parse() (keys []publicKey, errs []modules.ArgError) {
 			if line == "" || line[0] == '#' {
 				continue
 			}
+			path := fmt.Sprintf("[%d]", i)
 			k, err := parseKey(line)
+			if err == nil && a.State != "absent" {
+				err = k.usable()
+			}
 			if err != nil {
-				errs = append(errs, modules.ArgError{Arg: "keys", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: sentence(err)})
+				errs = append(errs, modules.ArgError{Arg: "keys", Path: path, Summary: "Wrong value", Detail: sentence(err)})
 				continue
+			}
+			if a.State != "absent" {
+				errs = append(errs, checkOptions("keys", path, k.options)...)
 			}
 			double := false
 			for n := range keys {
-				if keys[n].same(k) {
-					keys[n], double = k, true
+				if !keys[n].same(k) {
+					continue
 				}
+				if a.Options == nil && a.State != "absent" && keys[n].options != k.options {
+					errs = append(errs, modules.ArgError{Arg: "keys", Path: path, Summary: "Conflicting values",
+						Detail: fmt.Sprintf("The key %s is given twice, %s and %s: give it once.", k.short(), keys[n].withOptions(), k.withOptions())})
+				}
+				keys[n], double = k, true
 			}
 			if !double {
 				keys = append(keys, k)
@@ -138,35 +168,50 @@ func (a *AuthorizedKey) Plan(ctx context.Context, v *host.View) (modules.Plan, e
 	case u == nil:
 		return modules.Plan{}, fmt.Errorf("there is no user %q on this host to log in with keys, and no earlier task makes it", a.User)
 	}
-	f, err := a.file(ctx, v, db, *u)
+	r, err := readerOf(v, db, *u)
 	if err != nil {
 		return modules.Plan{}, err
+	}
+	f, err := a.file(ctx, v, r)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	if a.State != "absent" && len(a.Keys) > 0 {
+		if err := f.unlock(ctx, v, r); err != nil {
+			return modules.Plan{}, err
+		}
 	}
 	c, err := a.compare(ctx, v, f)
 	if err != nil || c == nil {
 		return modules.Plan{}, err
 	}
-	if !host.IsRoot() && os.Geteuid() != u.UID {
-		return modules.Plan{}, fmt.Errorf(`the keys of %s can be changed by %s and root alone: give the task "become = true"`, a.User, a.User)
+	if !host.IsRoot() && (os.Geteuid() != u.UID || f.there.file.Owner == "root") {
+		return modules.Plan{}, fmt.Errorf(`the keys in %s can be changed by %s alone: give the task "become = true"`, f.path(), f.changers())
 	}
 	return modules.Plan{Changes: []host.Change{c}}, nil
+}
+
+// readerOf is the user who is to log in, as pending changes leave them.
+func readerOf(v *host.View, db *database, u host.User) (reader, error) {
+	t, err := db.details(v, u)
+	if err != nil {
+		return reader{}, err
+	}
+	return reader{User: u, db: db, group: t.Group, groups: append(db.memberships(v, u.Name), t.Group)}, nil
 }
 
 // keyFile is where a user's keys stand, and what stands there.
 type keyFile struct {
 	place
-	owner, group string
+	owner, group string // of a new file
+	userGroup    string
 	there        keyState
+	mend         map[string]mend // modes that would keep the user out, by path
 }
 
 // file looks at the file of keys, as pending changes leave it.
-func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u host.User) (keyFile, error) {
-	var f keyFile
-	t, err := db.details(v, u)
-	if err != nil {
-		return f, err
-	}
-	f.User, f.owner, f.group = u.Name, u.Name, t.Group
+func (a *AuthorizedKey) file(ctx context.Context, v *host.View, u reader) (f keyFile, err error) {
+	f.User, f.owner, f.group, f.userGroup, f.mend = u.Name, u.Name, u.group, u.group, map[string]mend{}
 	if u.Home == "" && a.Path == "" {
 		return f, fmt.Errorf("the user %s has no home directory for keys: give the file as path", a.User)
 	}
@@ -179,7 +224,7 @@ func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u 
 		f.Base = u.Home
 	}
 	rest := strings.TrimPrefix(path, f.Base+"/")
-	if f.Base, err = a.base(v, f.Base, u); err != nil {
+	if f.Base, err = a.base(v, f.Base, u.User); err != nil {
 		return f, err
 	}
 	f.Names = strings.Split(rest, "/")
@@ -200,11 +245,19 @@ func (a *AuthorizedKey) file(ctx context.Context, v *host.View, db *database, u 
 		}
 	}
 	now := -1
-	if r, ok := db.users[u.Name]; ok {
+	if r, ok := u.db.users[u.Name]; ok {
 		now = r.UID
 	}
 	f.there, err = f.look(ctx, v, u.UID, now)
 	return f, err
+}
+
+// changers are who may change the file.
+func (f keyFile) changers() string {
+	if f.there.file.Owner == "root" {
+		return "root"
+	}
+	return f.User + " and root"
 }
 
 // base resolves the directory that the file is in or below. Where nothing is
@@ -244,18 +297,28 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 	keys, _ := a.parse()
 	w := wish{keys: keys, options: a.Options, absent: a.State == "absent", exclusive: a.Exclusive}
 	now := f.there
-	content := w.apply(now.content)
+	content, standing := w.apply(now.content)
 	if !now.file.Exists() && content == "" {
 		return nil, nil
+	}
+	if err := f.readable(ctx, v, standing); err != nil {
+		return nil, err
 	}
 	after := host.FileInfo{Type: host.Regular, Mode: 0o600, Owner: f.owner, Group: f.group}
 	if !f.Owned {
 		after.Mode = 0o644 // sshd reads it as the user
 	}
 	if now.file.Exists() {
-		after.Mode = now.file.Mode &^ 0o022 // sshd refuses keys that others could write (StrictModes)
+		after.Mode, after.Owner = now.file.Mode, now.file.Owner // root's is as good for sshd
+		if after.Group = now.file.Group; after.Owner == f.User {
+			after.Group = f.userGroup
+		}
 	}
-	if content == now.content && after.Mode == now.file.Mode && !now.loose {
+	if m, ok := f.mend[f.path()]; ok {
+		after.Mode = m.to
+	}
+	dir, mends := f.mend[filepath.Dir(f.path())]
+	if content == now.content && after.Mode == now.file.Mode && !mends {
 		return nil, nil
 	}
 	body := v.Keep([]byte(content), false)
@@ -265,14 +328,18 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 	if now.file.Exists() && after.Mode != now.file.Mode {
 		diff = append(diff, fmt.Sprintf("mode: %s → %s", now.file.Mode, after.Mode))
 	}
-	if now.loose {
-		diff = append(diff, "mode of "+filepath.Dir(f.path())+": without the right of others to write")
+	if mends {
+		c.Mends = true
+		diff = append(diff, fmt.Sprintf("mode of %s: %s → %s", filepath.Dir(f.path()), dir.from, dir.to))
 	}
 	if d := host.Diff([]byte(now.content), []byte(content)); d != "" {
 		diff = append(diff, d)
 	}
-	c.Diff, c.Missing, c.New = lines(diff), now.missing, !now.file.Exists()
+	c.Diff, c.Missing, c.New = strings.Join(diff, "\n"), now.missing, !now.file.Exists()
 	c.Wants = fmt.Sprintf("%q", a.Keys) + fmt.Sprint(a.Exclusive, a.State)
+	if a.Options != nil {
+		c.Wants += fmt.Sprintf("%q", *a.Options)
+	}
 	return c, nil
 }
 
@@ -307,7 +374,7 @@ func (f keyFile) look(ctx context.Context, v *host.View, uid, realUID int) (keyS
 			return s, fmt.Errorf("%s is a %s, not a file of keys", f.path(), info.Type)
 		}
 		data, err := v.ReadFile(ctx, f.path(), keyFileLimit)
-		s.file, s.content, s.sum = info, string(data), ""
+		s.file, s.content = info, string(data)
 		return s, err
 	}
 	if s.missing > 0 {

@@ -33,7 +33,7 @@ type keyState struct {
 	content string
 	sum     string // of the content on the host; "" where it was planned, or is none
 	missing int    // directories that have to be made
-	loose   bool   // others than the owner may write to the directory
+	gid     int    // of a file of root's
 }
 
 // enter opens the directory of the file. With make, missing ones are made for
@@ -82,10 +82,10 @@ func (p place) refuse(d dir, uid int, want uint32) error {
 		return fmt.Errorf("%s is a link: muster follows none to the keys of %s, since they could lead anywhere; put %s in its place", d.path, p.User, what[want])
 	case typ != want:
 		return fmt.Errorf("%s isn't %s: look at it, and remove it", d.path, what[want])
-	case p.Owned && int(d.stat.Uid) != uid:
-		return fmt.Errorf("%s belongs to %s, not to %s: sshd and muster both mistrust that; look at it, then chown it", d.path, host.UserName(d.stat.Uid), p.User)
-	case !p.Owned && os.Geteuid() == 0 && d.stat.Uid != 0 && int(d.stat.Uid) != uid:
-		return fmt.Errorf("%s belongs to %s, neither to root nor to %s: look at it, then chown it", d.path, host.UserName(d.stat.Uid), p.User)
+	case int(d.stat.Uid) != uid && d.stat.Uid != 0 && (p.Owned || os.Geteuid() == 0):
+		return fmt.Errorf("%s belongs to %s, neither to root nor to %s: sshd and muster both mistrust that; look at it, then chown it", d.path, host.UserName(d.stat.Uid), p.User)
+	case want == unix.S_IFREG && d.stat.Nlink > 1 && int(d.stat.Uid) != uid:
+		return fmt.Errorf("%s is one of %d names of a file of root's, which a user could have made: look at it, and remove it", d.path, d.stat.Nlink)
 	}
 	return nil
 }
@@ -102,7 +102,6 @@ func (p place) read(uid int) (keyState, error) {
 		return s, err
 	}
 	defer at.close()
-	s.loose = p.Owned && len(p.Names) > 1 && at.stat.Mode&0o022 != 0
 	return s, p.readIn(at, uid, &s)
 }
 
@@ -134,7 +133,11 @@ func (p place) readIn(at dir, uid int, s *keyState) error {
 	}
 	c := host.ContentOf(data, false)
 	s.content, s.sum = string(data), c.Sum
-	s.file = host.FileInfo{Type: host.Regular, Mode: host.Mode(d.stat.Mode & 0o7777), Size: c.Size}
+	s.file = host.FileInfo{Type: host.Regular, Mode: host.Mode(d.stat.Mode & 0o7777), Size: c.Size, Owner: p.User}
+	if d.stat.Uid == 0 {
+		s.gid = int(d.stat.Gid)
+		s.file.Owner, s.file.Group = "root", host.GroupName(d.stat.Gid)
+	}
 	return nil
 }
 
@@ -147,6 +150,7 @@ type WriteKeys struct {
 	Group   string        `json:"group"`
 	New     bool          `json:"new,omitempty"`
 	Missing int           `json:"missing,omitempty"` // directories that are made
+	Mends   bool          `json:"mends,omitempty"`   // the mode of the directory, for sshd
 	Diff    string        `json:"diff,omitempty"`
 	Wants   string        `json:"wants"`
 }
@@ -202,13 +206,18 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if err := w.Place.readIn(at, uid, &now); err != nil {
 		return host.Result{}, err
 	}
-	if now.sum != w.Before && now.sum != w.Content.Sum {
+	moved := now.sum != w.Before && now.sum != w.Content.Sum
+	if moved || now.file.Exists() && (now.file.Owner == "root") != (w.After.Owner == "root") {
 		return host.Result{}, fmt.Errorf("%s: %w", w.Place.path(), host.ErrMoved)
 	}
-	if w.Place.Owned && len(w.Place.Names) > 1 && at.stat.Mode&0o022 != 0 {
-		if err := own(at, uid, -1, at.stat.Mode&0o7777&^0o022); err != nil {
+	if w.Mends {
+		mode := mendedMode(host.Mode(at.stat.Mode&0o7777), int(at.stat.Uid) == uid, true)
+		if err := own(at, -1, -1, uint32(mode)); err != nil {
 			return host.Result{}, err
 		}
+	}
+	if w.After.Owner == "root" {
+		uid, gid = 0, now.gid
 	}
 	name := w.Place.Names[len(w.Place.Names)-1]
 	tmp := ".muster-" + name + ".tmp"
@@ -243,7 +252,7 @@ func (w *WriteKeys) write(at dir, tmp string, body []byte, uid, gid int) error {
 	if _, err := io.Copy(f, bytes.NewReader(body)); err != nil {
 		return err
 	}
-	if w.Place.Owned && os.Geteuid() == 0 {
+	if os.Geteuid() == 0 {
 		if err := f.Chown(uid, gid); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // publicKey is a line of authorized_keys (sshd(8), AUTHORIZED_KEYS FILE
@@ -59,19 +60,55 @@ func parseKey(line string) (publicKey, error) {
 	}
 	// The key itself is a row of texts, each after its length; the first is
 	// the type (RFC 4253, section 6.6). Certificates hold numbers too.
-	for n := 0; len(data) > 0 || n < 2; n++ {
+	var texts []int // lengths
+	for len(data) > 0 || len(texts) < 2 {
 		if len(data) < 4 || uint64(len(data)-4) < uint64(binary.BigEndian.Uint32(data)) {
 			return k, fmt.Errorf("the part after %q is cut or damaged", kind)
 		}
 		length := binary.BigEndian.Uint32(data)
-		if n == 0 && string(data[4:4+length]) != kind {
+		if len(texts) == 0 && string(data[4:4+length]) != kind {
 			return k, fmt.Errorf("the key isn't of the type %q that stands before it", kind)
 		}
-		if data = data[4+length:]; strings.Contains(kind, "-cert-") {
-			break
+		texts = append(texts, int(length))
+		if data = data[4+length:]; k.certificate() {
+			return k, nil
 		}
 	}
+	short := (kind == "ssh-ed25519" || kind == "sk-ssh-ed25519@openssh.com") && texts[1] != 32
+	if short || len(texts) != keyTexts()[kind] {
+		return k, fmt.Errorf("the part after %q is cut or damaged", kind)
+	}
 	return k, nil
+}
+
+// certificate reports whether this is a key with its signer's word.
+func (k publicKey) certificate() bool { return strings.Contains(k.kind, "-cert-") }
+
+// usable returns why sshd lets nobody in by such a line.
+func (k publicKey) usable() error {
+	if k.certificate() {
+		return errors.New(`it is a certificate, which sshd passes over in a file of keys: give the plain key, or the key that signs certificates with cert-authority before it`)
+	}
+	if strings.IndexFunc(k.String(), func(c rune) bool { return c != '\t' && unicode.IsControl(c) }) >= 0 {
+		return errors.New("it holds a control character, where sshd may stop reading: write the key anew")
+	}
+	return nil
+}
+
+// short is the key as a message shows it.
+func (k publicKey) short() string {
+	if len(k.blob) > 12 {
+		return k.kind + " …" + k.blob[len(k.blob)-12:]
+	}
+	return k.kind + " " + k.blob
+}
+
+// withOptions says which options the key has.
+func (k publicKey) withOptions() string {
+	if k.options == "" {
+		return "without options"
+	}
+	return "with " + k.options
 }
 
 func cutSpace(s string) (before, after string, found bool) {
@@ -82,14 +119,23 @@ func cutSpace(s string) (before, after string, found bool) {
 	return s[:i], strings.TrimLeft(s[i:], " \t"), true
 }
 
-// keyType reports whether sshd takes such keys, by the form of their names.
-func keyType(s string) bool {
-	for _, prefix := range []string{"ssh-ed25519", "ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp", "sk-ssh-ed25519", "sk-ecdsa-sha2-nistp"} {
-		if strings.HasPrefix(s, prefix) {
-			return true
-		}
+// keyTexts are the types of keys that sshd takes, with the number of texts that
+// such a key is made of.
+func keyTexts() map[string]int {
+	return map[string]int{
+		"ssh-ed25519": 2, "ssh-rsa": 3, "ssh-dss": 5,
+		"ecdsa-sha2-nistp256": 3, "ecdsa-sha2-nistp384": 3, "ecdsa-sha2-nistp521": 3,
+		"sk-ssh-ed25519@openssh.com": 3, "sk-ecdsa-sha2-nistp256@openssh.com": 4,
+		"ssh-mldsa44-ed25519@openssh.com": 2, // since OpenSSH 10.5
 	}
-	return false
+}
+
+// keyType reports whether s is the type of a key, or of a certificate.
+func keyType(s string) bool {
+	plain, domain, _ := strings.Cut(strings.Replace(s, "-cert-v01@", "@", 1), "@")
+	_, known := keyTexts()[plain]
+	_, qualified := keyTexts()[plain+"@"+domain]
+	return qualified || known && (domain == "" || domain == "openssh.com" && strings.Contains(s, "-cert-"))
 }
 
 // cutOptions splits options from the rest: they end at the first space outside
@@ -117,9 +163,10 @@ type wish struct {
 	exclusive bool
 }
 
-// apply returns the content with the wish fulfilled. What it isn't about is
-// kept to the byte: comments, other keys, the ends of lines.
-func (w wish) apply(content string) string {
+// apply returns the content with the wish fulfilled, and the lines of the keys
+// in it. What it isn't about is kept to the byte: comments, other keys, the ends
+// of lines.
+func (w wish) apply(content string) (after string, lines []publicKey) {
 	var b strings.Builder
 	done := make([]bool, len(w.keys))
 	for line := range strings.Lines(content) {
@@ -146,17 +193,20 @@ func (w wish) apply(content string) string {
 			// let the key in: it stays, unless options are asked for.
 			if !w.exclusive && w.options == nil && w.keys[i].options == "" {
 				b.WriteString(line)
+				lines = append(lines, k)
 			}
 		default:
 			done[i] = true
-			if want := w.merge(w.keys[i], k); want != k {
+			want := w.merge(w.keys[i], k)
+			if want != k {
 				text = want.String()
 			}
 			b.WriteString(text + end)
+			lines = append(lines, want)
 		}
 	}
 	if w.absent {
-		return b.String()
+		return b.String(), nil
 	}
 	for i, k := range w.keys {
 		if done[i] {
@@ -165,9 +215,11 @@ func (w wish) apply(content string) string {
 		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
 			b.WriteString("\n")
 		}
-		b.WriteString(w.merge(k, publicKey{}).String() + "\n")
+		k = w.merge(k, publicKey{})
+		b.WriteString(k.String() + "\n")
+		lines = append(lines, k)
 	}
-	return b.String()
+	return b.String(), lines
 }
 
 // merge is a wanted key beside the one that stands there: options and comment
