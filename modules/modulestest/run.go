@@ -13,6 +13,7 @@ import (
 	"muster/internal/remote"
 	"muster/internal/wire"
 	"muster/modules"
+	"muster/modules/modulestest/watch"
 )
 
 // LabHost is the environment variable that is set on a disposable machine, so
@@ -24,6 +25,9 @@ func Run(t *testing.T, kinds ...modules.Kind) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases in testdata: %v", err)
+	}
+	if err := watch.NoSync(); err != nil {
+		t.Fatal(err)
 	}
 	reg := modules.NewRegistry(kinds...)
 	for _, file := range files {

@@ -21,7 +21,7 @@ func allowed() map[string][]string {
 		"inventory":           {"transport", "internal/hclguard", "inventory"},
 		"modules":             {"host", "secret"},
 		"modules/all":         {"modules…"},
-		"modules/modulestest": {"modules", "host", "internal/remote", "internal/wire"},
+		"modules/modulestest": {"modules", "modules/modulestest/watch", "host", "internal/remote", "internal/wire"},
 		"modules/…":           {"modules", "host", "secret"},
 		"internal/hclguard":   nil,
 		"internal/lang":       {"modules", "host", "secret", "internal/hclguard", "internal/lang/funcs"},
