@@ -14,12 +14,12 @@ build: remotes
 
 # The remotes that muster pushes to hosts, packed and embedded into it.
 remotes:
+	@mkdir -p bin/remotes
 	@for arch in $(ARCHES); do \
-		out=cmd/muster/remotes/linux-$$arch; \
-		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $$out ./cmd/muster-remote || exit 1; \
-		sum="$$(sha256sum < $$out | cut -d' ' -f1) $$(stat -c %s $$out)"; \
-		if [ "$$(cat $$out.sum 2>/dev/null)" != "$$sum" ] || [ ! -f $$out.gz ]; then gzip -9nkf $$out && echo "$$sum" > $$out.sum; fi; \
-		rm -f $$out; \
+		program=bin/remotes/linux-$$arch; packed=cmd/muster/remotes/linux-$$arch; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $$program ./cmd/muster-remote || exit 1; \
+		sum="$$(sha256sum < $$program | cut -d' ' -f1) $$(stat -c %s $$program)"; \
+		if [ "$$(cat $$packed.sum 2>/dev/null)" != "$$sum" ] || [ ! -f $$packed.gz ]; then gzip -9nc $$program > $$packed.gz && echo "$$sum" > $$packed.sum; fi; \
 	done
 
 generate:

@@ -5,19 +5,19 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"testing"
 
 	"muster/internal/engine"
+	"muster/tests/program"
 )
 
 // newFleet starts hosts behind a bastion in a process of their own, and goes
 // into the folder of the project that reaches them; see tests/cmd/fleet.
-func newFleet(t *testing.T, program string, hosts int) {
+func newFleet(t *testing.T, fleet string, hosts int) {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command(program, "-hosts", fmt.Sprint(hosts), dir)
+	cmd := exec.Command(fleet, "-hosts", fmt.Sprint(hosts), dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -61,13 +61,10 @@ func TestRunTakesLittleMemoryForEachHostWithItsConnection(t *testing.T) {
 	if raceEnabled {
 		limit += 25 << 10 // the detector makes frames larger: 60 KB of stacks, not 36
 	}
-	program := filepath.Join(t.TempDir(), "fleet")
-	if out, err := exec.Command("go", "build", "-o", program, "../../tests/cmd/fleet").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	fleet := program.Build(t, "muster/tests/cmd/fleet", "muster/cmd/muster-remote")
 	used := func(hosts int) (bytes int64) {
 		t.Run(fmt.Sprintf("%d hosts", hosts), func(t *testing.T) {
-			newFleet(t, program, hosts)
+			newFleet(t, fleet, hosts)
 			// All hosts share their files: one apply is for all.
 			first := prepareSite(t, "web0")
 			first.run.Plan(t.Context())

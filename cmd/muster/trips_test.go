@@ -14,6 +14,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/lang"
 	"muster/internal/launch"
+	"muster/tests/program"
 	"muster/transport"
 	"muster/transport/ssh"
 	"muster/transport/transporttest"
@@ -91,6 +92,7 @@ func (fresh) Arches() []string                          { return []string{runtim
 func (fresh) Open(goarch string) (launch.Binary, error) { return built.open(goarch) }
 
 func TestEmbeddedRemoteIsBuiltFromThisSource(t *testing.T) {
+	program.Sources(t, "muster/cmd/muster-remote")
 	for _, arch := range (remotes{}).Arches() {
 		if _, err := embedded.ReadFile("remotes/linux-" + arch + ".sum"); err != nil {
 			continue // none is embedded: muster builds it when it is needed
@@ -112,6 +114,7 @@ func TestEmbeddedRemoteIsBuiltFromThisSource(t *testing.T) {
 // planOver plans a playbook over an SSH connection and returns its counts.
 func planOver(t *testing.T, server *transporttest.Server, playbook string, apply bool) (*counted, *engine.Summary) {
 	t.Helper()
+	program.Sources(t, "muster/cmd/muster-remote")
 	dir := t.TempDir()
 	known := filepath.Join(dir, "known_hosts")
 	if err := os.WriteFile(known, []byte(server.KnownHosts("web1")), 0o600); err != nil {

@@ -3,17 +3,18 @@ package cli
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"muster/tests/program"
 )
 
 // TestScripts runs testdata/*.txtar. Each script has a folder of its own, a
 // home in it, and muster in its PATH.
 func TestScripts(t *testing.T) {
-	bin := build(t)
+	bin := filepath.Dir(program.Muster(t))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -30,17 +31,4 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 	})
-}
-
-// build builds muster with the remote for this machine's own kind, as `make
-// build` does.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "muster"), "./cmd/muster")
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building muster: %v\n%s", err, out)
-	}
-	return dir
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,17 +20,13 @@ import (
 	"muster/inventory/ec2source"
 	"muster/modules"
 	"muster/modules/all"
+	"muster/tests/program"
 )
 
 const root = "../.."
 
 func TestGeneratedPagesAreCurrent(t *testing.T) {
-	muster := filepath.Join(t.TempDir(), "muster")
-	cmd := exec.Command("go", "build", "-o", muster, "./cmd/muster")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building muster: %v\n%s", err, out)
-	}
+	muster := program.Build(t, "muster/cmd/muster")
 	pages, err := Pages(root, muster)
 	if err != nil {
 		t.Fatal(err)

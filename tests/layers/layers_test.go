@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"muster/tests/program"
 )
 
 // allowed is which of our packages each may import, by longest prefix; "…" at
@@ -56,6 +58,7 @@ type pkg struct {
 
 func list(t *testing.T, args ...string) []pkg {
 	t.Helper()
+	program.Sources(t, "muster/...")
 	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports"}, args...)...)
 	cmd.Dir = "../.."
 	out, err := cmd.Output()

@@ -213,6 +213,7 @@ func TestAdHocCommandsAndFacts(t *testing.T) {
 }
 
 func TestFirstContactSendsLessThanSixMebibytes(t *testing.T) {
+	command(t.Context(), t) // make build has been run
 	for _, arch := range []string{"amd64", "arm64"} {
 		info, err := os.Stat("../../cmd/muster/remotes/linux-" + arch + ".gz")
 		if err != nil {
