@@ -16,8 +16,10 @@ import (
 const sudoersLimit = 1 << 20
 
 // Sudoers is a file of rules in /etc/sudoers.d: who may do what as whom. It is
-// always checked with visudo before it lands, so that a broken rule never
-// takes sudo away.
+// always checked with visudo, together with /etc/sudoers and the files beside
+// it, while planning and again before it lands: a broken rule never takes sudo
+// away. An alias is defined once, in the same file or one that is there before,
+// and goes last.
 type Sudoers struct {
 	// The file's name in /etc/sudoers.d: "deploy". sudo doesn't read files with
 	// a dot in their name.
@@ -77,10 +79,16 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 		return plan, err
 	}
 	if s.State == "absent" {
-		if before.Exists() {
-			plan.Changes = []host.Change{&host.Remove{Path: s.path(), Before: before}}
+		if !before.Exists() {
+			return plan, nil
 		}
-		return plan, s.root(plan)
+		r := &RemoveRules{host.Remove{Path: s.path(), Before: before}}
+		plan.Changes = []host.Change{r}
+		if err := s.root(plan); err != nil {
+			return plan, err
+		}
+		r.Note, err = checkRules(ctx, v, rules{path: s.path()})
+		return plan, err
 	}
 	content, err := s.content(ctx, v)
 	if err != nil {
@@ -98,17 +106,18 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	}
 	switch {
 	case before.Sum != content.Sum || !before.Exists():
-		w := &host.WriteFile{Path: s.path(), Content: content, Attr: attr, Validate: []string{"visudo", "-c", "-f", "%s"}, Before: &before, After: after}
+		w := &WriteRules{host.WriteFile{Path: s.path(), Content: content, Attr: attr, Before: &before, After: after}}
 		if unforeseen {
 			w.Before, w.Note = nil, "replaces whatever an earlier task brings"
+		}
+		plan.Changes = []host.Change{w}
+		if err := s.root(plan); err != nil {
+			return plan, err
 		}
 		if err := s.directory(v); err != nil {
 			return plan, err
 		}
-		if err := s.show(ctx, v, w, before); err != nil {
-			return plan, err
-		}
-		plan.Changes = []host.Change{w}
+		return plan, s.show(ctx, v, w, before)
 	case before.Mode != after.Mode || before.Owner != after.Owner || before.Group != after.Group:
 		plan.Changes = []host.Change{&host.SetAttr{Path: s.path(), Attr: attr, Before: before, After: after}}
 	}
@@ -145,16 +154,21 @@ func (s *Sudoers) directory(v *host.View) error {
 	return err
 }
 
-// show checks the rules with visudo, where it is installed already, and adds
-// the diff to the change.
-func (s *Sudoers) show(ctx context.Context, v *host.View, w *host.WriteFile, before host.FileInfo) error {
+// show checks the rules and adds the diff to the change, and what else visudo
+// has to say.
+func (s *Sudoers) show(ctx context.Context, v *host.View, w *WriteRules, before host.FileInfo) error {
 	body, err := v.Body(ctx, w.Content, sudoersLimit)
 	if err != nil {
 		return err
 	}
-	if err := s.visudo(ctx, v, body); err != nil {
+	note, err := checkRules(ctx, v, rules{path: s.path(), body: body, there: true, sensitive: w.Content.Sensitive})
+	if err != nil {
 		return err
 	}
+	if w.Note != "" && note != "" {
+		note = "; " + note
+	}
+	w.Note += note
 	w.Diff = "(sensitive content)"
 	if w.Content.Sensitive || before.Sensitive {
 		return nil
@@ -169,32 +183,37 @@ func (s *Sudoers) show(ctx context.Context, v *host.View, w *host.WriteFile, bef
 	return nil
 }
 
-func (s *Sudoers) visudo(ctx context.Context, v *host.View, body []byte) error {
-	program, err := v.Stat("/usr/sbin/visudo")
-	if errors.Is(err, host.ErrNotYet) || err == nil && !program.Exists() {
-		return nil // a package brings it; WriteFile checks before the file lands
-	}
+// WriteRules writes a file of rules that visudo takes together with those beside it.
+type WriteRules struct{ host.WriteFile }
+
+// Type is "account.rules/1".
+func (*WriteRules) Type() string { return "account.rules/1" }
+
+// Apply checks the rules beside those that are there by then, and writes them.
+func (w *WriteRules) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	body, err := h.Bodies.Read(ctx, w.Content, sudoersLimit)
 	if err != nil {
-		return err
+		return host.Result{}, err
 	}
-	dir, remove, err := v.Scratch()
-	if err != nil {
-		return err
+	if _, err := os.Stat(visudo); err != nil {
+		return host.Result{}, fmt.Errorf("checking %s: %w", w.Path, err)
 	}
-	defer remove()
-	file := filepath.Join(dir, "rules")
-	if err := os.WriteFile(file, body, 0o600); err != nil {
-		return err
+	if _, err := checkRules(ctx, host.NewView(h, nil), rules{path: w.Path, body: body, there: true, sensitive: w.Content.Sensitive}); err != nil {
+		return host.Result{}, err
 	}
-	out, err := v.Query(ctx, host.Command{Argv: []string{"/usr/sbin/visudo", "-c", "-f", file}}, host.Key{Space: host.Packages, Name: "sudo"})
-	if errors.Is(err, host.ErrNotYet) {
-		return nil
+	return w.WriteFile.Apply(ctx, h)
+}
+
+// RemoveRules removes a file of rules that those beside it don't need.
+type RemoveRules struct{ host.Remove }
+
+// Type is "account.norules/1".
+func (*RemoveRules) Type() string { return "account.norules/1" }
+
+// Apply checks the rules that are left, and removes the file.
+func (r *RemoveRules) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	if _, err := checkRules(ctx, host.NewView(h, nil), rules{path: r.Path}); err != nil {
+		return host.Result{}, err
 	}
-	if err != nil {
-		return err
-	}
-	if out.ExitCode != 0 {
-		return fmt.Errorf("visudo refuses the rules of %s:\n%s", s.path(), strings.ReplaceAll(out.LastWords(), file, s.path()))
-	}
-	return nil
+	return r.Remove.Apply(ctx, h)
 }
