@@ -86,6 +86,11 @@ func (d *decoder) object(v reflect.Value, args []Arg, values map[string]any, wha
 			if a.Required {
 				d.fail("Missing argument", "", "%s needs %q (%s).", what, a.Name, a.Type)
 			}
+			if a.Default != "" {
+				field := v.FieldByIndex(a.field)
+				filled, _ := defaultOf(field.Type(), a) // its kind was registered with it
+				field.Set(filled)
+			}
 			continue
 		}
 		part := a.Name
@@ -114,6 +119,13 @@ func (d *decoder) object(v reflect.Value, args []Arg, values map[string]any, wha
 			d.fail("Unknown argument", hint, "%s has no argument %q. It takes %s.", what, name, strings.Join(known, ", "))
 		})
 	}
+}
+
+// defaultOf returns the value that an absent argument has, in a field of type t.
+func defaultOf(t reflect.Type, a *Arg) (reflect.Value, []ArgError) {
+	v, d := reflect.New(t).Elem(), decoder{arg: a.Name}
+	d.argument(v, a, a.Default)
+	return v, d.errs
 }
 
 func (d *decoder) argument(v reflect.Value, a *Arg, value any) {

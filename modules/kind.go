@@ -41,32 +41,23 @@ type Checker interface {
 	Check(unknown func(arg string) bool) []ArgError
 }
 
-// Claimer is a module that owns keys besides the kind's own key argument, so
-// that a task whose plan must wait still lays them in the preview as unknown.
-type Claimer interface {
-	Claims() []host.Key
-}
-
 // Foreseer is a module that can say from its arguments alone what it may alter
-// at most. That is laid in the preview while its plan, or the rest of it, has
-// to wait; without it the keys it claims are laid as unknown.
+// at most: a state of Unknown for what it may leave in any state, of Possible for
+// what it may bring. That is laid in the preview while its plan, or the rest of it,
+// has to wait, and for nothing else. A module that isn't one may alter anything.
 type Foreseer interface {
-	// May is empty, not nil, where the module alters nothing.
+	// May is empty, not nil, where the module alters nothing. Paths are as the
+	// task has them: links are followed for it. An argument that isn't known has
+	// its zero value (see host.Open).
 	May() []host.Effect
 }
 
 // Kind is a task's type, as playbooks name it.
 type Kind struct {
 	Name string
-	// Space is the effect space of the key argument: the keys a deferred task
-	// of this kind leaves unknown. "" if the kind has no key of its own.
-	Space string
 	// Probe marks kinds that look at what other tasks left (wait, http_check):
 	// they aren't planned while anything before them on the host is pending.
 	Probe bool
-	// Facts are those that a change of this kind may alter, by their names in
-	// host.facts: a later play that reads them waits for it.
-	Facts []string
 	// Output is a struct whose json tags are what the task offers as its
 	// output; nil if it offers nothing.
 	Output any

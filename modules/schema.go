@@ -69,7 +69,8 @@ type Arg struct {
 	Type     Type
 	Required bool
 	OneOf    []string // the only values taken; none: any
-	Default  string   // what an absent argument means, for the documentation
+	Default  string   // the value of an absent argument: Decode fills it in
+	Means    string   // what an absent argument means where that is no single value
 	// Key marks the argument that the task's label stands for; Path that the
 	// value is an absolute path, so that the label counts only from "/".
 	Key, Path bool
@@ -113,9 +114,10 @@ func TaskArgs() []string {
 
 // schemaOf reads the tags of a kind's struct:
 //
-//	arg:"NAME[,key][,path][,required][,sensitive][,file|template|tree]"  oneof:"a b"  default:"a"
+//	arg:"NAME[,key][,path][,required][,sensitive][,file|template|tree]"  oneof:"a b"  default:"a"  means:"a, or b"
 //
-// The last three are for fields of type *host.Content, which are Text without.
+// The last three words of arg are for fields of type *host.Content, which are Text
+// without. A default is filled in by Decode; means is only told to the user.
 func schemaOf(k *Kind) *Schema {
 	t := reflect.TypeOf(k.New())
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
@@ -142,7 +144,7 @@ func argsOf(t reflect.Type, where string) []Arg {
 			continue
 		}
 		words := strings.Split(tag, ",")
-		a := Arg{Name: words[0], Default: f.Tag.Get("default"), GoType: t.String(), GoName: f.Name, field: f.Index}
+		a := Arg{Name: words[0], Default: f.Tag.Get("default"), Means: f.Tag.Get("means"), GoType: t.String(), GoName: f.Name, field: f.Index}
 		a.Type = typeOf(f.Type, where+"."+f.Name)
 		for _, w := range words[1:] {
 			switch w {
@@ -162,6 +164,11 @@ func argsOf(t reflect.Type, where string) []Arg {
 		}
 		if oneof := f.Tag.Get("oneof"); oneof != "" {
 			a.OneOf = strings.Fields(oneof)
+		}
+		if a.Default != "" {
+			if _, errs := defaultOf(f.Type, &a); len(errs) > 0 {
+				panic(fmt.Sprintf("modules: %s.%s: its default: %v", where, f.Name, errs[0]))
+			}
 		}
 		args = append(args, a)
 	}

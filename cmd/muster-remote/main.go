@@ -36,7 +36,7 @@ func serve(worker bool) error {
 	if err != nil {
 		return err
 	}
-	o := remote.Options{Kinds: all.Registry(), Facts: facts.JSON, Sum: sum, Worker: worker}
+	o := remote.Options{Kinds: all.Registry(), Facts: facts.JSON, FactKeys: facts.Keys(), Sum: sum, Worker: worker}
 	if os.Geteuid() == 0 {
 		o.Spawn = spawn
 	}

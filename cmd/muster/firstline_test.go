@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/view"
 )
@@ -81,7 +82,7 @@ func BenchmarkFirstLine(b *testing.B) {
 			b.Fatal(err)
 		}
 		run := engine.New(engine.Options{
-			Playbook: r.playbook, FactsType: factsType(), Kinds: a.registry(), ReadOnly: true, Events: a.view().Event,
+			Playbook: r.playbook, FactsType: factsType(), FactKeys: facts.Keys(), Kinds: a.registry(), ReadOnly: true, Events: a.view().Event,
 			Connect: func(ctx context.Context, name string, how engine.Start) (engine.Stream, error) {
 				s, err := r.reach.connect(ctx, name, how)
 				if err != nil {

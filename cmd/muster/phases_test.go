@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/launch"
 	"muster/transport"
@@ -94,7 +95,7 @@ func BenchmarkPhases(b *testing.B) {
 			_, err := greetings[i].Peek(4)
 			return err
 		})
-		opts := engine.Options{Playbook: r.playbook, FactsType: factsType(), Kinds: a.registry(), ReadOnly: true, Connect: func(_ context.Context, name string, _ engine.Start) (engine.Stream, error) {
+		opts := engine.Options{Playbook: r.playbook, FactsType: factsType(), FactKeys: facts.Keys(), Kinds: a.registry(), ReadOnly: true, Connect: func(_ context.Context, name string, _ engine.Start) (engine.Stream, error) {
 			return streams[name], nil
 		}}
 		whole := engine.New(opts)

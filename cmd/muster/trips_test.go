@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/lang"
 	"muster/internal/launch"
@@ -140,7 +141,7 @@ func planOver(t *testing.T, server *transporttest.Server, playbook string, apply
 			}
 		}
 	}
-	run := engine.New(engine.Options{Playbook: pb, FactsType: factsType(), Kinds: a.registry(), Events: failed, Connect: func(ctx context.Context, host string, _ engine.Start) (engine.Stream, error) {
+	run := engine.New(engine.Options{Playbook: pb, FactsType: factsType(), FactKeys: facts.Keys(), Kinds: a.registry(), Events: failed, Connect: func(ctx context.Context, host string, _ engine.Start) (engine.Stream, error) {
 		target := server.Target(host)
 		target.Identity = identity
 		conn, err := dialer.Dial(ctx, target)

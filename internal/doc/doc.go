@@ -2,6 +2,7 @@
 package doc
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"strings"
@@ -91,7 +92,7 @@ func of(r *modules.Registry, name string, c map[string]source.Comments) Kind {
 func args(list []modules.Arg, c map[string]source.Comments) []Arg {
 	var out []Arg
 	for _, a := range list {
-		d := Arg{Name: a.Name, Type: typeText(a.Type), Text: c[a.GoType].Fields[a.GoName], Required: a.Required, Default: a.Default, OneOf: a.OneOf}
+		d := Arg{Name: a.Name, Type: typeText(a.Type), Text: c[a.GoType].Fields[a.GoName], Required: a.Required, Default: cmp.Or(a.Default, a.Means), OneOf: a.OneOf}
 		fields := a.Type.Fields
 		if a.Type.Elem != nil {
 			fields = a.Type.Elem.Fields

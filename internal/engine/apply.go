@@ -46,6 +46,9 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 			break
 		}
 	}
+	if ctx.Err() == nil && !r.stopping() {
+		r.reviewMade(ctx)
+	}
 	for _, h := range r.order {
 		h.tellInHand()
 		h.journalEnd()
@@ -58,7 +61,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 func (h *hostRun) ready() {
 	begun := false
 	h.eachItem(func(it *item) {
-		begun = begun || it.pending()
+		begun = begun || it.pending() || it.guess
 		if begun && it.planned != nil && it.planned.Status != wire.Failed && !it.ev.Skip {
 			it.final = false
 		}
@@ -168,9 +171,9 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	return h.makeAlone(ctx, it)
 }
 
-// deferred reports whether the item's arguments or condition were not known
-// when it was sent.
-func (it *item) deferred() bool { return it.ev.Undecided || len(it.ev.Unknown) > 0 }
+// deferred reports whether the item's arguments or condition were not known for
+// certain when it was sent.
+func (it *item) deferred() bool { return it.guess || it.ev.Undecided || len(it.ev.Unknown) > 0 }
 
 // judged reports whether the controller decides what the item's end means.
 func (it *item) judged() bool {
@@ -186,7 +189,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	if len(ev.Unknown) > 0 || ev.Undecided {
 		return fmt.Errorf("what it reads isn't known although everything before it is done: %s%s", strings.Join(ev.Unknown, ", "), h.run.mute())
 	}
-	it.ev = ev
+	it.ev, it.guess = ev, false
 	it.rescued = it.rescued || ev.OnError == lang.Continue
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
@@ -298,6 +301,11 @@ func (g *granted) drain(ctx context.Context) bool {
 // good for the failure if it succeeds; in any case what is always to be done.
 func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 	ok := h.sequence(ctx, b.nodes)
+	if !ok {
+		h.run.mu.Lock()
+		eachNode(b.nodes, func(it *item) { it.reverted = true })
+		h.run.mu.Unlock()
+	}
 	if !ok && len(b.block.Rescue) > 0 && h.usable() && !h.run.stopping() {
 		w := b.way
 		w.late = true

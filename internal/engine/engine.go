@@ -17,6 +17,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/host"
 	"muster/internal/lang"
 	"muster/modules"
 	"muster/secret"
@@ -37,8 +38,10 @@ type Options struct {
 	Connect Connector
 	// FactsType is the type of the facts that remotes send as JSON.
 	FactsType cty.Type
-	Kinds     *modules.Registry
-	Events    func(Event) // called from one goroutine at a time
+	// FactKeys says what the facts are made of that changes move; see facts.Keys.
+	FactKeys map[string][]host.Key
+	Kinds    *modules.Registry
+	Events   func(Event) // called from one goroutine at a time
 	// Redact is applied to everything that is shown.
 	Redact *secret.Redactor
 	// Unfinished are hosts that an earlier run was cut off on: what a rolling play
@@ -89,8 +92,6 @@ type Run struct {
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
 	kept  Journal // nil: nothing keeps what is made
-	// alters is, for each play, the facts that the plays before it may alter.
-	alters []map[string]bool
 
 	mu       sync.Mutex     // guards what follows, and every hostRun's state
 	change   *sync.Cond     // something was settled
@@ -125,7 +126,6 @@ func New(o Options) *Run {
 			r.hosts[name].plays = append(r.hosts[name].plays, &playRun{play: p})
 		}
 	}
-	r.alters = altered(o.Playbook.Plays, o.Kinds)
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"go.uber.org/goleak"
 
+	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/lang"
 	"muster/internal/remote"
@@ -30,13 +31,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fleet is hosts whose remotes run in this process: they share its files, so
 // that playbooks name host.name in every path.
 type fleet struct {
-	t       *testing.T
-	dir     string
-	kinds   *modules.Registry
-	down    map[string]bool
-	damaged map[string]bool
-	facts   func(host string) []byte
-	trips   map[string]*trips
+	t        *testing.T
+	dir      string
+	kinds    *modules.Registry
+	down     map[string]bool
+	damaged  map[string]bool
+	facts    func(host string) []byte
+	factKeys map[string][]host.Key
+	trips    map[string]*trips
 
 	mu     sync.Mutex
 	events []engine.Event
@@ -69,7 +71,7 @@ func (f *fleet) runWith(change func(*engine.Options), playbook string, hosts ...
 	if diags.HasErrors() {
 		f.t.Fatal(diags)
 	}
-	o := engine.Options{Playbook: pb, Connect: f.connect, FactsType: facts, Kinds: f.kinds, Events: func(e engine.Event) {
+	o := engine.Options{Playbook: pb, Connect: f.connect, FactsType: facts, FactKeys: f.factKeys, Kinds: f.kinds, Events: func(e engine.Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.events = append(f.events, e)
@@ -97,7 +99,7 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return f.facts(host) }
-		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
+		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
 		_ = fromRemote.Close()
 	}()
 	f.mu.Lock()

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"muster/internal/lang"
 	"muster/internal/wire"
-	"muster/modules"
 	"muster/transport"
 )
 
@@ -117,33 +116,38 @@ func (r *Run) factsOf(q lang.FactsRead) (cty.Value, bool) {
 		return unknown, true
 	case !h.hasFacts:
 		return unknown, false
-	case r.applying || !r.mayAlter(q):
+	case r.applying || !r.movable(q):
 		return h.facts, true
 	case h.reached < q.Play:
 		return unknown, false
 	}
 	open := map[string]bool{}
-	for _, it := range h.outcomes {
-		if it.on != h || it.inst.Task.Play.Index >= q.Play {
-			continue
+	for _, it := range h.earlier(q.Play) {
+		if it.planned == nil {
+			return unknown, false
 		}
-		for _, name := range r.o.Kinds.Kind(it.inst.Task.Kind).Facts {
-			if !q.Reads(name) || it.shared != nil {
-				continue
-			}
-			if it.planned == nil {
-				return unknown, false
-			}
-			open[name] = open[name] || it.pending()
+		for _, name := range it.planned.Facts {
+			open[name] = open[name] || q.Reads(name) && it.pending()
 		}
 	}
 	return without(h.facts, open), true
 }
 
-// mayAlter reports whether plays before the one that reads have tasks that may
-// alter what it reads.
-func (r *Run) mayAlter(q lang.FactsRead) bool {
-	for name := range r.alters[q.Play] {
+// earlier returns the items of plays before that of an index that act on the host.
+// The mutex is held.
+func (h *hostRun) earlier(play int) []*item {
+	var list []*item
+	for _, it := range h.outcomes {
+		if it.on == h && it.shared == nil && it.inst.Task.Play.Index < play {
+			list = append(list, it)
+		}
+	}
+	return list
+}
+
+// movable reports whether changes can move any of what is read.
+func (r *Run) movable(q lang.FactsRead) bool {
+	for name := range r.o.FactKeys {
 		if q.Reads(name) {
 			return true
 		}
@@ -151,20 +155,25 @@ func (r *Run) mayAlter(q lang.FactsRead) bool {
 	return false
 }
 
-// altered returns, for each play, the facts that the plays before it may alter.
-func altered(plays []*lang.Play, kinds *modules.Registry) []map[string]bool {
-	list := make([]map[string]bool, len(plays)+1)
-	list[0] = map[string]bool{}
-	for i, p := range plays {
-		list[i+1] = maps.Clone(list[i])
-		for t := range p.Tasks() {
-			for _, name := range kinds.Kind(t.Kind).Facts {
-				list[i+1][name] = true
+// Facts implements lang.Results for what is evaluated for this host: it notes
+// where what is read may be moved by changes that are pending.
+func (h *hostRun) Facts(q lang.FactsRead) (cty.Value, bool) {
+	facts, settled := h.run.Facts(q)
+	r := h.run
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if of := r.hosts[q.Host]; settled && !r.applying && of != nil && r.movable(q) {
+		for _, it := range of.earlier(q.Play) {
+			if it.pending() {
+				h.guessed = h.guessed || slices.ContainsFunc(it.planned.MayFacts, q.Reads)
 			}
 		}
 	}
-	return list
+	return facts, settled
 }
+
+// Outcome implements lang.Results.
+func (h *hostRun) Outcome(host, id string) (lang.Outcome, bool) { return h.run.Outcome(host, id) }
 
 // without returns facts of which some aren't known.
 func without(facts cty.Value, open map[string]bool) cty.Value {
@@ -177,18 +186,17 @@ func without(facts cty.Value, open map[string]bool) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-// gather asks for the host's facts again, at the end of a play that has altered
-// some, where the playbook reads them.
+// gather asks for the host's facts again, at the end of a play that has changed
+// something there, where the playbook reads facts that changes move.
 func (h *hostRun) gather(ctx context.Context, p *lang.Play) {
 	r := h.run
-	q := lang.FactsRead{Names: r.o.Playbook.Facts}
+	if !r.movable(lang.FactsRead{Names: r.o.Playbook.Facts}) || p.Index == len(r.o.Playbook.Plays)-1 {
+		return
+	}
 	r.mu.Lock()
 	for _, it := range h.outcomes {
-		if it.on != h || it.inst.Task.Play != p || it.done == nil || it.done.Status != wire.Changed && it.done.Status != wire.Failed {
-			continue
-		}
-		for _, name := range r.o.Kinds.Kind(it.inst.Task.Kind).Facts {
-			h.asked = h.asked || q.Reads(name)
+		if it.on == h && it.inst.Task.Play == p && it.done != nil && (it.done.Status == wire.Changed || it.done.Status == wire.Failed) {
+			h.asked = true
 		}
 	}
 	asked := h.asked && h.err == nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"muster/host"
 	"muster/internal/engine"
 	"muster/modules"
 	"muster/modules/file"
@@ -15,8 +16,9 @@ import (
 func factsFleet(t *testing.T) *fleet {
 	f := newFleet(t)
 	f.kinds = modules.NewRegistry(append(file.Kinds(), modules.Kind{
-		Name: "system", Space: "file", Facts: []string{"os"}, New: func() modules.Module { return &file.File{} },
+		Name: "system", New: func() modules.Module { return &file.File{} },
 	})...)
+	f.factKeys = map[string][]host.Key{"os": {host.File(filepath.Join(f.dir, "web1-os"))}}
 	f.facts = func(host string) []byte {
 		data, err := os.ReadFile(filepath.Join(f.dir, host+"-os"))
 		if err != nil {

@@ -90,6 +90,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.before(m.Undo)
 	case m.Progress != nil:
 		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
+	case m.Reviewed != nil:
+		return l.host.takeReview(m.Reviewed)
 	case m.Facts != nil:
 		return l.host.setFacts(m.Facts.Facts)
 	case m.Fault != nil:

@@ -27,6 +27,7 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 			r.leave()
 		}
 	})
+	r.review(ctx)
 	r.tellRescues()
 	return r.Summary()
 }
@@ -74,7 +75,7 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 		w.at = []int{0}
 	}
 	var err error
-	p.nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h.run), p.play.Steps)
+	p.nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h), p.play.Steps)
 	if err == nil {
 		err = h.planAround(ctx, p, w)
 	}
@@ -155,6 +156,7 @@ func (h *hostRun) flush() {
 type way struct {
 	play    *lang.Play
 	rescued bool // a failure isn't the host's: a block around has a rescue
+	passing bool // what these steps do is taken back by others, by design
 	// late steps are those of a block that has failed. They are evaluated at
 	// their turn, since what they read may be the output of one before them.
 	late bool
@@ -272,7 +274,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 				continue
 			}
 		}
-		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued}
+		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, passing: w.passing}
 		if inst.Target != h.name {
 			if it.on, err = h.run.helper(ctx, inst.Target); err == nil && !w.late {
 				err = h.turn(ctx, w)
@@ -292,6 +294,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			items = append(items, it)
 			continue
 		}
+		h.guessed = false
 		ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
 		if err != nil {
 			if fatal(err) != nil {
@@ -300,7 +303,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			items = append(items, h.fail(it, err))
 			continue
 		}
-		it.ev = ev
+		it.ev, it.guess = ev, h.guessed
 		it.rescued = it.rescued || ev.OnError == lang.Continue
 		items = append(items, it)
 		h.sendTask(it)
@@ -389,7 +392,7 @@ func (h *hostRun) truth(id string) modules.Truth {
 func (it *item) wire() *wire.Task {
 	t := &wire.Task{
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
-		Sensitive: it.ev.Sensitive, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
 	}
 	if it.ev.Undecided {
 		t.When = &modules.Condition{Changed: "(known after apply)"}

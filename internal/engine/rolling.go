@@ -125,9 +125,6 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 	if !h.out() {
 		h.completed++
 	}
-	if h.completed == len(h.plays) {
-		h.journalEnd()
-	}
 }
 
 // barrier waits until every host of the batch has come here, or can't.
@@ -164,26 +161,84 @@ func (h *hostRun) hasFailed() bool {
 }
 
 // planAround plans what a rolling play does before and after, on a host on which
-// it would change something.
+// it would change something. It is planned as it will be made, batch by batch: what
+// two hosts do one after the other to a third is seen as such, and so is what they
+// do at once.
 func (h *hostRun) planAround(ctx context.Context, p *playRun, w way) error {
 	r := p.play.Rolling
 	if r == nil || len(r.Before)+len(r.After) == 0 {
 		return nil
 	}
-	before, after := w, w
-	if w.at != nil {
-		before.at, after.at = []int{1}, []int{2}
-	}
-	h.stands(before)
 	h.flush()
-	if err := h.answered(ctx); err != nil || !h.usable() || !h.due(p) {
+	if err := h.answered(ctx); err != nil {
 		return err
 	}
-	scope := h.run.o.Playbook.Scope(p.play, h.name, h.run)
-	var err error
+	batch, err := h.batchOf(ctx, p)
+	if err != nil || batch < 0 || !h.usable() {
+		return err
+	}
+	before, after := w, w
+	if w.at != nil {
+		before.at, after.at = []int{1, batch, 0}, []int{1, batch, 1}
+	}
+	h.stands(before)
+	before.passing = true
+	scope := h.run.o.Playbook.Scope(p.play, h.name, h)
 	if p.before, err = h.walk(ctx, before, scope, r.Before); err != nil {
 		return err
 	}
+	h.stands(after)
 	p.after, err = h.walk(ctx, after, scope, r.After)
 	return err
+}
+
+// batchOf returns the batch in which a rolling play comes to the host, from 0; -1
+// where the play has nothing to do there. It waits until the play itself is planned
+// on all of its hosts.
+func (h *hostRun) batchOf(ctx context.Context, p *playRun) (int, error) {
+	r := h.run
+	r.mu.Lock()
+	p.known = true
+	r.change.Broadcast()
+	var peers []*hostRun // in the order in which Apply takes them
+	for _, o := range r.order {
+		if o.playRun(p.play) != nil {
+			peers = append(peers, o)
+		}
+	}
+	r.mu.Unlock()
+	err := r.awaitOthers(ctx, func() bool {
+		for _, o := range peers {
+			if !o.playRun(p.play).known && !o.walked && o.err == nil {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return -1, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	place, due := -1, 0
+	for _, o := range peers {
+		if o.err != nil || !o.due(o.playRun(p.play)) {
+			continue
+		}
+		if o == h {
+			place = due
+		}
+		due++
+	}
+	if place < 0 {
+		return -1, nil
+	}
+	batch := 0
+	for i, size := range p.play.Rolling.Sizes(due) {
+		if place >= 0 {
+			batch = i
+		}
+		place -= size
+	}
+	return batch, nil
 }

@@ -37,9 +37,12 @@ type hostRun struct {
 	outcomes  map[string]*item
 	bodies    map[string]*lang.Body
 	epoch     int
-	reached   int   // every play before this one, by index, has been walked
-	at        []int // the place in that play that it has come to, as in way
-	asked     bool  // for facts that haven't come yet
+	reached   int             // every play before this one, by index, has been walked
+	at        []int           // the place in that play that it has come to, as in way
+	asked     bool            // for facts that haven't come yet
+	reviewing bool            // a review was asked for, and isn't answered
+	conflicts []wire.Conflict // the answer to the last
+	guessed   bool            // what was evaluated last read facts that pending changes may move
 }
 
 // playRun is a play on one host.
@@ -47,6 +50,7 @@ type playRun struct {
 	play          *lang.Play
 	nodes         []*node
 	before, after []*node // of a rolling play
+	known         bool    // every task of the play itself is planned
 }
 
 // node is a step on one host: an item, one that another host makes for this one
@@ -79,6 +83,9 @@ type item struct {
 	done    *wire.Done
 	shared  *item
 
+	guess     bool // facts that it was evaluated with may be moved by what is pending
+	passing   bool // what it does is taken back by another task, by design
+	reverted  bool // its block failed: a rescue may have taken it back
 	rescued   bool // a block around it has a rescue, or it may fail
 	final     bool // nothing more will become of it
 	journaled bool // the journal has it

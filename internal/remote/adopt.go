@@ -37,7 +37,6 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	}
 	t := &task{Task: wt}
 	t.module, _ = s.Kinds.Decode(wt.Kind, wt.Args)
-	s.claim(t)
 	p = s.deferred(t, nil, "planned once the user "+wt.As+" exists")
 	p.ID = wt.ID
 	t.settle(p)

@@ -41,6 +41,8 @@ type thing struct {
 	w    *world
 }
 
+func (m *thing) May() []host.Effect { return []host.Effect{host.Open("thing", m.Name)} }
+
 func (m *thing) Plan(context.Context, *host.View) (modules.Plan, error) {
 	if m.w.find.Key == (host.Key{}) || len(m.w.made) > 1 {
 		return modules.Plan{}, nil
@@ -74,7 +76,7 @@ func TestTaskMakesWhatItsPlanShowedOrStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &world{find: test.show}
 			s := NewSession(modules.NewRegistry(
-				modules.Kind{Name: "thing", Space: "thing", New: func() modules.Module { return &thing{w: w} }},
+				modules.Kind{Name: "thing", New: func() modules.Module { return &thing{w: w} }},
 				modules.Kind{Name: "anything", New: func() modules.Module { return &anything{w: w} }},
 			), host.New(), nil)
 			ids := []string{"0/task.anything.first", "0/task.thing.a"}
@@ -106,7 +108,7 @@ func TestTaskWhoseArgumentsBecomeKnownKeepsToThem(t *testing.T) {
 		refused bool
 	}{{find: a}, {find: b, refused: true}} {
 		w := &world{}
-		s := NewSession(modules.NewRegistry(modules.Kind{Name: "thing", Space: "thing", New: func() modules.Module { return &thing{w: w} }}), host.New(), nil)
+		s := NewSession(modules.NewRegistry(modules.Kind{Name: "thing", New: func() modules.Module { return &thing{w: w} }}), host.New(), nil)
 		task := wire.Task{ID: "0/task.thing.t", Kind: "thing", Args: map[string]any{"name": modules.UnknownValue{}}}
 		if p, _ := s.Plan(t.Context(), task); p.Certainty != wire.Deferred {
 			t.Fatalf("%+v", p)
@@ -132,7 +134,7 @@ func TestTaskIsBehindThoseThatBringWhatItIsAbout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{}
-			s := NewSession(modules.NewRegistry(modules.Kind{Name: "thing", Space: "thing", New: func() modules.Module { return &thing{w: w} }}), host.New(), nil)
+			s := NewSession(modules.NewRegistry(modules.Kind{Name: "thing", New: func() modules.Module { return &thing{w: w} }}), host.New(), nil)
 			var p wire.Planned
 			for i, key := range []host.Key{a, test.second} {
 				w.find = edit{Key: key, As: host.Create}

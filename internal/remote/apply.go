@@ -94,9 +94,6 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		return fail(errors.New(joinErrors(errs)))
 	}
 	t.module = module
-	if t.planned.Certainty != wire.Known {
-		s.claim(t) // its arguments may have become known
-	}
 	allowed, ask := newAllowance(t, s.bound(t)), ctx
 	var said json.RawMessage // by what was made
 	for round := 0; ; round++ {

@@ -20,6 +20,8 @@ type Options struct {
 	Kinds *modules.Registry
 	// Facts gathers the facts of this host, as JSON.
 	Facts func(ctx context.Context) []byte
+	// FactKeys says what the facts are made of that changes move; see facts.Keys.
+	FactKeys map[string][]host.Key
 	// Sum is the SHA-256 of this program, hex.
 	Sum string
 	// Worker: this is the worker of another remote, for one more user.
@@ -52,6 +54,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
+	s.session.FactKeys = o.FactKeys
 	u, err := user.Current()
 	if err != nil {
 		return fmt.Errorf("finding out who runs this: %w", err)
@@ -155,6 +158,8 @@ func (s *server) work(ctx context.Context) {
 			err = s.fault(errors.New("a grant in a session that only plans"))
 		case m.Grant != nil:
 			err = s.grant(ctx, m.Grant)
+		case m.Review != nil:
+			err = s.review(ctx, m.Review)
 		case m.Gather != nil:
 			err = s.conn.Send(&wire.Message{Facts: &wire.Facts{Facts: s.o.Facts(ctx)}})
 		case m.Lay != nil:

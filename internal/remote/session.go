@@ -28,6 +28,8 @@ type Session struct {
 	Host  *host.Host
 	// Key keys the digests.
 	Key []byte
+	// FactKeys says what the facts are made of that changes move.
+	FactKeys map[string][]host.Key
 	// Undo, if not nil, is told what takes each edit back before it is made.
 	Undo func(*wire.Undo) error
 
@@ -44,7 +46,6 @@ type task struct {
 	module  modules.Module
 	planned wire.Planned
 	effects []host.Effect  // laid when it was planned
-	claims  []host.Key     // what it wants in one state
 	wants   map[string]int // of its planned changes
 	behind  bool           // something was pending when it was planned
 	changed modules.Truth
@@ -102,6 +103,10 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	p.ID = wt.ID
 	p.Error = s.redact.Redact(p.Error)
 	p.Seconds = time.Since(start).Seconds()
+	if wt.Guess && p.Status == wire.Pending && p.Certainty == wire.Known {
+		p.Certainty = wire.Tentative
+	}
+	p.Facts, p.MayFacts = s.moved(t.effects)
 	t.settle(p)
 	s.preview.Lay(t.effects)
 	return p, t.effects
@@ -145,7 +150,6 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	for _, c := range s.Kinds.Schema(t.Kind).Contents(module) {
 		s.Host.Bodies.Hold(c.Content)
 	}
-	s.claim(t)
 	if len(unknown) > 0 {
 		return s.deferred(t, nil, openArgs(unknown))
 	}
@@ -165,7 +169,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	p := wire.Planned{Status: wire.Unchanged, Certainty: wire.Known, Always: plan.Always, Then: s.shown(t, plan.Then)}
 	if len(plan.Changes) == 0 && len(plan.Then) == 0 {
 		p.Output, p.OutputKnown = plan.Output, true
-		return s.conflict(ctx, t, p)
+		return p
 	}
 	p.Status = wire.Pending
 	if s.preview.Tainted() {
@@ -173,7 +177,6 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	}
 	if len(plan.Changes) == 0 {
 		p.Certainty = wire.Deferred
-		s.leaveOpen(t)
 	}
 	t.wants, t.behind = map[string]int{}, s.preview.Pending()
 	for _, c := range plan.Changes {
@@ -182,11 +185,11 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		t.wants[want(c)]++
 	}
 	if len(plan.Then) > 0 {
-		t.effects = append(t.effects, t.may()...)
+		s.leaveOpen(t)
 	}
 	p.Digest, p.Wants = s.digests(plan.Changes)
 	p.Behind = s.brought(t)
-	return s.conflict(ctx, t, p)
+	return p
 }
 
 // askModule plans, and bounds how long that may take by the task's timeout.
@@ -219,7 +222,7 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 // subject is what a deferred task is about, as its changes would call it where
 // that is known: a path, else the kind and its key.
 func (s *Session) subject(t *task) string {
-	kind, key := s.Kinds.Kind(t.Kind), s.Kinds.Schema(t.Kind).Key()
+	key := s.Kinds.Schema(t.Kind).Key()
 	if key == nil {
 		return t.label()
 	}
@@ -227,7 +230,7 @@ func (s *Session) subject(t *task) string {
 	switch {
 	case len(list) == 0:
 		return t.label()
-	case kind.Space == host.Files:
+	case key.Path:
 		return s.resolved(list[0])
 	}
 	return t.Kind + " " + strings.Join(list, ", ")

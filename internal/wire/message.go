@@ -28,6 +28,7 @@ type Message struct {
 	Chunk  *Chunk  `cbor:"4,keyasint,omitempty"`
 	Cancel *Cancel `cbor:"5,keyasint,omitempty"`
 	Gather *Gather `cbor:"6,keyasint,omitempty"`
+	Review *Review `cbor:"7,keyasint,omitempty"`
 
 	// From the remote.
 	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
@@ -38,6 +39,7 @@ type Message struct {
 	Facts    *Facts    `cbor:"15,keyasint,omitempty"`
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
 	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
+	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay *Lay `cbor:"20,keyasint,omitempty"`
@@ -79,6 +81,12 @@ type Task struct {
 	// or a block needs its rescue: they are not answered, but planned on the
 	// host as it is when they are granted. One of the same ID is replaced.
 	Late bool `cbor:"11,keyasint,omitempty"`
+	// Guess marks a task whose arguments were made of facts that pending changes
+	// may move: its plan is tentative, and it comes again, late.
+	Guess bool `cbor:"12,keyasint,omitempty"`
+	// Passing marks a task that others take back by design (what a rolling play
+	// does before): nothing is compared with what it leaves.
+	Passing bool `cbor:"13,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.
@@ -146,6 +154,9 @@ type Planned struct {
 	Error       string  `cbor:"12,keyasint,omitempty"`
 	Seconds     float64 `cbor:"13,keyasint,omitempty"`
 	Conditional bool    `cbor:"14,keyasint,omitempty"` // whether it runs at all is known after apply
+	// Facts are those that the task's changes move, MayFacts those that they may.
+	Facts    []string `cbor:"15,keyasint,omitempty"`
+	MayFacts []string `cbor:"16,keyasint,omitempty"`
 }
 
 // Done answers a granted task.

@@ -14,9 +14,9 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "group", Space: host.Groups, Output: GroupOutput{}, New: func() modules.Module { return &Group{} }},
-		{Name: "user", Space: host.Users, Output: UserOutput{}, Facts: []string{"homes"}, New: func() modules.Module { return &User{} }},
-		{Name: "authorized_key", Space: keySpace, New: func() modules.Module { return &AuthorizedKey{} }},
+		{Name: "group", Output: GroupOutput{}, New: func() modules.Module { return &Group{} }},
+		{Name: "user", Output: UserOutput{}, New: func() modules.Module { return &User{} }},
+		{Name: "authorized_key", New: func() modules.Module { return &AuthorizedKey{} }},
 		{Name: "sudoers", New: func() modules.Module { return &Sudoers{} }},
 	}
 }

@@ -60,8 +60,13 @@ func (s *Sudoers) Check(unknown func(string) bool) []modules.ArgError {
 
 func (s *Sudoers) path() string { return "/etc/sudoers.d/" + s.Name }
 
-// Claims is the file.
-func (s *Sudoers) Claims() []host.Key { return []host.Key{host.File(s.path())} }
+// May is the file.
+func (s *Sudoers) May() []host.Effect {
+	if s.Name == "" {
+		return []host.Effect{host.Open(host.Files, "")}
+	}
+	return []host.Effect{host.Open(host.Files, s.path())}
+}
 
 // Plan compares the file with the rules.
 func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {

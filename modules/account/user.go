@@ -151,15 +151,6 @@ func (u *User) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
-// Claims are the groups that the user is to be in.
-func (u *User) Claims() []host.Key {
-	var keys []host.Key
-	for _, g := range u.Groups {
-		keys = append(keys, host.Key{Space: host.Groups, Name: g})
-	}
-	return keys
-}
-
 // May is the user with the groups it is taken into or out of, and its home,
 // wherever that is.
 func (u *User) May() []host.Effect {

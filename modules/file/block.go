@@ -61,6 +61,9 @@ func (b *TextBlock) markers() (begin, end string) {
 	return strings.ReplaceAll(m, "{mark}", "BEGIN"), strings.ReplaceAll(m, "{mark}", "END")
 }
 
+// May is the file, and a backup beside it.
+func (b *TextBlock) May() []host.Effect { return mayWrite(b.Path) }
+
 // Check refuses contradictions and expressions that can't be read.
 func (b *TextBlock) Check(unknown func(string) bool) []modules.ArgError {
 	errs := append(CheckPath("path", b.Path, unknown), checkValidate(b.Validate, unknown)...)

@@ -13,13 +13,18 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "file", Space: host.Files, New: func() modules.Module { return &File{} }},
-		{Name: "template", Space: host.Files, New: func() modules.Module { return &Template{} }},
-		{Name: "directory", Space: host.Files, New: func() modules.Module { return &Directory{} }},
-		{Name: "link", Space: host.Files, New: func() modules.Module { return &Link{} }},
-		{Name: "line", Space: host.Files, New: func() modules.Module { return &Line{} }},
-		{Name: "text_block", Space: host.Files, New: func() modules.Module { return &TextBlock{} }},
+		{Name: "file", New: func() modules.Module { return &File{} }},
+		{Name: "template", New: func() modules.Module { return &Template{} }},
+		{Name: "directory", New: func() modules.Module { return &Directory{} }},
+		{Name: "link", New: func() modules.Module { return &Link{} }},
+		{Name: "line", New: func() modules.Module { return &Line{} }},
+		{Name: "text_block", New: func() modules.Module { return &TextBlock{} }},
 	}
+}
+
+// mayWrite is what a task that writes a file may alter: it and its backup.
+func mayWrite(path string) []host.Effect {
+	return []host.Effect{host.Open(host.Files, path)}
 }
 
 // File is a regular file: its content, mode and owner.
@@ -50,6 +55,9 @@ type File struct {
 	// Write to the end of a link instead of replacing the link.
 	Follow bool `arg:"follow" default:"false"`
 }
+
+// May is the file, and a backup beside it.
+func (f *File) May() []host.Effect { return mayWrite(f.Path) }
 
 // Check refuses contradictions.
 func (f *File) Check(unknown func(string) bool) []modules.ArgError {
@@ -127,6 +135,9 @@ type Template struct {
 	// Write to the end of a link instead of replacing the link.
 	Follow bool `arg:"follow" default:"false"`
 }
+
+// May is the file, and a backup beside it.
+func (t *Template) May() []host.Effect { return mayWrite(t.Path) }
 
 // Check refuses a relative path.
 func (t *Template) Check(unknown func(string) bool) []modules.ArgError {

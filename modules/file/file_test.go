@@ -12,8 +12,8 @@ import (
 
 func TestConformance(t *testing.T) {
 	kinds := append(Kinds(),
-		modules.Kind{Name: "tree", Space: host.Files, New: func() modules.Module { return &treeCase{} }},
-		modules.Kind{Name: "brings", Space: "brought", New: func() modules.Module { return &bringsCase{} }})
+		modules.Kind{Name: "tree", New: func() modules.Module { return &treeCase{} }},
+		modules.Kind{Name: "brings", New: func() modules.Module { return &bringsCase{} }})
 	modulestest.Run(t, kinds...)
 }
 
@@ -29,6 +29,8 @@ type treeCase struct {
 	Recurse bool           `arg:"recurse"`
 	Purge   bool           `arg:"purge"`
 }
+
+func (c *treeCase) May() []host.Effect { return []host.Effect{host.Open(host.Files, c.Path)} }
 
 func (c *treeCase) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	m, bodies, err := modules.BuildManifest(c.From)
@@ -60,15 +62,21 @@ type bringsCase struct {
 	Path string `arg:"path,key,path,required"`
 }
 
-func (c *bringsCase) May() []host.Effect { return []host.Effect{host.May(host.Files)} }
+func (c *bringsCase) May() []host.Effect {
+	return []host.Effect{host.May(host.Files), host.Open("brought", c.Path)}
+}
 
 func (c *bringsCase) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
 	if _, err := os.Lstat(c.Path); err == nil {
 		return modules.Plan{}, nil
 	}
+	made := host.Key{Space: "brought", Name: c.Path}
+	if _, _, _, err := v.Look(made); err != nil {
+		return modules.Plan{}, err
+	}
 	return modules.Plan{Changes: []host.Change{&host.RunProgram{
 		Argv:   []string{"sh", "-c", `mkdir -p "$1.new/conf/sub"; echo brought > "$1.new/conf/same"; mv "$1.new" "$1"`, "x", c.Path},
 		Does:   host.Description{Action: host.Run, Target: c.Path},
-		Leaves: []host.Effect{host.May(host.Files)},
+		Leaves: []host.Effect{host.May(host.Files), host.Open(made.Space, made.Name)},
 	}}}, nil
 }

@@ -59,6 +59,9 @@ type Line struct {
 
 func (l *Line) anchor() anchor { return anchor{l.After, l.Before, l.FirstMatch} }
 
+// May is the file, and a backup beside it.
+func (l *Line) May() []host.Effect { return mayWrite(l.Path) }
+
 // Check refuses contradictions and expressions that can't be read.
 func (l *Line) Check(unknown func(string) bool) []modules.ArgError {
 	errs := append(CheckPath("path", l.Path, unknown), checkValidate(l.Validate, unknown)...)

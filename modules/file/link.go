@@ -28,6 +28,9 @@ type Link struct {
 	State string `arg:"state" oneof:"present absent" default:"present"`
 }
 
+// May is the path.
+func (l *Link) May() []host.Effect { return []host.Effect{host.Open(host.Files, l.Path)} }
+
 // Check refuses contradictions.
 func (l *Link) Check(unknown func(string) bool) []modules.ArgError {
 	errs := CheckPath("path", l.Path, unknown)
@@ -101,6 +104,14 @@ func (l *Link) hard(v *host.View, m *host.MakeLink) (done bool, err error) {
 		return false, fmt.Errorf("%s is a %s: only a file can have a second name", m.Target, m.After.Type)
 	case m.Target == m.Path:
 		return false, fmt.Errorf("%s would be a hard link to itself", m.Path)
+	}
+	m.After.Linked = m.Target
+	if m.After.Sum, err = v.Sum(m.Target); err != nil {
+		return false, err
+	}
+	if m.Before.Linked == m.Target {
+		// Planned so already: it is one file, unless the target is written anew after.
+		return m.Before.Sum == m.After.Sum, nil
 	}
 	a, errA := os.Lstat(m.Target)
 	b, errB := os.Lstat(m.Path)

@@ -92,7 +92,25 @@ func (c *conformance) plan(t *testing.T, s *remote.Session) []wire.Planned {
 		p, _ := s.Plan(context.Background(), wt)
 		list = append(list, p)
 	}
+	c.review(t, s, list)
 	return list
+}
+
+// review plans every task once more on the preview of all: two that are in each
+// other's way fail, and a kind that isn't settled by its own effects is at fault.
+func (c *conformance) review(t *testing.T, s *remote.Session, list []wire.Planned) {
+	t.Helper()
+	for _, found := range s.Conflicts(s.Review(context.Background(), false, nil), false) {
+		if found.Alone {
+			t.Errorf("%s: %s", found.ID, found.Text)
+			continue
+		}
+		for i := range list {
+			if list[i].ID == found.ID {
+				list[i].Status, list[i].Error = wire.Failed, found.Text
+			}
+		}
+	}
 }
 
 // sensitive marks all content, as the language does for what a secret is in.

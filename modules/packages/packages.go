@@ -18,7 +18,7 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "package", Space: host.Packages, Output: Output{}, Facts: []string{"homes"}, New: func() modules.Module { return &Package{} }},
+		{Name: "package", Output: Output{}, New: func() modules.Module { return &Package{} }},
 	}
 }
 
@@ -119,21 +119,6 @@ func (p *Package) Check(unknown func(string) bool) []modules.ArgError {
 		fail("hold", "", "Conflicting arguments", `A package that is to be absent can't be held.`)
 	}
 	return errs
-}
-
-// Claims are the packages' keys without version.
-func (p *Package) Claims() []host.Key {
-	var keys []host.Key
-	for _, name := range p.Name {
-		if m := nameForm.FindStringSubmatch(name); m != nil && m[3] != "" {
-			key := m[1]
-			if m[2] != "" {
-				key += ":" + m[2]
-			}
-			keys = append(keys, host.Key{Space: host.Packages, Name: key})
-		}
-	}
-	return keys
 }
 
 // want is one package of a task.

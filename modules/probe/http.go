@@ -36,7 +36,7 @@ type HTTPCheck struct {
 	Body *host.Content `arg:"body"`
 	// The status code that is right, or a list of them. A string may hold a
 	// range ("200-299") or a class ("2xx").
-	Status any `arg:"status" default:"200"`
+	Status any `arg:"status" means:"200"`
 	// A text that the answer has to contain.
 	Contains string `arg:"contains"`
 	// The certificates to trust instead of the host's own: as PEM, or the

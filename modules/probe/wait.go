@@ -29,7 +29,7 @@ type Wait struct {
 	// A file or directory, an absolute path.
 	Path string `arg:"path"`
 	// What is waited for: of a port open or closed, of a path exists or absent.
-	State string `arg:"state" oneof:"open closed exists absent" default:"open, or exists"`
+	State string `arg:"state" oneof:"open closed exists absent" means:"open, or exists"`
 
 	resolver *net.Resolver // nil: the host's own
 }

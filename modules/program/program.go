@@ -167,16 +167,18 @@ func (c *Common) env() []string {
 	return list
 }
 
-// readSpace is what a program that only reads claims: nobody else's key, so
-// that a task which waits for its turn leaves nothing open.
+// readSpace is what a program that only reads is about: nobody else's key, so that
+// a task which waits for its turn leaves nothing open.
 const readSpace = "read-only program"
 
-// Claims keeps a program that only reads from leaving anything open.
-func (c *Command) Claims() []host.Key {
+// May is anything, unless the program only reads.
+func (c *Command) May() []host.Effect { return c.Common.may(c.run()) }
+
+func (c *Common) may(r *RunCommand) []host.Effect {
 	if c.ReadOnly {
-		return []host.Key{{Space: readSpace, Name: c.run().line()}}
+		return []host.Effect{host.Open(readSpace, r.line())}
 	}
-	return nil
+	return []host.Effect{host.Open(host.All, host.All)}
 }
 
 func (c *Command) run() *RunCommand { return &RunCommand{Argv: c.Argv, Shell: c.Shell} }
@@ -206,6 +208,11 @@ func (c *Common) plan(ctx context.Context, v *host.View, r *RunCommand) (modules
 	if c.ReadOnly {
 		return r.read(ctx, v)
 	}
+	for _, key := range r.patterns() {
+		if _, _, _, err := v.Look(key); err != nil {
+			return modules.Plan{}, err
+		}
+	}
 	if due, err := r.due(v); err != nil || !due {
 		return modules.Plan{}, err
 	}
@@ -233,5 +240,20 @@ func (c *Common) plan(ctx context.Context, v *host.View, r *RunCommand) (modules
 			r.Leaves = append(r.Leaves, host.Gone(host.File(path)))
 		}
 	}
+	for _, key := range r.patterns() {
+		r.Leaves = append(r.Leaves, host.Open(key.Space, key.Name))
+	}
 	return modules.Plan{Changes: []host.Change{r}}, nil
+}
+
+// patterns are the keys of guards that are patterns: which files match them is
+// known once the program has run.
+func (r *RunCommand) patterns() []host.Key {
+	var keys []host.Key
+	for _, guard := range []string{r.Creates, r.Removes} {
+		if isGlob(guard) {
+			keys = append(keys, host.Key{Space: "pattern", Name: guard})
+		}
+	}
+	return keys
 }

@@ -35,12 +35,12 @@ func (s *Script) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
-// Claims keeps a script that only reads from leaving anything open.
-func (s *Script) Claims() []host.Key {
-	if s.ReadOnly && s.Source != nil {
-		return []host.Key{{Space: readSpace, Name: s.run().line()}}
+// May is anything, unless the script only reads.
+func (s *Script) May() []host.Effect {
+	if s.Source == nil {
+		return []host.Effect{host.Open(host.All, host.All)}
 	}
-	return nil
+	return s.Common.may(s.run())
 }
 
 func (s *Script) run() *RunCommand {

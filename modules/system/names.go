@@ -33,9 +33,9 @@ func (n *Hostname) Check(unknown func(string) bool) []modules.ArgError {
 	return []modules.ArgError{{Arg: "name", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no host name: labels of letters, digits and \"-\" with dots between, 64 characters at most.", n.Name)}}
 }
 
-// Claims is the one name that a host has, and its file.
-func (n *Hostname) Claims() []host.Key {
-	return []host.Key{hostnameKey(), host.File("/etc/hostname")}
+// May is the one name that a host has, and its file.
+func (n *Hostname) May() []host.Effect {
+	return []host.Effect{{Key: hostnameKey(), State: host.Unknown}, host.Open(host.Files, "/etc/hostname")}
 }
 
 func hostnameKey() host.Key { return host.Key{Space: "hostname", Name: "hostname"} }
@@ -128,9 +128,9 @@ func (z *Timezone) Check(unknown func(string) bool) []modules.ArgError {
 	return []modules.ArgError{{Arg: "name", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no time zone: it takes a name of the tz database, such as \"Europe/Berlin\".", z.Name)}}
 }
 
-// Claims are the files that hold it.
-func (z *Timezone) Claims() []host.Key {
-	return []host.Key{host.File("/etc/localtime"), host.File("/etc/timezone")}
+// May is the files that hold it.
+func (z *Timezone) May() []host.Effect {
+	return []host.Effect{host.Open(host.Files, "/etc/localtime"), host.Open(host.Files, "/etc/timezone")}
 }
 
 const zoneinfo = "/usr/share/zoneinfo"

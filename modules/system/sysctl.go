@@ -120,9 +120,6 @@ func (s *Sysctl) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 // persist plans the line in the file.
 func (s *Sysctl) persist(ctx context.Context, v *host.View) ([]host.Change, error) {
 	path := s.File
-	if path == "" {
-		path = "/etc/sysctl.d/99-muster.conf"
-	}
 	var old string
 	data, err := v.ReadFile(ctx, path, 1<<20)
 	switch {

@@ -12,9 +12,9 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "sysctl", Space: host.Kernel, Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
-		{Name: "hostname", Facts: []string{"hostname", "fqdn"}, New: func() modules.Module { return &Hostname{} }},
-		{Name: "timezone", Facts: []string{"timezone"}, New: func() modules.Module { return &Timezone{} }},
+		{Name: "sysctl", Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
+		{Name: "hostname", New: func() modules.Module { return &Hostname{} }},
+		{Name: "timezone", New: func() modules.Module { return &Timezone{} }},
 	}
 }
 

@@ -30,7 +30,7 @@ type Service struct {
 	Name string `arg:"name,key,required"`
 	// Whether it runs. With masked = true the default is stopped. A unit of
 	// type oneshot runs once for each boot, and again for restart_on.
-	State string `arg:"state" oneof:"running stopped" default:"running"`
+	State string `arg:"state" oneof:"running stopped" means:"running"`
 	// Whether it starts at boot. What isn't given is left as it is.
 	Enabled *bool `arg:"enabled"`
 	// Whether it is masked, so that nothing can start it.
@@ -112,9 +112,6 @@ func (s *Service) Check(unknown func(string) bool) []modules.ArgError {
 func (s *Service) stopped() bool {
 	return s.State == "stopped" || s.State == "" && s.Masked != nil && *s.Masked
 }
-
-// Claims is the unit.
-func (s *Service) Claims() []host.Key { return []host.Key{managerOf(s.Scope).key(unitName(s.Name))} }
 
 // May is the unit, and the one behind its name where that is an alias.
 func (s *Service) May() []host.Effect {

@@ -69,9 +69,6 @@ func (f *UnitFile) unit() string {
 
 func (f *UnitFile) dropIn() bool { return strings.Contains(f.Name, "/") }
 
-// Claims are the file and the unit.
-func (f *UnitFile) Claims() []host.Key { return []host.Key{host.File(f.path()), key(f.unit())} }
-
 // May is the file, a drop-in's directory, and the unit.
 func (f *UnitFile) May() []host.Effect {
 	if f.Name == "" {

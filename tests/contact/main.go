@@ -51,5 +51,5 @@ func run(ctx context.Context) error {
 	if _, err := docker.ContainerCreate(ctx, client.ContainerCreateOptions{}); err != nil {
 		return err
 	}
-	return remote.Serve(ctx, os.Stdin, os.Stdout, remote.Options{Kinds: all.Registry(), Facts: facts.JSON, Sum: sum})
+	return remote.Serve(ctx, os.Stdin, os.Stdout, remote.Options{Kinds: all.Registry(), Facts: facts.JSON, FactKeys: facts.Keys(), Sum: sum})
 }

@@ -41,7 +41,7 @@ func allowed() map[string][]string {
 		"internal/view":       {"host", "internal/engine", "internal/lang", "internal/wire"},
 		"cmd/muster":          {"…"},
 		"cmd/muster-remote":   {"host/facts", "internal/remote", "modules/all"},
-		"host/facts":          nil,
+		"host/facts":          {"host"},
 		"inventory/ec2source": {"inventory"},
 		"transport/…":         {"transport…", "secret"},
 		"tests/…":             {"…"},

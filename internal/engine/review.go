@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"muster/internal/wire"
+)
+
+// review has every host on which something is pending plan its tasks once more, on
+// what all of them will leave: no task may have anything left to do then. Hosts on
+// which nothing is pending aren't asked.
+func (r *Run) review(ctx context.Context) {
+	each(r.reviewable(func(it *item) bool { return it.pending() }), func(h *hostRun) {
+		if h.unusable() != nil || r.enter(ctx) != nil {
+			return
+		}
+		conflicts, err := h.askReview(ctx, &wire.Review{})
+		r.leave()
+		if err != nil {
+			h.lost(err)
+			return
+		}
+		for _, c := range conflicts {
+			it := r.itemOf(h, c.ID)
+			it.owner.take(it, &wire.Planned{ID: c.ID, Status: wire.Failed, Certainty: wire.Known, Error: c.Text}, false)
+		}
+	})
+}
+
+// reviewMade has every host on which something was changed plan all its tasks once
+// more, on the host as it is: each run proves that the whole play has settled. What
+// a failed block left, or what was only for the time between, doesn't count.
+func (r *Run) reviewMade(ctx context.Context) {
+	each(r.reviewable(func(it *item) bool { return it.done != nil && it.done.Status == wire.Changed }), func(h *hostRun) {
+		if h.out() || h.unusable() != nil || r.enter(ctx) != nil {
+			return
+		}
+		conflicts, err := h.askReview(ctx, &wire.Review{Made: true, IDs: h.standing()})
+		r.leave()
+		if err != nil {
+			h.lost(err)
+			return
+		}
+		for _, c := range conflicts {
+			it := r.itemOf(h, c.ID)
+			it.owner.finish(it, &wire.Done{ID: c.ID, Status: wire.Failed, Error: c.Text})
+			r.mu.Lock()
+			it.owner.failed = it.owner.failed || !it.rescued
+			r.mu.Unlock()
+		}
+	})
+}
+
+// itemOf returns the item that is known by an ID on the host acted on.
+func (r *Run) itemOf(h *hostRun, id string) *item {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return h.outcomes[id]
+}
+
+// reviewable returns the hosts acted on by an item for which is holds.
+func (r *Run) reviewable(is func(*item) bool) []*hostRun {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var hosts []*hostRun
+	for _, h := range r.order {
+		for _, it := range h.outcomes {
+			if h.err == nil && h.link != nil && it.on == h && it.shared == nil && is(it) {
+				hosts = append(hosts, h)
+				break
+			}
+		}
+	}
+	return hosts
+}
+
+// standing returns the IDs of the tasks whose work is to stand on the host.
+func (h *hostRun) standing() []string {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	var ids []string
+	for id, it := range h.outcomes {
+		if it.on != h || it.shared != nil || it.reverted || it.passing || it.planned == nil || it.planned.Always {
+			continue
+		}
+		status := it.planned.Status
+		if it.done != nil {
+			status = it.done.Status
+		}
+		if it.id() == id && (status == wire.Changed || status == wire.Unchanged) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// askReview sends a review and waits for its answer.
+func (h *hostRun) askReview(ctx context.Context, q *wire.Review) ([]wire.Conflict, error) {
+	h.run.mu.Lock()
+	h.reviewing, h.conflicts = true, nil
+	h.run.mu.Unlock()
+	h.send(&wire.Message{Review: q}, false)
+	h.flush()
+	err := h.run.await(ctx, func() bool { return !h.reviewing || h.err != nil })
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.conflicts, err
+}
+
+// takeReview takes the answer to a review.
+func (h *hostRun) takeReview(m *wire.Reviewed) error {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if !h.reviewing {
+		return fmt.Errorf("%w: a review that wasn't asked for", wire.ErrFrame)
+	}
+	for _, c := range m.Conflicts {
+		if it := h.outcomes[c.ID]; it == nil || it.on != h || it.shared != nil || it.planned == nil {
+			return fmt.Errorf("%w: a conflict of a task that wasn't sent: %q", wire.ErrFrame, c.ID)
+		}
+	}
+	h.reviewing, h.conflicts = false, m.Conflicts
+	h.run.change.Broadcast()
+	return nil
+}

@@ -1,0 +1,170 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"muster/host"
+	"muster/internal/wire"
+	"muster/modules"
+)
+
+// Review plans tasks once more, where all of them are planned or made, and returns
+// those that still have something to do: the next run would change it again, and
+// the run after that. No kind declares what it may be in conflict over; this is
+// what finds it.
+//
+// Before anything is made, tasks are planned on the preview of all. What isn't known
+// yet there is passed over, and so are probes. After it they are planned on the host
+// itself: then only the tasks of ids are, and an error counts, too.
+func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Left {
+	v := s.ahead
+	switch {
+	case made:
+		s.Forget()
+		v = s.real
+	case !s.preview.Pending():
+		return nil
+	}
+	var list []wire.Left
+	for _, t := range s.order {
+		if t.module == nil || t.Passing || t.planned.Always || s.Kinds.Kind(t.Kind).Probe {
+			continue
+		}
+		if made && !slices.Contains(ids, t.ID) || !made && !s.settledly(t) {
+			continue
+		}
+		plan, err := s.askModule(ctx, t, v)
+		left := wire.Left{ID: t.ID}
+		switch {
+		case err != nil && (!made || errors.Is(err, host.ErrNotYet)):
+			continue
+		case err != nil:
+			left.Error = s.redact.Redact(t.failure(err))
+			left.Keys = keysOf(t.effects)
+		case plan.Always:
+			continue
+		}
+		for _, c := range plan.Changes {
+			if d := s.describe(t, c); d.Action.Counts() {
+				left.Changes = append(left.Changes, d)
+				left.Keys = append(left.Keys, keysOf(c.Effects())...)
+			}
+		}
+		if left.Error != "" || len(left.Changes) > 0 {
+			list = append(list, left)
+		}
+	}
+	return list
+}
+
+// settledly reports whether a task's plan says for certain how it leaves the host.
+func (s *Session) settledly(t *task) bool {
+	p := t.planned
+	return p.Certainty == wire.Known && len(p.Then) == 0 && (p.Status == wire.Unchanged || p.Status == wire.Pending) &&
+		t.When.Decide(s.truth) == modules.True
+}
+
+func keysOf(effects []host.Effect) []host.Key {
+	var keys []host.Key
+	for _, e := range effects {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
+// Conflicts says of what tasks have left to do which other task is in the way: the
+// last that leaves something else at the same key. Where there is none the kind
+// itself is at fault: it leaves out an effect, or doesn't settle.
+func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
+	var out []wire.Conflict
+	for _, left := range list {
+		t := s.tasks[left.ID]
+		if t == nil {
+			continue
+		}
+		other, key := s.other(t, left.Keys)
+		c := wire.Conflict{ID: t.ID}
+		switch {
+		case other == nil && made:
+			c.Text = fmt.Sprintf("it isn't settled: planned once more after the run, it %s. What else alters it on the host? If nothing does, the kind %q is at fault", left.Wants(), kindOf(t.label()))
+		case other == nil:
+			c.Alone, c.Text = true, fmt.Sprintf("planned on what it leaves itself, it %s", left.Wants())
+		default:
+			first, second := t, other
+			if slices.Index(s.order, t) > slices.Index(s.order, other) {
+				first, second = other, t
+			}
+			c.ID = second.ID
+			c.Text = fmt.Sprintf("two tasks want %s in two states: this one would undo what %s does, in every run; leave it to one of them", key, first.label())
+			if second.ID == t.ID && !made {
+				c.Text = fmt.Sprintf("two tasks want %s in two states: this one and %s, and each run would change it twice; leave it to one of them", key, first.label())
+			}
+		}
+		if !slices.ContainsFunc(out, func(o wire.Conflict) bool { return o.ID == c.ID }) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// other returns the last task besides t that leaves something at one of keys, and
+// that key. What only may be brought there counts for nothing.
+func (s *Session) other(t *task, keys []host.Key) (*task, host.Key) {
+	for i := len(s.order) - 1; i >= 0; i-- {
+		o := s.order[i]
+		if o == t || o.Passing {
+			continue
+		}
+		for _, e := range o.effects {
+			if e.State == host.Possible || e.Key.Name == host.All {
+				continue
+			}
+			for _, key := range keys {
+				if covers([]host.Effect{e}, key) || e.State != host.Unknown && covers([]host.Effect{{Key: key}}, e.Key) && key.Name != host.All {
+					return o, key
+				}
+			}
+		}
+	}
+	return nil, host.Key{}
+}
+
+// kindOf is the kind in a task's label: task.KIND.LABEL.
+func kindOf(label string) string {
+	_, rest, _ := strings.Cut(label, "task.")
+	kind, _, _ := strings.Cut(rest, ".")
+	kind, _, _ = strings.Cut(kind, "[")
+	return kind
+}
+
+// review answers a request to plan all tasks once more: those of this session, and
+// those of its workers, each by the process that planned it.
+func (s *server) review(ctx context.Context, r *wire.Review) error {
+	list := s.session.Review(ctx, r.Made, r.IDs)
+	if s.o.Worker {
+		return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Left: list}})
+	}
+	for _, w := range s.workers {
+		if err := w.conn.Send(&wire.Message{Review: r}); err != nil {
+			return s.fault(err)
+		}
+		m, err := s.fromWorker(w)
+		if err != nil {
+			return s.fault(fmt.Errorf("the worker of %s: %w", w.user, err))
+		}
+		if m.Reviewed != nil {
+			list = append(list, m.Reviewed.Left...)
+		}
+	}
+	var told []wire.Conflict
+	for _, c := range s.session.Conflicts(list, r.Made) {
+		if !c.Alone {
+			told = append(told, c)
+		}
+	}
+	return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Conflicts: told}})
+}
