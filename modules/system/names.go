@@ -48,7 +48,7 @@ func (n *Hostname) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		return plan, err
 	}
 	if configured(string(old)) != n.Name {
-		if plan.Changes, err = textFile(ctx, v, "/etc/hostname", n.Name+"\n"); err != nil {
+		if plan.Changes, err = v.Rewrite(ctx, "/etc/hostname", func(string) (string, error) { return n.Name + "\n", nil }); err != nil {
 			return modules.Plan{}, err
 		}
 	}
@@ -169,7 +169,7 @@ func (z *Timezone) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 	case err != nil:
 		return modules.Plan{}, err
 	case strings.TrimSpace(string(old)) != z.Name:
-		file, err := textFile(ctx, v, "/etc/timezone", z.Name+"\n")
+		file, err := v.Rewrite(ctx, "/etc/timezone", func(string) (string, error) { return z.Name + "\n", nil })
 		if err != nil {
 			return modules.Plan{}, err
 		}

@@ -149,7 +149,7 @@ func (s *Sysctl) persist(ctx context.Context, v *host.View) ([]host.Change, erro
 	if text == old {
 		return nil, nil
 	}
-	write, err := textFile(ctx, v, path, text)
+	write, err := v.Rewrite(ctx, path, func(string) (string, error) { return text, nil })
 	return append(changes, write...), err
 }
 

@@ -16,7 +16,7 @@ func fieldTexts() map[string]string {
 		"play":      "A play begins to be made.",
 		"play.play": "Its name.",
 
-		"task":      "Where a task stands on a host. In an apply, a task that is pending comes a second time when it is done.",
+		"task":      "Where a task stands on a host. In an apply, a task that is pending comes a second time when it is done. One that turns out to be in the way of another comes once more, as failed.",
 		"task.host": "The play's host.", "task.on": "The host acted on, where it is another.",
 		"task.play": "The play's name.", "task.role": "The roles it stands in, with their keys of for_each: \"web/certificate\", \"web[\\\"x\\\"]\"; \"\" outside of roles.",
 		"task.task": "Its label.", "task.key": "Its key of for_each; \"\" without.", "task.kind": "Its kind.",
