@@ -37,7 +37,7 @@ type FileInfo struct {
 	Target string   `json:"target,omitempty"` // of a link
 	// Linked is the path of which a planned file is a second name; "" for others.
 	Linked string `json:"linked,omitempty"`
-	Size   int64    `json:"size,omitempty"`   // of a regular file, in bytes
+	Size   int64  `json:"size,omitempty"` // of a regular file, in bytes
 	// Sum is a regular file's SHA-256; only View.Sum and previews fill it in.
 	Sum string `json:"sum,omitempty"`
 	// Sensitive content isn't shown.
