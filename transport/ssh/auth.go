@@ -26,7 +26,7 @@ type keys struct {
 
 	mu     sync.Mutex
 	files  map[string]keyFile
-	agents map[string][]ssh.Signer
+	agents map[string]*sshAgent
 }
 
 // keyFile is what a private key file gave. An encrypted one has a public key
@@ -73,8 +73,12 @@ func (r *keyRing) add(name string, signers ...ssh.Signer) {
 func (k *keys) ring(h hop) (keyRing, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	held := k.agent(h.agent)
+	a := k.agent(h.agent)
+	held := a.keys
 	var r keyRing
+	if a.err != nil {
+		r.notes = append(r.notes, a.err.Error())
+	}
 	if h.identity != "" {
 		f := k.file(h.identity)
 		signers := f.signers
@@ -134,20 +138,20 @@ func holding(held []ssh.Signer, public ssh.PublicKey) []ssh.Signer {
 	return nil
 }
 
-// agent asks the agent at socket, once. mu is held.
-func (k *keys) agent(socket string) []ssh.Signer {
+// agent asks the agent at socket for its keys, once. mu is held.
+func (k *keys) agent(socket string) *sshAgent {
 	if socket == "" {
-		return nil
+		return &sshAgent{}
 	}
-	if signers, asked := k.agents[socket]; asked {
-		return signers
+	a := k.agents[socket]
+	if a == nil {
+		a = newAgent(socket, k.opts.Timeouts)
+		k.agents[socket] = a
+		if a.err != nil {
+			k.opts.Warn(a.err.Error())
+		}
 	}
-	signers, err := agentKeys(socket)
-	if err != nil {
-		k.opts.Warn(err.Error())
-	}
-	k.agents[socket] = signers
-	return signers
+	return a
 }
 
 // file reads a private key file, once. mu is held.

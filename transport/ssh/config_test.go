@@ -6,15 +6,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	xssh "golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 
 	"muster/transport"
 	"muster/transport/ssh"
@@ -82,47 +81,6 @@ func TestAProxyJumpLoopIsNamed(t *testing.T) {
 	}
 }
 
-// serveAgent is an SSH agent with keys; a hanging one never answers.
-func serveAgent(t *testing.T, hang bool, keys ...ed25519.PrivateKey) string {
-	t.Helper()
-	socket := filepath.Join(t.TempDir(), "agent")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring := agent.NewKeyring()
-	for _, k := range keys {
-		ring.Add(agent.AddedKey{PrivateKey: k})
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			if !hang {
-				wg.Go(func() { agent.ServeAgent(ring, c); c.Close() })
-			}
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-	return socket
-}
-
 func privateKeys(t *testing.T, n int) (keys []ed25519.PrivateKey, publics []xssh.PublicKey) {
 	t.Helper()
 	for range n {
@@ -176,15 +134,17 @@ func TestKeys(t *testing.T) {
 		{name: "no key at all", accept: 0, want: "no key to log in with"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.hang && testing.Short() {
-				t.Skip("waits for the agent")
-			}
 			server := transporttest.New(t, transporttest.Options{Accept: publics[c.accept : c.accept+1]})
 			home := t.TempDir()
 			o := ssh.Options{Home: home, ProjectKnownHosts: filepath.Join(home, "known"), AgentSocket: "none"}
 			os.WriteFile(o.ProjectKnownHosts, []byte(server.KnownHosts("h1")), 0o600)
 			if c.agent != nil || c.hang {
-				o.AgentSocket = serveAgent(t, c.hang, c.agent...)
+				a := transporttest.NewAgent(t, c.agent...)
+				if c.hang {
+					a.Freeze()
+					o.Timeouts.Agent = 300 * time.Millisecond
+				}
+				o.AgentSocket = a.Socket
 			}
 			target := server.Target("h1")
 			passphrase := ""

@@ -53,7 +53,7 @@ func New(o Options) *Dialer {
 	d := &Dialer{
 		opts:     o,
 		hostKeys: &hostKeys{opts: o},
-		keys:     &keys{opts: o, files: map[string]keyFile{}, agents: map[string][]ssh.Signer{}},
+		keys:     &keys{opts: o, files: map[string]keyFile{}, agents: map[string]*sshAgent{}},
 		gate:     &gate{limit: o.RefusedLogins, sets: map[string]*keySet{}},
 		bastions: map[string]*bastion{},
 		places:   map[string]chan struct{}{},

@@ -35,6 +35,7 @@ type login struct {
 	late    bool  // the timer closed the connection
 	refusal error // what one of our callbacks said
 	leave   func(outcome)
+	offer   offer
 }
 
 // failure is a login that did not come to be.
@@ -65,7 +66,7 @@ func (l *login) run(ctx context.Context) (*client, *failure) {
 		User:              l.h.user,
 		HostKeyAlgorithms: order,
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return l.onHostKey(key) },
-		Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) { return l.onAuth(ctx) })},
+		AuthCallback:      func(a *ssh.ClientAuthContext) (ssh.AuthMethod, error) { return l.next(ctx, a) },
 	}
 	type result struct {
 		conn     ssh.Conn
@@ -110,7 +111,7 @@ func (l *login) run(ctx context.Context) (*client, *failure) {
 	}
 	l.conn.hangUp()
 	f := l.explain(ctx, r.err)
-	if f.stage == transport.StageAuthentication && !l.late && ctx.Err() == nil && l.refusal == nil && !errors.Is(r.err, io.EOF) {
+	if f.stage == transport.StageAuthentication && !l.late && ctx.Err() == nil && l.refusal == nil && !errors.Is(r.err, io.EOF) && !l.offer.untold() {
 		leaveWith(leave, refused)
 	} else {
 		leaveWith(leave, undecided)
@@ -136,6 +137,13 @@ func (l *login) enter(s transport.Stage, d time.Duration) {
 	l.timer.Reset(d)
 }
 
+// pause stops the clock until enter starts it again.
+func (l *login) pause() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer.Stop()
+}
+
 func (l *login) onHostKey(key ssh.PublicKey) error {
 	l.enter(transport.StageHostKey, l.d.opts.Timeouts.Handshake)
 	err := l.checkKey(l.h, key)
@@ -152,9 +160,7 @@ func (l *login) onHostKey(key ssh.PublicKey) error {
 // onAuth is called when the server takes public keys. It waits at the gate
 // without using up the login's time.
 func (l *login) onAuth(ctx context.Context) ([]ssh.Signer, error) {
-	l.mu.Lock()
-	l.timer.Stop()
-	l.mu.Unlock()
+	l.pause()
 	leave, err := l.d.gate.enter(ctx, l.h.user+"\n"+l.through+"\n"+l.ring.id(), l.h.name)
 	l.mu.Lock()
 	l.leave, l.refusal = leave, err
@@ -163,7 +169,7 @@ func (l *login) onAuth(ctx context.Context) ([]ssh.Signer, error) {
 		return nil, err
 	}
 	l.enter(transport.StageAuthentication, l.d.opts.Timeouts.Login)
-	return l.ring.signers, nil
+	return l.offered(ctx), nil
 }
 
 // explain says where and why a login ended, by what was seen on the way and not
@@ -217,8 +223,7 @@ func (l *login) explain(ctx context.Context, err error) *failure {
 			f.err = fmt.Errorf("user %s: the server takes no public keys: %w", l.h.user, err)
 			f.hint = "set PubkeyAuthentication yes in its sshd_config"
 		default:
-			f.err = fmt.Errorf("user %s: the server accepts none of the keys %s", l.h.user, strings.Join(l.ring.names, ", "))
-			f.hint = strings.Join(append(l.ring.notes, "check the user's name and its authorized_keys on the host"), "; ")
+			f.err, f.hint = l.failed()
 		}
 	}
 	return f

@@ -30,6 +30,7 @@ type Timeouts struct {
 	Request   time.Duration // opening a session, one SFTP request: 30 s
 	Keepalive time.Duration // between two keepalives: 15 s
 	Silence   time.Duration // how long a keepalive may stay unanswered: 25 s
+	Agent     time.Duration // a signature of the SSH agent, which may wait for a person: 25 s
 }
 
 // Options set up a Dialer. The zero value is strict and uses the current
@@ -69,6 +70,7 @@ func (o Options) filled() Options {
 	orDefault(&o.Timeouts.Request, 30*time.Second)
 	orDefault(&o.Timeouts.Keepalive, 15*time.Second)
 	orDefault(&o.Timeouts.Silence, 25*time.Second)
+	orDefault(&o.Timeouts.Agent, 25*time.Second)
 	if o.Home == "" {
 		o.Home, _ = os.UserHomeDir()
 	}

@@ -21,6 +21,7 @@ const (
 	StallAfterLogin          // lets in, then answers nothing
 	RefuseSessions           // lets in, then refuses every session
 	RefuseKeys               // lets no key in
+	RefuseSigned             // would take a key, and refuses the login that it signs
 	ExitSilently             // ends each command without an exit status
 	StallForwards            // never answers a request to forward
 	AskBack                  // lets in, then serves only who has refused many channels and requests of its own

@@ -27,6 +27,8 @@ import (
 type Options struct {
 	HostKeys       []ssh.Signer      // nil is one new Ed25519 key
 	Accept         []ssh.PublicKey   // keys that may log in; nil is every key
+	SecondKey      ssh.PublicKey     // a key that is asked for besides; nil is none
+	AskPassword    bool              // a password is asked for besides, which none fits
 	Fault          Fault             // how it misbehaves
 	Shell          string            // the login shell; "" is /bin/sh
 	Home           string            // the user's home; "" is a new folder
@@ -207,17 +209,44 @@ func (s *Server) config(fault Fault) *ssh.ServerConfig {
 			if fault == RefuseKeys {
 				return nil, errors.New("refused")
 			}
-			if s.opts.Accept == nil || slices.ContainsFunc(s.opts.Accept, func(k ssh.PublicKey) bool { return string(k.Marshal()) == string(key.Marshal()) }) {
-				return nil, nil
+			if s.opts.Accept == nil || slices.ContainsFunc(s.opts.Accept, func(k ssh.PublicKey) bool { return sameKey(k, key) }) {
+				return nil, s.besides()
 			}
 			return nil, errors.New("not accepted")
 		},
+	}
+	if fault == RefuseSigned {
+		config.VerifiedPublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey, *ssh.Permissions, string) (*ssh.Permissions, error) {
+			return nil, errors.New("refused")
+		}
 	}
 	for _, k := range s.opts.HostKeys {
 		config.AddHostKey(k)
 	}
 	return config
 }
+
+// besides is what is asked for when a key was accepted.
+func (s *Server) besides() error {
+	switch {
+	case s.opts.SecondKey != nil:
+		return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
+			PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+				if sameKey(key, s.opts.SecondKey) {
+					return nil, nil
+				}
+				return nil, errors.New("not accepted")
+			},
+		}}
+	case s.opts.AskPassword:
+		return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
+			PasswordCallback: func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, errors.New("wrong") },
+		}}
+	}
+	return nil
+}
+
+func sameKey(a, b ssh.PublicKey) bool { return string(a.Marshal()) == string(b.Marshal()) }
 
 // NewSigner makes an Ed25519 key.
 func NewSigner(t testing.TB) ssh.Signer {
