@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -55,6 +56,8 @@ type Options struct {
 	// Facts are taken for what hosts would say of themselves: those that a saved
 	// plan was made with, as JSON.
 	Facts map[string]json.RawMessage
+	// Silence is how long a host may say nothing at all; 0: wire.Silence.
+	Silence time.Duration
 	// KeepFacts keeps what hosts say of themselves for KnownFacts.
 	KeepFacts bool
 }

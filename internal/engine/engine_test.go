@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 	"go.uber.org/goleak"
@@ -36,6 +37,8 @@ type fleet struct {
 	kinds    *modules.Registry
 	down     map[string]bool
 	damaged  map[string]bool
+	stopped  map[string]bool // nothing more is heard of the host's remote
+	alive    time.Duration   // how often remotes say that they live
 	facts    func(host string) []byte
 	factKeys map[string][]host.Key
 	trips    map[string]*trips
@@ -99,14 +102,18 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return f.facts(host) }
-		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
+		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
 		_ = fromRemote.Close()
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := &trips{}
 	f.trips[host] = t
-	return &pipe{in: in, out: out, ended: ended, trips: t}, nil
+	return &pipe{in: in, out: out, ended: ended, trips: t, stopped: func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.stopped[host]
+	}, closed: make(chan struct{})}, nil
 }
 
 // trips counts round trips: how often something is sent after something else
@@ -137,15 +144,24 @@ type pipe struct {
 	out   io.ReadCloser
 	ended chan struct{}
 	trips *trips
+
+	stopped func() bool
+	once    sync.Once
+	closed  chan struct{}
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
+	if p.stopped() {
+		<-p.closed
+		return 0, io.ErrClosedPipe
+	}
 	p.trips.got()
 	return n, err
 }
 func (p *pipe) Write(b []byte) (int, error) { p.trips.sent(); return p.in.Write(b) }
 func (p *pipe) Close() error {
+	p.once.Do(func() { close(p.closed) })
 	_ = p.in.Close()
 	_ = p.out.Close()
 	<-p.ended

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"muster/internal/lang"
 	"muster/internal/wire"
@@ -63,8 +65,15 @@ func because(err error, stream Stream) error {
 // listen takes what the remote says until it ends.
 func (l *link) listen() {
 	defer close(l.done)
+	silence := cmp.Or(l.host.run.o.Silence, wire.Silence)
+	hangs := time.AfterFunc(silence, func() {
+		l.host.lost(fmt.Errorf("%w: nothing was heard of the remote for %s, so that it hangs or was stopped; what it was making may have been made", ErrLost, silence))
+		_ = l.stream.Close()
+	})
+	defer hangs.Stop()
 	for {
 		m, err := l.conn.Receive()
+		hangs.Reset(silence)
 		if err == nil {
 			err = l.take(m)
 		}
@@ -90,6 +99,7 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.before(m.Undo)
 	case m.Progress != nil:
 		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
+	case m.Alive != nil:
 	case m.Reviewed != nil:
 		return l.host.takeReview(m.Reviewed)
 	case m.Facts != nil:

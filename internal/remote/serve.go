@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os/user"
 	"slices"
 	"sync"
+	"time"
 
 	"muster/host"
 	"muster/internal/wire"
@@ -26,6 +28,8 @@ type Options struct {
 	Sum string
 	// Worker: this is the worker of another remote, for one more user.
 	Worker bool
+	// AliveEvery is how often the remote says that it lives; 0: wire.AliveEvery.
+	AliveEvery time.Duration
 	// Lock is the file that keeps two runs off one host; "": the usual one.
 	Lock string
 	// Spawn starts a worker; nil where there can't be any.
@@ -63,6 +67,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	if err := s.conn.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol, Sum: o.Sum, User: s.user, Facts: o.Facts(ctx)}}); err != nil {
 		return err
 	}
+	if !o.Worker {
+		go s.alive(ctx)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()
 	s.work(ctx)
@@ -74,6 +81,22 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 		return nil
 	}
 	return err
+}
+
+// alive tells the controller that this lives, until ctx ends.
+func (s *server) alive(ctx context.Context) {
+	tick := time.NewTicker(cmp.Or(s.o.AliveEvery, wire.AliveEvery))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if s.conn.Send(&wire.Message{Alive: &wire.Alive{}}) != nil {
+				return
+			}
+		}
+	}
 }
 
 type server struct {

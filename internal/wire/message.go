@@ -40,6 +40,7 @@ type Message struct {
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
 	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
 	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
+	Alive    *Alive    `cbor:"19,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay *Lay `cbor:"20,keyasint,omitempty"`
@@ -107,6 +108,17 @@ type Grant struct {
 // Cancel ends what is running: interruptible changes at once, others when they
 // are finished. Nothing granted before it is begun after it.
 type Cancel struct{}
+
+// Alive says that the remote lives, whatever it is doing: it is sent every
+// AliveEvery, so that a long task can be told from a remote that hangs.
+type Alive struct{}
+
+// How often a remote says that it is alive, and how long the controller believes it
+// without a word.
+const (
+	AliveEvery = 10 * time.Second
+	Silence    = 45 * time.Second
+)
 
 // Gather asks for the facts as they are.
 type Gather struct{}

@@ -1,0 +1,53 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"muster/internal/engine"
+)
+
+const long = `
+play "p" {
+  hosts = ["all"]
+  task "command" "long" {
+    shell   = "sleep 2; touch DIR/made-${host.name}"
+    creates = "DIR/made-${host.name}"
+  }
+}
+`
+
+// A remote that was stopped is given up; the other hosts, and a task that is merely
+// long, are none of that.
+func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
+	f := newFleet(t)
+	f.alive = 50 * time.Millisecond
+	f.stopped = map[string]bool{}
+	r := f.runWith(func(o *engine.Options) { o.Silence = time.Second }, long, "web1", "web2")
+	r.Plan(t.Context())
+	f.mu.Lock()
+	f.stopped["web1"] = true
+	f.events = nil
+	f.mu.Unlock()
+	began := time.Now()
+	s := r.Apply(t.Context())
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if c := s.Hosts["web1"]; c.Failed == 0 {
+		t.Errorf("web1: %+v", c)
+	}
+	if c := s.Hosts["web2"]; c.Changed != 1 || c.Failed > 0 {
+		t.Errorf("web2: %+v, %s", c, f.failures())
+	}
+	lost := map[string]bool{}
+	for _, e := range f.events {
+		if e, ok := e.(*engine.HostEvent); ok {
+			lost[e.Host] = errors.Is(e.Error, engine.ErrLost)
+		}
+	}
+	if !lost["web1"] || lost["web2"] {
+		t.Errorf("lost: %v", lost)
+	}
+}
