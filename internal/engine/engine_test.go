@@ -152,7 +152,7 @@ type pipe struct {
 
 func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
-	if p.stopped() {
+	if p.stopped != nil && p.stopped() {
 		<-p.closed
 		return 0, io.ErrClosedPipe
 	}
@@ -161,7 +161,9 @@ func (p *pipe) Read(b []byte) (int, error) {
 }
 func (p *pipe) Write(b []byte) (int, error) { p.trips.sent(); return p.in.Write(b) }
 func (p *pipe) Close() error {
-	p.once.Do(func() { close(p.closed) })
+	if p.stopped != nil {
+		p.once.Do(func() { close(p.closed) })
+	}
 	_ = p.in.Close()
 	_ = p.out.Close()
 	<-p.ended
