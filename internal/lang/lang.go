@@ -266,6 +266,7 @@ type Task struct {
 	retry       *retryBlock
 	changedWhen *expr
 	failedWhen  *expr
+	labelAt     hcl.Range // of its label
 	seq         int
 	name        string
 	keyLabel    *argument // the key argument that the label stands for; nil: none

@@ -14,6 +14,9 @@ import (
 func (t *Task) at(err modules.ArgError) hcl.Range {
 	a := t.arg(err.Arg)
 	if a == nil {
+		if t.keyLabel != nil && t.keyLabel.name == err.Arg {
+			return t.keyLabel.at
+		}
 		return t.Range
 	}
 	e, rest := a.raw, err.Path

@@ -130,7 +130,7 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		return nil
 	}
 	t := &Task{
-		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), Play: ctx.play, Tags: ctx.tags,
+		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), labelAt: b.LabelRanges[1], Play: ctx.play, Tags: ctx.tags,
 		unit: ctx.unit, names: ctx.names, seq: l.nextSeq(), conditional: ctx.conditional,
 		name: taskName(b.Labels[0], b.Labels[1]),
 	}
@@ -393,7 +393,7 @@ func (l *loader) label(t *Task) {
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = each.value", key.Name), "Under for_each the label can't stand for %q: set it, so that each element has its own.", key.Name)
 		t.noKey = true
 	case given == nil && fits:
-		t.keyLabel = &argument{name: key.Name, at: t.Range, arg: key, raw: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(t.Label), SrcRange: t.Range}}
+		t.keyLabel = &argument{name: key.Name, at: t.labelAt, arg: key, raw: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(t.Label), SrcRange: t.labelAt}}
 	case given == nil && key.Required:
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = \"/…\"", key.Name), "task %q needs %q. A label stands for it only where it is an absolute path.", t.Kind, key.Name)
 		t.noKey = true

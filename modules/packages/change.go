@@ -2,6 +2,7 @@ package packages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,8 +29,9 @@ type AptRun struct {
 	Downgrade bool          `json:"downgrade,omitempty"`
 	Held      bool          `json:"held,omitempty"` // may change held packages
 
-	before transaction   // planned by earlier tasks
-	vanish []host.Effect // of the files of removed packages
+	before transaction     // planned by earlier tasks
+	keeps  map[string]bool // packages that are held, and stay so
+	vanish []host.Effect   // of the files of removed packages
 }
 
 // Type is "apt.run/1".
@@ -83,7 +85,7 @@ func (a *AptRun) Effects() []host.Effect {
 		if s.New == "" {
 			list = append(list, host.Gone(key))
 		} else {
-			list = append(list, host.Is(key, Installed{Version: s.New}))
+			list = append(list, host.Is(key, Installed{Version: s.New, Held: a.keeps[s.Name]}))
 		}
 	}
 	all := transaction{
@@ -134,7 +136,8 @@ func (a *AptRun) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 		return host.Result{}, err
 	}
 	run := exclusive{locks: []string{admin + "/lock-frontend", admin + "/lock", "/var/cache/apt/archives/lock"}, wait: a.Wait}
-	if err := run.run(ctx, h, host.Command{Argv: argv, Env: env}); err != nil {
+	err = run.run(ctx, h, host.Command{Argv: argv, Env: env})
+	if err = errors.Join(err, a.hold(context.WithoutCancel(ctx), h, db)); err != nil {
 		return host.Result{}, hint(err)
 	}
 	if changedAt(stamp).IsZero() {
@@ -145,6 +148,29 @@ func (a *AptRun) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("ran apt")
+}
+
+// hold holds again what was held before and apt has released by moving it, also
+// where apt failed half-way. was is what dpkg knew before.
+func (a *AptRun) hold(ctx context.Context, h *host.Host, was *database) error {
+	now, err := loadDatabase(admin)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, s := range a.Steps {
+		if had, has := was.packages[s.Name], now.packages[s.Name]; had != nil && had.installed() && had.held && s.New != "" && has != nil && !has.held {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	run := exclusive{locks: []string{admin + "/lock-frontend", admin + "/lock"}, wait: a.Wait}
+	if err := run.run(ctx, h, host.Command{Argv: append([]string{"apt-mark", "-q", "hold"}, names...)}); err != nil {
+		return fmt.Errorf("holding %s again, which were held before: %w", list(names), err)
+	}
+	return nil
 }
 
 // purgeLeft removes the configuration of packages that are removed already:

@@ -8,7 +8,6 @@ package packages
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"muster/host"
@@ -31,14 +30,16 @@ func Kinds() []modules.Kind {
 // runs already is restarted by an upgrade as always.
 type Package struct {
 	// One package or several. "name:arch" is another architecture's,
-	// "name=version" (which may end in "*") is a version.
+	// "name=version" (which may end in "*") is a version. Patterns, "name/suite"
+	// and "name-" aren't taken.
 	Name modules.OneOrMore `arg:"name,key,required"`
 	// "latest" also upgrades, to the newest version that the lists know.
 	State string `arg:"state" oneof:"present absent latest" default:"present"`
 	// The version, of a single package; "*" stands for any text.
 	Version string `arg:"version"`
 	// Keep the package at its version when the system is upgraded, or cease to.
-	// What isn't given is left as it is.
+	// What isn't given is left as it is. With hold = true this task alone moves
+	// the package, which stays held.
 	Hold *bool `arg:"hold"`
 	// Let a version be replaced by an older one.
 	AllowDowngrade bool `arg:"allow_downgrade" default:"false"`
@@ -65,12 +66,6 @@ type Output struct {
 	Versions map[string]string `json:"versions"`
 }
 
-// nameForm is a package's name as Debian's policy (5.6.1) has it, with an
-// architecture and a version.
-var nameForm = regexp.MustCompile(`^([a-z0-9][a-z0-9+.-]*)(?::([a-z0-9-]+))?(?:=([A-Za-z0-9.+~:*?-]+))?$`)
-
-var versionForm = regexp.MustCompile(`^[A-Za-z0-9.+~:*?-]+$`)
-
 // Check refuses names that aren't any, and contradictions.
 func (p *Package) Check(unknown func(string) bool) []modules.ArgError {
 	var errs []modules.ArgError
@@ -91,8 +86,10 @@ func (p *Package) Check(unknown func(string) bool) []modules.ArgError {
 		}
 		m := nameForm.FindStringSubmatch(name)
 		switch {
-		case m == nil:
-			fail("name", path, "Wrong value", fmt.Sprintf("%q is no package name: it takes lowercase letters, digits, \"+\", \"-\" and \".\", then \":arch\" and \"=version\" where wanted.", name))
+		case misread(name, m) != nil:
+			e := misread(name, m)
+			e.Arg, e.Path = "name", path
+			errs = append(errs, *e)
 		case m[3] != "" && p.Version != "":
 			fail("version", "", "Conflicting arguments", fmt.Sprintf("%q already names a version.", name))
 		case m[3] != "" && p.State != "" && p.State != "present":
@@ -109,7 +106,7 @@ func (p *Package) Check(unknown func(string) bool) []modules.ArgError {
 		fail("version", "", "Conflicting arguments", `"version" is for a single package: in a list, write "name=version".`)
 	case p.State == "latest" || p.State == "absent":
 		fail("version", "", "Conflicting arguments", fmt.Sprintf("A version goes with state \"present\" only, not with %q.", p.State))
-	case !versionForm.MatchString(p.Version):
+	case !versionForm.MatchString(p.Version) || strings.HasSuffix(p.Version, "-"):
 		fail("version", "", "Wrong value", fmt.Sprintf("%q is no version.", p.Version))
 	}
 	if p.Purge && p.State != "absent" && !unknown("state") {
@@ -119,31 +116,6 @@ func (p *Package) Check(unknown func(string) bool) []modules.ArgError {
 		fail("hold", "", "Conflicting arguments", `A package that is to be absent can't be held.`)
 	}
 	return errs
-}
-
-// want is one package of a task.
-type want struct {
-	name    string // "haproxy", "libc6:i386"; without the host's own architecture
-	version string // a glob; "" for any
-}
-
-func (p *Package) wants(native string) []want {
-	var list []want
-	for _, name := range p.Name {
-		m := nameForm.FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		w := want{name: m[1], version: m[3]}
-		if m[2] != "" && m[2] != native && m[2] != "all" {
-			w.name += ":" + m[2]
-		}
-		if p.Version != "" {
-			w.version = p.Version
-		}
-		list = append(list, w)
-	}
-	return list
 }
 
 // target names the task's packages, always all of them, so that a forecast and

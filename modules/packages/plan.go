@@ -160,16 +160,10 @@ func (p *Package) outdated(ctx context.Context, v *host.View, db *database, list
 func (p *Package) install(ctx context.Context, v *host.View, db *database, todo []want) (modules.Plan, error) {
 	var args []string
 	for _, w := range todo {
-		switch {
-		case p.State == "absent":
-			args = append(args, w.name+"-")
-		case w.version != "":
-			args = append(args, w.name+"="+w.version)
-		default:
-			args = append(args, w.name)
-		}
+		args = append(args, w.asked(db.native, p.State == "absent"))
 	}
-	var options []string
+	// A name that nobody knows is no pattern: "mt.app" isn't mt-app.
+	options := []string{"-o=APT::Cmd::Pattern-Only=true"}
 	if p.Purge {
 		options = append(options, "--purge")
 	}
@@ -178,7 +172,7 @@ func (p *Package) install(ctx context.Context, v *host.View, db *database, todo 
 	}
 	steps, err := simulate(ctx, v, options, args)
 	if err != nil {
-		return modules.Plan{}, p.explain(v, err)
+		return modules.Plan{}, p.explain(v, db, err)
 	}
 	for i := range steps {
 		if steps[i].Old == "" && steps[i].New == "" { // only its configuration is left, and goes
@@ -207,7 +201,14 @@ func (p *Package) install(ctx context.Context, v *host.View, db *database, todo 
 	run := &AptRun{
 		Target: p.target(), Options: options, Args: args, Steps: steps, Wait: p.wait(), Start: p.StartServices,
 		Downgrade: p.AllowDowngrade, Held: p.Hold != nil,
-		before: before,
+		before: before, keeps: map[string]bool{},
+	}
+	for _, s := range steps {
+		have, err := db.lookup(v, s.Name)
+		if err != nil {
+			return modules.Plan{}, err
+		}
+		run.keeps[s.Name] = have != nil && have.Held && (p.Hold == nil || *p.Hold)
 	}
 	run.vanish = vanishing(db, steps, p.Purge)
 	plan := modules.Plan{Changes: []host.Change{run}}
@@ -237,9 +238,18 @@ func has(steps []step, name string) bool {
 }
 
 // explain adds what to do to apt's refusal.
-func (p *Package) explain(v *host.View, err error) error {
+func (p *Package) explain(v *host.View, db *database, err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		err = &refusal{r.out, db.native}
+	}
 	if !unknownPackage(err) {
 		return err
+	}
+	for _, w := range p.wants(db.native) {
+		if bare := strings.TrimSuffix(w.name, "+"); bare != w.name {
+			err = fmt.Errorf("%w; if %s is meant, leave out the \"+\", which only the apt command takes", err, bare)
+		}
 	}
 	lists, lerr := readLists(v)
 	if lerr != nil || lists.since.IsZero() {

@@ -151,9 +151,25 @@ func TestArgumentsAreChecked(t *testing.T) {
 		{"a name", map[string]any{"name": "haproxy"}, ""},
 		{"a list", map[string]any{"name": []any{"a2", "g++", "libc6:i386", "x=1.2*"}}, ""},
 		{"no name", map[string]any{"name": []any{}}, "is empty"},
-		{"an option in a name's place", map[string]any{"name": "--purge"}, "no package name"},
-		{"a name with a space", map[string]any{"name": "haproxy nginx"}, "no package name"},
-		{"a removal in disguise", map[string]any{"name": "HAproxy"}, "no package name"},
+		{"a name that ends in a plus", map[string]any{"name": []any{"memtest86+", "g++=4:12+"}}, ""},
+		{"an option in a name's place", map[string]any{"name": "--purge"}, `"--purge" is no package name but an option of apt's`},
+		{"a name with a space", map[string]any{"name": "haproxy nginx"}, `several are a list (name = ["haproxy", "nginx"])`},
+		{"capitals", map[string]any{"name": "HAproxy"}, `lowercase letters only (name = "haproxy")`},
+		{"a removal", map[string]any{"name": "nginx-"}, `apt would remove nginx. A removal is state = "absent" ("nginx" with state = "absent")`},
+		{"a removal with an architecture", map[string]any{"name": "nginx-:i386"}, "no package name"},
+		{"a removal with a version", map[string]any{"name": "nginx=1.0-"}, `a version can't end in "-"`},
+		{"a version that is a removal", map[string]any{"name": "nginx", "version": "1.0-"}, "is no version"},
+		{"one of a list", map[string]any{"name": []any{"a1", "b1-"}}, `name[1]: Wrong value: "b1-"`},
+		{"a suite", map[string]any{"name": "nginx/bookworm-backports"}, `apt would take "bookworm-backports" for a suite`},
+		{"a file", map[string]any{"name": "./nginx_1.deb"}, "but a file"},
+		{"a pattern of apt's", map[string]any{"name": "~nnginx"}, "but a pattern of apt's"},
+		{"a pattern of apt's in words", map[string]any{"name": "?name(nginx)"}, "but a pattern of apt's"},
+		{"a task of tasksel's", map[string]any{"name": "web-server^"}, "but a task of tasksel's"},
+		{"a glob", map[string]any{"name": "nginx*"}, "but a pattern: name each"},
+		{"a regular expression", map[string]any{"name": "^nginx(-full)?$"}, "but a pattern: name each"},
+		{"any architecture", map[string]any{"name": "nginx:any"}, `leave ":any" out for the host's own (name = "nginx")`},
+		{"the native architecture", map[string]any{"name": "nginx:native"}, `leave ":native" out`},
+		{"a mark", map[string]any{"name": "nginx&M"}, "no package name"},
 		{"one name twice", map[string]any{"name": []any{"a1", "a1=2"}}, "stands twice"},
 		{"a version for two", map[string]any{"name": []any{"a1", "b1"}, "version": "1"}, "single package"},
 		{"two versions", map[string]any{"name": "a1=1", "version": "2"}, "already names a version"},
@@ -168,6 +184,9 @@ func TestArgumentsAreChecked(t *testing.T) {
 			_, errs := registry.Decode("package", test.args)
 			var all []string
 			for _, e := range errs {
+				if e.Hint != "" {
+					e.Detail = strings.TrimSuffix(e.Detail, ".") + " (" + e.Hint + ")"
+				}
 				all = append(all, e.Error())
 			}
 			got := strings.Join(all, "\n")

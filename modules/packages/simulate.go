@@ -83,15 +83,24 @@ func runSimulation(ctx context.Context, v *host.View, options, args []string) ([
 		return nil, fmt.Errorf("asking apt what would be done: %w", err)
 	}
 	if out.ExitCode != 0 {
-		return nil, &refusal{out}
+		return nil, &refusal{out: out}
 	}
 	return parseSimulation(string(out.Stdout)), nil
 }
 
 // refusal is apt's "no".
-type refusal struct{ out host.Output }
+type refusal struct {
+	out    host.Output
+	native string // the host's architecture, which names are shown without
+}
 
-func (r *refusal) Error() string { return "apt refuses: " + aptWords(r.out) }
+func (r *refusal) Error() string {
+	words := aptWords(r.out)
+	if r.native != "" {
+		words = strings.ReplaceAll(words, ":"+r.native, "")
+	}
+	return "apt refuses: " + words
+}
 
 // unknownPackage reports whether apt has never heard of what it was asked for.
 func unknownPackage(err error) bool {
@@ -108,7 +117,8 @@ func unknownPackage(err error) bool {
 func aptWords(out host.Output) string {
 	var list []string
 	for _, line := range strings.Split(string(out.Stderr), "\n") {
-		if text, ok := strings.CutPrefix(line, "E: "); ok && !strings.HasPrefix(text, "Unable to correct problems") {
+		text, ok := strings.CutPrefix(line, "E: ")
+		if ok && !strings.HasPrefix(text, "Unable to correct problems") && !strings.HasPrefix(text, "Couldn't find any package by") {
 			list = append(list, text)
 		}
 	}
@@ -172,7 +182,7 @@ func candidates(ctx context.Context, v *host.View, db *database) (map[string]str
 			return nil, fmt.Errorf("asking apt for the newest versions: %w", err)
 		}
 		if out.ExitCode != 0 {
-			return nil, &refusal{out}
+			return nil, &refusal{out: out}
 		}
 		return parsePolicy(string(out.Stdout)), nil
 	})

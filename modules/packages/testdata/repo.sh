@@ -37,13 +37,18 @@ deb mt-other 1.0 all 'Depends: mt-lib'
 deb mt-rival 1.0 all 'Conflicts: mt-lib'
 deb mt-provider 1.0 all 'Provides: mt-virtual'
 deb mt-foreign 1.0 i386
+deb mt-plus 1.0 all
+deb mt-plus 1.0+ all
+deb mt-plus+ 1.0 all
 deb mt-recommends 1.0 all 'Recommends: mt-lib'
 
 # A package whose script fails while /run/mt-broken is there.
-mkdir -p /srv/build/tree/DEBIAN
-printf '#!/bin/sh\nif [ -e /run/mt-broken ]; then echo "mt-fail: no luck" >&2; exit 1; fi\n' >/srv/build/tree/DEBIAN/postinst
-chmod 0755 /srv/build/tree/DEBIAN/postinst
-deb mt-fail 1.0 all
+for v in 0.9 1.0; do
+	mkdir -p /srv/build/tree/DEBIAN
+	printf '#!/bin/sh\nif [ -e /run/mt-broken ]; then echo "mt-fail: no luck" >&2; exit 1; fi\n' >/srv/build/tree/DEBIAN/postinst
+	chmod 0755 /srv/build/tree/DEBIAN/postinst
+	deb mt-fail "$v" all
+done
 
 # A package with a configuration file, a user, and a service that its scripts
 # start as debhelper's do.
