@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,7 +51,7 @@ func (e *PatternError) Error() string {
 // Match returns the hosts that the patterns name, in the inventory's order.
 //
 // A pattern is the name of a host or a group, a glob over both ("web*",
-// "db[12]", "?"), or "all". Hosts are those that any such pattern names, less
+// "db[12]", "?"), or "all"; a bracket stands for one character. Hosts are those that any such pattern names, less
 // those outside a pattern that begins with "&", less those in one that begins
 // with "!"; the order of patterns has no meaning. Where all patterns begin
 // with "&" or "!", they start from "all"; no pattern is no host. A pattern may
@@ -134,6 +135,9 @@ func (inv *Inventory) check(p, word string) error {
 		if _, err := path.Match(word, ""); err != nil {
 			return &PatternError{p, "a bracket is not closed"}
 		}
+		if r := rangeIn(word); r != "" {
+			return &PatternError{p, fmt.Sprintf("a bracket stands for one character ([1-3] for 1, 2 or 3), and %s is none: name the hosts, with commas between them, or give them a group", quote(r))}
+		}
 		return nil
 	}
 	_, host := inv.byName[word]
@@ -151,6 +155,33 @@ func (inv *Inventory) check(p, word string) error {
 		}
 	}
 	return &UnknownNameError{word, nearest(word, names), inv.alone}
+}
+
+// numbers is a range of numbers of which one has several digits: [1-20] would
+// stand for 0, 1 and 2.
+var numbers = regexp.MustCompile(`^\^?([0-9]{2,}-[0-9]+|[0-9]+-[0-9]{2,})$`)
+
+// rangeIn returns the first bracket of a glob that looks like a range of names, as
+// other tools have them ("web[1:3]"); "" if there is none. As characters it would
+// stand for some of them. What is escaped is always a character.
+func rangeIn(word string) string {
+	begin, in := -1, ""
+	for i := 0; i < len(word); i++ {
+		switch {
+		case word[i] == '\\':
+			i++
+		case begin < 0 && word[i] == '[':
+			begin, in = i, ""
+		case begin >= 0 && word[i] == ']':
+			if strings.Contains(in, ":") || strings.Contains(in, "..") || numbers.MatchString(in) {
+				return word[begin : i+1]
+			}
+			begin = -1
+		default:
+			in += word[i : i+1]
+		}
+	}
+	return ""
 }
 
 // add puts the hosts that a name or a glob means into s.

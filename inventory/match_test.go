@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -36,6 +37,8 @@ func TestPatternsNameHosts(t *testing.T) {
 		{"a glob names hosts", "web?", "web1 web2"},
 		{"a glob names groups", "e*", "web1 db2"},
 		{"a glob has brackets", "[wd]*[1]", "web1 db1"},
+		{"a bracket may have several ranges", "[dx-z]b[0-12a-f]", "db1 db2"},
+		{"what is escaped in a bracket is a character", "web[1\\:3]", "web1"},
 		{"a glob may name nothing", "zzz*", ""},
 		{"an exclamation mark excludes", "all !db", "web1 web2 lone"},
 		{"exclusion wins wherever it stands", "!db2 db", "db1"},
@@ -76,6 +79,15 @@ func TestUnknownNamesAndBrokenPatternsAreErrors(t *testing.T) {
 		{"!&db", `pattern "!&db": one "!" or "&" stands before a name`},
 		{"web[1", `pattern "web[1": a bracket is not closed`},
 		{"x\x1b[31m*", `pattern "x\x1b[31m*": a bracket is not closed`},
+		{" ", `pattern "": it is empty`},
+		{"web1,", `pattern "": it is empty`},
+		{"web[1:2]", rangeError("web[1:2]", "[1:2]")},
+		{"!web[12][a:f]", rangeError("!web[12][a:f]", "[a:f]")},
+		{"web[01:20]*", rangeError("web[01:20]*", "[01:20]")},
+		{"&web[1..3]", rangeError("&web[1..3]", "[1..3]")},
+		{"web[1-20]", rangeError("web[1-20]", "[1-20]")},
+		{"web[^01-20]", rangeError("web[^01-20]", "[^01-20]")},
+		{"web[0:]", rangeError("web[0:]", "[0:]")},
 		{"one two", "no host or group is named \"one two\""},
 	}
 	for _, tt := range tests {
@@ -89,6 +101,10 @@ func TestUnknownNamesAndBrokenPatternsAreErrors(t *testing.T) {
 	if !errors.As(err, &unknown) || unknown.Name != "one" || !strings.Contains(err.Error(), `"two"`) {
 		t.Errorf("not every unknown name is reported: %v", err)
 	}
+}
+
+func rangeError(pattern, bracket string) string {
+	return fmt.Sprintf("pattern %q: a bracket stands for one character ([1-3] for 1, 2 or 3), and %q is none: name the hosts, with commas between them, or give them a group", pattern, bracket)
 }
 
 func TestAPartialInventoryDoesNotKnowEveryName(t *testing.T) {

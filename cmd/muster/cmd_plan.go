@@ -95,6 +95,6 @@ func newPlan(a *app) *cobra.Command {
 
 // taskFlags are those of commands that choose tasks.
 func (a *app) taskFlags(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&a.tags, "tags", nil, "only tasks with one of `TAGS`")
-	cmd.Flags().StringSliceVar(&a.skipTags, "skip-tags", nil, "no tasks with one of `TAGS`")
+	cmd.Flags().Var(names{&a.tags}, "tags", "only tasks with one of `TAGS`")
+	cmd.Flags().Var(names{&a.skipTags}, "skip-tags", "no tasks with one of `TAGS`")
 }

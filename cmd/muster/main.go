@@ -107,18 +107,19 @@ func ended(s *engine.Summary, detailed bool) error {
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "muster",
-		Short:         "Apply HCL playbooks to hosts over SSH",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       view.Version,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:               "muster",
+		Short:             "Apply HCL playbooks to hosts over SSH",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Version:           view.Version,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return emptyFlag(cmd.Flags()) },
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	f := root.PersistentFlags()
 	f.StringVarP(&a.inventoryFile, "inventory", "i", "", "inventory `FILE` or folder, instead of the project's")
-	f.StringSliceVar(&a.limit, "limit", nil, "only hosts that match `PATTERNS`, with commas between them")
+	f.Var(names{&a.limit}, "limit", "only hosts that match `PATTERNS`, with commas between them")
 	f.StringArrayVar(&a.vars, "var", nil, "set a variable: `NAME=VALUE`")
 	f.StringArrayVar(&a.varFiles, "var-file", nil, "read variables from `FILE`")
 	f.IntVar(&a.parallel, "parallel", 0, "work on `N` hosts at once (default: all)")
@@ -168,6 +169,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return fmt.Errorf("there is no flag --%s: see %s --help", unknown.GetSpecifiedName(), cmd.CommandPath())
 	case errors.As(err, &invalid):
+		if _, ok := invalid.GetFlag().Value.(names); ok {
+			return fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), errEmptyName)
+		}
 		what := map[string]string{"int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
 		if what != "" {
 			return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, what, invalid.GetValue())

@@ -12,7 +12,9 @@ import (
 )
 
 // TestScripts runs testdata/*.txtar. Each script has a folder of its own, a
-// home in it, and muster in its PATH.
+// home in it, and muster in its PATH. Scripts run beside each other, and runs
+// that change this machine wait for one another: a script makes no more of them
+// than it shows.
 func TestScripts(t *testing.T) {
 	bin := filepath.Dir(program.Muster(t))
 	testscript.Run(t, testscript.Params{

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// names is the value of a flag that takes names or patterns, with commas between
+// them, and may be given several times. An empty one is refused: it is mostly a
+// variable of a script that isn't set, and the flag would choose everything.
+type names struct{ list *[]string }
+
+// errEmptyName is the error of names for an empty one.
+var errEmptyName = errors.New("a name is empty; to choose all, leave the flag out")
+
+// Set adds the names in text.
+func (n names) Set(text string) error {
+	list := strings.Split(text, ",")
+	for i := range list {
+		if list[i] = strings.TrimSpace(list[i]); list[i] == "" {
+			return errEmptyName
+		}
+	}
+	*n.list = append(*n.list, list...)
+	return nil
+}
+
+func (n names) String() string {
+	if n.list == nil { // as pflag makes one, to learn what is shown for the zero value
+		return ""
+	}
+	return strings.Join(*n.list, ",")
+}
+
+// Type is what pflag calls the value.
+func (n names) Type() string { return "names" }
+
+// emptyFlag refuses a flag that is given with an empty text, as by a script whose
+// variable isn't set: it would count as not given, and another inventory, say, be
+// taken.
+func emptyFlag(flags *pflag.FlagSet) error {
+	var err error
+	flags.Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = fmt.Errorf("--%s is given, and is empty; leave it out, or say what it is to be", f.Name)
+		}
+	})
+	return err
+}
