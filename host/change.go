@@ -64,9 +64,9 @@ type Wanter interface{ Want() any }
 // Want returns what a change wants, as JSON.
 func Want(c Change) (json.RawMessage, error) {
 	if w, ok := c.(Wanter); ok {
-		return json.Marshal(w.Want())
+		return Marshal(w.Want())
 	}
-	return json.Marshal(c)
+	return Marshal(c)
 }
 
 // Result is what making a change has left to be known.

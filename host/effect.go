@@ -65,7 +65,7 @@ func Open(space, name string) Effect {
 // Is returns the effect that leaves value at key. It panics where value is no
 // JSON, a mistake in the program.
 func Is(key Key, value any) Effect {
-	b, err := json.Marshal(value)
+	b, err := Marshal(value)
 	if err != nil {
 		panic("host: the effect on " + key.String() + ": " + err.Error())
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // Command is a program to run.
@@ -157,7 +158,33 @@ func (c *clipped) bytes() []byte {
 	if c.lost == 0 {
 		return append(c.head, c.tail...)
 	}
-	return append(append(c.head, fmt.Sprintf("\n[… %d bytes left out …]\n", c.lost)...), c.tail...)
+	head, tail := whole(c.head), wholeTail(c.tail)
+	c.lost += int64(len(c.head) - len(head) + len(c.tail) - len(tail))
+	return append(append(head, fmt.Sprintf("\n[… %d bytes left out …]\n", c.lost)...), tail...)
+}
+
+// maxWords is the size, in bytes, up to which last words are kept.
+const maxWords = 4096
+
+// whole returns text that was cut at its end, without the part of a character that
+// is left there; wholeTail does so for text that was cut at its beginning.
+func whole(text []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(text); i++ {
+		if last := text[len(text)-i:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				return text[:len(text)-i]
+			}
+			break
+		}
+	}
+	return text
+}
+
+func wholeTail(text []byte) []byte {
+	for i := 0; i < utf8.UTFMax-1 && len(text) > 0 && !utf8.RuneStart(text[0]); i++ {
+		text = text[1:]
+	}
+	return text
 }
 
 // LastWords returns the last lines of what a program said, stderr before
@@ -172,8 +199,8 @@ func (o Output) LastWords() string {
 		lines = lines[len(lines)-20:]
 	}
 	s := strings.Join(lines, "\n")
-	if len(s) > 4096 {
-		s = "…" + s[len(s)-4096:]
+	if len(s) > maxWords {
+		s = "…" + string(wholeTail([]byte(s[len(s)-maxWords:])))
 	}
 	return s
 }

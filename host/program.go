@@ -76,6 +76,6 @@ func (r *RunProgram) Apply(ctx context.Context, h *Host) (Result, error) {
 
 // Encode returns a change's type and data, as they are compared and journaled.
 func Encode(c Change) (string, json.RawMessage, error) {
-	data, err := json.Marshal(c)
+	data, err := Marshal(c)
 	return c.Type(), data, err
 }

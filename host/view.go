@@ -90,7 +90,7 @@ func Read[T any](v *View, key Key, real func() (*T, error)) (*T, error) {
 			return nil, nil
 		}
 		t := new(T)
-		if err := json.Unmarshal(value, t); err != nil {
+		if err := Unmarshal(value, t); err != nil {
 			return nil, fmt.Errorf("the planned value of %s: %w", key, err)
 		}
 		return t, nil

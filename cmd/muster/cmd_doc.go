@@ -63,7 +63,7 @@ func (a *app) listDoc(p *project.Project) error {
 	for _, r := range roles {
 		list = append(list, r)
 	}
-	if err := json.NewEncoder(a.out).Encode(list); err != nil {
+	if err := view.NewEncoder(a.out).Encode(list); err != nil {
 		return err
 	}
 	return failed
@@ -71,7 +71,7 @@ func (a *app) listDoc(p *project.Project) error {
 
 func (a *app) showKind(name string) error {
 	if a.output == "json" {
-		return json.NewEncoder(a.out).Encode(doc.Of(a.registry(), name))
+		return view.NewEncoder(a.out).Encode(doc.Of(a.registry(), name))
 	}
 	fmt.Fprint(a.out, doc.Text(a.registry(), name))
 	return nil
@@ -82,7 +82,7 @@ func (a *app) showRole(name string, p *project.Project) error {
 	switch {
 	case r == nil:
 	case a.output == "json":
-		if err := json.NewEncoder(a.out).Encode(r); err != nil {
+		if err := view.NewEncoder(a.out).Encode(r); err != nil {
 			return err
 		}
 	default:

@@ -205,7 +205,7 @@ func (f *formatter) file(path string) error {
 func (f *formatter) tell(path string) error {
 	if f.app.output == "json" {
 		f.app.view() // the stream begins with its version
-		return json.NewEncoder(f.app.out).Encode(struct {
+		return view.NewEncoder(f.app.out).Encode(struct {
 			Type    string `json:"type"`
 			File    string `json:"file"`
 			Changed bool   `json:"changed"`

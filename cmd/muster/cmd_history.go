@@ -78,7 +78,7 @@ func (a *app) history(number int, args []string) (err error) {
 	case len(list) == 0:
 		return a.noRuns(p.Journal(), args)
 	case a.output == "json":
-		enc := a.lines()
+		enc := view.NewEncoder(a.out)
 		for i := range list {
 			if err := enc.Encode(runLine(&list[i])); err != nil {
 				return err
@@ -97,7 +97,7 @@ func (a *app) noRuns(path string, args []string) error {
 		return fmt.Errorf("there is no run %q: nothing was applied yet, as far as %s knows", args[0], path)
 	}
 	if a.output != "json" {
-		fmt.Fprintf(a.out, "Nothing was applied yet, as far as %s knows.\n", view.Clean(path))
+		fmt.Fprintf(a.out, "Nothing was applied yet, as far as %s knows.\n", view.CleanLine(path))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (a *app) listRuns(list []journal.Summary) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i := range row {
-			row[i] = oneLine(row[i])
+			row[i] = view.CleanLine(row[i])
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
@@ -174,21 +174,16 @@ func took(s *journal.Summary) string {
 	return d.Round(time.Second).String()
 }
 
-// oneLine makes text inert and keeps it on its line.
-func oneLine(s string) string {
-	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(view.Clean(s))
-}
-
 // showRun shows a run host by host.
 func (a *app) showRun(d *journal.Detail) {
-	fmt.Fprintf(a.out, "%s: %s\n", oneLine(d.ID), oneLine(d.State))
+	fmt.Fprintf(a.out, "%s: %s\n", view.CleanLine(d.ID), view.CleanLine(d.State))
 	for _, f := range [][2]string{
 		{"playbook", d.Playbook}, {"inventory", d.Inventory}, {"plan", d.PlanFile}, {"resumes", d.Resumes},
 		{"--limit", strings.Join(d.Limit, ",")}, {"--tags", strings.Join(d.Tags, ",")}, {"--skip-tags", strings.Join(d.SkipTags, ",")},
 		{"began", d.Began.Local().Format("2006-01-02 15:04:05 MST")}, {"took", took(&d.Summary)}, {"by", d.By}, {"muster", d.Muster},
 	} {
 		if f[1] != "" {
-			fmt.Fprintf(a.out, "  %-11s %s\n", f[0], oneLine(f[1]))
+			fmt.Fprintf(a.out, "  %-11s %s\n", f[0], view.CleanLine(f[1]))
 		}
 	}
 	for i := range d.PerHost {
@@ -198,7 +193,7 @@ func (a *app) showRun(d *journal.Detail) {
 
 // showHistory shows what became of a run on a host.
 func (a *app) showHistory(h *journal.Host) {
-	fmt.Fprintf(a.out, "\n%s: %s\n", oneLine(h.Name), oneLine(string(h.Status)))
+	fmt.Fprintf(a.out, "\n%s: %s\n", view.CleanLine(h.Name), view.CleanLine(string(h.Status)))
 	if h.Error != "" {
 		a.block("  ", h.Error)
 	}
@@ -210,7 +205,7 @@ func (a *app) showHistory(h *journal.Host) {
 		}
 		if t.Play != play {
 			play = t.Play
-			fmt.Fprintf(a.out, "  %s\n", oneLine(play))
+			fmt.Fprintf(a.out, "  %s\n", view.CleanLine(play))
 		}
 		a.showTask(t)
 	}
@@ -241,7 +236,7 @@ func (a *app) showTask(t *journal.Task) {
 	if t.On != "" {
 		name += " on " + t.On
 	}
-	fmt.Fprintf(a.out, "    %s %s  %s\n", sign, oneLine(name), oneLine(what))
+	fmt.Fprintf(a.out, "    %s %s  %s\n", sign, view.CleanLine(name), view.CleanLine(what))
 	for _, d := range changes {
 		a.showChange(d)
 	}
@@ -253,16 +248,16 @@ func (a *app) showTask(t *journal.Task) {
 	case t.Undoable:
 		fmt.Fprintln(a.out, "        can be taken back")
 	default:
-		fmt.Fprintf(a.out, "        can't be taken back: %s\n", oneLine(t.NotUndoable))
+		fmt.Fprintf(a.out, "        can't be taken back: %s\n", view.CleanLine(t.NotUndoable))
 	}
 }
 
 func (a *app) showChange(d host.Description) {
 	impact := ""
 	if d.Impact != "" {
-		impact = "  " + oneLine(d.Impact)
+		impact = "  " + view.CleanLine(d.Impact)
 	}
-	fmt.Fprintf(a.out, "        %s %s%s\n", oneLine(string(d.Action)), oneLine(d.Target), impact)
+	fmt.Fprintf(a.out, "        %s %s%s\n", view.CleanLine(string(d.Action)), view.CleanLine(d.Target), impact)
 	if a.verbose && d.Diff != "" {
 		a.block("          ", d.Diff)
 	}
@@ -272,13 +267,6 @@ func (a *app) showChange(d host.Description) {
 func (a *app) block(indent, text string) {
 	text = strings.TrimRight(view.Clean(text), "\n")
 	fmt.Fprintln(a.out, indent+strings.ReplaceAll(text, "\n", "\n"+indent))
-}
-
-// lines prints JSON, an object a line.
-func (a *app) lines() *json.Encoder {
-	enc := json.NewEncoder(a.out)
-	enc.SetEscapeHTML(false)
-	return enc
 }
 
 // stamp is a moment in JSON; "" where it hasn't come to that.
@@ -334,7 +322,7 @@ type jsonRunTask struct {
 
 // runLines prints a run as JSON: the run, then each host with its tasks.
 func (a *app) runLines(d *journal.Detail) error {
-	enc := a.lines()
+	enc := view.NewEncoder(a.out)
 	err := enc.Encode(runLine(&d.Summary))
 	for i := range d.PerHost {
 		h := &d.PerHost[i]

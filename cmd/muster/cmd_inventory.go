@@ -121,7 +121,7 @@ func (a *app) listHosts(hosts []*inventory.Host) error {
 		for i, h := range hosts {
 			list[i] = listed(h)
 		}
-		return json.NewEncoder(a.out).Encode(list)
+		return view.NewEncoder(a.out).Encode(list)
 	}
 	name, address := 0, 0
 	for _, h := range hosts {
@@ -135,7 +135,7 @@ func (a *app) listHosts(hosts []*inventory.Host) error {
 
 func (a *app) showHost(h *inventory.Host, explain bool) error {
 	if a.output == "json" {
-		return json.NewEncoder(a.out).Encode(listed(h))
+		return view.NewEncoder(a.out).Encode(listed(h))
 	}
 	fmt.Fprintf(a.out, "%s\n  groups: %s\n", h.Name, strings.Join(h.Groups, ", "))
 	a.origins("reached", h.Connection(), explain)
@@ -197,7 +197,7 @@ func (a *app) listGroups(inv *inventory.Inventory) error {
 			list = append(list, group{g.Name, append([]string{}, g.Children...), append([]string{}, g.Hosts...), append([]string{}, g.Members...)})
 		}
 	}
-	return json.NewEncoder(a.out).Encode(list)
+	return view.NewEncoder(a.out).Encode(list)
 }
 
 // graph prints the groups that are nobody's children, with all below them.

@@ -159,7 +159,7 @@ func (a *app) showFacts(names []string, facts []json.RawMessage, errs []error) e
 	if failed != nil {
 		a.view().Begin(view.Quiet, nil) // shows what was gathered: which hosts can't be used
 	}
-	enc := json.NewEncoder(a.out)
+	enc := view.NewEncoder(a.out)
 	if a.output != "json" {
 		enc.SetIndent("", "  ")
 	}

@@ -22,7 +22,7 @@ func Facts(ctx context.Context, connect Connector, host string) (json.RawMessage
 		return nil, err
 	}
 	defer stream.Close()
-	m, err := wire.NewConn(stream, stream).Receive()
+	m, err := wire.NewHostConn(stream, stream).Receive()
 	if err != nil {
 		return nil, fmt.Errorf("%s: the remote didn't start: %w", host, because(err, stream))
 	}

@@ -26,7 +26,7 @@ var ErrLost = errors.New("the connection was lost")
 
 // open waits for the remote's first message, and starts to listen.
 func (h *hostRun) open(stream Stream) (*link, error) {
-	l := &link{stream: stream, conn: wire.NewConn(stream, stream), host: h, done: make(chan struct{})}
+	l := &link{stream: stream, conn: wire.NewHostConn(stream, stream), host: h, done: make(chan struct{})}
 	m, err := l.conn.Receive()
 	if err != nil {
 		_ = stream.Close()

@@ -1,9 +1,13 @@
 package view
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Clean makes text from a host inert: control characters, terminal escapes and
@@ -29,6 +33,52 @@ func Clean(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// CleanLine is Clean for what has to stay on its line: a name, a target.
+func CleanLine(s string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Clean(s))
+}
+
+// NewEncoder returns an encoder of JSON, an object a line, that a terminal shows
+// as it is: what Clean makes inert is escaped, so that its readers find the same
+// values.
+func NewEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(inert{w})
+	enc.SetEscapeHTML(false)
+	return enc
+}
+
+// inert writes JSON, a value at a time. Outside of strings JSON is ASCII.
+type inert struct{ w io.Writer }
+
+func (i inert) Write(data []byte) (int, error) {
+	n, err := i.w.Write(escaped(data))
+	return min(n, len(data)), err
+}
+
+// escaped is JSON with escapes for what is dangerous in its strings.
+func escaped(data []byte) []byte {
+	var out []byte // nil: data is as it should be until from
+	from := 0
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		at += size
+		if r == '\r' || r == utf8.RuneError && size > 1 || !dangerous(r) {
+			continue
+		}
+		out = append(out, data[from:at-size]...)
+		if from = at; r > 0xffff {
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	if out == nil {
+		return data
+	}
+	return append(out, data[from:]...)
 }
 
 func dangerous(r rune) bool {

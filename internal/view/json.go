@@ -25,9 +25,7 @@ type jsonView struct {
 }
 
 func newJSON(w io.Writer) *jsonView {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	v := &jsonView{enc: enc}
+	v := &jsonView{enc: NewEncoder(w)}
 	v.line(struct {
 		Type   string `json:"type"`
 		Muster string `json:"muster"`

@@ -53,14 +53,14 @@ func newText(o Options) *textView {
 }
 
 func (v *textView) Plan(p Plan) {
-	fmt.Fprintf(v.o.Out, "Plan of %s, made %s by %s with muster %s\n", v.style.bold.Render(Clean(p.Playbook)),
-		p.Created.Local().Format("2006-01-02 15:04:05 MST"), Clean(p.By), Clean(p.Muster))
+	fmt.Fprintf(v.o.Out, "Plan of %s, made %s by %s with muster %s\n", v.style.bold.Render(CleanLine(p.Playbook)),
+		p.Created.Local().Format("2006-01-02 15:04:05 MST"), CleanLine(p.By), CleanLine(p.Muster))
 	for _, f := range []struct {
 		name   string
 		values []string
 	}{{"--limit", p.Limit}, {"--tags", p.Tags}, {"--skip-tags", p.SkipTags}} {
 		if len(f.values) > 0 {
-			fmt.Fprintf(v.o.Out, "  %s %s\n", f.name, Clean(strings.Join(f.values, ",")))
+			fmt.Fprintf(v.o.Out, "  %s %s\n", f.name, CleanLine(strings.Join(f.values, ",")))
 		}
 	}
 	if p.Sealed {
@@ -90,7 +90,7 @@ func (v *textView) Event(e engine.Event) {
 		}
 		fmt.Fprintln(v.o.Out, text)
 	case *engine.ProgressEvent:
-		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, Clean(e.Text))
+		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, CleanLine(e.Text))
 	case *engine.TaskEvent:
 		v.task(e)
 	}
@@ -107,7 +107,7 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 		tasks = append(tasks, strings.TrimPrefix(t, "task."))
 	}
 	line := fmt.Sprintf("if block %q of %q fails  on %s  %s", e.Block, e.Play, hostList(e.Hosts), strings.Join(tasks, ", "))
-	fmt.Fprintln(v.o.Out, "  "+v.style.faint.Render(Clean(line)))
+	fmt.Fprintln(v.o.Out, "  "+v.style.faint.Render(CleanLine(line)))
 }
 
 // task shows a task that isn't as it should be. Those that are, only on request.
@@ -134,7 +134,7 @@ func (v *textView) show(e *engine.TaskEvent, hosts string) {
 	}
 	if e.Play != v.play {
 		v.play = e.Play
-		fmt.Fprintln(v.o.Out, v.style.bold.Render(Clean(e.Play)))
+		fmt.Fprintln(v.o.Out, v.style.bold.Render(CleanLine(e.Play)))
 	}
 	line := fmt.Sprintf("%s %s  %s", v.sign(e), v.name(e), v.style.faint.Render("on "+hosts))
 	notes := v.notes(e)
@@ -206,7 +206,7 @@ func (v *textView) name(e *engine.TaskEvent) string {
 	if e.On != "" {
 		s += " on " + e.On
 	}
-	return Clean(s)
+	return CleanLine(s)
 }
 
 func (v *textView) sign(e *engine.TaskEvent) string {
@@ -273,7 +273,7 @@ func (v *textView) change(d host.Description, after string) {
 	case host.Delete:
 		style = v.style.remove
 	}
-	line := style.Render(string(d.Action)) + " " + Clean(d.Target)
+	line := style.Render(CleanLine(string(d.Action))) + " " + CleanLine(d.Target)
 	if d.Impact != "" {
 		line += "  " + v.style.faint.Render(indented(Clean(d.Impact), "      "))
 	}

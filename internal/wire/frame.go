@@ -33,6 +33,8 @@ type Conn struct {
 	queued []byte
 	soon   *time.Timer // it will flush; nil: nothing does by itself
 
+	toHost bool // what is received comes from a host; see NewHostConn
+
 	enc cbor.EncMode
 	dec cbor.DecMode
 }
@@ -76,7 +78,7 @@ var modes = sync.OnceValue(func() encodings {
 		MaxMapPairs:       1 << 20,
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
-		UTF8:              cbor.UTF8RejectInvalid,
+		UTF8:              cbor.UTF8DecodeInvalid, // text of a host is bytes
 		IntDec:            cbor.IntDecConvertSignedOrFail,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 	}.DecModeWithTags(tags)
@@ -193,6 +195,9 @@ func (c *Conn) Receive() (*Message, error) {
 	}
 	if set != 1 {
 		return nil, fmt.Errorf("%w: %d messages in one frame", ErrFrame, set)
+	}
+	if c.toHost {
+		m.clean()
 	}
 	return m, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,7 +116,7 @@ func lookup[T any](v *host.View, key host.Key, real func() *T) (t *T, open bool,
 		return nil, false, err
 	case ok:
 		t = new(T)
-		if err := json.Unmarshal(value, t); err != nil {
+		if err := host.Unmarshal(value, t); err != nil {
 			return nil, false, fmt.Errorf("the planned value of %s: %w", key, err)
 		}
 		return t, false, nil

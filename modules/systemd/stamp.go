@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +38,7 @@ func (m manager) stampPath(unit string) string {
 func (m manager) readStamp(unit string) *stamp {
 	data, err := os.ReadFile(m.stampPath(unit))
 	s := &stamp{}
-	if err != nil || json.Unmarshal(data, s) != nil {
+	if err != nil || host.Unmarshal(data, s) != nil {
 		return nil
 	}
 	return s
@@ -50,7 +49,7 @@ func (m manager) writeStamp(unit string, s *stamp) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	data, err := json.Marshal(s)
+	data, err := host.Marshal(s)
 	if err != nil {
 		return err
 	}
