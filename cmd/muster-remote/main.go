@@ -25,10 +25,28 @@ func main() {
 	}
 }
 
+// outlive keeps signals from ending this program, without ignoring them: programs
+// inherit what is ignored, and a daemon that a task starts could then not be ended,
+// nor would a pipe's reader end its writer. What was ignored when this started,
+// by whoever started it, is not passed on either.
+func outlive(signals ...os.Signal) {
+	for n := syscall.Signal(1); n < 32; n++ {
+		if signal.Ignored(n) {
+			signals = append(signals, n)
+		}
+	}
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	go func() {
+		for range caught { //nolint:revive // nothing is to be done
+		}
+	}()
+}
+
 func serve(worker bool) error {
 	// The end of the input ends this program; nothing else does, so that the
 	// change in hand is finished when a connection is cut.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGTERM)
+	outlive(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGTERM)
 	syscall.Umask(0o022)
 	out := os.Stdout
 	os.Stdout = os.Stderr // so that nothing stray gets between the messages

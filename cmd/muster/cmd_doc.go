@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"muster/internal/doc"
 	"muster/internal/lang"
 	"muster/internal/project"
+	"muster/internal/view"
 	"muster/modules"
 )
 

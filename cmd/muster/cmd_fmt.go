@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/project"
+	"muster/internal/view"
 )
 
 func newFmt(a *app) *cobra.Command {
