@@ -199,6 +199,9 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	}
 	t := it.wire()
 	t.Late = true
+	h.run.mu.Lock()
+	it.sent = true
+	h.run.mu.Unlock()
 	it.on.send(&wire.Message{Task: t}, true)
 	it.forget()
 	return nil

@@ -82,6 +82,9 @@ func (h *hostRun) setFacts(data []byte) error {
 	}
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
+	if h.hasFacts && !h.asked {
+		return fmt.Errorf("%w: facts that weren't asked for", wire.ErrFrame)
+	}
 	h.facts, h.hasFacts, h.asked = facts, true, false
 	h.run.change.Broadcast()
 	return nil

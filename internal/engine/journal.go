@@ -90,11 +90,12 @@ func (r *Run) Broken() error {
 // before keeps what takes an edit back, told before the edit is made.
 func (h *hostRun) before(u *wire.Undo) error {
 	h.run.mu.Lock()
-	it := h.outcomes[u.ID]
-	journaled := it != nil && it.journaled
+	it := h.sentTo(u.ID)
+	told := it != nil && it.granted && it.done == nil
+	journaled := told && it.journaled
 	h.run.mu.Unlock()
-	if it == nil || it.planned == nil {
-		return fmt.Errorf("%w: an edit of a task that wasn't sent: %q", wire.ErrFrame, u.ID)
+	if !told {
+		return fmt.Errorf("%w: an edit of a task that wasn't granted: %q", wire.ErrFrame, u.ID)
 	}
 	if j := h.run.kept; j != nil && journaled {
 		j.Before(it.owner.name, it.inst.ID, u)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"muster/internal/lang"
@@ -18,6 +19,8 @@ type link struct {
 	said   []byte // the facts of its greeting, until they are read
 	host   *hostRun
 	done   chan struct{} // closed when nothing more comes
+	needs  atomic.Int64  // contents that were asked for, and aren't sent yet
+	places chan struct{} // of those that are sent at once
 }
 
 // ErrLost is a connection that ended in the middle of a run: what became of
@@ -26,7 +29,7 @@ var ErrLost = errors.New("the connection was lost")
 
 // open waits for the remote's first message, and starts to listen.
 func (h *hostRun) open(stream Stream) (*link, error) {
-	l := &link{stream: stream, conn: wire.NewHostConn(stream, stream), host: h, done: make(chan struct{})}
+	l := &link{stream: stream, conn: wire.NewHostConn(stream, stream), host: h, done: make(chan struct{}), places: make(chan struct{}, feeding)}
 	m, err := l.conn.Receive()
 	if err != nil {
 		_ = stream.Close()
@@ -94,7 +97,7 @@ func (l *link) take(m *wire.Message) error {
 	case m.Done != nil:
 		return l.host.finished(m.Done)
 	case m.Need != nil:
-		go l.feed(*m.Need)
+		return l.need(*m.Need)
 	case m.Undo != nil:
 		return l.host.before(m.Undo)
 	case m.Progress != nil:
@@ -109,6 +112,27 @@ func (l *link) take(m *wire.Message) error {
 	default:
 		return fmt.Errorf("%w: not one for the controller", wire.ErrFrame)
 	}
+	return nil
+}
+
+// How many contents a host may ask for before it has got them, and how many of them
+// are sent at once: what each takes is a buffer.
+const (
+	maxNeeds = 256
+	feeding  = 4
+)
+
+// need sends what a host asks for, in its turn.
+func (l *link) need(n wire.Need) error {
+	if l.needs.Add(1) > maxNeeds {
+		return fmt.Errorf("%w: more than %d contents asked for at once", wire.ErrFrame, maxNeeds)
+	}
+	go func() {
+		defer l.needs.Add(-1)
+		l.places <- struct{}{}
+		defer func() { <-l.places }()
+		l.feed(n)
+	}()
 	return nil
 }
 

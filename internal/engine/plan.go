@@ -372,6 +372,9 @@ func (h *hostRun) sendTask(it *item) {
 	}
 	task := it.wire()
 	it.forget() // before it can be answered
+	h.run.mu.Lock()
+	it.sent = true
+	h.run.mu.Unlock()
 	it.on.send(&wire.Message{Task: task}, it.on == h)
 }
 

@@ -89,6 +89,7 @@ type item struct {
 	rescued   bool // a block around it has a rescue, or it may fail
 	final     bool // nothing more will become of it
 	journaled bool // the journal has it
+	sent      bool // its host was sent it
 	granted   bool // its host was told to make it
 }
 
@@ -156,8 +157,11 @@ func (h *hostRun) send(m *wire.Message, queue bool) {
 
 // planned takes the plan of a task that was sent.
 func (h *hostRun) planned(p *wire.Planned) error {
+	if err := planWellFormed(p); err != nil {
+		return err
+	}
 	h.run.mu.Lock()
-	it := h.outcomes[p.ID]
+	it := h.sentTo(p.ID)
 	if it == nil || it.planned != nil {
 		h.run.mu.Unlock()
 		return fmt.Errorf("%w: a plan of a task that wasn't sent: %q", wire.ErrFrame, p.ID)
@@ -217,9 +221,12 @@ func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 
 // finished takes what became of a granted task.
 func (h *hostRun) finished(d *wire.Done) error {
+	if err := doneWellFormed(d); err != nil {
+		return err
+	}
 	h.run.mu.Lock()
-	it := h.outcomes[d.ID]
-	if it == nil || it.done != nil || it.planned == nil {
+	it := h.sentTo(d.ID)
+	if it == nil || it.done != nil || it.planned == nil || !it.granted {
 		h.run.mu.Unlock()
 		return fmt.Errorf("%w: the end of a task that wasn't granted: %q", wire.ErrFrame, d.ID)
 	}

@@ -1,0 +1,133 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"testing"
+
+	"muster/host"
+	"muster/internal/engine"
+	"muster/internal/wire"
+)
+
+// hostile is a host that speaks for itself: after its greeting it answers its first
+// task with what the test says.
+func hostile(say func(c *wire.Conn, task *wire.Task)) engine.Stream {
+	toRemote, in := io.Pipe()
+	out, fromRemote := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer fromRemote.Close()
+		c := wire.NewConn(toRemote, fromRemote)
+		_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol, Sum: "right", Facts: []byte(`{"os":"x"}`)}})
+		said := false
+		for {
+			m, err := c.Receive()
+			if err != nil {
+				return
+			}
+			if m.Task != nil && !said {
+				said = true
+				go say(c, m.Task) // the controller may be writing
+			}
+		}
+	}()
+	return &pipe{in: in, out: out, ended: ended, trips: &trips{}}
+}
+
+func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
+	known := wire.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: "x"}}}
+	planned := func(change func(*wire.Planned)) func(*wire.Conn, *wire.Task) {
+		return func(c *wire.Conn, task *wire.Task) {
+			p := known
+			p.ID = task.ID
+			change(&p)
+			_ = c.Send(&wire.Message{Planned: &p})
+		}
+	}
+	for name, say := range map[string]func(c *wire.Conn, task *wire.Task){
+		"a plan of a task it wasn't sent": planned(func(p *wire.Planned) { p.ID = "0/task.file.other" }),
+		"a plan of another host's task":   planned(func(p *wire.Planned) { p.ID += "@web2" }),
+		"a status that there isn't":       planned(func(p *wire.Planned) { p.Status = "splendid" }),
+		"changed, while planning":         planned(func(p *wire.Planned) { p.Status = wire.Changed }),
+		"a certainty that there isn't":    planned(func(p *wire.Planned) { p.Certainty = "maybe" }),
+		"an action that there isn't":      planned(func(p *wire.Planned) { p.Changes = []host.Description{{Action: "explode", Target: "x"}} }),
+		"no number":                       planned(func(p *wire.Planned) { p.Seconds = math.NaN() }),
+		"output that is no JSON":          planned(func(p *wire.Planned) { p.Output = []byte("{") }),
+		"a plan twice": func(c *wire.Conn, task *wire.Task) {
+			for range 2 {
+				planned(func(*wire.Planned) {})(c, task)
+			}
+		},
+		"the end of a task it wasn't told to make": func(c *wire.Conn, task *wire.Task) {
+			planned(func(*wire.Planned) {})(c, task)
+			_ = c.Send(&wire.Message{Done: &wire.Done{ID: task.ID, Status: wire.Changed}})
+		},
+		"an edit of a task it wasn't told to make": func(c *wire.Conn, task *wire.Task) {
+			planned(func(*wire.Planned) {})(c, task)
+			_ = c.Send(&wire.Message{Undo: &wire.Undo{ID: task.ID}})
+		},
+		"facts that weren't asked for": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{Facts: &wire.Facts{Facts: []byte(`{"os":"y"}`)}})
+		},
+		"a review that wasn't asked for": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{Reviewed: &wire.Reviewed{}})
+		},
+		"its greeting again": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol}})
+		},
+		"a flood of needs": func(c *wire.Conn, _ *wire.Task) {
+			for i := range 100000 {
+				if c.Send(&wire.Message{Need: &wire.Need{Stream: uint64(i), Sum: "0"}}) != nil {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			r := f.runWith(func(o *engine.Options) {
+				o.Connect = func(ctx context.Context, host string, s engine.Start) (engine.Stream, error) {
+					if host == "web1" {
+						return hostile(say), nil
+					}
+					return f.connect(ctx, host, s)
+				}
+			}, `
+play "p" {
+  hosts = ["all"]
+  task "file" "a" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`, "web1", "web2")
+			r.Plan(t.Context())
+			s := r.Apply(t.Context())
+			var lost error
+			for _, e := range f.events {
+				switch e := e.(type) {
+				case *engine.HostEvent:
+					lost = e.Error
+					if e.Host != "web1" {
+						t.Errorf("%s is lost: %v", e.Host, e.Error)
+					}
+				case *engine.TaskEvent:
+					if e.Host == "web1" && e.Status == wire.Changed {
+						t.Errorf("it is believed: %+v", e)
+					}
+				}
+			}
+			if !errors.Is(lost, wire.ErrFrame) {
+				t.Errorf("web1: %v", lost)
+			}
+			if c := s.Hosts["web2"]; c.Changed != 1 {
+				t.Errorf("web2: %s", fmt.Sprintf("%+v", c))
+			}
+		})
+	}
+}
