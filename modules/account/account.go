@@ -52,8 +52,8 @@ func checkName(arg, name string) []modules.ArgError {
 		return bad("%q is longer than the 32 characters that names of accounts may have.", name)
 	case strings.Trim(name, "0123456789") == "":
 		return bad("%q is all digits: programs would take it for a number.", name)
-	case name[0] == '-' || name == "." || name == "..":
-		return bad("%q is no name for an account.", name)
+	case strings.IndexByte("-+~#", name[0]) >= 0 || name == "." || name == "..":
+		return bad("%q is no name for an account: \"+\" and \"#\" at the beginning make the line of /etc/passwd another thing, \"-\" and \"~\" an option and a home.", name)
 	}
 	for _, c := range name {
 		if strings.ContainsRune(`:,/\'"$ `, c) && !(c == '$' && strings.HasSuffix(name, "$") && strings.Count(name, "$") == 1) || unicode.IsSpace(c) || unicode.IsControl(c) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -92,15 +93,20 @@ func checkOptions(arg, path, options string) []modules.ArgError {
 		Detail: sentence(err) + " With that before it sshd refuses the key, and whoever has it is locked out."}}
 }
 
+var commentLines = regexp.MustCompile(`(?m)^\s*#.*$`)
+
 // parse reads the keys; each once, the last of its kind counting.
 func (a *AuthorizedKey) parse() (keys []publicKey, errs []modules.ArgError) {
 	for i, text := range a.Keys {
+		path := fmt.Sprintf("[%d]", i)
+		if strings.Trim(commentLines.ReplaceAllString(text, ""), " \t\r\n") == "" {
+			errs = append(errs, modules.ArgError{Arg: "keys", Path: path, Summary: "Wrong value", Detail: "It holds no key: is the file it comes from empty?"})
+		}
 		for line := range strings.SplitSeq(text, "\n") {
 			line = strings.TrimSpace(line)
 			if line == "" || line[0] == '#' {
 				continue
 			}
-			path := fmt.Sprintf("[%d]", i)
 			k, err := parseKey(line)
 			if err == nil && a.State != "absent" {
 				err = k.usable()
@@ -297,6 +303,9 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 	keys, _ := a.parse()
 	w := wish{keys: keys, options: a.Options, absent: a.State == "absent", exclusive: a.Exclusive}
 	now := f.there
+	if a.Path != "" && noKeys(now.content) {
+		return nil, fmt.Errorf("%s holds no key in any of its lines, so it is something else: give another path", f.path())
+	}
 	content, standing := w.apply(now.content)
 	if !now.file.Exists() && content == "" {
 		return nil, nil
@@ -315,7 +324,7 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 		}
 	}
 	if m, ok := f.mend[f.path()]; ok {
-		after.Mode = m.to
+		after.Mode = m.after.Mode
 	}
 	dir, mends := f.mend[filepath.Dir(f.path())]
 	if content == now.content && after.Mode == now.file.Mode && !mends {
@@ -329,8 +338,8 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 		diff = append(diff, fmt.Sprintf("mode: %s → %s", now.file.Mode, after.Mode))
 	}
 	if mends {
-		c.Mends = true
-		diff = append(diff, fmt.Sprintf("mode of %s: %s → %s", filepath.Dir(f.path()), dir.from, dir.to))
+		c.Mended = &dir.after
+		diff = append(diff, fmt.Sprintf("mode of %s: %s → %s", filepath.Dir(f.path()), dir.from, dir.after.Mode))
 	}
 	if d := host.Diff([]byte(now.content), []byte(content)); d != "" {
 		diff = append(diff, d)

@@ -41,6 +41,18 @@ func (p *planner) makeHome(ctx context.Context, u host.User, t details) error {
 	case there.Exists():
 		return fmt.Errorf("the home %s of the user %s is a %s, not a directory", path, p.Name, there.Type)
 	}
+	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
+		info, err := p.v.Stat(parent)
+		if err != nil && !errors.Is(err, host.ErrNotYet) {
+			return err
+		}
+		if info.Exists() && info.Type != host.Directory {
+			return fmt.Errorf("the home %s of the user %s can't be made: %s is a %s, not a directory", path, p.Name, parent, info.Type)
+		}
+		if err != nil || info.Exists() {
+			break
+		}
+	}
 	login, err := defaults(ctx, p.v, "/etc/login.defs")
 	if err != nil {
 		return err

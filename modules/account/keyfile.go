@@ -150,9 +150,10 @@ type WriteKeys struct {
 	Group   string        `json:"group"`
 	New     bool          `json:"new,omitempty"`
 	Missing int           `json:"missing,omitempty"` // directories that are made
-	Mends   bool          `json:"mends,omitempty"`   // the mode of the directory, for sshd
-	Diff    string        `json:"diff,omitempty"`
-	Wants   string        `json:"wants"`
+	// Mended is the directory with the mode that sshd wants; nil if it has it.
+	Mended *host.FileInfo `json:"mended,omitempty"`
+	Diff   string         `json:"diff,omitempty"`
+	Wants  string         `json:"wants"`
 }
 
 // Type is "account.keys/1".
@@ -177,6 +178,9 @@ func (w *WriteKeys) Want() any { return []string{w.Place.path(), w.Wants} }
 func (w *WriteKeys) Effects() []host.Effect {
 	list := []host.Effect{host.Is(host.File(w.Place.path()), w.After), host.Is(host.Key{Space: keySpace, Name: w.Place.User}, w.Content.Sum)}
 	at := filepath.Dir(w.Place.path())
+	if w.Mended != nil {
+		list = append(list, host.Is(host.File(at), *w.Mended))
+	}
 	for range w.Missing {
 		list = append(list, host.Is(host.File(at), host.FileInfo{Type: host.Directory, Mode: 0o700, Owner: w.Place.User, Group: w.Group}))
 		at = filepath.Dir(at)
@@ -210,7 +214,7 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if moved || now.file.Exists() && (now.file.Owner == "root") != (w.After.Owner == "root") {
 		return host.Result{}, fmt.Errorf("%s: %w", w.Place.path(), host.ErrMoved)
 	}
-	if w.Mends {
+	if w.Mended != nil {
 		mode := mendedMode(host.Mode(at.stat.Mode&0o7777), int(at.stat.Uid) == uid, true)
 		if err := own(at, -1, -1, uint32(mode)); err != nil {
 			return host.Result{}, err

@@ -10,6 +10,22 @@ import (
 	"muster/host"
 )
 
+// noKeys reports whether something stands there that isn't keys: lines, and no
+// key among them.
+func noKeys(content string) bool {
+	lines := 0
+	for line := range strings.Lines(content) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if _, err := parseKey(line); err == nil {
+			return false
+		}
+		lines++
+	}
+	return lines > 0
+}
+
 // readable returns why sshd would refuse every line of a key: by the options
 // that stand before it. Those that the task gives are checked before.
 func (f keyFile) readable(ctx context.Context, v *host.View, lines []publicKey) error {

@@ -40,6 +40,15 @@ type standing struct {
 	acl   func() bool
 }
 
+// info is what the preview knows of it.
+func (s standing) info() host.FileInfo {
+	i := host.FileInfo{Type: host.Regular, Mode: s.mode, Owner: s.owner, Group: s.group(), ACL: s.acl()}
+	if s.dir {
+		i.Type = host.Directory
+	}
+	return i
+}
+
 // at returns what stands at a path without links; nil where it is to be made,
 // or can't be foreseen.
 func (r reader) at(v *host.View, path string) (*standing, error) {
@@ -130,7 +139,10 @@ func (r reader) alone(ctx context.Context, v *host.View, name, owner string) (bo
 }
 
 // mend is a mode that muster changes while it writes the keys.
-type mend struct{ from, to host.Mode }
+type mend struct {
+	from  host.Mode
+	after host.FileInfo
+}
 
 // mendedMode is what muster makes of a mode that keeps the user out.
 func mendedMode(mode host.Mode, mine, dir bool) host.Mode {
@@ -168,7 +180,7 @@ func (f *keyFile) unlock(ctx context.Context, v *host.View, r reader) error {
 			if now := s.mode; f.mends(*s) && (!trusted[path] || !r.enters(*s)) {
 				s.mode, trusted[path] = mendedMode(s.mode, s.mine, s.dir), true
 				if s.mode != now {
-					f.mend[path] = mend{now, s.mode}
+					f.mend[path] = mend{now, s.info()}
 				}
 			}
 			chain = append(chain, *s)

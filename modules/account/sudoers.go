@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,8 @@ func (s *Sudoers) Check(unknown func(string) bool) []modules.ArgError {
 	for i, r := range s.Rules {
 		if strings.ContainsAny(r, "\n\r\x00") {
 			errs = append(errs, modules.ArgError{Arg: "rules", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: "A rule is one line: split it, or use content."})
+		} else if strings.HasSuffix(r, `\`) && i < len(s.Rules)-1 {
+			errs = append(errs, modules.ArgError{Arg: "rules", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: "The backslash at its end makes sudo read the next rule as a part of this one: write them as one, or use content."})
 		}
 	}
 	return errs
@@ -165,6 +168,9 @@ func (s *Sudoers) show(ctx context.Context, v *host.View, w *WriteRules, before 
 	body, err := v.Body(ctx, w.Content, sudoersLimit)
 	if err != nil {
 		return err
+	}
+	if bytes.IndexByte(body, 0) >= 0 {
+		return fmt.Errorf("the rules of %s hold a NUL, where sudo stops reading", s.path())
 	}
 	note, err := checkRules(ctx, v, rules{path: s.path(), body: body, there: true, sensitive: w.Content.Sensitive})
 	if err != nil {

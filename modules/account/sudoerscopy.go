@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"muster/host"
@@ -93,8 +94,8 @@ func (c *rulesCopy) include(ctx context.Context, v *host.View, path string, whol
 	if err != nil {
 		return "", err
 	}
-	if filepath.Dir(c.replaced.path) == filepath.Clean(path) {
-		names = append(names, filepath.Base(c.replaced.path))
+	if own := filepath.Base(c.replaced.path); filepath.Dir(c.replaced.path) == filepath.Clean(path) && !slices.Contains(names, own) {
+		names = append(names, own)
 	}
 	for i, name := range names {
 		file := filepath.Join(path, name)
@@ -109,8 +110,6 @@ func (c *rulesCopy) include(ctx context.Context, v *host.View, path string, whol
 			if info.Type != host.Regular {
 				continue
 			}
-		} else if c.used {
-			continue
 		}
 		if err := c.copy(ctx, v, file, filepath.Join(dir, name)); err != nil {
 			return "", err

@@ -106,7 +106,8 @@ func expiry(days int) string {
 
 // hashForm is what crypt(5) calls a hashed passphrase, the historic forms
 // without a prefix left out: a word of 13 letters is rather a password.
-var hashForm = regexp.MustCompile(`^(\*|\$[0-9A-Za-z]+\$[^:\s]+)$`)
+// Those of glibc's own end with the digest, without which nothing matches them.
+var hashForm = regexp.MustCompile(`^(\*|\$[156]\$(rounds=[0-9]+\$)?[^$:\s]*\$[^$:\s]+|\$([02-479A-Za-z]|[0-9A-Za-z]{2,})\$[^:\s]+)$`)
 
 // Check refuses what can't be, and contradictions.
 func (u *User) Check(unknown func(string) bool) []modules.ArgError {
@@ -263,10 +264,17 @@ func (p *planner) needShell(shell string) error {
 	if errors.Is(err, host.ErrNotYet) {
 		return nil
 	}
-	if err == nil && !info.Exists() {
-		err = fmt.Errorf("the shell %s of the user %s isn't on this host, and no earlier task installs it", shell, p.Name)
+	switch {
+	case err != nil:
+		return err
+	case !info.Exists():
+		return fmt.Errorf("the shell %s of the user %s isn't on this host, and no earlier task installs it", shell, p.Name)
+	case info.Type != host.Regular:
+		return fmt.Errorf("the shell %s of the user %s is a %s: nobody could log in", shell, p.Name, info.Type)
+	case info.Mode&0o111 == 0:
+		return fmt.Errorf("the shell %s of the user %s has mode %s and can't be run: nobody could log in", shell, p.Name, info.Mode)
 	}
-	return err
+	return nil
 }
 
 // needUID returns an error for a number that is another's.
