@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -187,6 +188,7 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*l
 			nodes = append(nodes, &node{barrier: step.Barrier})
 		case step.Task != nil:
 			if !h.run.chosen(step.Task) {
+				h.leave(scope.Path() + step.Task.Name())
 				continue
 			}
 			items, err := h.task(ctx, w, scope, step.Task)
@@ -410,6 +412,34 @@ func (it *item) wire() *wire.Task {
 		}
 	}
 	return t
+}
+
+// leave notes a task that tags leave out: whoever reads its result finds it skipped.
+func (h *hostRun) leave(id string) {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.left == nil {
+		h.left = map[string]bool{}
+	}
+	h.left[id] = true
+	h.run.change.Broadcast()
+}
+
+// leftOut reports whether tags leave out the task of an instance's ID. The mutex is
+// held.
+func (h *hostRun) leftOut(id string) bool {
+	if h.left[id] {
+		return true
+	}
+	task, _, each := cutLast(id, "[")
+	return each && h.left[task]
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // chosen reports whether tags select a task.

@@ -42,6 +42,7 @@ type hostRun struct {
 	asked     bool            // for facts that haven't come yet
 	reviewing bool            // a review was asked for, and isn't answered
 	conflicts []wire.Conflict // the answer to the last
+	left      map[string]bool // tasks that tags leave out, by what their instances' IDs begin with
 	guessed   bool            // what was evaluated last read facts that pending changes may move
 }
 
@@ -301,7 +302,7 @@ func (r *Run) outcome(host, id string) (lang.Outcome, bool) {
 		return fromPlanned(it), true
 	case h.err != nil:
 		return unknown, true
-	case it == nil && h.walked:
+	case it == nil && (h.walked || h.leftOut(id)):
 		return skipped, true
 	case it != nil && r.applying && (h.failed || h.stopped):
 		return unknown, true
