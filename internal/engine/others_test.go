@@ -158,6 +158,50 @@ play "p" {
 	}
 }
 
+// One sensitive argument hides itself: what else the task changes is shown,
+// unless the value may stand anywhere in it.
+func TestSensitiveArgumentHidesItselfAlone(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+variable "token" {
+  type      = string
+  default   = "hush-hush"
+  sensitive = true
+}
+play "p" {
+  hosts = ["all"]
+  task "file" "whole" {
+    path    = "DIR/whole"
+    content = var.token
+    mode    = "0640"
+  }
+  task "file" "all" {
+    path      = "DIR/all"
+    content   = "plain"
+    mode      = "0641"
+    sensitive = true
+  }
+  task "file" "owner" {
+    path    = "DIR/owner"
+    content = "plain"
+    mode    = var.token == "" ? "0640" : "0642"
+  }
+}
+`, "web1")
+	r.Plan(t.Context())
+	diffs := map[string]string{}
+	for _, e := range f.events {
+		if e, ok := e.(*engine.TaskEvent); ok && len(e.Changes) > 0 {
+			diffs[e.Task] = e.Changes[0].Diff
+		}
+	}
+	for task, want := range map[string]string{"whole": "mode: 0640\n(sensitive content)", "all": "(sensitive)", "owner": "(sensitive)"} {
+		if diffs[task] != want {
+			t.Errorf("%s shows %q, want %q", task, diffs[task], want)
+		}
+	}
+}
+
 func TestAbortedRunSaysWhatWasInHand(t *testing.T) {
 	f := newFleet(t)
 	ctx, abort := context.WithCancel(t.Context())

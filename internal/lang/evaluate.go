@@ -31,6 +31,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 		return nil, e.waits, append(diags, e.diags...)
 	}
 	out.Sensitive = out.Sensitive || t.Sensitive
+	out.Apart = out.Sensitive && !t.Sensitive && !e.spread
 	for text := range e.secrets {
 		out.Secrets = append(out.Secrets, text)
 	}
@@ -51,6 +52,7 @@ type evaluation struct {
 	waits   Waits
 	diags   hcl.Diagnostics
 	secrets map[string]bool
+	spread  bool // something sensitive may stand anywhere in what is shown
 }
 
 func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {
@@ -248,9 +250,21 @@ func (e *evaluation) take(a *argument, c *converted) {
 	e.out.Args[a.name] = c.value
 	e.out.Bodies = append(e.out.Bodies, c.bodies...)
 	e.out.Sensitive = e.out.Sensitive || c.sensitive
+	e.spread = e.spread || c.sensitive && !hidden(a.arg)
 	if c.unknown {
 		e.out.Unknown = append(e.out.Unknown, a.name)
 	}
+}
+
+// hidden reports whether a kind never shows the argument's value where that is
+// sensitive: a password, or content, which says so of itself. Any other may
+// stand anywhere in what is shown.
+func hidden(a *modules.Arg) bool {
+	switch a.Type.Base {
+	case modules.Text, modules.File, modules.Template:
+		return true
+	}
+	return a.Sensitive
 }
 
 // collect notes the plain texts of what is sensitive in an argument: the

@@ -57,7 +57,10 @@ type Evaluated struct {
 	Bodies []Body
 	// Sensitive: an argument holds something sensitive, or the task says so.
 	Sensitive bool
-	Secrets   []string // plain sensitive strings that went into Args, for redaction
+	// Apart: all that is sensitive stands in arguments that their kind never
+	// shows, so that the rest of what it would change is shown.
+	Apart   bool
+	Secrets []string // plain sensitive strings that went into Args, for redaction
 
 	Become  Become
 	Timeout time.Duration // 0: the kind's own

@@ -254,7 +254,7 @@ func (s *Session) describe(t *task, c host.Change) host.Description {
 func (s *Session) shown(t *task, list []host.Description) []host.Description {
 	out := make([]host.Description, len(list))
 	for i, d := range list {
-		if t.Sensitive && d.Diff != "" {
+		if t.Sensitive && !t.Apart && d.Diff != "" {
 			d.Diff = secret.Hidden
 		}
 		d.Target, d.Diff, d.Impact = s.redact.Redact(d.Target), s.redact.Redact(d.Diff), s.redact.Redact(d.Impact)

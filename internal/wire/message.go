@@ -88,6 +88,9 @@ type Task struct {
 	// Passing marks a task that others take back by design (what a rolling play
 	// does before): nothing is compared with what it leaves.
 	Passing bool `cbor:"13,keyasint,omitempty"`
+	// Apart marks a sensitive task whose sensitive arguments the kind itself
+	// never shows: its diffs are shown, but for the secrets.
+	Apart bool `cbor:"14,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.

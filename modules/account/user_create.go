@@ -150,6 +150,8 @@ func (p *planner) password(u host.User, t details, created bool) error {
 	if lock {
 		hash = "!" + hash
 		diff += ", locked"
+	} else if t.Shadow.Locked && t.Shadow.Password != "" {
+		diff += "\nlocked: true → false"
 	}
 	after := *t.Shadow
 	after.Password, after.Locked = want, lock || want == ""

@@ -84,12 +84,12 @@ func (b *TextBlock) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 		create:  b.Create, absent: b.State == "absent",
 	}
 	var content []string
+	e.sensitive = b.Content != nil && b.Content.Sensitive
 	if b.Content != nil && !e.absent {
 		text, err := v.Body(ctx, *b.Content, textLimit)
 		if err != nil {
 			return modules.Plan{}, err
 		}
-		e.sensitive = b.Content.Sensitive
 		begin, end := b.markers()
 		for _, l := range splitLines(text) {
 			if l.text == begin || l.text == end {
