@@ -223,7 +223,7 @@ func (l *login) explain(ctx context.Context, err error) *failure {
 			f.err = fmt.Errorf("user %s: the server takes no public keys: %w", l.h.user, err)
 			f.hint = "set PubkeyAuthentication yes in its sshd_config"
 		default:
-			f.err, f.hint = l.failed()
+			f.hint, f.err = l.failed()
 		}
 	}
 	return f

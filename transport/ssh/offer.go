@@ -119,8 +119,8 @@ type limitedKey struct {
 // Algorithms implements ssh.MultiAlgorithmSigner.
 func (k limitedKey) Algorithms() []string { return k.algorithms }
 
-// failed says why none of the keys logged in.
-func (l *login) failed() (err error, hint string) {
+// failed says why none of the keys logged in, and what to do about it.
+func (l *login) failed() (hint string, err error) {
 	o := &l.offer
 	var refused []string
 	for i, name := range l.ring.names {
@@ -148,5 +148,5 @@ func (l *login) failed() (err error, hint string) {
 	if len(o.unsigned) > 0 && o.partly > 0 {
 		notes = append(o.unsigned, notes...)
 	}
-	return errors.New("user " + l.h.user + ": " + why), strings.Join(notes, "; ")
+	return strings.Join(notes, "; "), errors.New("user " + l.h.user + ": " + why)
 }
