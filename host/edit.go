@@ -5,12 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // SetAttr changes the mode or the owner of a file or directory, not its content.
@@ -52,69 +47,52 @@ func (s *SetAttr) Want() any { return SetAttr{Path: s.Path, Attr: s.Attr} }
 
 // Apply changes the owner, then the mode (a change of owner clears setuid).
 func (s *SetAttr) Apply(_ context.Context, h *Host) (Result, error) {
-	now, err := lstat(s.Path)
+	dir, name, err := OpenParent(s.Path)
 	if err != nil {
 		return Result{}, err
 	}
-	if now.Type != s.Before.Type {
+	defer dir.Close()
+	e, err := dir.Entry(name)
+	if absent(err) {
+		return Result{}, fmt.Errorf("%s: %w", s.Path, ErrMoved)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	defer e.Close()
+	now, err := e.Info()
+	if err != nil {
+		return Result{}, err
+	}
+	// An edit that was cut, or is taken back, has made only some of it.
+	if now.Type != s.Before.Type || now.Mode != s.Before.Mode && now.Mode != s.After.Mode ||
+		now.Owner != s.Before.Owner && now.Owner != s.After.Owner || now.Group != s.Before.Group && now.Group != s.After.Group {
 		return Result{}, fmt.Errorf("%s: %w", s.Path, ErrMoved)
 	}
 	undo := &SetAttr{Path: s.Path, Attr: Attr{Mode: &now.Mode, Owner: now.Owner, Group: now.Group}, Before: s.After, After: s.Before}
 	if err := h.Begin(Undo{Changes: []Change{undo}}); err != nil {
 		return Result{}, err
 	}
-	return Result{}, setAttr(s.Path, s.Attr, now)
+	return Result{}, e.set(s.Attr)
 }
 
-// setAttr works on a descriptor, so that a link put in path's place between
-// looking and doing isn't followed.
-func setAttr(path string, attr Attr, now FileInfo) error {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: path, Err: err}
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	if st.Ino != now.ident.ino {
-		return fmt.Errorf("%s: %w", path, ErrMoved)
-	}
+// set gives an open thing its attributes. The mode is set last, and anew where a
+// change of owner clears part of it.
+func (e *Entry) set(attr Attr) error {
 	uid, gid, err := lookupOwner(attr.Owner, attr.Group)
 	if err != nil {
 		return err
 	}
-	if uid >= 0 || gid >= 0 {
-		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("changing the owner of %s: %w", path, err)
-		}
+	if err := e.Chown(uid, gid); err != nil {
+		return err
 	}
-	mode := now.Mode
-	if attr.Mode != nil {
-		mode = *attr.Mode
-	}
-	if attr.Mode != nil || mode&0o6000 != 0 {
-		if err := os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), fileMode(mode)); err != nil {
-			return fmt.Errorf("changing the mode of %s: %w", path, errors.Unwrap(err))
-		}
+	switch {
+	case attr.Mode != nil:
+		return e.Chmod(*attr.Mode)
+	case e.Mode()&0o6000 != 0:
+		return e.Chmod(e.Mode())
 	}
 	return nil
-}
-
-// fileMode is the mode in the form that package os takes.
-func fileMode(m Mode) fs.FileMode {
-	f := fs.FileMode(m & 0o777)
-	if m&0o4000 != 0 {
-		f |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		f |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		f |= fs.ModeSticky
-	}
-	return f
 }
 
 // MakeDir makes one directory; its parent exists.
@@ -137,33 +115,38 @@ func (m *MakeDir) Effects() []Effect { return []Effect{Is(File(m.Path), m.After)
 
 // Apply makes the directory with no more rights than it will have.
 func (m *MakeDir) Apply(_ context.Context, h *Host) (Result, error) {
-	if err := h.Begin(Undo{Changes: []Change{&Remove{Path: m.Path, Before: m.After}}}); err != nil {
-		return Result{}, err
-	}
-	err := os.Mkdir(m.Path, 0o700)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return Result{}, err
-	}
-	now, err := lstat(m.Path)
+	dir, name, err := OpenParent(m.Path)
 	if err != nil {
 		return Result{}, err
 	}
-	if now.Type != Directory {
-		return Result{}, fmt.Errorf("%s is %s: %w", m.Path, article(now.Type), ErrMoved)
-	}
-	if err := h.At("made with mode 0700"); err != nil {
-		_ = syscall.Rmdir(m.Path)
+	defer dir.Close()
+	if err := h.Begin(Undo{Changes: []Change{&Remove{Path: m.Path, Before: m.After}}}); err != nil {
 		return Result{}, err
+	}
+	e, err := dir.MakeDir(name)
+	if errors.Is(err, fs.ErrExist) {
+		e, err = dir.Entry(name)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	defer e.Close()
+	if e.Type() != Directory {
+		return Result{}, fmt.Errorf("%s is %s: %w", m.Path, article(e.Type()), ErrMoved)
 	}
 	attr := m.Attr
 	if attr.Mode == nil {
 		attr.Mode = &m.After.Mode
 	}
-	if err := setAttr(m.Path, attr, now); err != nil {
-		_ = syscall.Rmdir(m.Path)
+	err = h.At("made with mode 0700")
+	if err == nil {
+		err = e.set(attr)
+	}
+	if err != nil {
+		_ = dir.Remove(name)
 		return Result{}, err
 	}
-	return Result{}, syncDir(filepath.Dir(m.Path))
+	return Result{}, dir.Sync()
 }
 
 // MakeLink makes a link, in place of whatever link or file stood there.
@@ -196,10 +179,16 @@ func (m *MakeLink) Effects() []Effect { return []Effect{Is(File(m.Path), m.After
 
 // Apply makes the link beside its place and renames it.
 func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
-	now, err := lstat(m.Path)
+	dir, name, err := OpenParent(m.Path)
 	if err != nil {
 		return Result{}, err
 	}
+	defer dir.Close()
+	now, err := openOld(dir, name)
+	if err != nil {
+		return Result{}, err
+	}
+	defer now.entry.Close()
 	if now.Type != m.Before.Type || m.Before.Target != "" && now.Target != m.Before.Target {
 		return Result{}, fmt.Errorf("%s: %w", m.Path, ErrMoved)
 	}
@@ -211,44 +200,56 @@ func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	tmp := temporary(m.Path)
-	if left, err := lstat(tmp); err == nil && left.Exists() {
-		if left.Type == Directory {
-			return Result{}, fmt.Errorf("%s is in the way: a directory that muster hasn't made", tmp)
-		}
-		if err := os.Remove(tmp); err != nil {
-			return Result{}, err
-		}
+	tmp := Temporary(name)
+	if err := clearTemporary(dir, tmp); err != nil {
+		return Result{}, err
 	}
-	if m.Hard {
-		err = os.Link(m.Target, tmp)
-	} else {
-		err = os.Symlink(m.Target, tmp)
+	err = m.link(dir, tmp)
+	if err == nil {
+		err = h.At("linked beside its place")
 	}
+	if err == nil {
+		err = h.Begin(Undo{Changes: undo})
+	}
+	if err == nil && now.Type == Directory {
+		err = dir.RemoveAll(name)
+	}
+	if err == nil {
+		err = dir.Rename(tmp, name)
+	}
+	// rename(2) does nothing where both names are one file already.
+	_ = dir.Remove(tmp)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := h.At("linked beside its place"); err != nil {
-		_ = os.Remove(tmp)
-		return Result{}, err
+	return Result{}, dir.Sync()
+}
+
+// link makes the link under a name.
+func (m *MakeLink) link(dir *Dir, name string) error {
+	if !m.Hard {
+		e, err := dir.MakeLink(m.Target, name)
+		e.Close()
+		return err
 	}
-	if err := h.Begin(Undo{Changes: undo}); err != nil {
-		_ = os.Remove(tmp)
-		return Result{}, err
+	e, err := openEntry(m.Target)
+	if err != nil {
+		return err
 	}
-	if now.Type == Directory {
-		if err := os.RemoveAll(m.Path); err != nil {
-			_ = os.Remove(tmp)
-			return Result{}, err
-		}
+	defer e.Close()
+	if e.Type() != Regular {
+		return fmt.Errorf("%s is %s: %w", m.Target, article(e.Type()), ErrMoved)
 	}
-	if err := os.Rename(tmp, m.Path); err != nil {
-		_ = os.Remove(tmp)
-		return Result{}, err
+	return dir.Link(e, name)
+}
+
+// clearTemporary removes what a killed run left at a temporary name.
+func clearTemporary(dir *Dir, tmp string) error {
+	left, err := dir.Type(tmp)
+	if err == nil && left == Directory {
+		return fmt.Errorf("%s is in the way: a directory that muster hasn't made", dir.join(tmp))
 	}
-	// rename(2) does nothing where both names are one file already.
-	_ = os.Remove(tmp)
-	return Result{}, syncDir(filepath.Dir(m.Path))
+	return errors.Join(err, dir.Remove(tmp))
 }
 
 // Remove removes what stands at a path, a directory with all that is in it.
@@ -271,12 +272,24 @@ func (r *Remove) Effects() []Effect { return []Effect{Gone(File(r.Path))} }
 
 // Apply removes it. Nothing there is no error: an earlier try was cut off.
 func (r *Remove) Apply(_ context.Context, h *Host) (Result, error) {
-	now, err := lstat(r.Path)
+	dir, name, err := OpenParent(r.Path)
+	if absent(err) {
+		return Result{}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	defer dir.Close()
+	now, err := openOld(dir, name)
 	if err != nil || !now.Exists() {
 		return Result{}, err
 	}
+	defer now.entry.Close()
 	if now.Type != r.Before.Type {
 		return Result{}, fmt.Errorf("%s: %w", r.Path, ErrMoved)
+	}
+	if at := MountedBelow(r.Path); at != "" { // before anything is removed
+		return Result{}, mounted(at)
 	}
 	undo, err := restore(h, r.Path, now, NoFile)
 	if err != nil {
@@ -285,10 +298,10 @@ func (r *Remove) Apply(_ context.Context, h *Host) (Result, error) {
 	if err := h.Begin(Undo{Changes: undo}); err != nil {
 		return Result{}, err
 	}
-	if err := os.RemoveAll(r.Path); err != nil {
+	if err := dir.RemoveAll(name); err != nil {
 		return Result{}, err
 	}
-	return Result{}, syncDir(filepath.Dir(r.Path))
+	return Result{}, dir.Sync()
 }
 
 // undoLimit is the size, in bytes, up to which former content is kept for undoing.
@@ -296,22 +309,22 @@ const undoLimit = 16 << 20
 
 // restore returns the changes that bring back what stands at path, where a
 // change is about to put something of type made (NoFile: to remove it).
-func restore(h *Host, path string, now FileInfo, made FileType) ([]Change, error) {
+func restore(h *Host, path string, now old, made FileType) ([]Change, error) {
 	switch now.Type {
 	case NoFile:
 		return []Change{&Remove{Path: path, Before: FileInfo{Type: made}}}, nil
 	case Symlink:
-		return []Change{&MakeLink{Path: path, Target: now.Target, Before: FileInfo{Type: made}, After: now}}, nil
+		return []Change{&MakeLink{Path: path, Target: now.Target, Before: FileInfo{Type: made}, After: now.FileInfo}}, nil
 	case Regular:
 		if now.Size > undoLimit {
 			return nil, nil
 		}
-		data, err := os.ReadFile(path)
+		data, err := now.entry.Read(undoLimit)
 		if err != nil {
 			return nil, err
 		}
 		mode := now.Mode
-		return []Change{&WriteFile{Path: path, Content: h.Bodies.Keep(data, true), Attr: Attr{Mode: &mode, Owner: now.Owner, Group: now.Group}, After: now}}, nil
+		return []Change{&WriteFile{Path: path, Content: h.Bodies.Keep(data, true), Attr: Attr{Mode: &mode, Owner: now.Owner, Group: now.Group}, After: now.FileInfo}}, nil
 	}
 	return nil, nil
 }

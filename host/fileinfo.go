@@ -1,17 +1,11 @@
 package host
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"os/user"
 	"strconv"
 	"sync"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // FileType says what stands at a path.
@@ -46,59 +40,41 @@ type FileInfo struct {
 	ACL bool `json:"acl,omitempty"`
 
 	uid, gid uint32
+	links    uint64 // its names
 	ident    fileIdent
 }
 
 // Exists reports whether anything stands there.
 func (i FileInfo) Exists() bool { return i.Type != NoFile }
 
+// Same reports whether both are one thing, under two names or one. Of planned
+// files nobody can tell.
+func (i FileInfo) Same(other FileInfo) bool {
+	return i.ident.ino != 0 && i.ident.ino == other.ident.ino && i.ident.dev == other.ident.dev
+}
+
 type fileIdent struct {
 	dev, ino     uint64
 	size         int64
-	mtime, ctime syscall.Timespec
+	mtime, ctime unix.Timespec
 }
 
-// lstat reads what stands at path on the machine itself; a path at which
-// nothing stands, or whose parent is no directory, is no error.
+func identOf(st *unix.Stat_t) fileIdent {
+	return fileIdent{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim}
+}
+
+// lstat reads what stands on the machine itself at a path that is resolved; a
+// path at which nothing stands, or whose parent is no directory, is no error.
 func lstat(path string) (FileInfo, error) {
-	st, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	e, err := openEntry(path)
+	if absent(err) {
 		return FileInfo{}, nil
 	}
 	if err != nil {
 		return FileInfo{}, err
 	}
-	sys := st.Sys().(*syscall.Stat_t)
-	info := FileInfo{
-		Mode: Mode(sys.Mode & 0o7777), Owner: UserName(sys.Uid), Group: GroupName(sys.Gid),
-		uid: sys.Uid, gid: sys.Gid,
-		ident: fileIdent{uint64(sys.Dev), sys.Ino, sys.Size, sys.Mtim, sys.Ctim},
-	}
-	switch m := st.Mode(); {
-	case m.IsRegular():
-		info.Type, info.Size = Regular, st.Size()
-		info.ACL = hasACL(path)
-	case m.IsDir():
-		info.Type = Directory
-		info.ACL = hasACL(path)
-	case m&fs.ModeSymlink != 0:
-		info.Type, info.Mode = Symlink, 0
-		if info.Target, err = os.Readlink(path); err != nil {
-			return FileInfo{}, err
-		}
-	case m&fs.ModeSocket != 0:
-		info.Type = Socket
-	case m&fs.ModeNamedPipe != 0:
-		info.Type = Pipe
-	default:
-		info.Type = Device
-	}
-	return info, nil
-}
-
-func hasACL(path string) bool {
-	n, err := syscall.Getxattr(path, "system.posix_acl_access", nil)
-	return err == nil && n > 0
+	defer e.Close()
+	return e.Info()
 }
 
 // sums remembers the SHA-256 of files by device, inode, size, mtime and ctime:
@@ -108,29 +84,23 @@ type sums struct {
 	of map[fileIdent]string
 }
 
-func (s *sums) sum(path string, info FileInfo) (string, error) {
+func (s *sums) sum(e *Entry) (string, error) {
 	s.mu.Lock()
-	sum, ok := s.of[info.ident]
+	sum, ok := s.of[identOf(&e.stat)]
 	s.mu.Unlock()
 	if ok {
 		return sum, nil
 	}
-	f, err := os.Open(path)
+	sum, err := e.sum()
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
-	}
-	sum = hex.EncodeToString(hash.Sum(nil))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.of == nil {
 		s.of = map[fileIdent]string{}
 	}
-	s.of[info.ident] = sum
+	s.of[identOf(&e.stat)] = sum
 	return sum, nil
 }
 

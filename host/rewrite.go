@@ -13,7 +13,7 @@ const rewriteLimit = 1 << 20
 // followed; the file's owner and mode stay, and a new one is root's, with 0644. For
 // kinds that look after a part of a text file.
 func (v *View) Rewrite(ctx context.Context, path string, edit func(old string) (string, error)) ([]Change, error) {
-	path, err := v.Follow(path)
+	path, err := v.Place(path, true)
 	if err != nil {
 		return nil, err
 	}

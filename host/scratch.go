@@ -5,21 +5,50 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
-// Scratch makes a private folder for what a plan has to hand to a program (a
-// copy that is validated) and returns it with the function that removes it.
-// It lies in memory where the host has such a place: planning writes nowhere
-// else.
-func (v *View) Scratch() (dir string, remove func(), err error) {
+// Scratch is a private folder for what a plan or a change has to hand to a
+// program: a copy that is validated, a script.
+type Scratch struct{ path string }
+
+// Scratch makes such a folder. It lies in memory where the host has such a
+// place: planning writes nowhere else.
+func (v *View) Scratch() (*Scratch, error) { return NewScratch() }
+
+// NewScratch makes a private folder.
+func NewScratch() (s *Scratch, err error) {
 	for _, parent := range []string{"/run", "/dev/shm", os.TempDir()} {
+		var dir string
 		if dir, err = os.MkdirTemp(parent, "muster-plan-"); err == nil {
-			return dir, func() { _ = os.RemoveAll(dir) }, nil
+			return &Scratch{dir}, nil
 		}
 	}
-	return "", nil, fmt.Errorf("making a private folder to plan in: %w", err)
+	return nil, fmt.Errorf("making a private folder: %w", err)
 }
+
+// Path is where the folder lies.
+func (s *Scratch) Path() string { return s.path }
+
+// Write puts a file into the folder, or into one of its own folders, and returns
+// its path.
+func (s *Scratch) Write(name string, data []byte, mode Mode) (string, error) {
+	if !filepath.IsLocal(name) {
+		return "", fmt.Errorf("%q isn't in the private folder", name)
+	}
+	path := filepath.Join(s.path, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, data, os.FileMode(mode&0o777))
+}
+
+// MakeDir makes a folder in it.
+func (s *Scratch) MakeDir(name string) error { return os.Mkdir(filepath.Join(s.path, name), 0o700) }
+
+// Remove removes the folder with all that is in it.
+func (s *Scratch) Remove() { _ = os.RemoveAll(s.path) }
 
 // Dial connects to a socket of the host ("unix:/run/x.sock", "tcp:127.0.0.1:80"),
 // to read from what listens there. Where one of the keys that this depends on

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 )
 
 // View is a host as the changes planned so far will leave it. Everything that
@@ -145,97 +143,6 @@ func (v *View) Stat(path string) (FileInfo, error) {
 	return v.lstat(path)
 }
 
-const maxLinks = 40 // as Linux has it
-
-// Resolve returns path with the links in its parents followed, planned ones
-// included, so that two ways to one file are one key.
-func (v *View) Resolve(path string) (string, error) { return v.resolve(path, false) }
-
-// Follow returns the path at the end of all links, also path's own.
-func (v *View) Follow(path string) (string, error) { return v.resolve(path, true) }
-
-func (v *View) resolve(path string, last bool) (string, error) {
-	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("%q is no absolute path", path)
-	}
-	if v.preview == nil || len(v.preview.exact) == 0 {
-		// Without planned files the system's own walk answers.
-		return resolveReal(path, last)
-	}
-	rest := strings.Split(filepath.Clean(path), "/")[1:]
-	at, links := "/", 0
-	for i := 0; i < len(rest); i++ {
-		if rest[i] == "" {
-			continue
-		}
-		if rest[i] == ".." {
-			at = filepath.Dir(at)
-			continue
-		}
-		next := filepath.Join(at, rest[i])
-		if i == len(rest)-1 && !last {
-			return next, nil
-		}
-		info, err := v.lstat(next)
-		if err != nil && !errors.Is(err, ErrNotYet) {
-			return "", err
-		}
-		if !info.Exists() {
-			return filepath.Join(append([]string{next}, rest[i+1:]...)...), nil
-		}
-		if info.Type != Symlink {
-			at = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", &fs.PathError{Op: "lstat", Path: path, Err: syscall.ELOOP}
-		}
-		target := info.Target
-		if filepath.IsAbs(target) {
-			at = "/"
-		}
-		rest = append(strings.Split(filepath.Clean(target), "/"), rest[i+1:]...)
-		i = -1
-	}
-	return at, nil
-}
-
-func resolveReal(path string, last bool) (string, error) {
-	path = filepath.Clean(path)
-	if path == "/" {
-		return path, nil
-	}
-	if last {
-		full, err := filepath.EvalSymlinks(path)
-		if err == nil {
-			return full, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-			return "", err
-		}
-		info, err := lstat(path)
-		if err != nil {
-			return "", err
-		}
-		if info.Type == Symlink { // dangling
-			target := info.Target
-			if !filepath.IsAbs(target) {
-				target = filepath.Join(filepath.Dir(path), target)
-			}
-			return resolveReal(target, false)
-		}
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	switch {
-	case err == nil:
-		return filepath.Join(dir, filepath.Base(path)), nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		parent, err := resolveReal(filepath.Dir(path), true)
-		return filepath.Join(parent, filepath.Base(path)), err
-	}
-	return "", err
-}
-
 // Sum returns the SHA-256 of the regular file at path, following links.
 func (v *View) Sum(path string) (string, error) {
 	path, err := v.Follow(path)
@@ -254,16 +161,19 @@ func (v *View) Sum(path string) (string, error) {
 	}
 	// A planned change of attributes leaves the content, but info is then the
 	// plan's and doesn't identify the file.
-	if info, err = lstat(path); err != nil {
+	e, err := openEntry(path)
+	if err != nil {
 		return "", err
 	}
-	return v.cache.sums.sum(path, info)
+	defer e.Close()
+	return v.cache.sums.sum(e)
 }
 
-// ReadFile returns the bytes of the regular file at path, following links. A
+// ReadFile returns the bytes of the regular file at path, following links as
+// Place does: what root reads may be written to where others can read it. A
 // file larger than limit bytes is an error.
 func (v *View) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	path, err := v.Follow(path)
+	path, err := v.Place(path, true)
 	if err != nil {
 		return nil, err
 	}
@@ -279,14 +189,22 @@ func (v *View) ReadFile(ctx context.Context, path string, limit int64) ([]byte, 
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", path, info.Size, limit)
 	}
 	if info.Sum != "" { // planned, maybe with the content that the file has already
-		if real, err := lstat(path); err == nil && real.Type == Regular && real.Size == info.Size {
-			if sum, err := v.cache.sums.sum(path, real); err == nil && sum == info.Sum {
-				return os.ReadFile(path)
+		if e, err := openEntry(path); err == nil {
+			defer e.Close()
+			if e.Type() == Regular && e.stat.Size == info.Size {
+				if sum, err := v.cache.sums.sum(e); err == nil && sum == info.Sum {
+					return e.Read(limit)
+				}
 			}
 		}
 		return v.h.Bodies.Read(ctx, Content{Sum: info.Sum, Size: info.Size, Sensitive: info.Sensitive}, limit)
 	}
-	return os.ReadFile(path)
+	e, err := openEntry(path)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	return e.Read(limit)
 }
 
 // ReadDir returns the names in the directory at path, sorted, those that
@@ -297,12 +215,12 @@ func (v *View) ReadDir(path string) ([]string, error) {
 		return nil, err
 	}
 	names := map[string]bool{}
-	entries, err := os.ReadDir(path)
+	real, err := namesIn(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for _, e := range entries {
-		names[e.Name()] = true
+	for _, name := range real {
+		names[name] = true
 	}
 	if v.preview != nil {
 		for key, e := range v.preview.exact {
@@ -319,6 +237,21 @@ func (v *View) ReadDir(path string) ([]string, error) {
 	}
 	sort.Strings(list)
 	return list, nil
+}
+
+// namesIn lists what the directory at a resolved path holds.
+func namesIn(path string) ([]string, error) {
+	d, err := OpenDir(path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	f, err := d.list()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
 }
 
 // Keep holds bytes made while planning, for the change that will write them.

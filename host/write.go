@@ -1,7 +1,10 @@
 package host
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,19 +65,30 @@ func (w *WriteFile) Want() any {
 // Effects names the file and, with Backup, its neighbours.
 func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.After)} }
 
-// temporary is where a file is made before it takes its place. The name is
-// always the same, so that what a killed run left is found; it starts with a
-// dot and has no known ending, because daemons read every *.conf of a folder.
-func temporary(path string) string {
-	return filepath.Join(filepath.Dir(path), ".muster-"+filepath.Base(path)+".tmp")
+// Temporary is the name under which a thing is made before it takes its place.
+// It is always the same, so that what a killed run left is found; it starts
+// with a dot and has no known ending, because daemons read every *.conf of a
+// folder; and it fits into a name (NAME_MAX, 255 bytes) whenever name does.
+func Temporary(name string) string {
+	if len(name) > 240 {
+		sum := sha256.Sum256([]byte(name))
+		name = hex.EncodeToString(sum[:])
+	}
+	return ".muster-" + name + ".tmp"
 }
 
 // Apply writes the file.
 func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
-	old, err := lstat(w.Path)
+	dir, name, err := OpenParent(w.Path)
 	if err != nil {
 		return Result{}, err
 	}
+	defer dir.Close()
+	old, err := openOld(dir, name)
+	if err != nil {
+		return Result{}, err
+	}
+	defer old.entry.Close()
 	if err := unmoved(w.Path, w.Before, old); err != nil {
 		return Result{}, err
 	}
@@ -83,46 +96,98 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	tmp := temporary(w.Path)
-	if err := w.prepare(ctx, h, tmp, old); err != nil {
-		_ = os.Remove(tmp)
-		return Result{}, err
-	}
-	err = h.At("written beside its place")
-	if err == nil && len(w.Validate) > 0 {
-		err = validate(ctx, h, w.Validate, tmp)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
+	tmp := Temporary(name)
+	if err := w.beside(ctx, h, dir, tmp, old); err != nil {
+		_ = dir.Remove(tmp)
 		return Result{}, err
 	}
 	if w.Backup && old.Exists() {
-		if err := os.Link(w.Path, fmt.Sprintf("%s.%s~", w.Path, time.Now().UTC().Format("20060102T150405.000"))); err != nil {
-			_ = os.Remove(tmp)
+		if err := dir.Link(old.entry, backupName(name, time.Now())); err != nil {
+			_ = dir.Remove(tmp)
 			return Result{}, fmt.Errorf("keeping a backup: %w", err)
 		}
 	}
 	if err := h.Begin(Undo{Changes: undo}); err != nil {
-		_ = os.Remove(tmp)
+		_ = dir.Remove(tmp)
 		return Result{}, err
 	}
-	if err := os.Rename(tmp, w.Path); err != nil {
-		_ = os.Remove(tmp)
+	if err := dir.Rename(tmp, name); err != nil {
+		_ = dir.Remove(tmp)
 		return Result{}, err
 	}
 	if err := h.At("renamed"); err != nil {
 		return Result{}, err
 	}
-	return Result{}, syncDir(filepath.Dir(w.Path))
+	return Result{}, dir.Sync()
 }
 
-// prepare makes the temporary file, complete with mode, owner and attributes.
-func (w *WriteFile) prepare(ctx context.Context, h *Host, tmp string, old FileInfo) error {
-	f, err := createTemporary(tmp)
+// backupName is the name that a backup gets.
+func backupName(name string, now time.Time) string {
+	return fmt.Sprintf("%s.%s~", name, now.UTC().Format("20060102T150405.000"))
+}
+
+// old is what stands in the place of an edit: its description, and the thing
+// itself, nil where there is none.
+type old struct {
+	FileInfo
+	entry *Entry
+}
+
+func openOld(dir *Dir, name string) (old, error) {
+	e, err := dir.Entry(name)
+	if absent(err) {
+		return old{}, nil
+	}
+	if err != nil {
+		return old{}, err
+	}
+	info, err := e.Info()
+	return old{info, e}, err
+}
+
+// beside makes the temporary file and has it validated.
+func (w *WriteFile) beside(ctx context.Context, h *Host, dir *Dir, tmp string, old old) error {
+	f, err := createTemporary(dir, tmp)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if err := w.prepare(ctx, h, f, old); err != nil {
+		return err
+	}
+	if err := h.At("written beside its place"); err != nil {
+		return err
+	}
+	if len(w.Validate) == 0 {
+		return nil
+	}
+	path := dir.join(tmp)
+	if exposed(dir.path) {
+		// Whoever owns a folder on the way could show the program another file.
+		path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
+	}
+	return w.validate(ctx, h, path)
+}
+
+// exposed reports whether somebody other than root can put something else on
+// the way to a directory, and we are root.
+func exposed(dir string) bool {
+	if !IsRoot() {
+		return false
+	}
+	at := "/"
+	for _, name := range strings.Split(strings.Trim(dir, "/"), "/") {
+		at = filepath.Join(at, name)
+		info, err := lstat(at)
+		if err != nil || info.uid != 0 || info.Mode&0o022 != 0 && info.Mode&0o1000 == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare completes the temporary file: content, owner, attributes and mode.
+func (w *WriteFile) prepare(ctx context.Context, h *Host, f *os.File, old old) error {
 	body, err := h.Bodies.Open(ctx, w.Content)
 	if err != nil {
 		return err
@@ -154,7 +219,7 @@ func (w *WriteFile) prepare(ctx context.Context, h *Host, tmp string, old FileIn
 		}
 	}
 	if old.Type == Regular {
-		if err := copyAttributes(w.Path, f); err != nil {
+		if err := old.entry.CopyAttributes(f); err != nil {
 			return err
 		}
 	}
@@ -172,80 +237,60 @@ func (w *WriteFile) prepare(ctx context.Context, h *Host, tmp string, old FileIn
 
 // createTemporary makes an empty file that only its owner can read. A file
 // that a killed run left there is removed; anything else is somebody's trap.
-func createTemporary(tmp string) (*os.File, error) {
+func createTemporary(dir *Dir, tmp string) (*os.File, error) {
 	for range 2 {
-		f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+		f, err := dir.Create(tmp)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}
-		left, err := lstat(tmp)
+		left, err := dir.Lstat(tmp)
 		if err != nil {
 			return nil, err
 		}
 		if left.Type != Regular || int(left.uid) != os.Geteuid() && os.Geteuid() != 0 {
-			return nil, fmt.Errorf("%s is in the way: %s of %s that muster hasn't made; look at it and remove it", tmp, article(left.Type), left.Owner)
+			return nil, fmt.Errorf("%s is in the way: %s of %s that muster hasn't made; look at it and remove it", dir.join(tmp), article(left.Type), left.Owner)
 		}
-		if err := os.Remove(tmp); err != nil {
+		if err := dir.Remove(tmp); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%s appears again and again: another program makes it", tmp)
+	return nil, fmt.Errorf("%s appears again and again: another program makes it", dir.join(tmp))
 }
 
-// copyAttributes carries extended attributes over, access control lists and
-// security labels among them. Those that the kernel won't let us set are left.
-func copyAttributes(from string, to *os.File) error {
-	list := make([]byte, 64<<10)
-	n, err := unix.Llistxattr(from, list)
+// validate runs the program that must accept the temporary file. What it says of
+// that, it says of the file.
+func (w *WriteFile) validate(ctx context.Context, h *Host, tmp string) error {
+	named := make([]string, len(w.Validate))
+	for i, a := range w.Validate {
+		named[i] = strings.ReplaceAll(a, "%s", tmp)
+	}
+	_, err := h.Run(ctx, Command{Argv: named})
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		out := exit.Output
+		out.Stdout = bytes.ReplaceAll(out.Stdout, []byte(tmp), []byte(w.Path))
+		out.Stderr = bytes.ReplaceAll(out.Stderr, []byte(tmp), []byte(w.Path))
+		err = &ExitError{Argv: w.Validate, Output: out}
+	}
 	if err != nil {
-		if errors.Is(err, unix.ENOTSUP) {
-			return nil
-		}
-		return fmt.Errorf("reading the attributes of %s: %w", from, err)
-	}
-	for _, name := range strings.Split(strings.Trim(string(list[:n]), "\x00"), "\x00") {
-		if name == "" || name == "security.capability" { // a capability belongs to the old content
-			continue
-		}
-		value := make([]byte, 64<<10)
-		n, err := unix.Lgetxattr(from, name, value)
-		if err != nil {
-			continue
-		}
-		err = unix.Fsetxattr(int(to.Fd()), name, value[:n], 0)
-		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) {
-			return fmt.Errorf("keeping the attribute %s of %s: %w", name, from, err)
-		}
-	}
-	return nil
-}
-
-// validate runs a program on a file that must satisfy it.
-func validate(ctx context.Context, h *Host, argv []string, path string) error {
-	named := make([]string, len(argv))
-	for i, a := range argv {
-		named[i] = strings.ReplaceAll(a, "%s", path)
-	}
-	if _, err := h.Run(ctx, Command{Argv: named}); err != nil {
 		return fmt.Errorf("validation refused the file: %w", err)
 	}
 	return nil
 }
 
 // unmoved returns ErrMoved where what stands at path isn't what was planned on.
-func unmoved(path string, planned *FileInfo, now FileInfo) error {
+func unmoved(path string, planned *FileInfo, now old) error {
+	typ := now.Type
 	if planned == nil {
-		if now.Type == NoFile || now.Type == Regular || now.Type == Symlink {
+		if typ == NoFile || typ == Regular || typ == Symlink {
 			return nil
 		}
-		return fmt.Errorf("%s is %s: %w", path, article(now.Type), ErrMoved)
+		return fmt.Errorf("%s is %s: %w", path, article(typ), ErrMoved)
 	}
-	same := planned.Type == now.Type && planned.Mode == now.Mode && planned.Owner == now.Owner && planned.Group == now.Group && planned.Target == now.Target
+	same := planned.Type == typ && planned.Mode == now.Mode && planned.Owner == now.Owner && planned.Group == now.Group && planned.Target == now.Target
 	if same && planned.Type == Regular {
 		same = planned.Size == now.Size
 		if same && planned.Sum != "" {
-			var s sums
-			sum, err := s.sum(path, now)
+			sum, err := now.entry.sum()
 			if err != nil {
 				return err
 			}
@@ -254,18 +299,6 @@ func unmoved(path string, planned *FileInfo, now FileInfo) error {
 	}
 	if !same {
 		return fmt.Errorf("%s: %w", path, ErrMoved)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("syncing %s: %w", dir, err)
 	}
 	return nil
 }

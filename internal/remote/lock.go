@@ -61,10 +61,7 @@ func (l *lock) open() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	l.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	l.f, err = host.OpenLock(path)
 	return err
 }
 

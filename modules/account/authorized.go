@@ -266,36 +266,24 @@ func (f keyFile) changers() string {
 	return f.User + " and root"
 }
 
-// base resolves the directory that the file is in or below. Where nothing is
-// pending the host is asked by a descriptor alone, which costs least.
+// base resolves the directory that the file is in or below.
 func (a *AuthorizedKey) base(v *host.View, path string, u host.User) (string, error) {
-	missing := fmt.Errorf("the directory %s isn't there: add a directory task before this one", path)
-	if path == u.Home {
-		missing = fmt.Errorf("the home %s of %s isn't there: give the user create_home = true, or the keys another path", path, a.User)
+	at, err := v.Place(path, true)
+	if err != nil {
+		return "", err
 	}
-	if !v.Pending() {
-		d, err := openDir(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return "", missing
-		}
-		if err != nil {
-			return "", err
-		}
-		defer d.close()
-		if d.path == filepath.Clean(path) {
-			return d.path, nil
-		}
-	}
-	info, err := v.Stat(path)
+	info, err := v.Lstat(at)
 	switch {
 	case err != nil:
 		return "", err
+	case !info.Exists() && path == u.Home:
+		return "", fmt.Errorf("the home %s of %s isn't there: give the user create_home = true, or the keys another path", path, a.User)
 	case !info.Exists():
-		return "", missing
+		return "", fmt.Errorf("the directory %s isn't there: add a directory task before this one", path)
 	case info.Type != host.Directory:
 		return "", fmt.Errorf("%s is a %s, not a directory", path, info.Type)
 	}
-	return v.Follow(path)
+	return at, nil
 }
 
 // compare returns the change that fulfils the wish, nil if it is.

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"muster/host"
 )
 
@@ -28,7 +26,7 @@ func (p *planner) makeHome(ctx context.Context, u host.User, t details) error {
 	if u.Home == "" {
 		return fmt.Errorf("the user %s has no home directory to make: give its path as home", p.Name)
 	}
-	path, err := p.v.Resolve(u.Home)
+	path, err := p.v.Place(u.Home, false)
 	if err != nil {
 		return err
 	}
@@ -156,67 +154,65 @@ func (m *MakeHome) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	if err != nil {
 		return host.Result{}, err
 	}
-	parent, err := mkdirAll(filepath.Dir(m.Path))
+	parent, err := host.MakeDirs(filepath.Dir(m.Path), 0o755)
 	if err != nil {
 		return host.Result{}, fmt.Errorf("making the home of %s: %w", m.User, err)
 	}
-	defer parent.close()
-	if there, err := openAt(parent.fd, filepath.Base(m.Path), m.Path); err == nil {
-		there.close()
-		return host.Result{}, fmt.Errorf("%s: %w", m.Path, host.ErrMoved)
+	defer parent.Close()
+	name := filepath.Base(m.Path)
+	if there, err := parent.Type(name); err != nil || there != host.NoFile {
+		return host.Result{}, errors.Join(err, fmt.Errorf("%s: %w", m.Path, host.ErrMoved))
 	}
-	tmp := ".muster-" + filepath.Base(m.Path) + ".tmp"
+	tmp := host.Temporary(name)
 	if err := m.build(h, parent, tmp, uid, gid); err != nil {
-		_ = os.RemoveAll(parent.through(tmp))
+		_ = parent.RemoveAll(tmp)
 		return host.Result{}, fmt.Errorf("making the home of %s: %w", m.User, err)
 	}
 	if err := h.At("home in its place"); err != nil {
 		return host.Result{}, err
 	}
-	return host.Result{}, parent.sync()
+	return host.Result{}, parent.Sync()
 }
 
-func (m *MakeHome) build(h *host.Host, parent dir, tmp string, uid, gid int) error {
-	if err := os.RemoveAll(parent.through(tmp)); err != nil { // a killed run left it
-		return err
-	}
-	if err := unix.Mkdirat(parent.fd, tmp, 0o700); err != nil {
+func (m *MakeHome) build(h *host.Host, parent *host.Dir, tmp string, uid, gid int) error {
+	if err := parent.RemoveAll(tmp); err != nil { // a killed run left it
 		return err
 	}
 	// Until all is copied it is root's alone.
-	made, err := openAt(parent.fd, tmp, filepath.Join(parent.path, tmp))
+	made, err := parent.MakeDir(tmp)
 	if err != nil {
 		return err
 	}
-	defer made.close()
+	defer made.Close()
 	n := 0
-	if err := copyTree(m.Skeleton, made, uid, gid, 0, &n); err != nil {
+	skeleton, err := host.NewView(h, nil).Place(m.Skeleton, true)
+	if err != nil {
+		return err
+	}
+	if err := copyTree(skeleton, made, uid, gid, 0, &n); err != nil {
 		return err
 	}
 	if err := h.At("home beside its place"); err != nil {
 		return err
 	}
-	if err := own(made, uid, gid, uint32(m.Mode)); err != nil {
+	if err := own(made, uid, gid, m.Mode); err != nil {
 		return err
 	}
-	return unix.Renameat2(parent.fd, tmp, parent.fd, filepath.Base(m.Path), unix.RENAME_NOREPLACE)
+	return parent.RenameNew(tmp, filepath.Base(m.Path))
 }
 
 // own gives an open file to a user: the owner first, since that clears setuid.
-func own(d dir, uid, gid int, mode uint32) error {
-	if err := unix.Fchownat(d.fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
-		return &fs.PathError{Op: "chown", Path: d.path, Err: err}
+func own(e *host.Entry, uid, gid int, mode host.Mode) error {
+	if err := e.Chown(uid, gid); err != nil {
+		return err
 	}
-	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", d.fd), mode); err != nil {
-		return &fs.PathError{Op: "chmod", Path: d.path, Err: err}
-	}
-	return nil
+	return e.Chmod(mode)
 }
 
 // copyTree copies what is in from into the open directory to. Links are copied
 // as links and given away themselves, never what they lead to. A skeleton that
 // isn't there is empty.
-func copyTree(from string, to dir, uid, gid, depth int, n *int) error {
+func copyTree(from string, to *host.Entry, uid, gid, depth int, n *int) error {
 	entries, err := os.ReadDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -224,50 +220,37 @@ func copyTree(from string, to dir, uid, gid, depth int, n *int) error {
 	if err != nil || depth > skeletonDepth {
 		return err
 	}
+	dir, err := to.Dir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
 	for _, e := range entries {
 		if *n++; *n > skeletonEntries {
 			return fmt.Errorf("%s holds more than %d files: no skeleton for homes", from, skeletonEntries)
 		}
-		source, path := filepath.Join(from, e.Name()), filepath.Join(to.path, e.Name())
 		info, err := e.Info()
 		if err != nil {
 			return err
 		}
-		perm := uint32(info.Mode().Perm())
-		switch {
-		case info.Mode().IsRegular():
-			err = copyFile(source, to, e.Name())
-		case info.IsDir():
-			err = unix.Mkdirat(to.fd, e.Name(), 0o700)
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, rerr := os.Readlink(source)
-			if rerr != nil {
-				return rerr
-			}
-			if err = unix.Symlinkat(target, to.fd, e.Name()); err == nil {
-				err = unix.Fchownat(to.fd, e.Name(), uid, gid, unix.AT_SYMLINK_NOFOLLOW)
-			}
-			if err != nil {
-				return &fs.PathError{Op: "link", Path: path, Err: err}
-			}
-			continue
-		default:
-			continue
-		}
+		made, err := copyEntry(filepath.Join(from, e.Name()), info.Mode(), dir, e.Name())
 		if err != nil {
-			return &fs.PathError{Op: "copy", Path: path, Err: err}
+			return fmt.Errorf("copying %s: %w", filepath.Join(from, e.Name()), err)
 		}
-		made, err := openAt(to.fd, e.Name(), path)
-		if err != nil {
-			return err
+		if made == nil {
+			continue
 		}
 		if info.IsDir() {
-			err = copyTree(source, made, uid, gid, depth+1, n)
+			err = copyTree(filepath.Join(from, e.Name()), made, uid, gid, depth+1, n)
 		}
-		if err == nil {
-			err = own(made, uid, gid, perm)
+		switch {
+		case err != nil:
+		case made.Type() == host.Symlink:
+			err = made.Chown(uid, gid)
+		default:
+			err = own(made, uid, gid, host.Mode(info.Mode().Perm()))
 		}
-		made.close()
+		made.Close()
 		if err != nil {
 			return err
 		}
@@ -275,20 +258,49 @@ func copyTree(from string, to dir, uid, gid, depth int, n *int) error {
 	return nil
 }
 
-func copyFile(source string, to dir, name string) error {
-	in, err := os.OpenFile(source, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// copyEntry makes a file, an empty directory or a link as source is one; nil
+// for what isn't copied: sockets and devices.
+func copyEntry(source string, mode fs.FileMode, to *host.Dir, name string) (*host.Entry, error) {
+	switch {
+	case mode.IsRegular():
+		return copyFile(source, to, name)
+	case mode.IsDir():
+		return to.MakeDir(name)
+	case mode&fs.ModeSymlink != 0:
+		target, err := os.Readlink(source)
+		if err != nil {
+			return nil, err
+		}
+		return to.MakeLink(target, name)
+	}
+	return nil, nil
+}
+
+func copyFile(source string, to *host.Dir, name string) (*host.Entry, error) {
+	from, base, err := host.OpenParent(source)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	defer from.Close()
+	e, err := from.Entry(base)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	in, err := e.Open()
+	if err != nil {
+		return nil, err
 	}
 	defer in.Close()
-	fd, err := unix.Openat(to.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	out, err := to.Create(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out := os.NewFile(uintptr(fd), name)
 	defer out.Close()
-	_, err = io.Copy(out, in)
-	return err
+	if _, err := io.Copy(out, in); err != nil {
+		return nil, err
+	}
+	return host.Opened(out)
 }
 
 // numbers returns the numbers of a user who exists by now.

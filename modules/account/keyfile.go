@@ -1,16 +1,12 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"muster/host"
 )
@@ -39,53 +35,63 @@ type keyState struct {
 // enter opens the directory of the file. With make, missing ones are made for
 // the user, mode 0700; else a missing one is fs.ErrNotExist, and missing says
 // how many would have to be made.
-func (p place) enter(uid, gid int, make bool) (at dir, missing int, err error) {
-	if at, err = openDir(p.Base); err != nil {
-		return dir{}, 0, err
+func (p place) enter(uid, gid int, make bool) (at *host.Dir, missing int, err error) {
+	if at, err = host.OpenDir(p.Base); err != nil {
+		return nil, 0, err
 	}
 	for i, name := range p.Names[:len(p.Names)-1] {
-		path := filepath.Join(at.path, name)
-		next, err := openAt(at.fd, name, path)
+		next, err := at.Entry(name)
 		if make && errors.Is(err, fs.ErrNotExist) {
-			if err = unix.Mkdirat(at.fd, name, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
-				next, err = openAt(at.fd, name, path)
-			}
-			// What was made here is root's until it is given away. What the
-			// user put there in between is theirs, or refused below.
-			if err == nil && next.stat.Mode&unix.S_IFMT == unix.S_IFDIR && int(next.stat.Uid) == os.Geteuid() && os.Geteuid() != uid {
-				if err = own(next, uid, gid, 0o700); err == nil {
-					next.stat.Uid = uint32(uid)
-				}
-			}
+			next, err = p.makeDir(at, name, uid, gid)
 		}
-		at.close()
 		if errors.Is(err, fs.ErrNotExist) {
-			return dir{}, len(p.Names) - 1 - i, err
+			missing = len(p.Names) - 1 - i
 		}
+		if err == nil {
+			err = p.refuse(next, uid, host.Directory)
+		}
+		at.Close()
+		if err == nil {
+			at, err = next.Dir()
+		}
+		next.Close()
 		if err != nil {
-			return dir{}, 0, err
+			return nil, missing, err
 		}
-		if err := p.refuse(next, uid, unix.S_IFDIR); err != nil {
-			next.close()
-			return dir{}, 0, err
-		}
-		at = next
 	}
 	return at, 0, nil
 }
 
+// makeDir makes a directory of the user's, and opens it.
+func (p place) makeDir(at *host.Dir, name string, uid, gid int) (*host.Entry, error) {
+	e, err := at.MakeDir(name)
+	if errors.Is(err, fs.ErrExist) { // the user was faster: theirs, or refused
+		return at.Entry(name)
+	}
+	if err != nil || os.Geteuid() == uid {
+		return e, err
+	}
+	err = own(e, uid, gid, 0o700)
+	e.Close()
+	if err != nil {
+		return nil, err
+	}
+	return at.Entry(name)
+}
+
 // refuse returns an error for what isn't of the type, or not the user's own.
-func (p place) refuse(d dir, uid int, want uint32) error {
-	what := map[uint32]string{unix.S_IFDIR: "a directory", unix.S_IFREG: "a file"}
-	switch typ := d.stat.Mode & unix.S_IFMT; {
-	case typ == unix.S_IFLNK:
-		return fmt.Errorf("%s is a link: muster follows none to the keys of %s, since they could lead anywhere; put %s in its place", d.path, p.User, what[want])
-	case typ != want:
-		return fmt.Errorf("%s isn't %s: look at it, and remove it", d.path, what[want])
-	case int(d.stat.Uid) != uid && d.stat.Uid != 0 && (p.Owned || os.Geteuid() == 0):
-		return fmt.Errorf("%s belongs to %s, neither to root nor to %s: sshd and muster both mistrust that; look at it, then chown it", d.path, host.UserName(d.stat.Uid), p.User)
-	case want == unix.S_IFREG && d.stat.Nlink > 1 && int(d.stat.Uid) != uid:
-		return fmt.Errorf("%s is one of %d names of a file of root's, which a user could have made: look at it, and remove it", d.path, d.stat.Nlink)
+func (p place) refuse(e *host.Entry, uid int, want host.FileType) error {
+	what := "a " + string(want)
+	owner, _ := e.Owner()
+	switch {
+	case e.Type() == host.Symlink:
+		return fmt.Errorf("%s is a link: muster follows none to the keys of %s, since they could lead anywhere; put %s in its place", e.Path(), p.User, what)
+	case e.Type() != want:
+		return fmt.Errorf("%s isn't %s: look at it, and remove it", e.Path(), what)
+	case owner != uid && owner != 0 && (p.Owned || os.Geteuid() == 0):
+		return fmt.Errorf("%s belongs to %s, neither to root nor to %s: sshd and muster both mistrust that; look at it, then chown it", e.Path(), host.UserName(uint32(owner)), p.User)
+	case want == host.Regular && e.Names() > 1 && owner != uid:
+		return fmt.Errorf("%s is one of %d names of a file of root's, which a user could have made: look at it, and remove it", e.Path(), e.Names())
 	}
 	return nil
 }
@@ -101,42 +107,32 @@ func (p place) read(uid int) (keyState, error) {
 	if err != nil {
 		return s, err
 	}
-	defer at.close()
+	defer at.Close()
 	return s, p.readIn(at, uid, &s)
 }
 
-func (p place) readIn(at dir, uid int, s *keyState) error {
-	name := p.Names[len(p.Names)-1]
-	d, err := openAt(at.fd, name, p.path())
+func (p place) readIn(at *host.Dir, uid int, s *keyState) error {
+	e, err := at.Entry(p.Names[len(p.Names)-1])
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	if err := p.refuse(d, uid, unix.S_IFREG); err != nil {
+	defer e.Close()
+	if err := p.refuse(e, uid, host.Regular); err != nil {
 		return err
 	}
-	// The very file that was looked at, whatever stands at its name by now.
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", d.fd))
+	data, err := e.Read(keyFileLimit)
 	if err != nil {
 		return fmt.Errorf("reading the keys of %s: %w", p.User, err)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, keyFileLimit+1))
-	if err != nil {
-		return err
-	}
-	if len(data) > keyFileLimit {
-		return fmt.Errorf("%s has more than %d bytes: no file of keys", p.path(), keyFileLimit)
-	}
 	c := host.ContentOf(data, false)
 	s.content, s.sum = string(data), c.Sum
-	s.file = host.FileInfo{Type: host.Regular, Mode: host.Mode(d.stat.Mode & 0o7777), Size: c.Size, Owner: p.User}
-	if d.stat.Uid == 0 {
-		s.gid = int(d.stat.Gid)
-		s.file.Owner, s.file.Group = "root", host.GroupName(d.stat.Gid)
+	s.file = host.FileInfo{Type: host.Regular, Mode: e.Mode(), Size: c.Size, Owner: p.User}
+	if owner, group := e.Owner(); owner == 0 {
+		s.gid = group
+		s.file.Owner, s.file.Group = "root", host.GroupName(uint32(group))
 	}
 	return nil
 }
@@ -202,7 +198,7 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if err != nil {
 		return host.Result{}, err
 	}
-	defer at.close()
+	defer at.Close()
 	if err := h.At("entered the directory"); err != nil {
 		return host.Result{}, err
 	}
@@ -215,8 +211,7 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 		return host.Result{}, fmt.Errorf("%s: %w", w.Place.path(), host.ErrMoved)
 	}
 	if w.Mended != nil {
-		mode := mendedMode(host.Mode(at.stat.Mode&0o7777), int(at.stat.Uid) == uid, true)
-		if err := own(at, -1, -1, uint32(mode)); err != nil {
+		if err := mendDir(at, uid); err != nil {
 			return host.Result{}, err
 		}
 	}
@@ -224,44 +219,59 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 		uid, gid = 0, now.gid
 	}
 	name := w.Place.Names[len(w.Place.Names)-1]
-	tmp := ".muster-" + name + ".tmp"
+	tmp := host.Temporary(name)
 	if err := w.write(at, tmp, body, uid, gid); err != nil {
-		_ = unix.Unlinkat(at.fd, tmp, 0)
+		_ = at.Remove(tmp)
 		return host.Result{}, fmt.Errorf("writing %s: %w", w.Place.path(), err)
 	}
 	err = h.At("written beside its place")
 	if err == nil {
-		err = unix.Renameat(at.fd, tmp, at.fd, name)
+		err = at.Rename(tmp, name)
 	}
 	if err != nil {
-		_ = unix.Unlinkat(at.fd, tmp, 0)
+		_ = at.Remove(tmp)
 		return host.Result{}, err
 	}
 	if err := h.At("renamed"); err != nil {
 		return host.Result{}, err
 	}
-	return host.Result{}, at.sync()
+	return host.Result{}, at.Sync()
 }
 
-func (w *WriteKeys) write(at dir, tmp string, body []byte, uid, gid int) error {
-	if err := unix.Unlinkat(at.fd, tmp, 0); err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run left it
-		return err
-	}
-	fd, err := unix.Openat(at.fd, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+// mendDir gives the directory a mode with which sshd takes the keys in it.
+func mendDir(at *host.Dir, uid int) error {
+	e, err := at.Entry(".")
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), tmp)
-	defer f.Close()
-	if _, err := io.Copy(f, bytes.NewReader(body)); err != nil {
+	defer e.Close()
+	owner, _ := e.Owner()
+	return e.Chmod(mendedMode(e.Mode(), owner == uid, true))
+}
+
+func (w *WriteKeys) write(at *host.Dir, tmp string, body []byte, uid, gid int) error {
+	if err := at.Remove(tmp); err != nil { // a killed run left it
 		return err
 	}
+	f, err := at.Create(tmp)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(body); err != nil {
+		return err
+	}
+	e, err := host.Opened(f)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
 	if os.Geteuid() == 0 {
-		if err := f.Chown(uid, gid); err != nil {
+		if err := e.Chown(uid, gid); err != nil {
 			return err
 		}
 	}
-	if err := unix.Fchmod(fd, uint32(w.After.Mode)); err != nil {
+	if err := e.Chmod(w.After.Mode); err != nil {
 		return err
 	}
 	return f.Sync()

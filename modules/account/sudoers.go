@@ -74,7 +74,11 @@ func (s *Sudoers) May() []host.Effect {
 // Plan compares the file with the rules.
 func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	var plan modules.Plan
-	before, err := v.Lstat(s.path())
+	at, err := v.Place(s.path(), false)
+	if err != nil {
+		return plan, err
+	}
+	before, err := v.Lstat(at)
 	unforeseen := errors.Is(err, host.ErrNotYet)
 	switch {
 	case errors.Is(err, os.ErrPermission):
@@ -90,7 +94,7 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 		if !before.Exists() {
 			return plan, nil
 		}
-		r := &RemoveRules{host.Remove{Path: s.path(), Before: before}}
+		r := &RemoveRules{host.Remove{Path: at, Before: before}}
 		plan.Changes = []host.Change{r}
 		if err := s.root(plan); err != nil {
 			return plan, err
@@ -106,7 +110,7 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	after := host.FileInfo{Type: host.Regular, Mode: mode, Owner: "root", Group: "root", Sum: content.Sum, Size: content.Size, Sensitive: content.Sensitive}
 	attr := host.Attr{Mode: &mode, Owner: "root", Group: "root"}
 	if before.Exists() {
-		if before.Sum, err = v.Sum(s.path()); errors.Is(err, os.ErrPermission) {
+		if before.Sum, err = v.Sum(at); errors.Is(err, os.ErrPermission) {
 			return plan, fmt.Errorf(`reading %s: only root can: give the task "become = true"`, s.path())
 		} else if err != nil {
 			return plan, err
@@ -114,7 +118,7 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	}
 	switch {
 	case before.Sum != content.Sum || !before.Exists():
-		w := &WriteRules{host.WriteFile{Path: s.path(), Content: content, Attr: attr, Before: &before, After: after}}
+		w := &WriteRules{host.WriteFile{Path: at, Content: content, Attr: attr, Before: &before, After: after}}
 		if unforeseen {
 			w.Before, w.Note = nil, "replaces whatever an earlier task brings"
 		}
@@ -127,7 +131,7 @@ func (s *Sudoers) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 		}
 		return plan, s.show(ctx, v, w, before)
 	case before.Mode != after.Mode || before.Owner != after.Owner || before.Group != after.Group:
-		plan.Changes = []host.Change{&host.SetAttr{Path: s.path(), Attr: attr, Before: before, After: after}}
+		plan.Changes = []host.Change{&host.SetAttr{Path: at, Attr: attr, Before: before, After: after}}
 	}
 	return plan, s.root(plan)
 }
@@ -186,7 +190,7 @@ func (s *Sudoers) show(ctx context.Context, v *host.View, w *WriteRules, before 
 	}
 	var old []byte
 	if before.Exists() {
-		if old, err = v.ReadFile(ctx, s.path(), sudoersLimit); err != nil {
+		if old, err = v.ReadFile(ctx, w.Path, sudoersLimit); err != nil {
 			return err
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"muster/host"
@@ -103,8 +101,8 @@ func (r rules) says(ctx context.Context, v *host.View) ([]string, error) {
 	if !main.Exists() {
 		return r.alone(ctx, v)
 	}
-	return inScratch(v, func(dir string) ([]string, error) {
-		c := &rulesCopy{dir: dir, replaced: r}
+	return inScratch(v, func(scratch *host.Scratch) ([]string, error) {
+		c := &rulesCopy{scratch: scratch, replaced: r}
 		file, err := c.file(ctx, v, sudoersFile)
 		if err != nil {
 			return nil, err
@@ -122,22 +120,22 @@ func (r rules) alone(ctx context.Context, v *host.View) ([]string, error) {
 	if !r.there {
 		return nil, nil
 	}
-	return inScratch(v, func(dir string) ([]string, error) {
-		file := filepath.Join(dir, "rules")
-		if err := os.WriteFile(file, r.body, 0o400); err != nil {
+	return inScratch(v, func(scratch *host.Scratch) ([]string, error) {
+		file, err := scratch.Write("rules", r.body, 0o400)
+		if err != nil {
 			return nil, err
 		}
 		return runVisudo(ctx, v, []string{file, r.path}, "-c", "-f", file)
 	})
 }
 
-func inScratch(v *host.View, do func(dir string) ([]string, error)) ([]string, error) {
-	dir, remove, err := v.Scratch()
+func inScratch(v *host.View, do func(*host.Scratch) ([]string, error)) ([]string, error) {
+	scratch, err := v.Scratch()
 	if err != nil {
 		return nil, err
 	}
-	defer remove()
-	return do(dir)
+	defer scratch.Remove()
+	return do(scratch)
 }
 
 // runVisudo returns what visudo says, where it refuses, with the names of copies

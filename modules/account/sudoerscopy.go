@@ -19,7 +19,7 @@ const rulesMost = 1000
 // rulesCopy is a private copy of sudo's rules, in which includes lead to the
 // copies of what they include.
 type rulesCopy struct {
-	dir      string
+	scratch  *host.Scratch
 	replaced rules
 	used     bool     // the replaced file was come across
 	names    []string // of copies and what they stand for, in pairs
@@ -31,9 +31,14 @@ func (c *rulesCopy) next(path, ending string) (string, error) {
 	if c.number++; c.number > rulesMost {
 		return "", fmt.Errorf("%s includes more than %d files, or itself", sudoersFile, rulesMost)
 	}
-	name := filepath.Join(c.dir, fmt.Sprintf("%04d%s", c.number, ending))
+	name := filepath.Join(c.scratch.Path(), fmt.Sprintf("%04d%s", c.number, ending))
 	c.names = append(c.names, name, path)
 	return name, nil
+}
+
+// inside is the name that a copy has in the private folder.
+func (c *rulesCopy) inside(name string) string {
+	return strings.TrimPrefix(name, c.scratch.Path()+"/")
 }
 
 // file copies a file of rules and what it includes, and returns the copy's
@@ -74,7 +79,8 @@ func (c *rulesCopy) copy(ctx context.Context, v *host.View, path, name string) e
 		}
 		b.WriteString(before + to + after)
 	}
-	return os.WriteFile(name, []byte(b.String()), 0o400)
+	_, err := c.scratch.Write(c.inside(name), []byte(b.String()), 0o400)
+	return err
 }
 
 // include copies what a line includes: a file, or a whole folder without the
@@ -87,7 +93,7 @@ func (c *rulesCopy) include(ctx context.Context, v *host.View, path string, whol
 	if err != nil {
 		return "", err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := c.scratch.MakeDir(c.inside(dir)); err != nil {
 		return "", err
 	}
 	names, err := v.ReadDir(path)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"muster/host"
@@ -64,7 +62,7 @@ func (p *planner) removeHome(now host.User) error {
 			return err
 		}
 		if info.Type == host.Regular && (info.Owner == p.Name) {
-			path, err := p.v.Resolve(box)
+			path, err := p.v.Place(box, false)
 			if err != nil {
 				return err
 			}
@@ -74,7 +72,7 @@ func (p *planner) removeHome(now host.User) error {
 	if now.Home == "" {
 		return nil
 	}
-	path, err := p.v.Resolve(now.Home)
+	path, err := p.v.Place(now.Home, false)
 	if err != nil {
 		return err
 	}
@@ -96,7 +94,7 @@ func (p *planner) removeHome(now host.User) error {
 			}
 		}
 	}
-	if mounted := mountedUnder(path); mounted != "" {
+	if mounted := host.MountedBelow(path); mounted != "" {
 		return fmt.Errorf("%s is mounted in the home of %s: unmount it before the home is removed", mounted, p.Name)
 	}
 	p.changes = append(p.changes, &RemoveHome{Path: path, User: p.Name})
@@ -106,26 +104,6 @@ func (p *planner) removeHome(now host.User) error {
 // within reports whether path is dir or lies below it.
 func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
-}
-
-// mountedUnder returns a mount point at or below a directory, "" if none.
-func mountedUnder(path string) string {
-	data, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return ""
-	}
-	var found []string
-	for line := range strings.SplitSeq(string(data), "\n") {
-		if f := strings.Fields(line); len(f) > 1 {
-			if at := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(f[1]); within(at, path) {
-				found = append(found, at)
-			}
-		}
-	}
-	if found == nil {
-		return ""
-	}
-	return slices.Min(found)
 }
 
 // RemoveHome removes a user's home with all that is in it.
@@ -151,28 +129,31 @@ func (r *RemoveHome) Apply(_ context.Context, h *host.Host) (host.Result, error)
 	if err != nil {
 		return host.Result{}, err
 	}
-	parent, err := openDir(filepath.Dir(r.Path))
-	if err != nil {
-		return host.Result{}, err
-	}
-	defer parent.close()
-	home, err := openAt(parent.fd, filepath.Base(r.Path), r.Path)
+	parent, name, err := host.OpenParent(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return host.Result{}, nil
 	}
 	if err != nil {
 		return host.Result{}, err
 	}
-	owner, mode := home.stat.Uid, home.stat.Mode
-	home.close()
-	if int(owner) != uid || mode&0o170000 != 0o040000 || mountedUnder(r.Path) != "" {
+	defer parent.Close()
+	home, err := parent.Entry(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return host.Result{}, nil
+	}
+	if err != nil {
+		return host.Result{}, err
+	}
+	owner, _ := home.Owner()
+	home.Close()
+	if owner != uid || home.Type() != host.Directory || host.MountedBelow(r.Path) != "" {
 		return host.Result{}, fmt.Errorf("%s: %w", r.Path, host.ErrMoved)
 	}
-	if err := os.RemoveAll(parent.through(filepath.Base(r.Path))); err != nil {
+	if err := parent.RemoveAll(name); err != nil {
 		return host.Result{}, fmt.Errorf("removing the home of %s: %w", r.User, err)
 	}
 	if err := h.At("home removed"); err != nil {
 		return host.Result{}, err
 	}
-	return host.Result{}, parent.sync()
+	return host.Result{}, parent.Sync()
 }

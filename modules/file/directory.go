@@ -1,7 +1,6 @@
 package file
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +92,7 @@ func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error
 	if d.State == "absent" {
 		return d.planAbsent(v)
 	}
-	path, err := place(v, d.Path, true)
+	path, err := v.Place(d.Path, true)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -114,7 +113,7 @@ func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	w := &walker{d: d, v: v, root: path, recursive: d.Recurse}
+	w := &walker{d: d, v: v, root: path, before: before, recursive: d.Recurse}
 	if d.Source != nil {
 		if err := w.copy(ctx, &plan); err != nil {
 			return modules.Plan{}, err
@@ -155,8 +154,11 @@ func (d *Directory) planMake(ctx context.Context, v *host.View, path string, pla
 		if dir, err = parent(v, at); err == nil {
 			break
 		}
-		up, statErr := v.Stat(filepath.Dir(at))
-		if !d.Parents || statErr != nil || up.Exists() {
+		up, moved := v.Lstat(filepath.Dir(at))
+		if moved != nil {
+			return moved
+		}
+		if !d.Parents || up.Exists() {
 			return err
 		}
 		missing = append([]string{filepath.Dir(at)}, missing...)
@@ -182,7 +184,7 @@ func (d *Directory) planAbsent(v *host.View) (modules.Plan, error) {
 		return plan, err
 	}
 	r := plan.Changes[0].(*host.Remove)
-	if at := mountedAt(r.Path); at != "" {
+	if at := host.MountedBelow(r.Path); at != "" {
 		return modules.Plan{}, fmt.Errorf("%s is not removed: something is mounted at %s; unmount it first", r.Path, at)
 	}
 	names, err := v.ReadDir(r.Path)
@@ -204,25 +206,4 @@ func shownNames(names []string) string {
 		list[i] = shown(n)
 	}
 	return strings.Join(list, ", ")
-}
-
-// mountedAt returns a place at or below path where a file system is mounted,
-// "" if there is none.
-func mountedAt(path string) string {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return ""
-	}
-	for _, line := range bytes.Split(table, []byte("\n")) {
-		f := bytes.Fields(line)
-		if len(f) < 5 {
-			continue
-		}
-		// proc(5): space, tab, newline and backslash are written in octal.
-		at := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(string(f[4]))
-		if at == path || strings.HasPrefix(at, path+"/") {
-			return at
-		}
-	}
-	return ""
 }

@@ -94,7 +94,7 @@ func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 
 // planAbsent removes what stands at path, if it is one of the types.
 func planAbsent(v *host.View, path string, types ...host.FileType) (modules.Plan, error) {
-	path, err := place(v, path, false)
+	path, err := v.Place(path, false)
 	if err != nil {
 		return modules.Plan{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"muster/host"
@@ -58,7 +57,7 @@ func (l *Link) plan(v *host.View) (modules.Plan, error) {
 		}
 		return planAbsent(v, l.Path, types...)
 	}
-	path, err := place(v, l.Path, false)
+	path, err := v.Place(l.Path, false)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -91,7 +90,7 @@ func (l *Link) plan(v *host.View) (modules.Plan, error) {
 
 // hard completes the change to a hard link, or says that it is made.
 func (l *Link) hard(v *host.View, m *host.MakeLink) (done bool, err error) {
-	if m.Target, err = place(v, l.Target, true); err != nil {
+	if m.Target, err = v.Place(l.Target, true); err != nil {
 		return false, err
 	}
 	if m.After, err = v.Lstat(m.Target); err != nil {
@@ -113,9 +112,10 @@ func (l *Link) hard(v *host.View, m *host.MakeLink) (done bool, err error) {
 		// Planned so already: it is one file, unless the target is written anew after.
 		return m.Before.Sum == m.After.Sum, nil
 	}
-	a, errA := os.Lstat(m.Target)
-	b, errB := os.Lstat(m.Path)
-	if errA != nil || errB != nil || !os.SameFile(a, b) {
+	real := v.With(nil)
+	a, errA := real.Lstat(m.Target)
+	b, errB := real.Lstat(m.Path)
+	if errA != nil || errB != nil || !a.Same(b) {
 		return false, nil
 	}
 	// One file now; still one unless either name is to be written.
@@ -135,7 +135,7 @@ func rewritten(v *host.View, path string) bool {
 	if err != nil {
 		return true
 	}
-	real, err := host.NewView(host.New(), nil).Sum(path)
+	real, err := v.With(nil).Sum(path)
 	return err != nil || planned != real
 }
 
@@ -157,7 +157,7 @@ func (l *Link) replaces(v *host.View, path string, before host.FileInfo) error {
 		if len(names) > 0 && !l.Force {
 			return fmt.Errorf("%s is a directory that isn't empty: force = true removes it with all that is in it", path)
 		}
-		if at := mountedAt(path); at != "" {
+		if at := host.MountedBelow(path); at != "" {
 			return fmt.Errorf("%s is a directory, and something is mounted at %s: unmount it first", path, at)
 		}
 		return nil

@@ -2,11 +2,8 @@ package file
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"muster/host"
 )
@@ -46,8 +43,5 @@ func (m *MakeDirectory) Apply(_ context.Context, h *host.Host) (host.Result, err
 	if err := t.put(item, nil, h.At); err != nil {
 		return host.Result{}, fmt.Errorf("making %s: %w", m.Path, err)
 	}
-	if err := unix.Fsync(int(t.dir.Fd())); err != nil && !errors.Is(err, unix.EINVAL) {
-		return host.Result{}, fmt.Errorf("syncing %s: %w", filepath.Dir(m.Path), err)
-	}
-	return host.Result{}, nil
+	return host.Result{}, t.root.Sync()
 }

@@ -109,68 +109,12 @@ func fresh(t host.FileType, mode host.Mode, dir host.FileInfo) host.FileInfo {
 func self() string      { return host.UserName(uint32(os.Geteuid())) }
 func selfGroup() string { return host.GroupName(uint32(os.Getegid())) }
 
-const maxLinks = 40 // as Linux has it
-
-// place returns the path that is acted on: links in its parents are followed,
-// and with follow its own too. As root, no link that somebody else made is
-// followed: they could make it lead anywhere at any time.
-func place(v *host.View, path string, follow bool) (string, error) {
-	clean := filepath.Clean(path)
-	if err := trusted(v, clean, follow, maxLinks); err != nil {
-		return "", err
-	}
-	if follow {
-		return v.Follow(clean)
-	}
-	return v.Resolve(clean)
-}
-
-// trusted returns an error if a link on the way to path was made by somebody
-// other than root, and we are root.
-func trusted(v *host.View, path string, last bool, links int) error {
-	if !host.IsRoot() {
-		return nil
-	}
-	at := ""
-	for rest := path[1:]; rest != ""; {
-		name, below, more := strings.Cut(rest, "/")
-		rest = below
-		if !more && !last {
-			return nil
-		}
-		at += "/" + name
-		info, err := v.Lstat(at)
-		if err != nil && !errors.Is(err, host.ErrNotYet) {
-			return err
-		}
-		if !info.Exists() {
-			return nil // nothing below it either
-		}
-		if info.Type != host.Symlink {
-			continue
-		}
-		if info.Owner != "root" {
-			return fmt.Errorf("%s is a link that %s made: muster doesn't follow it as root; name the place it leads to (%s), or run the task as %s", at, info.Owner, info.Target, info.Owner)
-		}
-		if links == 0 {
-			return fmt.Errorf("%s: too many links, one after the other", path)
-		}
-		target := info.Target
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(at), target)
-		}
-		if err := trusted(v, filepath.Clean(target), true, links-1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // parent returns the directory that path is in, or an error where it isn't
-// there to write to. Where a package may bring it, its FileInfo is zero.
+// there to write to. Where a package may bring it, its FileInfo is zero. The
+// path is resolved: a link in the directory's place has come since.
 func parent(v *host.View, path string) (host.FileInfo, error) {
 	dir := filepath.Dir(path)
-	info, err := v.Stat(dir)
+	info, err := v.Lstat(dir)
 	switch {
 	case errors.Is(err, host.ErrNotYet):
 		return host.FileInfo{}, nil
@@ -178,6 +122,8 @@ func parent(v *host.View, path string) (host.FileInfo, error) {
 		return host.FileInfo{}, err
 	case !info.Exists():
 		return host.FileInfo{}, fmt.Errorf("the directory %s doesn't exist: add a directory task before this one", dir)
+	case info.Type == host.Symlink:
+		return host.FileInfo{}, fmt.Errorf("%s is a link by now: %w", dir, host.ErrMoved)
 	case info.Type != host.Directory:
 		return host.FileInfo{}, fmt.Errorf("%s is a %s, not a directory", dir, info.Type)
 	}

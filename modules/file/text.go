@@ -177,7 +177,7 @@ type edit struct {
 
 // plan reads the file, edits it, and plans the file that this gives.
 func (e edit) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	path, err := place(v, e.path, true)
+	path, err := v.Place(e.path, true)
 	if err != nil {
 		return modules.Plan{}, err
 	}

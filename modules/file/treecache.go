@@ -68,16 +68,12 @@ func keepManifest(ctx context.Context, h *host.Host, c host.Content, at string) 
 		return
 	}
 	dir := filepath.Dir(at)
-	if os.MkdirAll(dir, 0o755) != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(dir, ".muster-*.tmp")
+	d, err := host.MakeDirs(dir, 0o755)
 	if err != nil {
 		return
 	}
-	_, err = tmp.Write(data)
-	if tmp.Close() != nil || err != nil || os.Rename(tmp.Name(), at) != nil {
-		_ = os.Remove(tmp.Name())
+	defer d.Close()
+	if host.Put(at, data, 0o600) != nil {
 		return
 	}
 	entries, err := os.ReadDir(dir)
@@ -92,6 +88,6 @@ func keepManifest(ctx context.Context, h *host.Host, c host.Content, at string) 
 	}
 	sort.Slice(entries, func(i, j int) bool { return age(entries[i]) < age(entries[j]) })
 	for _, e := range entries[:len(entries)-keptManifests] {
-		_ = os.Remove(filepath.Join(dir, e.Name()))
+		_ = d.Remove(e.Name())
 	}
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 
 	"muster/host"
 )
@@ -118,7 +115,7 @@ func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 	}
 	defer t.close()
 	for _, p := range c.Purge {
-		if err := t.root.RemoveAll(p); err != nil {
+		if err := t.remove(p); err != nil {
 			return host.Result{}, fmt.Errorf("removing %s: %w", filepath.Join(c.Path, p), err)
 		}
 		if err := h.At("purged " + p); err != nil {
@@ -138,7 +135,7 @@ func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 			h.Report(fmt.Sprintf("%d of %d things in %s are copied", n+1, len(c.Items), c.Path))
 		}
 	}
-	if err := t.sync(); err != nil {
+	if err := t.root.SyncAll(); err != nil {
 		return host.Result{}, err
 	}
 	keepManifest(ctx, h, c.Manifest, c.Cache)
@@ -191,32 +188,4 @@ func (s *SetTree) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 		}
 	}
 	return host.Result{}, nil
-}
-
-// openTree opens the directory at path, which must not be a link.
-func openTree(path string) (*tree, error) {
-	st, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !st.IsDir() {
-		return nil, fmt.Errorf("%s is no directory: %w", path, host.ErrMoved)
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, err
-	}
-	return &tree{root: root, ids: map[string]int{}}, nil
-}
-
-func (t *tree) sync() error {
-	d, err := t.root.Open(".")
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
-		return fmt.Errorf("syncing the file system of %s: %w", t.root.Name(), err)
-	}
-	return nil
 }

@@ -15,7 +15,8 @@ import (
 type walker struct {
 	d         *Directory
 	v         *host.View
-	root      string // resolved
+	root      string        // resolved
+	before    host.FileInfo // what stands there, as far as that is known
 	recursive bool
 	copied    map[string]bool // what the source has, by relative path
 }
@@ -28,10 +29,9 @@ func (w *walker) copy(ctx context.Context, plan *modules.Plan) error {
 	}
 	c := &CopyTree{Path: w.root, Manifest: *w.d.Source, Cache: cached}
 	w.copied = make(map[string]bool, len(m.Entries))
-	unforeseen, made := false, false
-	dirs := map[string]host.FileInfo{} // as they will stand
-	if dirs["."], err = w.v.Lstat(w.root); err != nil || !dirs["."].Exists() {
-		made = true
+	unforeseen, made := false, !w.before.Exists()
+	dirs := map[string]host.FileInfo{".": w.before} // as they will stand
+	if made {
 		dirs["."] = plan.Changes[len(plan.Changes)-1].(*MakeDirectory).After
 	}
 	for _, e := range m.Entries {
@@ -135,7 +135,7 @@ func (w *walker) foreign(rel string, list []string) ([]string, error) {
 			return nil, err
 		case !info.Exists():
 		case !w.copied[at]:
-			if mounted := mountedAt(filepath.Join(w.root, at)); mounted != "" {
+			if mounted := host.MountedBelow(filepath.Join(w.root, at)); mounted != "" {
 				return nil, fmt.Errorf("%s isn't in the source and would be purged, but something is mounted there", mounted)
 			}
 			list = append(list, at)

@@ -1,10 +1,6 @@
 package file
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,67 +8,56 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"muster/host"
 )
 
 // tree is an open directory that is being edited.
 type tree struct {
-	root *os.Root
-	dir  *os.File // the directory that was used last
-	name string   // its relative path
+	root *host.Dir
+	dir  *host.Dir // the directory that was used last
+	name string    // its relative path
 	ids  map[string]int
 }
 
-func (t *tree) close() {
-	if t.dir != nil {
-		_ = t.dir.Close()
+// openTree opens the directory at path, which is resolved.
+func openTree(path string) (*tree, error) {
+	root, err := host.OpenDir(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%s is gone: %w", path, host.ErrMoved)
 	}
-	_ = t.root.Close()
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: root, ids: map[string]int{}}, nil
+}
+
+func (t *tree) close() {
+	t.dir.Close()
+	t.root.Close()
 }
 
 // at returns the open directory of rel, and rel's name in it.
-func (t *tree) at(rel string) (int, string, error) {
+func (t *tree) at(rel string) (*host.Dir, string, error) {
 	name := filepath.Dir(rel)
 	if t.dir == nil || t.name != name {
-		d, err := t.root.Open(name)
+		d, err := t.root.Sub(name)
 		if err != nil {
-			return -1, "", err
+			return nil, "", err
 		}
-		if t.dir != nil {
-			_ = t.dir.Close()
-		}
+		t.dir.Close()
 		t.dir, t.name = d, name
 	}
-	return int(t.dir.Fd()), filepath.Base(rel), nil
+	return t.dir, filepath.Base(rel), nil
 }
 
-func statAt(dir int, base string) (host.FileType, unix.Stat_t, error) {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) {
-		return host.NoFile, st, nil
+// remove removes what stands at rel with all that is in it.
+func (t *tree) remove(rel string) error {
+	dir, base, err := t.at(rel)
+	if err == nil {
+		err = dir.RemoveAll(base)
 	}
-	if err != nil {
-		return host.NoFile, st, err
-	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		return host.Regular, st, nil
-	case unix.S_IFDIR:
-		return host.Directory, st, nil
-	case unix.S_IFLNK:
-		return host.Symlink, st, nil
-	case unix.S_IFSOCK:
-		return host.Socket, st, nil
-	case unix.S_IFIFO:
-		return host.Pipe, st, nil
-	}
-	return host.Device, st, nil
+	return err
 }
 
 // put makes one thing what it is to be.
@@ -81,7 +66,7 @@ func (t *tree) put(item TreeItem, body func() (io.ReadCloser, error), step func(
 	if err != nil {
 		return err
 	}
-	now, _, err := statAt(dir, base)
+	now, err := dir.Type(base)
 	if err != nil {
 		return err
 	}
@@ -119,24 +104,20 @@ func (t *tree) put(item TreeItem, body func() (io.ReadCloser, error), step func(
 
 // replace makes a directory, a link, or a file that holds body, beside its
 // place and renames it.
-func (t *tree) replace(dir int, base string, item TreeItem, now host.FileType, body io.Reader, step func(string) error) error {
-	tmp := temporaryName(base)
+func (t *tree) replace(dir *host.Dir, base string, item TreeItem, now host.FileType, body io.Reader, step func(string) error) error {
+	tmp := host.Temporary(base)
 	if err := clear(dir, tmp); err != nil {
 		return err
 	}
 	var err error
 	switch {
 	case item.After.Type == host.Directory:
-		if err = unix.Mkdirat(dir, tmp, 0o700); err == nil {
-			err = t.setAttr(dir, tmp, item)
-		}
+		err = t.fresh(dir.MakeDir, tmp, item.After)
 		if err == nil && now != host.NoFile { // a directory doesn't replace a file by rename(2)
-			err = unix.Unlinkat(dir, base, 0)
+			err = dir.Remove(base)
 		}
 	case item.After.Type == host.Symlink:
-		if err = unix.Symlinkat(item.After.Target, dir, tmp); err == nil {
-			err = t.setAttr(dir, tmp, item)
-		}
+		err = t.fresh(func(name string) (*host.Entry, error) { return dir.MakeLink(item.After.Target, name) }, tmp, item.After)
 	default:
 		err = t.write(dir, base, tmp, item, now, body)
 	}
@@ -144,10 +125,10 @@ func (t *tree) replace(dir int, base string, item TreeItem, now host.FileType, b
 		err = step("beside its place: " + item.Path)
 	}
 	if err == nil && now == host.Directory {
-		err = t.root.RemoveAll(item.Path)
+		err = dir.RemoveAll(base)
 	}
 	if err == nil {
-		err = unix.Renameat(dir, tmp, dir, base)
+		err = dir.Rename(tmp, base)
 	}
 	if err != nil {
 		_ = clear(dir, tmp)
@@ -156,30 +137,36 @@ func (t *tree) replace(dir int, base string, item TreeItem, now host.FileType, b
 	return step("renamed " + item.Path)
 }
 
-// temporaryName is always the same for a name, so that what a killed run left
-// is found. It fits into NAME_MAX (255 bytes) whenever the name does.
-func temporaryName(base string) string {
-	if len(base) > 240 {
-		sum := sha256.Sum256([]byte(base))
-		base = hex.EncodeToString(sum[:])
+// fresh makes a thing and gives it its owner and mode.
+func (t *tree) fresh(makes func(name string) (*host.Entry, error), name string, after host.FileInfo) error {
+	e, err := makes(name)
+	if err != nil {
+		return err
 	}
-	return ".muster-" + base + ".tmp"
+	defer e.Close()
+	return t.give(e, after)
 }
 
 // clear removes what a killed run left at a temporary name.
-func clear(dir int, tmp string) error {
-	left, st, err := statAt(dir, tmp)
-	if err != nil || left == host.NoFile {
+func clear(dir *host.Dir, tmp string) error {
+	left, err := dir.Entry(tmp)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	flags := 0
-	if left == host.Directory {
-		flags = unix.AT_REMOVEDIR // only an empty one is ours
-	}
-	if left == host.Device || left == host.Socket || left == host.Pipe || int(st.Uid) != os.Geteuid() && !host.IsRoot() {
-		err = unix.EEXIST
-	} else {
-		err = unix.Unlinkat(dir, tmp, flags)
+	defer left.Close()
+	uid, _ := left.Owner()
+	switch left.Type() {
+	case host.Regular, host.Symlink, host.Directory: // of directories only an empty one is ours
+		if uid == os.Geteuid() || host.IsRoot() {
+			err = dir.Remove(tmp)
+			break
+		}
+		fallthrough
+	default:
+		err = os.ErrExist
 	}
 	if err != nil {
 		return fmt.Errorf("%s is in the way, which muster hasn't made; look at it and remove it: %w", tmp, err)
@@ -188,107 +175,89 @@ func clear(dir int, tmp string) error {
 }
 
 // write makes the temporary file, complete with owner, attributes and mode.
-func (t *tree) write(dir int, base, tmp string, item TreeItem, now host.FileType, body io.Reader) error {
-	fd, err := unix.Openat(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+func (t *tree) write(dir *host.Dir, base, tmp string, item TreeItem, now host.FileType, body io.Reader) error {
+	f, err := dir.Create(tmp)
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), tmp)
 	defer f.Close()
 	if _, err := io.Copy(f, body); err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	uid, gid, err := t.owner(item.After, st)
+	made, err := host.Opened(f)
 	if err != nil {
 		return err
 	}
-	if uid >= 0 || gid >= 0 {
-		if err := unix.Fchown(fd, uid, gid); err != nil {
-			return fmt.Errorf("changing the owner to %s:%s: %w", item.After.Owner, item.After.Group, err)
-		}
+	defer made.Close()
+	if now != host.Regular {
+		return t.give(made, item.After)
 	}
-	if now == host.Regular {
-		if err := keepAttributes(dir, base, fd); err != nil {
-			return err
-		}
+	old, err := dir.Entry(base)
+	if err != nil {
+		return err
 	}
-	return unix.Fchmod(fd, uint32(item.After.Mode))
+	defer old.Close()
+	// The attributes come between: a change of owner takes some away, and an
+	// access control list has its mask in the mode.
+	if err := t.own(made, item.After); err != nil {
+		return err
+	}
+	if err := old.CopyAttributes(f); err != nil {
+		return err
+	}
+	return made.Chmod(item.After.Mode)
 }
 
-// keepAttributes carries extended attributes over from the file that is
-// replaced, access control lists and security labels among them. Those that
-// the kernel won't let us set are left.
-func keepAttributes(dir int, base string, to int) error {
-	old, err := unix.Openat(dir, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// setAttr gives a thing its owner and mode, without following a link. It is the
+// thing that was planned for, or one that a cut edit has given a part of them.
+func (t *tree) setAttr(dir *host.Dir, base string, item TreeItem) error {
+	e, err := dir.Entry(base)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(old)
-	list := make([]byte, 64<<10)
-	n, err := unix.Flistxattr(old, list)
-	if errors.Is(err, unix.ENOTSUP) {
-		return nil
-	}
+	defer e.Close()
+	uid, gid := e.Owner()
+	wasUID, wasGID, err := t.numbers(item.Before)
 	if err != nil {
-		return fmt.Errorf("reading its attributes: %w", err)
+		return err
 	}
-	value := make([]byte, 64<<10)
-	for _, name := range strings.Split(string(list[:n]), "\x00") {
-		if name == "" || name == "security.capability" { // a capability belongs to the old content
-			continue
-		}
-		n, err := unix.Fgetxattr(old, name, value)
-		if err != nil {
-			continue
-		}
-		if err := unix.Fsetxattr(to, name, value[:n], 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) {
-			return fmt.Errorf("keeping the attribute %s: %w", name, err)
-		}
+	toUID, toGID, err := t.numbers(item.After)
+	if err != nil {
+		return err
 	}
-	return nil
+	if e.Type() != item.After.Type || uid != wasUID && uid != toUID || gid != wasGID && gid != toGID {
+		return host.ErrMoved
+	}
+	return t.give(e, item.After)
 }
 
-// setAttr gives a thing its owner and mode, without following a link.
-func (t *tree) setAttr(dir int, base string, item TreeItem) error {
-	fd, err := unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
+// give gives a thing its owner and mode.
+func (t *tree) give(e *host.Entry, after host.FileInfo) error {
+	if err := t.own(e, after); err != nil || e.Type() == host.Symlink {
 		return err
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if now, _, err := statAt(dir, base); err != nil || now != item.After.Type {
-		return errors.Join(err, host.ErrMoved)
-	}
-	uid, gid, err := t.owner(item.After, st)
-	if err != nil {
-		return err
-	}
-	if uid >= 0 || gid >= 0 {
-		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("changing the owner to %s:%s: %w", item.After.Owner, item.After.Group, err)
-		}
-		st.Mode |= unix.S_ISUID // it may have been cleared: set the mode anew
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFLNK || host.Mode(st.Mode&0o7777) == item.After.Mode {
-		return nil
-	}
-	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(item.After.Mode)); err != nil {
-		return fmt.Errorf("changing the mode to %s: %w", item.After.Mode, err)
-	}
-	return nil
+	return e.Chmod(after.Mode)
 }
 
-// owner returns the numbers to change a thing's owner and group to, -1 where
-// they are right.
-func (t *tree) owner(after host.FileInfo, now unix.Stat_t) (uid, gid int, err error) {
-	if uid, err = t.id("u", after.Owner, func(name string) (string, error) {
+// own gives a thing its owner and group, where they aren't right already.
+func (t *tree) own(e *host.Entry, after host.FileInfo) error {
+	toUID, toGID, err := t.numbers(after)
+	if err != nil {
+		return err
+	}
+	uid, gid := e.Owner()
+	if uid == toUID {
+		toUID = -1
+	}
+	if gid == toGID {
+		toGID = -1
+	}
+	return e.Chown(toUID, toGID)
+}
+
+// numbers returns the numbers of an owner and a group.
+func (t *tree) numbers(info host.FileInfo) (uid, gid int, err error) {
+	if uid, err = t.id("u", info.Owner, func(name string) (string, error) {
 		u, err := user.Lookup(name)
 		if err != nil {
 			return "", err
@@ -297,22 +266,14 @@ func (t *tree) owner(after host.FileInfo, now unix.Stat_t) (uid, gid int, err er
 	}); err != nil {
 		return -1, -1, err
 	}
-	if gid, err = t.id("g", after.Group, func(name string) (string, error) {
+	gid, err = t.id("g", info.Group, func(name string) (string, error) {
 		g, err := user.LookupGroup(name)
 		if err != nil {
 			return "", err
 		}
 		return g.Gid, nil
-	}); err != nil {
-		return -1, -1, err
-	}
-	if uid == int(now.Uid) {
-		uid = -1
-	}
-	if gid == int(now.Gid) {
-		gid = -1
-	}
-	return uid, gid, nil
+	})
+	return uid, gid, err
 }
 
 func (t *tree) id(space, name string, lookup func(string) (string, error)) (int, error) {
@@ -332,73 +293,4 @@ func (t *tree) id(space, name string, lookup func(string) (string, error)) (int,
 	}
 	t.ids[space+name] = n
 	return n, nil
-}
-
-// A copy asks for the bodies of its next files while it writes the one before,
-// so that its length isn't a round trip for each.
-const (
-	aheadFiles = 32
-	aheadSize  = 256 << 10 // bytes; larger files are streamed when their turn comes
-)
-
-type fetcher struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	bodies *host.Bodies
-	want   []host.Content // by item; a zero Sum: nothing
-	ready  []chan fetched
-	next   int
-	wait   sync.WaitGroup
-}
-
-type fetched struct {
-	data []byte
-	err  error
-}
-
-func fetchAhead(ctx context.Context, bodies *host.Bodies, items []TreeItem, sensitive bool) *fetcher {
-	ctx, cancel := context.WithCancel(ctx)
-	f := &fetcher{ctx: ctx, cancel: cancel, bodies: bodies, want: make([]host.Content, len(items)), ready: make([]chan fetched, len(items))}
-	for i, item := range items {
-		if item.After.Type == host.Regular && (item.Before.Type != host.Regular || item.Before.Sum != item.After.Sum) {
-			f.want[i] = host.Content{Sum: item.After.Sum, Size: item.After.Size, Sensitive: sensitive}
-		}
-	}
-	return f
-}
-
-// open returns the body of the n-th item; n only grows.
-func (f *fetcher) open(n int) (io.ReadCloser, error) {
-	for f.next = max(f.next, n); f.next < len(f.want) && f.next < n+aheadFiles; f.next++ {
-		c := f.want[f.next]
-		if c.Sum == "" || c.Size > aheadSize {
-			continue
-		}
-		ch := make(chan fetched, 1)
-		f.ready[f.next] = ch
-		f.wait.Go(func() {
-			data, err := f.read(c)
-			ch <- fetched{data, err}
-		})
-	}
-	if f.ready[n] == nil {
-		return f.bodies.Open(f.ctx, f.want[n])
-	}
-	got := <-f.ready[n]
-	return io.NopCloser(bytes.NewReader(got.data)), got.err
-}
-
-func (f *fetcher) read(c host.Content) ([]byte, error) {
-	r, err := f.bodies.Open(f.ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
-}
-
-// close ends what is still being fetched.
-func (f *fetcher) close() {
-	f.cancel()
-	f.wait.Wait()
 }

@@ -28,13 +28,13 @@ func tryValidate(ctx context.Context, v *host.View, w *host.WriteFile) error {
 	if err != nil {
 		return err
 	}
-	dir, remove, err := v.Scratch()
+	scratch, err := v.Scratch()
 	if err != nil {
 		return err
 	}
-	defer remove()
-	tmp := filepath.Join(dir, filepath.Base(w.Path))
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
+	defer scratch.Remove()
+	tmp, err := scratch.Write(filepath.Base(w.Path), content, 0o600)
+	if err != nil {
 		return err
 	}
 	argv := make([]string, len(w.Validate))

@@ -35,7 +35,7 @@ func (d desired) wanted(ctx context.Context, v *host.View) (modules.Plan, error)
 
 // plan returns the one change that makes path what is desired, or none.
 func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	path, err := place(v, d.path, d.follow)
+	path, err := v.Place(d.path, d.follow)
 	if err != nil {
 		return modules.Plan{}, err
 	}

@@ -75,7 +75,7 @@ func (e exclusive) holder() string {
 // lockHolder asks who holds a lock of the kind that dpkg and apt take (POSIX
 // record locks, fcntl(2)). A process in another PID namespace is 0 or less.
 func lockHolder(path string) (pid int, held bool) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.Open(path)
 	if err != nil {
 		return 0, false
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"muster/host"
 )
 
 // policyPath is asked by packages' scripts before they start a service
@@ -32,7 +34,7 @@ exit 101
 // policy is the script in its place.
 type policy struct {
 	env   []string
-	known string // the file that lists the services there were before
+	known *host.Scratch // holds the list of the services there were before
 	ours  bool
 }
 
@@ -42,16 +44,17 @@ type policy struct {
 // broken are packages that were unpacked before: where none of their versions
 // ran, their services are new too.
 func holdServices(db *database, broken ...string) (*policy, error) {
-	f, err := os.CreateTemp("/run", "muster-units-")
+	scratch, err := host.NewScratch()
 	if err != nil {
 		return nil, fmt.Errorf("keeping new services from starting: %w", err)
 	}
-	p := &policy{known: f.Name(), env: []string{"MUSTER_KNOWN_UNITS=" + f.Name()}}
-	_, err = f.WriteString(strings.Join(knownServices(db.newUnits(broken)), "\n") + "\n")
-	if err = errors.Join(err, f.Close()); err != nil {
+	p := &policy{known: scratch}
+	known, err := scratch.Write("units", []byte(strings.Join(knownServices(db.newUnits(broken)), "\n")+"\n"), 0o600)
+	if err != nil {
 		p.remove()
 		return nil, fmt.Errorf("keeping new services from starting: %w", err)
 	}
+	p.env = []string{"MUSTER_KNOWN_UNITS=" + known}
 	have, err := os.ReadFile(policyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -59,14 +62,7 @@ func holdServices(db *database, broken ...string) (*policy, error) {
 		return p, nil
 	}
 	p.ours = true
-	tmp := filepath.Join(filepath.Dir(policyPath), ".muster-policy-rc.d.tmp")
-	_ = os.Remove(tmp)
-	if err := os.WriteFile(tmp, []byte(policyScript), 0o755); err != nil {
-		p.remove()
-		return nil, fmt.Errorf("keeping new services from starting: %w", err)
-	}
-	if err := errors.Join(os.Chmod(tmp, 0o755), os.Rename(tmp, policyPath)); err != nil {
-		_ = os.Remove(tmp)
+	if err := host.Put(policyPath, []byte(policyScript), 0o755); err != nil {
 		p.remove()
 		return nil, fmt.Errorf("keeping new services from starting: %w", err)
 	}
@@ -75,9 +71,9 @@ func holdServices(db *database, broken ...string) (*policy, error) {
 
 func (p *policy) remove() {
 	if have, err := os.ReadFile(policyPath); p.ours && err == nil && bytes.Equal(have, []byte(policyScript)) {
-		_ = os.Remove(policyPath)
+		_ = host.Drop(policyPath)
 	}
-	_ = os.Remove(p.known)
+	p.known.Remove()
 }
 
 // knownServices are the services whose unit, or script where there is no unit,

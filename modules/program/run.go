@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"muster/host"
@@ -69,7 +67,7 @@ func (r *RunCommand) Apply(ctx context.Context, h *host.Host) (host.Result, erro
 		run, cancel = context.WithDeadlineCause(run, at, errors.New("the task's time is over, and it was killed"))
 		defer cancel()
 	}
-	c, done, err := r.command(run, h.Bodies.Open, makeScratch)
+	c, done, err := r.command(run, h.Bodies.Open, host.NewScratch)
 	if err != nil {
 		return host.Result{}, err
 	}
@@ -91,10 +89,8 @@ func (r *RunCommand) Apply(ctx context.Context, h *host.Host) (host.Result, erro
 	return result, r.kept(v)
 }
 
-func makeScratch() (string, func(), error) { return host.NewView(host.New(), nil).Scratch() }
-
 // command returns what to run, and what to call when it has run.
-func (r *RunCommand) command(ctx context.Context, open func(context.Context, host.Content) (io.ReadCloser, error), scratch func() (string, func(), error)) (c host.Command, done func(), err error) {
+func (r *RunCommand) command(ctx context.Context, open func(context.Context, host.Content) (io.ReadCloser, error), makeScratch func() (*host.Scratch, error)) (c host.Command, done func(), err error) {
 	c = host.Command{Argv: r.Argv, Dir: r.Dir, Env: r.Env}
 	done = func() {}
 	if r.Shell != "" {
@@ -114,20 +110,20 @@ func (r *RunCommand) command(ctx context.Context, open func(context.Context, hos
 	if err != nil {
 		return c, nil, err
 	}
-	dir, remove, err := scratch()
+	scratch, err := makeScratch()
 	if err != nil {
 		return c, nil, err
 	}
-	at := filepath.Join(dir, "script")
-	if err := os.WriteFile(at, body, 0o700); err != nil {
-		remove()
+	at, err := scratch.Write("script", body, 0o700)
+	if err != nil {
+		scratch.Remove()
 		return c, nil, err
 	}
 	if len(c.Argv) == 0 {
 		c.Argv = interpreter(body)
 	}
 	c.Argv = append(append(append([]string{}, c.Argv...), at), r.Args...)
-	return c, remove, nil
+	return c, scratch.Remove, nil
 }
 
 func readBody(ctx context.Context, open func(context.Context, host.Content) (io.ReadCloser, error), c host.Content) ([]byte, error) {

@@ -219,7 +219,7 @@ func (s *SetSysctl) Apply(_ context.Context, h *host.Host) (host.Result, error) 
 	if err := h.Begin(host.Undo{Changes: []host.Change{&SetSysctl{Name: s.Name, Value: s.Before, Before: s.Value}}}); err != nil {
 		return host.Result{}, err
 	}
-	if err := os.WriteFile(path, []byte(s.Value+"\n"), 0); err != nil {
+	if err := host.Overwrite(path, []byte(s.Value+"\n")); err != nil {
 		return host.Result{}, fmt.Errorf("setting %s to %q: %w", s.Name, s.Value, err)
 	}
 	if data, err = os.ReadFile(path); err != nil {

@@ -46,24 +46,19 @@ func (m manager) readStamp(unit string) *stamp {
 
 func (m manager) writeStamp(unit string, s *stamp) error {
 	path := m.stampPath(unit)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	d, err := host.MakeDirs(filepath.Dir(path), 0o700)
+	if err != nil {
 		return err
 	}
+	d.Close()
 	data, err := host.Marshal(s)
 	if err != nil {
 		return err
 	}
-	tmp := path + ".new"
-	_ = os.Remove(tmp)
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
+	if err := host.Put(path, data, 0o600); err != nil {
 		return fmt.Errorf("noting what %s has loaded: %w", unit, err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("noting what %s has loaded: %w", unit, err)
-	}
-	return os.Rename(tmp, path)
+	return nil
 }
 
 // maxFiles is how many files one name of a task may stand for.

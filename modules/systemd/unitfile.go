@@ -87,7 +87,11 @@ func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 	if err := m.present(); err != nil {
 		return modules.Plan{}, err
 	}
-	before, err := v.Lstat(f.path())
+	at, err := v.Place(f.path(), false)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	before, err := v.Lstat(at)
 	if err != nil && !isNotYet(err) {
 		return modules.Plan{}, err
 	}
@@ -100,7 +104,7 @@ func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		return modules.Plan{}, fmt.Errorf("%s is a %s, not a unit file", f.path(), before.Type)
 	}
 	if f.State == "absent" {
-		return f.remove(m, u, before)
+		return f.remove(m, u, at, before)
 	}
 	if before.Type == host.Symlink && before.Target == "/dev/null" {
 		return modules.Plan{}, fmt.Errorf("%s is masked: end that first, with masked = false in a service task", f.Name)
@@ -110,14 +114,14 @@ func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		content = f.Source
 	}
 	if before.Type == host.Regular {
-		if before.Sum, err = v.Sum(f.path()); err != nil {
+		if before.Sum, err = v.Sum(at); err != nil {
 			return modules.Plan{}, err
 		}
 	}
 	var plan modules.Plan
 	after := f.after(ctx, v, u, content)
 	if before.Sum != content.Sum {
-		if plan.Changes, err = f.write(ctx, v, before, unforeseen, content); err != nil {
+		if plan.Changes, err = f.write(ctx, v, at, before, unforeseen, content); err != nil {
 			return modules.Plan{}, err
 		}
 	}
@@ -160,10 +164,10 @@ func (f *UnitFile) after(ctx context.Context, v *host.View, u *Unit, content *ho
 	return after
 }
 
-// write plans the file, and the folder of a drop-in.
-func (f *UnitFile) write(ctx context.Context, v *host.View, before host.FileInfo, unforeseen bool, content *host.Content) ([]host.Change, error) {
+// write plans the file at its resolved path, and the folder of a drop-in.
+func (f *UnitFile) write(ctx context.Context, v *host.View, at string, before host.FileInfo, unforeseen bool, content *host.Content) ([]host.Change, error) {
 	var changes []host.Change
-	if dir := filepath.Dir(f.path()); f.dropIn() {
+	if dir := filepath.Dir(at); f.dropIn() {
 		info, err := v.Stat(dir)
 		if err != nil && !isNotYet(err) {
 			return nil, err
@@ -181,7 +185,7 @@ func (f *UnitFile) write(ctx context.Context, v *host.View, before host.FileInfo
 		after.Mode, after.Owner, after.Group = before.Mode, before.Owner, before.Group
 	}
 	after.Sum, after.Size, after.Sensitive = content.Sum, content.Size, content.Sensitive
-	w := &host.WriteFile{Path: f.path(), Content: *content, Before: &before, After: after}
+	w := &host.WriteFile{Path: at, Content: *content, Before: &before, After: after}
 	if unforeseen {
 		w.Before, w.Note = nil, "replaces whatever an earlier task brings"
 	}
@@ -197,7 +201,7 @@ func (f *UnitFile) write(ctx context.Context, v *host.View, before host.FileInfo
 		}
 		var old []byte
 		if before.Type == host.Regular {
-			if old, err = v.ReadFile(ctx, f.path(), host.DiffLimit); err != nil {
+			if old, err = v.ReadFile(ctx, at, host.DiffLimit); err != nil {
 				return nil, err
 			}
 		}
@@ -216,7 +220,7 @@ func (f *UnitFile) reread(m manager, after Unit) host.Change {
 }
 
 // remove plans a unit's end: stopped, disabled, gone, forgotten.
-func (f *UnitFile) remove(m manager, u *Unit, before host.FileInfo) (modules.Plan, error) {
+func (f *UnitFile) remove(m manager, u *Unit, at string, before host.FileInfo) (modules.Plan, error) {
 	var plan modules.Plan
 	own := u != nil && !f.dropIn() && u.Fragment == f.path()
 	if own && u.running() {
@@ -233,7 +237,7 @@ func (f *UnitFile) remove(m manager, u *Unit, before host.FileInfo) (modules.Pla
 		})
 	}
 	if before.Exists() {
-		plan.Changes = append(plan.Changes, &host.Remove{Path: f.path(), Before: before})
+		plan.Changes = append(plan.Changes, &host.Remove{Path: at, Before: before})
 	}
 	if len(plan.Changes) == 0 && (u == nil || !u.Reread) {
 		return plan, nil

@@ -1,0 +1,79 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+
+	"muster/host"
+)
+
+// A copy asks for the bodies of its next files while it writes the one before,
+// so that its length isn't a round trip for each.
+const (
+	aheadFiles = 32
+	aheadSize  = 256 << 10 // bytes; larger files are streamed when their turn comes
+)
+
+type fetcher struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	bodies *host.Bodies
+	want   []host.Content // by item; a zero Sum: nothing
+	ready  []chan fetched
+	next   int
+	wait   sync.WaitGroup
+}
+
+type fetched struct {
+	data []byte
+	err  error
+}
+
+func fetchAhead(ctx context.Context, bodies *host.Bodies, items []TreeItem, sensitive bool) *fetcher {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &fetcher{ctx: ctx, cancel: cancel, bodies: bodies, want: make([]host.Content, len(items)), ready: make([]chan fetched, len(items))}
+	for i, item := range items {
+		if item.After.Type == host.Regular && (item.Before.Type != host.Regular || item.Before.Sum != item.After.Sum) {
+			f.want[i] = host.Content{Sum: item.After.Sum, Size: item.After.Size, Sensitive: sensitive}
+		}
+	}
+	return f
+}
+
+// open returns the body of the n-th item; n only grows.
+func (f *fetcher) open(n int) (io.ReadCloser, error) {
+	for f.next = max(f.next, n); f.next < len(f.want) && f.next < n+aheadFiles; f.next++ {
+		c := f.want[f.next]
+		if c.Sum == "" || c.Size > aheadSize {
+			continue
+		}
+		ch := make(chan fetched, 1)
+		f.ready[f.next] = ch
+		f.wait.Go(func() {
+			data, err := f.read(c)
+			ch <- fetched{data, err}
+		})
+	}
+	if f.ready[n] == nil {
+		return f.bodies.Open(f.ctx, f.want[n])
+	}
+	got := <-f.ready[n]
+	return io.NopCloser(bytes.NewReader(got.data)), got.err
+}
+
+func (f *fetcher) read(c host.Content) ([]byte, error) {
+	r, err := f.bodies.Open(f.ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// close ends what is still being fetched.
+func (f *fetcher) close() {
+	f.cancel()
+	f.wait.Wait()
+}
