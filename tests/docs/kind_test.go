@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"muster/tests/program"
 )
 
 // The kind in docs/writing-a-kind.md compiles, and its case passes: the page is all
@@ -50,6 +52,7 @@ func TestKindOfThePageForNewcomersWorks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	program.Sources(t, "muster/modules", "muster/modules/modulestest")
 	cmd := exec.Command("go", "test", "-mod=mod", "-v", "./environment")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestConformance/set") {
