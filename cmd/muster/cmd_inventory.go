@@ -171,7 +171,7 @@ func (a *app) origins(title string, list []inventory.Origin, explain bool) {
 		if explain {
 			l.text = fmt.Sprintf("%-*s  %s", width, l.text, l.note)
 		}
-		fmt.Fprintln(a.out, l.text)
+		fmt.Fprintln(a.out, view.CleanLine(l.text))
 	}
 }
 

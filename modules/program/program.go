@@ -26,7 +26,7 @@ func Kinds() []modules.Kind {
 // Output is what tasks that run a program offer.
 type Output struct {
 	// What it printed, without the newlines at the end; of more than 1 MiB, the
-	// beginning and the end.
+	// beginning and the end. What isn't UTF-8 in it is U+FFFD.
 	Stdout string `json:"stdout"`
 	// What it printed as errors, likewise.
 	Stderr string `json:"stderr"`
