@@ -1,12 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"muster/internal/engine"
@@ -167,6 +169,39 @@ play "p" {
 	r.Plan(t.Context())
 	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged || f.exists("whole") {
 		t.Errorf("outcome %s: %v", s.Outcome, f.states())
+	}
+	f.areText()
+}
+
+func TestAnswerThatIsTooLargeFailsItsTaskAlone(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "command" "zeros" {
+    shell    = "head -c 1048576 /dev/zero; head -c 1048576 /dev/zero >&2"
+    on_error = "continue"
+  }
+  task "command" "looks" {
+    shell     = "head -c 1048576 /dev/zero; head -c 1048576 /dev/zero >&2"
+    read_only = true
+    on_error  = "continue"
+  }
+  task "file" "behind" {
+    path    = "DIR/behind"
+    content = "x"
+  }
+}
+`, "web1")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it hung
+	defer cancel()
+	r.Plan(ctx)
+	s := r.Apply(ctx)
+	if c := s.Hosts["web1"]; s.Outcome != engine.OutcomeChanged || c.Tolerated != 2 || !f.exists("behind") {
+		t.Errorf("outcome %s, %+v: %v", s.Outcome, c, f.states())
+	}
+	if text := f.failures(); !strings.Contains(text, "too large") {
+		t.Errorf("the failure is told as %q", text)
 	}
 	f.areText()
 }

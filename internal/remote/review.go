@@ -150,11 +150,11 @@ func (s *server) review(ctx context.Context, r *wire.Review) error {
 	}
 	for _, w := range s.workers {
 		if err := w.conn.Send(&wire.Message{Review: r}); err != nil {
-			return s.fault(err)
+			return err
 		}
 		m, err := s.fromWorker(w)
 		if err != nil {
-			return s.fault(fmt.Errorf("the worker of %s: %w", w.user, err))
+			return fmt.Errorf("the worker of %s: %w", w.user, err)
 		}
 		if m.Reviewed != nil {
 			list = append(list, m.Reviewed.Left...)

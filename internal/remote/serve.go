@@ -72,9 +72,12 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()
-	s.work(ctx)
+	err = s.work(ctx)
 	for _, w := range s.workers {
 		w.close()
+	}
+	if err != nil {
+		return s.fault(err) // the controller may still be there, and waiting
 	}
 	err = <-done
 	if errors.Is(err, io.EOF) {
@@ -154,8 +157,8 @@ func (s *server) receive() error {
 	}
 }
 
-// work does one thing after the other.
-func (s *server) work(ctx context.Context) {
+// work does one thing after the other, until nothing more comes.
+func (s *server) work(ctx context.Context) error {
 	defer s.lock.release()
 	for {
 		m, idle := s.queue.take()
@@ -163,11 +166,11 @@ func (s *server) work(ctx context.Context) {
 			s.lock.idle()
 			_ = s.conn.Flush()
 			if m = s.queue.wait(); m == nil {
-				return
+				return nil
 			}
 		}
 		if m == nil {
-			return
+			return nil
 		}
 		var err error
 		switch {
@@ -178,7 +181,7 @@ func (s *server) work(ctx context.Context) {
 		case m.Task != nil:
 			err = s.plan(ctx, *m.Task)
 		case m.Grant != nil && s.readOnly:
-			err = s.fault(errors.New("a grant in a session that only plans"))
+			err = errors.New("a grant in a session that only plans")
 		case m.Grant != nil:
 			err = s.grant(ctx, m.Grant)
 		case m.Review != nil:
@@ -194,23 +197,46 @@ func (s *server) work(ctx context.Context) {
 				s.session.Forget()
 			}
 		default:
-			err = s.fault(errors.New("a message that isn't for a remote"))
+			err = errors.New("a message that isn't for a remote")
 		}
 		if err != nil {
-			return
+			return err
 		}
 	}
 }
 
+// fault tells the controller why this ends.
 func (s *server) fault(err error) error {
 	_ = s.conn.Send(&wire.Message{Fault: &wire.Fault{Error: err.Error()}})
 	return err
 }
 
+// planned answers a task. A plan that is too large to be sent fails it.
+func (s *server) planned(p *wire.Planned) error {
+	err := s.conn.Soon(&wire.Message{Planned: p})
+	if errors.Is(err, wire.ErrTooLarge) {
+		err = s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: p.ID, Status: wire.Failed, Certainty: wire.Known, Error: tooLarge("what it would do", err), Seconds: p.Seconds}})
+	}
+	return err
+}
+
+// ended answers a grant of a task, likewise.
+func (s *server) ended(d *wire.Done) error {
+	err := s.conn.Send(&wire.Message{Done: d})
+	if errors.Is(err, wire.ErrTooLarge) {
+		err = s.conn.Send(&wire.Message{Done: &wire.Done{ID: d.ID, Status: wire.Failed, Error: tooLarge("what it did", err), Seconds: d.Seconds}})
+	}
+	return err
+}
+
+func tooLarge(what string, err error) string {
+	return fmt.Sprintf("%s can't be told, or what its program printed: %v. Have less printed, or written at a time", what, err)
+}
+
 func (s *server) plan(ctx context.Context, t wire.Task) error {
 	if !s.o.Worker {
 		if err := s.lock.share(ctx); err != nil {
-			return s.fault(err)
+			return err
 		}
 		s.refresh()
 	}
@@ -227,7 +253,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		}
 	}
 	s.tell("", &wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
-	return s.conn.Soon(&wire.Message{Planned: &p})
+	return s.planned(&p)
 }
 
 // late takes a task for its turn, which is now.
@@ -266,7 +292,7 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 		if d.Status == wire.Failed && !s.session.tolerates(id) {
 			s.epochs[g.Chain] = g.Epoch
 		}
-		if err := s.conn.Send(&wire.Message{Done: &d}); err != nil {
+		if err := s.ended(&d); err != nil {
 			return err
 		}
 	}

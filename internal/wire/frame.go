@@ -23,6 +23,10 @@ const MaxFrame = 8 << 20
 // connection is of no further use.
 var ErrFrame = errors.New("malformed message")
 
+// ErrTooLarge is a message that isn't sent, because the other side wouldn't take
+// it. The connection is as it was.
+var ErrTooLarge = errors.New("the message is too large")
+
 // Conn sends and receives messages over a pair of streams. Send is safe for
 // concurrent use, Receive is for one goroutine.
 type Conn struct {
@@ -149,7 +153,7 @@ func (c *Conn) write(m *Message, limit int) error {
 		return fmt.Errorf("encoding a message: %w", err)
 	}
 	if len(data) > MaxFrame {
-		return fmt.Errorf("a message of %d bytes is larger than the %d that are taken", len(data), MaxFrame)
+		return fmt.Errorf("%w: it has %d bytes, and %d are taken", ErrTooLarge, len(data), MaxFrame)
 	}
 	var head [4]byte
 	binary.BigEndian.PutUint32(head[:], uint32(len(data)))
