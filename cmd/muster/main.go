@@ -25,7 +25,10 @@ const (
 	exitPending     = 2 // changes are pending, or drift
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	keepIgnoring()
+	os.Exit(run(os.Args[1:]))
+}
 
 // run runs a command line and returns the exit code.
 func run(args []string) int {
