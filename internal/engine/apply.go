@@ -273,7 +273,7 @@ func (g *granted) send(ctx context.Context) bool {
 	epoch := h.epoch + 1
 	ids := make([]string, len(items))
 	for i, it := range items {
-		ids[i], it.granted = it.id(), true
+		ids[i], it.granted, it.making = it.id(), true, true
 	}
 	h.run.mu.Unlock()
 	h.send(&wire.Message{Grant: &wire.Grant{IDs: ids, Epoch: epoch}}, false)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"testing"
 
 	"muster/host"
@@ -71,6 +72,10 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 			planned(func(*wire.Planned) {})(c, task)
 			_ = c.Send(&wire.Message{Undo: &wire.Undo{ID: task.ID}})
 		},
+		"progress of a task it wasn't told to make": func(c *wire.Conn, task *wire.Task) {
+			planned(func(*wire.Planned) {})(c, task)
+			_ = c.Send(&wire.Message{Progress: &wire.Progress{ID: task.ID, Text: "x"}})
+		},
 		"facts that weren't asked for": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{Facts: &wire.Facts{Facts: []byte(`{"os":"y"}`)}})
 		},
@@ -129,5 +134,73 @@ play "p" {
 				t.Errorf("web2: %s", fmt.Sprintf("%+v", c))
 			}
 		})
+	}
+}
+
+const ahundred = `
+play "p" {
+  hosts = ["all"]
+  task "file" "a" {
+    for_each = toset([for n in range(100) : tostring(n)])
+    path     = "DIR/${host.name}-${each.key}"
+    content  = "x"
+  }
+}
+`
+
+// runHostile plans and applies with web1 saying what the test has it say.
+func runHostile(t *testing.T, playbook string, say func(c *wire.Conn, task *wire.Task)) *fleet {
+	f := newFleet(t)
+	r := f.runWith(func(o *engine.Options) {
+		o.Connect = func(context.Context, string, engine.Start) (engine.Stream, error) { return hostile(say), nil }
+	}, playbook, "web1")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	return f
+}
+
+func TestWhatAHostHasTheControllerKeepIsBounded(t *testing.T) {
+	diff := strings.Repeat("x", 7<<20)
+	f := runHostile(t, ahundred, func(c *wire.Conn, task *wire.Task) {
+		for n := range 100 {
+			id := strings.Replace(task.ID, `"0"`, fmt.Sprintf("%q", fmt.Sprint(n)), 1)
+			if c.Send(&wire.Message{Planned: &wire.Planned{ID: id, Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: "x", Diff: diff}}}}) != nil {
+				return
+			}
+		}
+	})
+	planned, lost := 0, error(nil)
+	for _, e := range f.events {
+		switch e := e.(type) {
+		case *engine.HostEvent:
+			lost = e.Error
+		case *engine.TaskEvent:
+			planned++
+		}
+	}
+	if lost == nil || !strings.Contains(lost.Error(), "more than 256 MiB") || planned > 40 {
+		t.Errorf("%d plans were taken: %v", planned, lost)
+	}
+}
+
+func TestFloodOfProgressIsNotShown(t *testing.T) {
+	f := runHostile(t, hundred[:strings.Index(hundred, `play "again"`)], func(c *wire.Conn, task *wire.Task) {
+		for range 20000 {
+			if c.Send(&wire.Message{Progress: &wire.Progress{Text: strings.Repeat("y", 10<<10)}}) != nil {
+				return
+			}
+		}
+		_ = c.Send(&wire.Message{Fault: &wire.Fault{Error: "enough"}})
+	})
+	shown := 0
+	for _, e := range f.events {
+		if e, ok := e.(*engine.ProgressEvent); ok {
+			if shown++; len(e.Text) > 5<<10 {
+				t.Fatalf("%d bytes at once", len(e.Text))
+			}
+		}
+	}
+	if shown == 0 || shown > 10000 {
+		t.Errorf("%d of 20000 were shown", shown)
 	}
 }

@@ -91,11 +91,14 @@ func (r *Run) Broken() error {
 func (h *hostRun) before(u *wire.Undo) error {
 	h.run.mu.Lock()
 	it := h.sentTo(u.ID)
-	told := it != nil && it.granted && it.done == nil
-	journaled := told && it.journaled
+	making := it != nil && it.making
+	journaled := making && it.journaled
 	h.run.mu.Unlock()
-	if !told {
+	if !making {
 		return fmt.Errorf("%w: an edit of a task that wasn't granted: %q", wire.ErrFrame, u.ID)
+	}
+	if err := h.told.undo(u); err != nil {
+		return err
 	}
 	if j := h.run.kept; j != nil && journaled {
 		j.Before(it.owner.name, it.inst.ID, u)

@@ -71,7 +71,7 @@ func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 		return false
 	}
 	h.run.mu.Lock()
-	it.granted = true
+	it.granted, it.making = true, true
 	h.run.mu.Unlock()
 	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id()}, Chain: it.id(), Epoch: attempt}}, false)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })

@@ -101,7 +101,7 @@ func (l *link) take(m *wire.Message) error {
 	case m.Undo != nil:
 		return l.host.before(m.Undo)
 	case m.Progress != nil:
-		l.host.run.emit(&ProgressEvent{Host: l.host.name, Task: m.Progress.ID, Text: l.host.run.o.Redact.Redact(m.Progress.Text)})
+		return l.host.progress(m.Progress)
 	case m.Alive != nil:
 	case m.Reviewed != nil:
 		return l.host.takeReview(m.Reviewed)

@@ -40,6 +40,7 @@ type hostRun struct {
 	reached   int             // every play before this one, by index, has been walked
 	at        []int           // the place in that play that it has come to, as in way
 	asked     bool            // for facts that haven't come yet
+	told      told            // what it has said so far
 	reviewing bool            // a review was asked for, and isn't answered
 	conflicts []wire.Conflict // the answer to the last
 	left      map[string]bool // tasks that tags leave out, by what their instances' IDs begin with
@@ -92,6 +93,7 @@ type item struct {
 	journaled bool // the journal has it
 	sent      bool // its host was sent it
 	granted   bool // its host was told to make it
+	making    bool // and hasn't told its end yet
 }
 
 // id identifies the item on the host acted on, where others may act as well.
@@ -161,6 +163,9 @@ func (h *hostRun) planned(p *wire.Planned) error {
 	if err := planWellFormed(p); err != nil {
 		return err
 	}
+	if err := h.told.kept(p.Changes, p.Then, len(p.Output)+len(p.Error)); err != nil {
+		return err
+	}
 	h.run.mu.Lock()
 	it := h.sentTo(p.ID)
 	if it == nil || it.planned != nil {
@@ -225,13 +230,21 @@ func (h *hostRun) finished(d *wire.Done) error {
 	if err := doneWellFormed(d); err != nil {
 		return err
 	}
+	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)); err != nil {
+		return err
+	}
 	h.run.mu.Lock()
 	it := h.sentTo(d.ID)
-	if it == nil || it.done != nil || it.planned == nil || !it.granted {
+	if it == nil || !it.making {
 		h.run.mu.Unlock()
 		return fmt.Errorf("%w: the end of a task that wasn't granted: %q", wire.ErrFrame, d.ID)
 	}
+	it.making = false
+	over := it.done != nil // the run was aborted, and has told an end
 	h.run.mu.Unlock()
+	if over {
+		return nil
+	}
 	judged := it.judged()
 	if !judged {
 		h.run.tellDone(it, d)
