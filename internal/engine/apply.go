@@ -31,6 +31,11 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 		h.ready()
 	}
 	r.mu.Unlock()
+	for _, h := range r.order {
+		if h.hasFailed() {
+			h.journalEnd() // nothing is made there
+		}
+	}
 	for i, p := range r.o.Playbook.Plays {
 		var hosts []*hostRun
 		for _, h := range r.order {

@@ -90,6 +90,26 @@ func actsElsewhere(p *lang.Play) bool {
 	return false
 }
 
+// served reports whether tasks of other hosts may act on the host: those that were
+// planned there, and those of a rescue, which nobody knows before its block fails.
+func (h *hostRun) served() bool {
+	for _, p := range h.run.o.Playbook.Plays {
+		for t := range p.Rescues() {
+			if t.ActsElsewhere() {
+				return true
+			}
+		}
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	for _, it := range h.outcomes {
+		if it.on == h && it.owner != h {
+			return true
+		}
+	}
+	return false
+}
+
 // stands notes the place in a play that the host has come to.
 func (h *hostRun) stands(w way) {
 	if w.at == nil {

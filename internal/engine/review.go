@@ -29,28 +29,43 @@ func (r *Run) review(ctx context.Context) {
 	})
 }
 
-// reviewMade has every host on which something was changed plan all its tasks once
-// more, on the host as it is: each run proves that the whole play has settled. What
-// a failed block left, or what was only for the time between, doesn't count.
+// reviewMade proves every host that isn't proved yet.
 func (r *Run) reviewMade(ctx context.Context) {
-	each(r.reviewable(func(it *item) bool { return it.done != nil && it.done.Status == wire.Changed }), func(h *hostRun) {
-		if h.out() || h.unusable() != nil || r.enter(ctx) != nil {
-			return
-		}
-		conflicts, err := h.askReview(ctx, &wire.Review{Made: true, IDs: h.standing()})
-		r.leave()
-		if err != nil {
-			h.lost(err)
-			return
-		}
-		for _, c := range conflicts {
-			it := r.itemOf(h, c.ID)
-			it.owner.finish(it, &wire.Done{ID: c.ID, Status: wire.Failed, Error: c.Text})
-			r.mu.Lock()
-			it.owner.failed = it.owner.failed || !it.rescued
-			r.mu.Unlock()
+	r.mu.Lock()
+	hosts := slices.Clone(r.order)
+	r.mu.Unlock()
+	each(hosts, func(h *hostRun) {
+		if r.enter(ctx) == nil {
+			h.prove(ctx)
+			r.leave()
 		}
 	})
+}
+
+// prove has a host on which something was changed plan all its tasks once more, on
+// the host as it is: each run proves that the whole play has settled. What a failed
+// block left, or what was only for the time between, doesn't count. It is done once,
+// when nothing more is to be made on the host.
+func (h *hostRun) prove(ctx context.Context) {
+	if h.proved || h.out() || h.unusable() != nil {
+		return
+	}
+	h.proved = true
+	if !h.actedOnBy(func(it *item) bool { return it.done != nil && it.done.Status == wire.Changed }) {
+		return
+	}
+	conflicts, err := h.askReview(ctx, &wire.Review{Made: true, IDs: h.standing()})
+	if err != nil {
+		h.lost(err)
+		return
+	}
+	for _, c := range conflicts {
+		it := h.run.itemOf(h, c.ID)
+		it.owner.finish(it, &wire.Done{ID: c.ID, Status: wire.Failed, Error: c.Text})
+		h.run.mu.Lock()
+		it.owner.failed = it.owner.failed || !it.rescued
+		h.run.mu.Unlock()
+	}
 }
 
 // itemOf returns the item that is known by an ID on the host acted on.
@@ -63,17 +78,25 @@ func (r *Run) itemOf(h *hostRun, id string) *item {
 // reviewable returns the hosts acted on by an item for which is holds.
 func (r *Run) reviewable(is func(*item) bool) []*hostRun {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	var hosts []*hostRun
-	for _, h := range r.order {
-		for _, it := range h.outcomes {
-			if h.err == nil && h.link != nil && it.on == h && it.shared == nil && is(it) {
-				hosts = append(hosts, h)
-				break
-			}
+	hosts := slices.Clone(r.order)
+	r.mu.Unlock()
+	return slices.DeleteFunc(hosts, func(h *hostRun) bool { return !h.actedOnBy(is) })
+}
+
+// actedOnBy reports whether the host can be asked, and an item acts on it for which
+// is holds.
+func (h *hostRun) actedOnBy(is func(*item) bool) bool {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.err != nil || h.link == nil {
+		return false
+	}
+	for _, it := range h.outcomes {
+		if it.on == h && it.shared == nil && is(it) {
+			return true
 		}
 	}
-	return hosts
+	return false
 }
 
 // standing returns the IDs of the tasks whose work is to stand on the host.

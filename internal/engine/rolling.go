@@ -125,6 +125,12 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 	if !h.out() {
 		h.completed++
 	}
+	if (h.completed == len(h.plays) || h.hasFailed()) && !h.served() {
+		// Nothing more is made here: should the run be cut off while others go
+		// on, the journal has how it ended.
+		h.prove(ctx)
+		h.journalEnd()
+	}
 }
 
 // barrier waits until every host of the batch has come here, or can't.

@@ -30,6 +30,7 @@ type hostRun struct {
 	halted    bool       // a rolling play stopped before its batch
 	unplanned bool       // planning failed on it
 	ended     bool       // the journal has its end
+	proved    bool       // its tasks were planned once more, all of them made
 	completed int        // plays made on it
 	peers     []*hostRun // the batch it is in
 	passed    int        // barriers of the play that it has come to

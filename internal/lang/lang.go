@@ -144,6 +144,24 @@ func (p *Play) Tasks() iter.Seq[*Task] {
 	return TasksOf(p.Steps, p.Rolling.Before, p.Rolling.After)
 }
 
+// Rescues are the tasks that the play runs only where blocks fail.
+func (p *Play) Rescues() iter.Seq[*Task] {
+	lists := [][]*Step{p.Steps}
+	if p.Rolling != nil {
+		lists = append(lists, p.Rolling.Before, p.Rolling.After)
+	}
+	var rescues [][]*Step
+	for ; len(lists) > 0; lists = lists[1:] {
+		for _, s := range lists[0] {
+			if s.Block != nil {
+				rescues = append(rescues, s.Block.Rescue)
+				lists = append(lists, s.Block.Steps, s.Block.Always)
+			}
+		}
+	}
+	return TasksOf(rescues...)
+}
+
 // ActsElsewhere reports whether the task may act on another host than the play's.
 func (t *Task) ActsElsewhere() bool { return t.on != nil }
 
