@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -82,11 +83,16 @@ func (a *AptRun) Effects() []host.Effect {
 	var list []host.Effect
 	for _, s := range a.Steps {
 		key := host.Key{Space: host.Packages, Name: s.Name}
+		left := host.Gone(remainsKey(s.Name))
 		if s.New == "" {
 			list = append(list, host.Gone(key))
+			if !slices.Contains(a.Options, "--purge") {
+				left = host.Is(remainsKey(s.Name), remains{})
+			}
 		} else {
 			list = append(list, host.Is(key, Installed{Version: s.New, Held: a.keeps[s.Name]}))
 		}
+		list = append(list, left)
 	}
 	all := transaction{
 		Args:  append(append([]string{}, a.before.Args...), a.Args...),

@@ -130,10 +130,10 @@ func (p *Package) target() string {
 // May is what a package task may alter whatever its lists turn out to say: its
 // packages, and whatever they bring.
 func (p *Package) May() []host.Effect {
-	list := []host.Effect{{Key: transactionKey(), State: host.Unknown}, host.May(host.Packages)}
+	list := []host.Effect{{Key: transactionKey(), State: host.Unknown}, host.May(host.Packages), host.May(remainsSpace)}
 	for _, name := range p.Name {
 		if m := nameForm.FindStringSubmatch(name); m != nil {
-			list = append(list, host.Open(host.Packages, m[1]))
+			list = append(list, host.Open(host.Packages, m[1]), host.Open(remainsSpace, m[1]))
 		}
 	}
 	if len(p.Name) == 0 {

@@ -117,7 +117,11 @@ func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, e
 		left := have == nil || !matches(w.version, have.Version)
 		switch p.State {
 		case "absent":
-			left = have != nil || db.remains(w.name, p.Purge)
+			if left = have != nil; !left {
+				if left, err = db.remains(v, w.name, p.Purge); err != nil {
+					return nil, false, err
+				}
+			}
 		case "latest":
 			// A held package stays where it is.
 			left = have == nil || !have.Held
@@ -131,10 +135,26 @@ func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, e
 
 // remains reports whether a package that isn't installed has left something
 // that is to go: half of itself, or with purge its configuration.
-func (db *database) remains(name string, purge bool) bool {
-	r := db.packages[name]
-	return r != nil && !r.installed() && (r.broken() || purge && r.status != "not-installed")
+func (db *database) remains(v *host.View, name string, purge bool) (bool, error) {
+	left, err := host.Read(v, remainsKey(name), func() (*remains, error) {
+		r := db.packages[name]
+		if r == nil || r.installed() || !r.broken() && r.status == "not-installed" {
+			return nil, nil
+		}
+		return &remains{Broken: r.broken()}, nil
+	})
+	return left != nil && (left.Broken || purge), err
 }
+
+// remains is what a package that isn't installed has left: its configuration, or
+// half of itself.
+type remains struct {
+	Broken bool `json:"broken,omitempty"`
+}
+
+const remainsSpace = "remains of package"
+
+func remainsKey(name string) host.Key { return host.Key{Space: remainsSpace, Name: name} }
 
 // outdated returns those of list that aren't installed or have a newer version.
 func (p *Package) outdated(ctx context.Context, v *host.View, db *database, list []want) ([]want, error) {
@@ -180,7 +200,14 @@ func (p *Package) install(ctx context.Context, v *host.View, db *database, todo 
 		}
 	}
 	for _, w := range todo { // configuration that a removed package left may be no step of apt's
-		if p.Purge && db.remains(w.name, true) && !has(steps, w.name) {
+		if !p.Purge || has(steps, w.name) {
+			continue
+		}
+		left, err := db.remains(v, w.name, true)
+		if err != nil {
+			return modules.Plan{}, err
+		}
+		if left {
 			steps = append(steps, step{Name: w.name, Old: "configuration"})
 		}
 	}
