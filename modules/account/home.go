@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"muster/host"
 )
@@ -39,6 +40,7 @@ func (p *planner) makeHome(ctx context.Context, u host.User, t details) error {
 	case there.Exists():
 		return fmt.Errorf("the home %s of the user %s is a %s, not a directory", path, p.Name, there.Type)
 	}
+	m := &MakeHome{Path: path, User: p.Name, Skeleton: "/etc/skel"}
 	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
 		info, err := p.v.Stat(parent)
 		if err != nil && !errors.Is(err, host.ErrNotYet) {
@@ -47,9 +49,10 @@ func (p *planner) makeHome(ctx context.Context, u host.User, t details) error {
 		if info.Exists() && info.Type != host.Directory {
 			return fmt.Errorf("the home %s of the user %s can't be made: %s is a %s, not a directory", path, p.Name, parent, info.Type)
 		}
-		if err != nil || info.Exists() {
+		if info.Exists() {
 			break
 		}
+		m.Parents = append([]string{parent}, m.Parents...)
 	}
 	login, err := defaults(ctx, p.v, "/etc/login.defs")
 	if err != nil {
@@ -59,11 +62,14 @@ func (p *planner) makeHome(ctx context.Context, u host.User, t details) error {
 	if err != nil {
 		return err
 	}
-	m := &MakeHome{Path: path, User: p.Name, Mode: homeMode(login), Skeleton: "/etc/skel"}
+	m.Mode = homeMode(login)
 	if s := useradd["SKEL"]; filepath.IsAbs(s) {
 		m.Skeleton = s
 	}
-	m.Leaves = []host.Effect{host.Is(host.File(path), host.FileInfo{Type: host.Directory, Mode: m.Mode, Owner: p.Name, Group: t.Group})}
+	for _, parent := range m.Parents {
+		m.Leaves = append(m.Leaves, host.Is(host.File(parent), host.FileInfo{Type: host.Directory, Mode: 0o755, Owner: "root", Group: "root"}))
+	}
+	m.Leaves = append(m.Leaves, host.Is(host.File(path), host.FileInfo{Type: host.Directory, Mode: m.Mode, Owner: p.Name, Group: t.Group}))
 	if err := p.skeleton(ctx, m, m.Skeleton, path, t.Group, 0); err != nil {
 		return err
 	}
@@ -131,18 +137,23 @@ type MakeHome struct {
 	User     string        `json:"user"`
 	Mode     host.Mode     `json:"mode"`
 	Skeleton string        `json:"skeleton"`
+	Parents  []string      `json:"parents,omitempty"` // those that are missing, or may be by now
 	Leaves   []host.Effect `json:"leaves"`
 }
 
 // Type is "account.home/1".
 func (*MakeHome) Type() string { return "account.home/1" }
 
-// Describe names the directory, its mode and the skeleton.
+// Describe names the directory, its mode, the skeleton and the missing parents.
 func (m *MakeHome) Describe() host.Description {
-	return host.Description{Action: host.Create, Target: m.Path, Impact: fmt.Sprintf("home of %s, mode %s, from %s", m.User, m.Mode, m.Skeleton)}
+	impact := fmt.Sprintf("home of %s, mode %s, from %s", m.User, m.Mode, m.Skeleton)
+	if len(m.Parents) > 0 {
+		impact += "; with its missing parents " + strings.Join(m.Parents, ", ")
+	}
+	return host.Description{Action: host.Create, Target: m.Path, Impact: impact}
 }
 
-// Effects is the directory, and what will stand in it.
+// Effects is the directory with its missing parents, and what will stand in it.
 func (m *MakeHome) Effects() []host.Effect { return m.Leaves }
 
 // Want is the directory.

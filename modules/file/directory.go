@@ -39,7 +39,8 @@ type Directory struct {
 	Source *host.Content `arg:"source,tree"`
 	// Remove what stands in the directory and the source lacks.
 	Purge bool `arg:"purge" default:"false"`
-	// Make missing parents too, with mode 0755.
+	// Make missing parents too, with mode 0755. What an earlier package may
+	// bring is planned as well, and left as it is if it has been brought.
 	Parents bool `arg:"parents" default:"false"`
 
 	cache string // where manifests are kept; "": the host's usual place
@@ -108,7 +109,7 @@ func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error
 	if before.Exists() {
 		err = d.planAttr(ctx, v, path, before, &plan)
 	} else {
-		err = d.planMake(ctx, v, path, &plan)
+		err = d.planMake(ctx, v, path, unforeseen, &plan)
 	}
 	if err != nil {
 		return modules.Plan{}, err
@@ -145,34 +146,51 @@ func (d *Directory) planAttr(ctx context.Context, v *host.View, path string, bef
 	return mayGive(path, before, after)
 }
 
-// planMake makes the directory, and its parents where that is asked for.
-func (d *Directory) planMake(ctx context.Context, v *host.View, path string, plan *modules.Plan) error {
-	var missing []string
+// planMake makes the directory, and its parents where that is asked for. What
+// an earlier task may bring is planned, too, and left alone at its turn if it
+// has been brought.
+func (d *Directory) planMake(ctx context.Context, v *host.View, path string, brought bool, plan *modules.Plan) error {
+	var makes []*MakeDirectory // the missing parents, the innermost first
 	var dir host.FileInfo
 	for at := path; ; at = filepath.Dir(at) {
 		var err error
-		if dir, err = parent(v, at); err == nil {
-			break
-		}
-		up, moved := v.Lstat(filepath.Dir(at))
-		if moved != nil {
-			return moved
-		}
-		if !d.Parents || up.Exists() {
+		var missing missingParent
+		dir, err = parent(v, at)
+		switch absent := errors.As(err, &missing); {
+		case absent && !d.Parents:
+			return fmt.Errorf("the directory %s doesn't exist: set parents = true to have it made, or add a directory task before this one", missing.path)
+		case err != nil && !absent:
 			return err
 		}
-		missing = append([]string{filepath.Dir(at)}, missing...)
+		if dir.Exists() || err == nil && !d.Parents {
+			break
+		}
+		m := &MakeDirectory{Path: filepath.Dir(at)}
+		if err == nil {
+			m.Note = "unless an earlier task brings it"
+		}
+		makes = append(makes, m)
 	}
-	for _, at := range missing {
+	for i := len(makes) - 1; i >= 0; i-- {
 		dir = fresh(host.Directory, 0o755, dir)
-		plan.Changes = append(plan.Changes, &MakeDirectory{Path: at, After: dir})
+		makes[i].After = dir
+		// The name that the task gives it may lead elsewhere by then, but not
+		// to another depth: no link is below what is missing.
+		plan.Changes = append(plan.Changes, &wanted{makes[i], []any{d.Path, "parent", i}})
 	}
 	after := fresh(host.Directory, 0o755, dir)
 	if d.Mode != nil {
 		after.Mode = d.Mode.Apply(after.Mode, true)
 	}
 	after.Owner, after.Group = ownership(ctx, v, d.Owner, d.Group, after)
-	plan.Changes = append(plan.Changes, &MakeDirectory{Path: path, After: after})
+	m := &MakeDirectory{Path: path, After: after}
+	switch {
+	case brought && d.Mode == nil && d.Owner == "" && d.Group == "":
+		m.Note = "unless an earlier task brings it"
+	case brought:
+		m.Note = "or updated, where an earlier task brings it"
+	}
+	plan.Changes = append(plan.Changes, m)
 	return nil
 }
 

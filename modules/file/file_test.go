@@ -13,7 +13,8 @@ import (
 func TestConformance(t *testing.T) {
 	kinds := append(Kinds(),
 		modules.Kind{Name: "tree", New: func() modules.Module { return &treeCase{} }},
-		modules.Kind{Name: "brings", New: func() modules.Module { return &bringsCase{} }})
+		modules.Kind{Name: "brings", New: func() modules.Module { return &bringsCase{} }},
+		modules.Kind{Name: "anything", New: func() modules.Module { return &anythingCase{} }})
 	modulestest.Run(t, kinds...)
 }
 
@@ -60,6 +61,7 @@ func (c *treeCase) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 // bringsCase stands for a package: what it brings isn't known beforehand.
 type bringsCase struct {
 	Path string `arg:"path,key,path,required"`
+	Link string `arg:"link"` // brings a link to this, instead of a folder
 }
 
 func (c *bringsCase) May() []host.Effect {
@@ -74,9 +76,26 @@ func (c *bringsCase) Plan(_ context.Context, v *host.View) (modules.Plan, error)
 	if _, _, _, err := v.Look(made); err != nil {
 		return modules.Plan{}, err
 	}
+	script := `mkdir -p "$1.new/conf/sub"; echo brought > "$1.new/conf/same"; mv "$1.new" "$1"`
+	if c.Link != "" {
+		script = `ln -s "$2" "$1"`
+	}
 	return modules.Plan{Changes: []host.Change{&host.RunProgram{
-		Argv:   []string{"sh", "-c", `mkdir -p "$1.new/conf/sub"; echo brought > "$1.new/conf/same"; mv "$1.new" "$1"`, "x", c.Path},
+		Argv:   []string{"sh", "-c", script, "x", c.Path, c.Link},
 		Does:   host.Description{Action: host.Run, Target: c.Path},
 		Leaves: []host.Effect{host.May(host.Files), host.Open(made.Space, made.Name)},
+	}}}, nil
+}
+
+// anythingCase stands for an unguarded command, which nothing is known about.
+type anythingCase struct {
+	Path string `arg:"path,key,path,required"` // made by it
+}
+
+func (c *anythingCase) Plan(context.Context, *host.View) (modules.Plan, error) {
+	return modules.Plan{Always: true, Changes: []host.Change{&host.RunProgram{
+		Argv:   []string{"mkdir", "-p", c.Path},
+		Does:   host.Description{Action: host.Run, Target: c.Path},
+		Leaves: []host.Effect{host.Open(host.All, host.All)},
 	}}}, nil
 }

@@ -14,6 +14,7 @@ import (
 type MakeDirectory struct {
 	Path  string        `json:"path"` // resolved: no link in its parents
 	After host.FileInfo `json:"after"`
+	Note  string        `json:"note,omitempty"` // when it isn't made after all
 }
 
 // Type is "directory.make/1".
@@ -21,7 +22,11 @@ func (*MakeDirectory) Type() string { return "directory.make/1" }
 
 // Describe names the directory, its mode and its owner.
 func (m *MakeDirectory) Describe() host.Description {
-	return host.Description{Action: host.Create, Target: m.Path, Impact: fmt.Sprintf("directory, mode %s, %s:%s", m.After.Mode, m.After.Owner, m.After.Group)}
+	impact := fmt.Sprintf("directory, mode %s, %s:%s", m.After.Mode, m.After.Owner, m.After.Group)
+	if m.Note != "" {
+		impact += ", " + m.Note
+	}
+	return host.Description{Action: host.Create, Target: m.Path, Impact: impact}
 }
 
 // Effects is the directory.

@@ -109,8 +109,15 @@ func fresh(t host.FileType, mode host.Mode, dir host.FileInfo) host.FileInfo {
 func self() string      { return host.UserName(uint32(os.Geteuid())) }
 func selfGroup() string { return host.GroupName(uint32(os.Getegid())) }
 
+// missingParent is the error of a path whose directory doesn't exist.
+type missingParent struct{ path string }
+
+func (m missingParent) Error() string {
+	return fmt.Sprintf("the directory %s doesn't exist: add a directory task before this one", m.path)
+}
+
 // parent returns the directory that path is in, or an error where it isn't
-// there to write to. Where a package may bring it, its FileInfo is zero. The
+// there to write to: missingParent where it doesn't exist. Where a package may bring it, its FileInfo is zero. The
 // path is resolved: a link in the directory's place has come since.
 func parent(v *host.View, path string) (host.FileInfo, error) {
 	dir := filepath.Dir(path)
@@ -121,7 +128,7 @@ func parent(v *host.View, path string) (host.FileInfo, error) {
 	case err != nil:
 		return host.FileInfo{}, err
 	case !info.Exists():
-		return host.FileInfo{}, fmt.Errorf("the directory %s doesn't exist: add a directory task before this one", dir)
+		return host.FileInfo{}, missingParent{dir}
 	case info.Type == host.Symlink:
 		return host.FileInfo{}, fmt.Errorf("%s is a link by now: %w", dir, host.ErrMoved)
 	case info.Type != host.Directory:

@@ -35,7 +35,8 @@ type interruptible struct{ wanted }
 // Interruptible says so.
 func (*interruptible) Interruptible() {}
 
-// wanting makes every change of a plan want the same: the task's arguments.
+// wanting makes every change of a plan want the same, the task's arguments,
+// unless it wants something of its own already.
 func wanting(plan modules.Plan, err error, args ...any) (modules.Plan, error) {
 	for i, arg := range args {
 		if m, ok := arg.(*host.ModeSpec); ok {
@@ -46,6 +47,9 @@ func wanting(plan modules.Plan, err error, args ...any) (modules.Plan, error) {
 		}
 	}
 	for i, c := range plan.Changes {
+		if _, ok := c.(*wanted); ok {
+			continue
+		}
 		w := wanted{c, args}
 		plan.Changes[i] = &w
 		if _, ok := c.(host.Interruptible); ok {

@@ -33,7 +33,7 @@ func readCase(t *testing.T, file string) *testCase {
 		t.Fatal(err)
 	}
 	c := &testCase{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), sections: map[string]string{}, files: a.Files}
-	known := map[string]bool{"task": true, "setup": true, "changes": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true}
+	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true}
 	for _, f := range a.Files {
 		if !known[f.Name] && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
 			t.Fatalf("%s: there is no section %q", file, f.Name)

@@ -7,6 +7,8 @@
 //	setup       a shell script (sh -eu, in $ROOT) that completes the state before
 //	changes     what the plan must show, a line each: ACTION TARGET [certainty],
 //	            where the certainty stands only if it isn't "known"
+//	made        what is made of it, a line each: ACTION TARGET; where it isn't all
+//	            that was shown, because an earlier task brought some of it
 //	diff        text that the shown diffs must contain, line by line
 //	hidden      text that no output may contain
 //	error       text that the plan's error must contain; no task is then made

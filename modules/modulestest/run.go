@@ -151,7 +151,7 @@ func (c *conformance) run(t *testing.T) {
 	made, failure := c.apply(s, planned)
 	c.compareFailure(t, failure)
 	if failure == "" {
-		compareMade(t, planned, made)
+		c.compareMade(t, planned, made)
 	}
 	c.compareEnd(t)
 	if t.Failed() {
@@ -251,12 +251,23 @@ func (c *conformance) compareFailure(t *testing.T, failure string) {
 	}
 }
 
-// compareMade holds the changes made against those shown.
-func compareMade(t *testing.T, planned []wire.Planned, made []wire.Done) {
+// compareMade holds the changes made against those shown, or where the case has
+// them, those in the section "made".
+func (c *conformance) compareMade(t *testing.T, planned []wire.Planned, made []wire.Done) {
 	t.Helper()
 	done := map[string]wire.Done{}
+	var list []string
 	for _, d := range made {
 		done[d.ID] = d
+		for _, made := range d.Changes {
+			list = append(list, string(made.Action)+" "+made.Target)
+		}
+	}
+	if c.has("made") {
+		if got, want := strings.Join(list, "\n"), strings.TrimSpace(c.text("made")); got != want {
+			t.Errorf("made is\n%s\nwant\n%s", got, want)
+		}
+		return
 	}
 	for _, p := range planned {
 		d, ok := done[p.ID]
