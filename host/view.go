@@ -42,6 +42,10 @@ func (v *View) Forget() { clear(v.cache.memos); clear(v.cache.memory) }
 // Pending reports whether a change is planned before this one.
 func (v *View) Pending() bool { return v.preview.Pending() }
 
+// Tainted reports whether a change planned before this one may alter anything at
+// all, such as an unguarded command: what is missing may be what it brings.
+func (v *View) Tainted() bool { return v.preview.Tainted() }
+
 // Once returns what read answers, reading once until the host is changed.
 // It is for what many tasks ask alike: a package database, a list of units.
 func Once[T any](v *View, name string, read func() (T, error)) (T, error) {

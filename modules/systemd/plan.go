@@ -26,8 +26,8 @@ func (s *Service) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 		return modules.Plan{Then: p.forecast()}, err
 	case err != nil:
 		return modules.Plan{}, err
-	case u == nil && s.Masked != nil && *s.Masked:
-		u = &Unit{ID: p.name, Load: "not-found", Active: "inactive"}
+	case u == nil && s.content(v):
+		u = &Unit{ID: p.name, Load: notFound, File: notFound, Active: "inactive"}
 	case u == nil:
 		return modules.Plan{}, fmt.Errorf("there is no unit %s on this host, and no earlier task brings it: check the name, or add the package or unit task that does", p.name)
 	}
@@ -36,6 +36,16 @@ func (s *Service) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 		return modules.Plan{}, fmt.Errorf("systemd can't read %s (%s): systemd-analyze verify %s says why", p.name, u.Load, p.name)
 	}
 	return p.plan()
+}
+
+// content reports whether a unit that doesn't exist is as it is wanted, but for
+// a mask: it doesn't run, and nothing starts it. Behind an unguarded command, it
+// may be what that brings.
+func (s *Service) content(v *host.View) bool {
+	if s.Masked != nil && *s.Masked {
+		return true
+	}
+	return s.stopped() && (s.Enabled == nil || !*s.Enabled) && !v.Tainted()
 }
 
 // planner plans one service.
@@ -69,15 +79,21 @@ func (p *planner) plan() (modules.Plan, error) {
 	}
 	if u.masked() && p.Masked != nil && !*p.Masked {
 		argv := []string{"unmask"}
-		if u.File == "masked-runtime" {
+		if u.File == maskedRuntime {
 			argv = append(argv, "--runtime")
 		}
-		p.program(host.Description{Action: host.Update, Target: p.name, Diff: "masked: yes → no"}, append(argv, u.ID), []string{"mask", u.ID})
+		p.mask("masked: yes → no", append(argv, u.ID), []string{"mask", u.ID}, host.Gone(host.File(p.m.maskOf(u))))
 		// What is behind the mask shows only once it is gone.
 		return modules.Plan{Changes: p.changes, Then: p.forecast()}, nil
 	}
 	if u.masked() && !p.stopped() {
 		return modules.Plan{}, fmt.Errorf("%s is masked, so that nothing can start it: set masked = false if that is to end", p.name)
+	}
+	mask := p.Masked != nil && *p.Masked && (!u.masked() || u.File == maskedRuntime)
+	if mask {
+		if err := p.maskable(); err != nil {
+			return modules.Plan{}, err
+		}
 	}
 	if err := p.boot(); err != nil {
 		return modules.Plan{}, err
@@ -88,9 +104,13 @@ func (p *planner) plan() (modules.Plan, error) {
 		}
 		return modules.Plan{}, err
 	}
-	if p.Masked != nil && *p.Masked && !u.masked() {
+	if mask {
+		diff := "masked: no → yes"
+		if u.masked() {
+			diff = "masked: until the next boot → yes"
+		}
 		p.after.Load, p.after.File = "masked", "masked"
-		p.program(host.Description{Action: host.Update, Target: p.name, Diff: "masked: no → yes"}, []string{"mask", u.ID}, []string{"unmask", u.ID})
+		p.mask(diff, []string{"mask", u.ID}, []string{"unmask", u.ID}, host.Is(host.File(p.m.maskOf(&p.after)), maskLink()))
 	}
 	if len(p.changes) > 0 {
 		return modules.Plan{Changes: p.changes}, nil
@@ -120,8 +140,10 @@ func (p *planner) add(c *host.RunProgram) {
 	p.changes = append(p.changes, c)
 }
 
-func (p *planner) program(does host.Description, argv, undo []string) {
-	p.add(&host.RunProgram{Argv: p.m.argv(argv...), Env: p.m.env(), UndoArgv: p.m.argv(undo...), Does: does})
+func (p *planner) program(does host.Description, argv, undo []string) *host.RunProgram {
+	c := &host.RunProgram{Argv: p.m.argv(argv...), Env: p.m.env(), UndoArgv: p.m.argv(undo...), Does: does}
+	p.add(c)
+	return c
 }
 
 // boot plans what makes the unit start at boot, or not.

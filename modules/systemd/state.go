@@ -47,7 +47,7 @@ func (u *Unit) running() bool {
 func (u *Unit) ends() bool { return u.Type == "oneshot" && !u.Remain }
 
 func (u *Unit) masked() bool {
-	return u.Load == "masked" || u.File == "masked" || u.File == "masked-runtime"
+	return u.Load == "masked" || u.File == "masked" || u.File == maskedRuntime
 }
 
 const properties = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,SourcePath,DropInPaths,NeedDaemonReload,InvocationID,NRestarts,Type,RemainAfterExit,CanReload,Result,MainPID,ExecMainStartTimestamp,ActiveEnterTimestamp,StateChangeTimestamp,ReloadResult"
@@ -153,7 +153,7 @@ func (us *units) get(ctx context.Context, v *host.View, name string) (*Unit, err
 	}
 	for i, n := range names { // answers come in the order of the names
 		us.known[n] = nil
-		if i < len(found) && found[i].Load != "not-found" {
+		if i < len(found) && found[i].Load != notFound {
 			us.keep(found[i])
 			us.known[n] = found[i]
 		}
@@ -175,7 +175,7 @@ func (us *units) due(name string) []string {
 }
 
 func (us *units) keep(u *Unit) {
-	if u.Load == "not-found" {
+	if u.Load == notFound {
 		return
 	}
 	us.known[u.ID] = u
@@ -271,6 +271,9 @@ func parseShow(data []byte, err error) ([]*Unit, error) {
 		}
 		if u.ID == "" {
 			continue
+		}
+		if u.Load == "masked" && (u.File == "masked" || u.File == maskedRuntime) {
+			u.Reread = false // systemd asks for it without end where a masked unit has drop-ins
 		}
 		// A failed reload moves the state's time too, and loaded nothing.
 		if u.Reloaded = u.Started; reload == "success" && change.After(u.Started) {

@@ -29,11 +29,13 @@ type Service struct {
 	// The unit; ".service" may be left out. Also a timer, a socket, a path.
 	Name string `arg:"name,key,required"`
 	// Whether it runs. With masked = true the default is stopped. A unit of
-	// type oneshot runs once for each boot, and again for restart_on.
+	// type oneshot runs once for each boot, and again for restart_on. One that
+	// doesn't exist counts as stopped.
 	State string `arg:"state" oneof:"running stopped" means:"running"`
 	// Whether it starts at boot. What isn't given is left as it is.
 	Enabled *bool `arg:"enabled"`
-	// Whether it is masked, so that nothing can start it.
+	// Whether it is masked, so that nothing can start it. A unit whose own
+	// file is in /etc/systemd/system can't be: its mask would stand there.
 	Masked *bool `arg:"masked"`
 	// Files, folders and patterns ("/etc/x/*.conf"): the unit is restarted if
 	// one of them, or its unit file, was changed after it was started.
@@ -49,7 +51,7 @@ type Output struct {
 	// What systemd calls it: active, inactive, failed.
 	State string `json:"state"`
 	// What systemd says of whether it starts at boot: enabled,
-	// disabled, static, masked and so on.
+	// disabled, static, masked, not-found and so on.
 	Enabled string `json:"enabled"`
 	// The process number of the main process; 0 if there is none.
 	PID int `json:"pid"`
@@ -113,10 +115,20 @@ func (s *Service) stopped() bool {
 	return s.State == "stopped" || s.State == "" && s.Masked != nil && *s.Masked
 }
 
-// May is the unit, and the one behind its name where that is an alias.
+// May is the unit, and the one behind its name where that is an alias; where it
+// may be masked, the folders of masks too.
 func (s *Service) May() []host.Effect {
-	own := managerOf(s.Scope).key(unitName(s.Name))
-	return []host.Effect{{Key: own, State: host.Unknown}, host.May(own.Space)}
+	m := managerOf(s.Scope)
+	own := m.key(unitName(s.Name))
+	list := []host.Effect{{Key: own, State: host.Unknown}, host.May(own.Space)}
+	if s.Masked == nil {
+		return list
+	}
+	for _, file := range []string{"", maskedRuntime} {
+		at := m.maskOf(&Unit{ID: unitName(s.Name), File: file})
+		list = append(list, host.Effect{Key: host.File(filepath.Dir(at)), State: host.Possible})
+	}
+	return list
 }
 
 // key is a unit's: a user's units are others than the system's.

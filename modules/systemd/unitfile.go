@@ -104,10 +104,17 @@ func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		return modules.Plan{}, fmt.Errorf("%s is a %s, not a unit file", f.path(), before.Type)
 	}
 	if f.State == "absent" {
+		if isMask(before) && !f.dropIn() {
+			return modules.Plan{}, nil // it isn't the unit's file that is there
+		}
 		return f.remove(m, u, at, before)
 	}
-	if before.Type == host.Symlink && before.Target == "/dev/null" {
-		return modules.Plan{}, fmt.Errorf("%s is masked: end that first, with masked = false in a service task", f.Name)
+	switch {
+	case !isMask(before):
+	case f.dropIn():
+		return modules.Plan{}, fmt.Errorf("%s is masked: end that first, by a link task %q with state = \"absent\" before this one", f.Name, f.path())
+	default:
+		return modules.Plan{}, fmt.Errorf("%s is masked: end that first, by a service task with masked = false and state = \"stopped\" before this one", f.Name)
 	}
 	content := f.Content
 	if content == nil {
