@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"context"
 	"os"
 	"testing"
 
@@ -12,24 +11,13 @@ import (
 
 func TestConformance(t *testing.T) { modulestest.Run(t, append(Kinds(), file.Kinds()...)...) }
 
-// counting counts the programs that are run.
-type counting struct {
-	host.Runner
-	runs int
-}
-
-func (c *counting) Run(ctx context.Context, cmd host.Command) (host.Output, error) {
-	c.runs++
-	return c.Runner.Run(ctx, cmd)
-}
-
 // On a lab host: a hundred tasks that change nothing ask systemd once.
 func TestUnchangedTasksAskSystemdOnce(t *testing.T) {
 	if os.Getenv(modulestest.LabHost) == "" {
 		t.Skip("looks at a lab host's units")
 	}
 	h := host.New()
-	asked := &counting{Runner: h.Runner}
+	asked := &modulestest.Counting{Runner: h.Runner}
 	h.Runner = asked
 	v := host.NewView(h, nil)
 	names := []string{"cron", "ssh", "sshd", "dbus", "systemd-journald"}
@@ -41,7 +29,7 @@ func TestUnchangedTasksAskSystemdOnce(t *testing.T) {
 			t.Fatal(got, err)
 		}
 	}
-	if asked.runs != 1 {
-		t.Errorf("a hundred tasks ran %d programs, want 1", asked.runs)
+	if asked.Runs != 1 {
+		t.Errorf("a hundred tasks ran %d programs, want 1", asked.Runs)
 	}
 }
