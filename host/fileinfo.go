@@ -36,6 +36,9 @@ type FileInfo struct {
 	Sum string `json:"sum,omitempty"`
 	// Sensitive content isn't shown.
 	Sensitive bool `json:"sensitive,omitempty"`
+	// Withheld: the content is planned, but not told to this process, whose user
+	// may not read it. What depends on it is known after apply.
+	Withheld bool `json:"withheld,omitempty"`
 	// ACL: the group bits of Mode are the mask of an access control list.
 	ACL bool `json:"acl,omitempty"`
 
@@ -46,6 +49,9 @@ type FileInfo struct {
 
 // Exists reports whether anything stands there.
 func (i FileInfo) Exists() bool { return i.Type != NoFile }
+
+// withheld reports whether the content is one that may not be told here.
+func (i FileInfo) withheld() bool { return i.Withheld && i.Sum == "" }
 
 // Same reports whether both are one thing, under two names or one. Of planned
 // files nobody can tell.

@@ -163,6 +163,9 @@ func (v *View) Sum(path string) (string, error) {
 	if info.Sum != "" {
 		return info.Sum, nil
 	}
+	if info.withheld() {
+		return "", NotYet(File(path))
+	}
 	// A planned change of attributes leaves the content, but info is then the
 	// plan's and doesn't identify the file.
 	e, err := openEntry(path)
@@ -189,6 +192,8 @@ func (v *View) ReadFile(ctx context.Context, path string, limit int64) ([]byte, 
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	case info.Type != Regular:
 		return nil, fmt.Errorf("%s is %s, not a file", path, article(info.Type))
+	case info.withheld():
+		return nil, NotYet(File(path))
 	case info.Size > limit:
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", path, info.Size, limit)
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"muster/host"
 	"muster/internal/wire"
@@ -11,11 +12,22 @@ import (
 
 // Adopt notes a task that a worker planned, and lays its effects.
 func (s *Session) Adopt(wt wire.Task, p wire.Planned, effects []host.Effect) {
-	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate}, planned: p, effects: effects}
+	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing}, planned: p, effects: effects}
 	t.settle(p)
-	s.tasks[wt.ID] = t
-	s.order = append(s.order, t)
+	s.put(t)
 	s.preview.Lay(effects)
+}
+
+// put puts a task in line, in the place of one of its ID.
+func (s *Session) put(t *task) {
+	if old := s.tasks[t.ID]; old != nil {
+		if i := slices.Index(s.order, old); i >= 0 {
+			s.tasks[t.ID], s.order[i] = t, t
+			return
+		}
+	}
+	s.tasks[t.ID] = t
+	s.order = append(s.order, t)
 }
 
 // Finish notes what a worker's task came to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -148,17 +149,8 @@ func (s *server) review(ctx context.Context, r *wire.Review) error {
 	if s.o.Worker {
 		return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Left: list}})
 	}
-	for _, w := range s.workers {
-		if err := w.conn.Send(&wire.Message{Review: r}); err != nil {
-			return err
-		}
-		m, err := s.fromWorker(w)
-		if err != nil {
-			return fmt.Errorf("the worker of %s: %w", w.user, err)
-		}
-		if m.Reviewed != nil {
-			list = append(list, m.Reviewed.Left...)
-		}
+	for _, name := range slices.Sorted(maps.Keys(s.delegates)) {
+		list = append(list, s.reviewBy(s.delegates[name], r)...)
 	}
 	var told []wire.Conflict
 	for _, c := range s.session.Conflicts(list, r.Made) {
@@ -167,4 +159,30 @@ func (s *server) review(ctx context.Context, r *wire.Review) error {
 		}
 	}
 	return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Conflicts: told}})
+}
+
+// reviewBy has a user's worker plan its tasks once more. Without a worker there is
+// nothing to plan: the tasks have failed, or never came to be planned.
+func (s *server) reviewBy(d *delegate, r *wire.Review) []wire.Left {
+	if d.worker == nil {
+		return nil
+	}
+	err := d.worker.conn.Send(&wire.Message{Review: r})
+	var m *wire.Message
+	if err == nil {
+		m, err = s.next(d)
+	}
+	if err == nil && m.Reviewed == nil {
+		err = errUnasked
+	}
+	if err != nil {
+		err = s.lose(d, err)
+		for _, id := range r.IDs {
+			if s.away[id] == d.user {
+				return []wire.Left{{ID: id, Error: err.Error()}}
+			}
+		}
+		return nil
+	}
+	return slices.DeleteFunc(m.Reviewed.Left, func(l wire.Left) bool { return s.away[l.ID] != d.user })
 }

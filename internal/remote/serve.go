@@ -53,7 +53,7 @@ var errStopped = errors.New("interrupted")
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, workers: map[string]*worker{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
+	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
@@ -64,7 +64,11 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 		return fmt.Errorf("finding out who runs this: %w", err)
 	}
 	s.user = u.Username
-	if err := s.conn.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol, Sum: o.Sum, User: s.user, Facts: o.Facts(ctx)}}); err != nil {
+	hello := &wire.Hello{Protocol: wire.Protocol, Sum: o.Sum, User: s.user}
+	if !o.Worker {
+		hello.Facts = o.Facts(ctx)
+	}
+	if err := s.conn.Send(&wire.Message{Hello: hello}); err != nil {
 		return err
 	}
 	if !o.Worker {
@@ -73,8 +77,10 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()
 	err = s.work(ctx)
-	for _, w := range s.workers {
-		w.close()
+	for _, d := range s.delegates {
+		if d.worker != nil {
+			d.worker.close()
+		}
 	}
 	if err != nil {
 		return s.fault(err) // the controller may still be there, and waiting
@@ -111,11 +117,13 @@ type server struct {
 	// readOnly sessions make nothing.
 	readOnly bool
 	user     string
-	workers  map[string]*worker
 	lock     lock
-	grants   int                  // given to workers
-	epochs   map[string]int       // of each chain: grants up to this one are dropped
-	waits    map[string]wire.Task // tasks of users that don't exist yet
+	epochs   map[string]int // of each chain: grants up to this one are dropped
+
+	delegates map[string]*delegate // other users, by name
+	away      map[string]string    // who has a task, by its ID
+	waits     map[string]wire.Task // tasks of users that don't exist yet
+	grants    int                  // given to workers
 
 	mu    sync.Mutex
 	needs map[uint64]chan *wire.Chunk
@@ -238,7 +246,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		if err := s.lock.share(ctx); err != nil {
 			return err
 		}
-		s.refresh()
+		s.refresh(ctx)
 	}
 	if t.As != "" && t.As != s.user {
 		return s.planElsewhere(ctx, t)
@@ -248,11 +256,16 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {
-		if err := s.conn.Queue(&wire.Message{Lay: &wire.Lay{Effects: effects}}); err != nil {
+		err := s.conn.Queue(&wire.Message{Lay: &wire.Lay{Effects: effects}})
+		if errors.Is(err, wire.ErrTooLarge) {
+			p = wire.Planned{ID: p.ID, Status: wire.Failed, Certainty: wire.Known, Error: tooLarge("what it would alter", err), Seconds: p.Seconds}
+			err = s.conn.Queue(&wire.Message{Lay: &wire.Lay{}})
+		}
+		if err != nil {
 			return err
 		}
 	}
-	s.tell("", &wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
+	s.tell(ctx, "", wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
 	return s.planned(&p)
 }
 
@@ -264,7 +277,7 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 		return nil
 	}
 	delete(s.waits, t.ID) // whoever makes its user had their turn
-	w, err := s.worker(ctx, t.As)
+	d, err := s.delegate(ctx, t.As)
 	if err != nil {
 		// Tried once more, and said, when the task is granted.
 		t.Late = false
@@ -272,9 +285,8 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 		return nil
 	}
 	s.session.Late(wire.Task{ID: t.ID, Tolerate: t.Tolerate})
-	w.tasks[t.ID] = true
-	t.As = ""
-	return w.conn.Queue(&wire.Message{Task: &t})
+	s.send(d, t)
+	return nil
 }
 
 // grant makes tasks in order.
@@ -304,27 +316,25 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		if err := s.lock.own(ctx); err != nil {
 			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
 		}
-		s.refresh()
+		s.refresh(ctx)
 	}
-	if w, err := s.workerOf(ctx, id); err != nil {
-		return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
-	} else if w != nil {
-		return s.makeElsewhere(w, id)
+	if user := s.elsewhere(id); user != "" {
+		return s.makeElsewhere(ctx, user, id)
 	}
 	s.session.Host.Report = func(text string) {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
 	s.session.Undo = func(u *wire.Undo) error { return s.conn.Send(&wire.Message{Undo: u}) }
 	d := s.session.Apply(ctx, id)
-	s.tell("", &wire.Lay{Reset: true, Settled: s.settled(id)})
+	s.tell(ctx, "", wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d
 }
 
 // refresh drops what was read, where another run has been here since.
-func (s *server) refresh() {
+func (s *server) refresh(ctx context.Context) {
 	if s.lock.others() {
 		s.session.Forget()
-		s.tell("", &wire.Lay{Reset: true})
+		s.tell(ctx, "", wire.Lay{Reset: true})
 	}
 }
 

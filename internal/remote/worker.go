@@ -4,18 +4,30 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/user"
+	"slices"
 
+	"muster/host"
 	"muster/internal/wire"
 )
 
+// delegate is what this remote knows of another user whose tasks it was sent.
+type delegate struct {
+	user string
+	// worker has the tasks in hand; nil where none was started.
+	worker *worker
+	// lost is why there can be no worker any more.
+	lost error
+	// contents are those that the worker may ask for, by sum.
+	contents map[string]host.Content
+	// trees are manifests of which the files aren't among contents yet.
+	trees []host.Content
+}
+
 // worker is this program under another user's name. It is asked one thing at
-// a time.
+// a time. What it answers is its user's word, and no more; see confine.
 type worker struct {
-	user  string
-	conn  *wire.Conn
-	pipe  io.ReadWriteCloser
-	tasks map[string]bool
+	conn *wire.Conn
+	pipe io.ReadWriteCloser
 }
 
 func (w *worker) close() { _ = w.pipe.Close() }
@@ -39,17 +51,30 @@ func endInput(pipe io.ReadWriteCloser) {
 	}
 }
 
-// worker returns the worker for a user, started if need be.
-func (s *server) worker(ctx context.Context, name string) (*worker, error) {
-	if w := s.workers[name]; w != nil {
-		return w, nil
+// delegate returns what is known of a user, with a worker, started if need be.
+func (s *server) delegate(ctx context.Context, name string) (*delegate, error) {
+	d := s.delegates[name]
+	if d == nil {
+		d = &delegate{user: name, contents: map[string]host.Content{}}
+		s.delegates[name] = d
 	}
+	if d.lost != nil {
+		return nil, d.lost
+	}
+	if d.worker != nil {
+		return d, nil
+	}
+	return d, s.start(ctx, d)
+}
+
+// start starts a user's worker.
+func (s *server) start(ctx context.Context, d *delegate) error {
 	if s.o.Spawn == nil {
-		return nil, fmt.Errorf("a task has to run as %s, but this runs as %s, who can't become another user", name, s.user)
+		return fmt.Errorf("a task has to run as %s, but this runs as %s, who can't become another user", d.user, s.user)
 	}
-	pipe, err := s.o.Spawn(ctx, name)
+	pipe, err := s.o.Spawn(ctx, d.user)
 	if err != nil {
-		return nil, fmt.Errorf("becoming %s: %w", name, err)
+		return fmt.Errorf("becoming %s: %w", d.user, err)
 	}
 	s.mu.Lock()
 	s.pipes = append(s.pipes, pipe)
@@ -57,137 +82,53 @@ func (s *server) worker(ctx context.Context, name string) (*worker, error) {
 		endInput(pipe)
 	}
 	s.mu.Unlock()
-	w := &worker{user: name, conn: wire.NewConn(pipe, pipe), pipe: pipe, tasks: map[string]bool{}}
+	w := &worker{conn: wire.NewConn(pipe, pipe), pipe: pipe}
 	if m, err := w.conn.Receive(); err != nil || m.Hello == nil {
-		_ = pipe.Close()
-		return nil, fmt.Errorf("becoming %s: the worker didn't start: %v", name, err)
+		s.end(w)
+		return fmt.Errorf("becoming %s: the worker didn't start: %v", d.user, err)
 	}
-	open := &wire.Message{Open: &wire.Open{Key: s.session.Key}}
-	lay := &wire.Message{Lay: &wire.Lay{Effects: s.session.laid(), Settled: s.session.truths()}}
-	if err := w.conn.Queue(open); err != nil {
-		return nil, err
-	}
-	if err := w.conn.Queue(lay); err != nil {
-		return nil, err
-	}
-	s.workers[name] = w
-	return w, nil
-}
-
-// tell lets every worker but one know what the others must.
-func (s *server) tell(except string, lay *wire.Lay) {
-	for name, w := range s.workers {
-		if name != except {
-			_ = w.conn.Queue(&wire.Message{Lay: lay})
+	for _, m := range []*wire.Message{
+		{Open: &wire.Open{Key: s.keyFor(d.user)}},
+		{Lay: &wire.Lay{Effects: s.told(ctx, d, s.session.laid()), Settled: s.session.truths()}},
+	} {
+		if err := w.conn.Queue(m); err != nil {
+			s.end(w)
+			return err
 		}
 	}
+	d.worker = w
+	return nil
 }
 
-// planElsewhere has a task planned by the worker of its user. A user that an
-// earlier task will make is waited for.
-func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
-	fail := func(err error) error {
-		return s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+// end ends a worker at once.
+func (s *server) end(w *worker) {
+	s.mu.Lock()
+	s.pipes = slices.DeleteFunc(s.pipes, func(p io.ReadWriteCloser) bool { return p == w.pipe })
+	s.mu.Unlock()
+	if p, ok := w.pipe.(interface{ Kill() error }); ok {
+		_ = p.Kill()
 	}
-	if _, err := user.Lookup(t.As); err != nil {
-		planned, coming := s.session.ComingUser(ctx, t)
-		if !coming {
-			return fail(fmt.Errorf("there is no user %q on this host to become, and no earlier task makes it", t.As))
-		}
-		s.waits[t.ID] = t
-		return s.conn.Soon(&wire.Message{Planned: &planned})
-	}
-	w, err := s.worker(ctx, t.As)
-	if err != nil {
-		return fail(err)
-	}
-	p, err := s.planBy(w, t)
-	if err != nil {
-		return fail(err)
-	}
-	return s.conn.Soon(&wire.Message{Planned: p})
+	w.close()
 }
 
-// planBy has a worker plan a task, and makes its effects known to the others.
-func (s *server) planBy(w *worker, t wire.Task) (*wire.Planned, error) {
-	t.As = ""
-	w.tasks[t.ID] = true
-	if err := w.conn.Send(&wire.Message{Task: &t}); err != nil {
-		return nil, err
+// lose ends a user's worker for good, and returns why: it is gone, or said what it
+// may not. The user's tasks fail; the host and its other users go on.
+func (s *server) lose(d *delegate, why error) error {
+	d.lost = fmt.Errorf("the worker of %s: %w", d.user, why)
+	if d.worker != nil {
+		s.end(d.worker)
+		d.worker = nil
 	}
-	var lay wire.Lay
+	return d.lost
+}
+
+// next returns the next message of a user's worker that isn't a wish for content,
+// and grants such wishes from here.
+func (s *server) next(d *delegate) (*wire.Message, error) {
 	for {
-		m, err := s.fromWorker(w)
-		switch {
-		case err != nil:
-			return nil, err
-		case m.Lay != nil:
-			lay = *m.Lay
-		case m.Planned != nil:
-			s.session.Adopt(t, *m.Planned, lay.Effects)
-			lay.Settled = s.settled(t.ID)
-			s.tell(w.user, &lay)
-			return m.Planned, nil
-		}
-	}
-}
-
-// makeElsewhere has the worker of a task's user make it.
-func (s *server) makeElsewhere(w *worker, id string) wire.Done {
-	fail := func(err error) wire.Done {
-		return wire.Done{ID: id, Status: wire.Failed, Error: fmt.Sprintf("the worker of %s: %v", w.user, err)}
-	}
-	if t, waited := s.waits[id]; waited {
-		delete(s.waits, id)
-		p, err := s.planBy(w, t)
+		m, err := d.worker.conn.Receive()
 		if err != nil {
-			return fail(err)
-		}
-		if p.Status == wire.Failed {
-			return wire.Done{ID: id, Status: wire.Failed, Error: p.Error}
-		}
-	}
-	// The epoch only grows, so that a worker drops nothing by itself.
-	s.grants++
-	if err := w.conn.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{id}, Epoch: s.grants}}); err != nil {
-		return fail(err)
-	}
-	for {
-		m, err := s.fromWorker(w)
-		switch {
-		case err != nil:
-			return fail(err)
-		case m.Progress != nil, m.Undo != nil:
-			_ = s.conn.Send(m)
-		case m.Done != nil:
-			s.session.Finish(id, *m.Done)
-			s.session.Forget()
-			s.tell(w.user, &wire.Lay{Reset: true, Settled: s.settled(id)})
-			return *m.Done
-		}
-	}
-}
-
-// workerOf returns the worker that has a task; nil where this session has it.
-func (s *server) workerOf(ctx context.Context, id string) (*worker, error) {
-	if t, ok := s.waits[id]; ok {
-		return s.worker(ctx, t.As)
-	}
-	for _, w := range s.workers {
-		if w.tasks[id] {
-			return w, nil
-		}
-	}
-	return nil, nil
-}
-
-// fromWorker returns the next message of a worker that isn't a wish for
-// content, and grants such wishes from here.
-func (s *server) fromWorker(w *worker) (*wire.Message, error) {
-	for {
-		m, err := w.conn.Receive()
-		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("it has ended: %w", err)
 		}
 		if m.Fault != nil {
 			return nil, fmt.Errorf("%s", m.Fault.Error)
@@ -195,30 +136,8 @@ func (s *server) fromWorker(w *worker) (*wire.Message, error) {
 		if m.Need == nil {
 			return m, nil
 		}
-		if err := s.feed(w, m.Need); err != nil {
+		if err := s.feed(d, m.Need); err != nil {
 			return nil, err
-		}
-	}
-}
-
-// feed passes content from the controller on to a worker.
-func (s *server) feed(w *worker, n *wire.Need) error {
-	r, err := s.ask(context.Background(), n.Sum)
-	if err != nil {
-		return w.conn.Send(&wire.Message{Chunk: &wire.Chunk{Stream: n.Stream, Last: true, Error: err.Error()}})
-	}
-	defer r.Close()
-	buf := make([]byte, 256<<10)
-	for {
-		k, err := r.Read(buf)
-		c := &wire.Chunk{Stream: n.Stream, Data: buf[:k]}
-		if err == io.EOF {
-			c.Last = true
-		} else if err != nil {
-			c.Last, c.Error = true, err.Error()
-		}
-		if err := w.conn.Send(&wire.Message{Chunk: c}); err != nil || c.Last {
-			return err
 		}
 	}
 }

@@ -1,0 +1,146 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+
+	"muster/internal/wire"
+)
+
+// errUnasked is an answer that a worker wasn't asked for.
+var errUnasked = errors.New("it answered what it wasn't asked")
+
+// planElsewhere has a task planned by the worker of its user. A user that an
+// earlier task will make is waited for.
+func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
+	if _, err := user.Lookup(t.As); err != nil {
+		planned, coming := s.session.ComingUser(ctx, t)
+		if !coming {
+			return s.failed(t, fmt.Errorf("there is no user %q on this host to become, and no earlier task makes it", t.As))
+		}
+		s.waits[t.ID] = t
+		return s.conn.Soon(&wire.Message{Planned: &planned})
+	}
+	d, err := s.delegate(ctx, t.As)
+	if err != nil {
+		return s.failed(t, err)
+	}
+	p, err := s.planBy(ctx, d, t)
+	if err != nil {
+		return s.failed(t, err)
+	}
+	return s.planned(p)
+}
+
+// failed answers a task that can't be planned.
+func (s *server) failed(t wire.Task, err error) error {
+	return s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: t.ID, Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}})
+}
+
+// planBy has a user's worker plan a task, and makes its effects known to the others.
+func (s *server) planBy(ctx context.Context, d *delegate, t wire.Task) (*wire.Planned, error) {
+	s.send(d, t)
+	var lay *wire.Lay
+	if err := d.worker.conn.Flush(); err != nil {
+		return nil, s.lose(d, err)
+	}
+	for {
+		m, err := s.next(d)
+		switch {
+		case err != nil:
+			return nil, s.lose(d, err)
+		case m.Lay != nil && lay == nil:
+			lay = m.Lay
+			if lay.Effects, err = s.confine(ctx, d, t, lay.Effects); err != nil {
+				return nil, s.lose(d, fmt.Errorf("%s would alter %w", (&task{Task: t}).label(), err))
+			}
+		case m.Planned != nil && lay != nil && m.Planned.ID == t.ID && answersPlan(m.Planned):
+			p := m.Planned
+			p.Facts, p.MayFacts = s.session.moved(lay.Effects)
+			s.session.Adopt(t, *p, lay.Effects)
+			s.tell(ctx, d.user, wire.Lay{Effects: lay.Effects, Settled: s.settled(t.ID)})
+			return p, nil
+		default:
+			return nil, s.lose(d, errUnasked)
+		}
+	}
+}
+
+// send queues a task for a user's worker.
+func (s *server) send(d *delegate, t wire.Task) {
+	s.away[t.ID] = d.user
+	s.owns(d, t)
+	t.As = ""
+	_ = d.worker.conn.Queue(&wire.Message{Task: &t}) // where it fails, so does what is sent next
+}
+
+func answersPlan(p *wire.Planned) bool {
+	switch p.Certainty {
+	case wire.Known, wire.Tentative, wire.Deferred:
+	default:
+		return false
+	}
+	switch p.Status {
+	case wire.Unchanged, wire.Pending, wire.Failed, wire.Skipped:
+		return true
+	}
+	return false
+}
+
+func answersGrant(d *wire.Done) bool {
+	switch d.Status {
+	case wire.Unchanged, wire.Changed, wire.Failed, wire.Skipped:
+		return true
+	}
+	return false
+}
+
+// makeElsewhere has the worker of a task's user make it.
+func (s *server) makeElsewhere(ctx context.Context, name, id string) wire.Done {
+	fail := func(err error) wire.Done { return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()} }
+	d, err := s.delegate(ctx, name)
+	if err != nil {
+		return fail(err)
+	}
+	if t, waited := s.waits[id]; waited {
+		delete(s.waits, id)
+		p, err := s.planBy(ctx, d, t)
+		if err != nil {
+			return fail(err)
+		}
+		if p.Status == wire.Failed {
+			return wire.Done{ID: id, Status: wire.Failed, Error: p.Error}
+		}
+	}
+	// The epoch only grows, so that a worker drops nothing by itself.
+	s.grants++
+	if err := d.worker.conn.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{id}, Epoch: s.grants}}); err != nil {
+		return fail(s.lose(d, err))
+	}
+	for {
+		m, err := s.next(d)
+		switch {
+		case err != nil:
+			return fail(s.lose(d, err))
+		case m.Progress != nil && m.Progress.ID == id, m.Undo != nil && m.Undo.ID == id:
+			_ = s.conn.Send(m)
+		case m.Done != nil && m.Done.ID == id && answersGrant(m.Done):
+			s.session.Finish(id, *m.Done)
+			s.session.Forget()
+			s.tell(ctx, d.user, wire.Lay{Reset: true, Settled: s.settled(id)})
+			return *m.Done
+		default:
+			return fail(s.lose(d, errUnasked))
+		}
+	}
+}
+
+// elsewhere returns the user whose worker has a task; "" where this session has it.
+func (s *server) elsewhere(id string) string {
+	if t, ok := s.waits[id]; ok {
+		return t.As
+	}
+	return s.away[id]
+}

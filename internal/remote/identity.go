@@ -1,0 +1,156 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"muster/host"
+)
+
+// identity is a user as permissions know them.
+type identity struct {
+	name   string
+	root   bool            // may do everything
+	owners map[string]bool // what FileInfo.Owner calls them: names, and the number
+	groups map[string]bool // likewise of their groups
+}
+
+// identity returns what a user is on the preview of the tasks planned so far.
+func (s *Session) identity(ctx context.Context, name string) identity {
+	id := identity{name: name, owners: map[string]bool{name: true}, groups: map[string]bool{}}
+	join := func(number string) {
+		id.groups[number] = true
+		if gid, err := strconv.ParseUint(number, 10, 32); err == nil {
+			id.groups[host.GroupName(uint32(gid))] = true
+		}
+	}
+	if u, err := user.Lookup(name); err == nil {
+		id.root = u.Uid == "0"
+		id.owners[u.Uid] = true
+		if uid, err := strconv.ParseUint(u.Uid, 10, 32); err == nil {
+			id.owners[host.UserName(uint32(uid))] = true
+		}
+		numbers, _ := u.GroupIds()
+		for _, number := range append(numbers, u.Gid) {
+			join(number)
+		}
+	}
+	if u, err := s.ahead.User(ctx, name); err == nil && u != nil && u.GID >= 0 {
+		join(strconv.Itoa(u.GID))
+	}
+	for _, group := range s.ahead.Laid(host.Groups) {
+		if g, err := s.ahead.Group(ctx, group); err == nil && g != nil && slices.Contains(g.Members, name) {
+			id.groups[group] = true
+		}
+	}
+	return id
+}
+
+// Permission bits.
+const (
+	mayRead  host.Mode = 4
+	mayWrite host.Mode = 2
+	mayEnter host.Mode = 1
+)
+
+// may reports whether permission bits let the user do something. Access control
+// lists are not read.
+func (id identity) may(info host.FileInfo, what host.Mode) bool {
+	bits := info.Mode
+	switch {
+	case id.root:
+		return true
+	case id.owners[info.Owner]:
+		bits >>= 6
+	case id.groups[info.Group]:
+		bits >>= 3
+	}
+	return bits&what == what
+}
+
+// mayPerhaps is may, but for a list of access control, whose entries grant at most
+// what the group bits say: they get the benefit of the doubt.
+func (id identity) mayPerhaps(info host.FileInfo, what host.Mode) bool {
+	return id.may(info, what) || info.ACL && info.Mode>>3&what == what
+}
+
+// above returns the directories that a path lies in, the outermost first.
+func above(path string) []string {
+	var list []string
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		list = append([]string{dir}, list...)
+		if dir == filepath.Dir(dir) {
+			return list
+		}
+	}
+}
+
+// reads reports whether a user may read a planned file: by its mode and by those of
+// the directories on the way to it, as planned. Where an access control list is
+// in play it is taken for no.
+func (s *Session) reads(id identity, path string, info host.FileInfo) bool {
+	for _, dir := range above(path) {
+		at, err := s.ahead.Lstat(dir)
+		if err != nil || at.Type != host.Directory || at.ACL || !id.may(at, mayEnter) {
+			return false
+		}
+	}
+	return !info.ACL && id.may(info, mayRead)
+}
+
+// errForeign is why an effect doesn't count: it isn't its user's to have.
+var errForeign = errors.New("not theirs to alter")
+
+// placer tells what a user may put where, on a preview that grows with it.
+type placer struct {
+	id   identity
+	view *host.View
+	dirs map[string]error // what is known of directories: may the user put things there?
+}
+
+// free returns nil where the user may make, replace and remove what is at path,
+// errForeign where they may not, and another error where that can't be told.
+func (p *placer) free(path string) error {
+	dir := filepath.Dir(path)
+	err, known := p.dirs[dir]
+	if !known {
+		err = p.enters(dir)
+		p.dirs[dir] = err
+	}
+	if err != nil {
+		return err
+	}
+	at, err := p.view.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if at.Mode&0o1000 == 0 || p.id.root || p.id.owners[at.Owner] {
+		return nil
+	}
+	// In a sticky directory others' things stay theirs.
+	old, err := p.view.Lstat(path)
+	if err == nil && old.Exists() && !p.id.owners[old.Owner] {
+		return errForeign
+	}
+	return err
+}
+
+// enters returns nil where the user may go to a directory and write there.
+func (p *placer) enters(dir string) error {
+	for _, at := range append(above(dir), dir) {
+		info, err := p.view.Lstat(at)
+		switch {
+		case err != nil:
+			return err
+		case info.Type != host.Directory, !p.id.mayPerhaps(info, mayEnter):
+			return errForeign
+		case at == dir && !p.id.mayPerhaps(info, mayWrite|mayEnter):
+			return errForeign
+		}
+	}
+	return nil
+}
