@@ -319,8 +319,11 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 		w.late = true
 		nodes, err := h.walk(ctx, w, b.scope, b.block.Rescue)
 		b.rescue = nodes
-		ok = err == nil && h.sequence(ctx, nodes)
+		if ok = err == nil && h.sequence(ctx, nodes); ok {
+			h.drop(b)
+		}
 	}
+	h.passAll(b.scope, modules.False, b.block.Rescue) // those that weren't run
 	if len(b.always) > 0 && h.usable() && !h.run.stopping() {
 		h.run.mu.Lock()
 		for _, n := range b.always {
@@ -332,4 +335,19 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 		ok = h.sequence(ctx, b.always) && ok
 	}
 	return ok
+}
+
+// drop notes that a block which failed was made good for: what it didn't come to
+// counts as skipped, also for conditions that the host decides.
+func (h *hostRun) drop(b *blockRun) {
+	lay := &wire.Lay{Settled: map[string]modules.Truth{}}
+	h.run.mu.Lock()
+	eachNode(b.nodes, func(it *item) {
+		it.dropped = it.done == nil
+		if o, settled := h.outcome(h.name, it.inst.ID); it.on == h && settled {
+			lay.Settled[it.id()] = o.Changed
+		}
+	})
+	h.run.mu.Unlock()
+	h.send(&wire.Message{Lay: lay}, true)
 }

@@ -175,9 +175,6 @@ func (h *hostRun) Facts(q lang.FactsRead) (cty.Value, bool) {
 	return facts, settled
 }
 
-// Outcome implements lang.Results.
-func (h *hostRun) Outcome(host, id string) (lang.Outcome, bool) { return h.run.Outcome(host, id) }
-
 // without returns facts of which some aren't known.
 func without(facts cty.Value, open map[string]bool) cty.Value {
 	attrs := facts.AsValueMap()

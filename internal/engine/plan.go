@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -77,6 +76,7 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 	}
 	var err error
 	p.nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h), p.play.Steps)
+	h.stands(w.in(len(p.play.Steps)))
 	if err == nil {
 		err = h.planAround(ctx, p, w)
 	}
@@ -183,12 +183,13 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*l
 		if !h.usable() {
 			return nodes, nil
 		}
+		h.stands(w) // also where the step comes to nothing here
 		switch {
 		case step.Barrier != nil:
 			nodes = append(nodes, &node{barrier: step.Barrier})
 		case step.Task != nil:
 			if !h.run.chosen(step.Task) {
-				h.leave(scope.Path() + step.Task.Name())
+				h.pass(scope.Path()+step.Task.Name(), modules.False)
 				continue
 			}
 			items, err := h.task(ctx, w, scope, step.Task)
@@ -226,6 +227,7 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.B
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
 			return nil, err
 		}
+		h.passAll(sc, modules.Maybe, b.Rescue)
 		if run.always, err = h.walk(ctx, w.in(i, 1), sc, b.Always); err != nil {
 			return nil, err
 		}
@@ -246,7 +248,7 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 			return v, nil
 		}
 		h.flush()
-		if err := h.run.settled(ctx, waits); err != nil {
+		if err := h.settled(ctx, waits); err != nil {
 			return v, err
 		}
 	}
@@ -284,10 +286,6 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			if err != nil {
 				return items, err
 			}
-			if err := it.on.unusable(); err != nil {
-				items = append(items, h.fail(it, err))
-				continue
-			}
 		}
 		if w.late {
 			it.ev = &lang.Evaluated{Undecided: true}
@@ -308,6 +306,10 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 		it.ev, it.guess = ev, h.guessed
 		it.rescued = it.rescued || ev.OnError == lang.Continue
 		items = append(items, it)
+		if err := it.on.unusable(); it.on != h && err != nil && !ev.Skip {
+			h.fail(it, err)
+			continue
+		}
 		h.sendTask(it)
 	}
 	return items, nil
@@ -338,7 +340,11 @@ func (h *hostRun) register(it *item) {
 
 // fail is an item that failed before it could be sent.
 func (h *hostRun) fail(it *item, err error) *item {
-	it.ev = &lang.Evaluated{}
+	onError := lang.Fail
+	if it.ev != nil {
+		onError = it.ev.OnError
+	}
+	it.ev = &lang.Evaluated{OnError: onError}
 	h.register(it)
 	h.take(it, &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}, false)
 	return it
@@ -386,7 +392,7 @@ func (it *item) forget() { it.ev.Args, it.ev.Bodies, it.ev.Secrets = nil, nil, n
 
 // truth answers conditions about tasks of this host.
 func (h *hostRun) truth(id string) modules.Truth {
-	o, settled := h.run.Outcome(h.name, id)
+	o, settled := h.Outcome(h.name, id)
 	if !settled {
 		return modules.Maybe
 	}
@@ -412,34 +418,6 @@ func (it *item) wire() *wire.Task {
 		}
 	}
 	return t
-}
-
-// leave notes a task that tags leave out: whoever reads its result finds it skipped.
-func (h *hostRun) leave(id string) {
-	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	if h.left == nil {
-		h.left = map[string]bool{}
-	}
-	h.left[id] = true
-	h.run.change.Broadcast()
-}
-
-// leftOut reports whether tags leave out the task of an instance's ID. The mutex is
-// held.
-func (h *hostRun) leftOut(id string) bool {
-	if h.left[id] {
-		return true
-	}
-	task, _, each := cutLast(id, "[")
-	return each && h.left[task]
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // chosen reports whether tags select a task.

@@ -90,7 +90,7 @@ func listed(hosts []*hostRun) string {
 func (r *Run) batch(ctx context.Context, p *lang.Play, hosts []*hostRun) {
 	r.mu.Lock()
 	for _, h := range hosts {
-		h.peers, h.passed, h.away = hosts, 0, false
+		h.peers, h.barriers, h.away, h.underway = hosts, 0, false, true
 	}
 	r.mu.Unlock()
 	each(hosts, func(h *hostRun) {
@@ -99,7 +99,7 @@ func (r *Run) batch(ctx context.Context, p *lang.Play, hosts []*hostRun) {
 			r.leave()
 		}
 		r.mu.Lock()
-		h.away = true
+		h.away, h.underway = true, false
 		r.change.Broadcast()
 		r.mu.Unlock()
 	})
@@ -136,13 +136,13 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 // barrier waits until every host of the batch has come here, or can't.
 func (h *hostRun) barrier(ctx context.Context) bool {
 	h.run.mu.Lock()
-	h.passed++
-	mine := h.passed
+	h.barriers++
+	mine := h.barriers
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
 	err := h.run.awaitOthers(ctx, func() bool {
 		for _, p := range h.peers {
-			if p.passed < mine && !p.away && p.err == nil && !h.run.stop {
+			if p.barriers < mine && !p.away && p.err == nil && !h.run.stop {
 				return false
 			}
 		}

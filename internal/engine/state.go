@@ -33,19 +33,20 @@ type hostRun struct {
 	proved    bool       // its tasks were planned once more, all of them made
 	completed int        // plays made on it
 	peers     []*hostRun // the batch it is in
-	passed    int        // barriers of the play that it has come to
+	barriers  int        // of the play, that it has come to
 	away      bool       // it has left the play
+	underway  bool       // a play is being made on it
 	outcomes  map[string]*item
 	bodies    map[string]*lang.Body
 	epoch     int
-	reached   int             // every play before this one, by index, has been walked
-	at        []int           // the place in that play that it has come to, as in way
-	asked     bool            // for facts that haven't come yet
-	told      told            // what it has said so far
-	reviewing bool            // a review was asked for, and isn't answered
-	conflicts []wire.Conflict // the answer to the last
-	left      map[string]bool // tasks that tags leave out, by what their instances' IDs begin with
-	guessed   bool            // what was evaluated last read facts that pending changes may move
+	reached   int                      // every play before this one, by index, has been walked
+	at        []int                    // the place in that play that it has come to, as in way
+	asked     bool                     // for facts that haven't come yet
+	told      told                     // what it has said so far
+	reviewing bool                     // a review was asked for, and isn't answered
+	conflicts []wire.Conflict          // the answer to the last
+	passed    map[string]modules.Truth // see pass
+	guessed   bool                     // what was evaluated last read facts that pending changes may move
 }
 
 // playRun is a play on one host.
@@ -89,6 +90,7 @@ type item struct {
 	guess     bool // facts that it was evaluated with may be moved by what is pending
 	passing   bool // what it does is taken back by another task, by design
 	reverted  bool // its block failed: a rescue may have taken it back
+	dropped   bool // its block failed before it, and was made good for
 	rescued   bool // a block around it has a rescue, or it may fail
 	final     bool // nothing more will become of it
 	journaled bool // the journal has it
@@ -289,92 +291,4 @@ func (r *Run) await(ctx context.Context, ready func() bool) error {
 		r.change.Wait()
 	}
 	return nil
-}
-
-// Outcome implements lang.Results.
-func (r *Run) Outcome(host, id string) (lang.Outcome, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.outcome(host, id)
-}
-
-func (r *Run) outcome(host, id string) (lang.Outcome, bool) {
-	skipped := lang.Outcome{Skipped: modules.True, Output: []byte("null")}
-	unknown := lang.Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
-	h := r.hosts[host]
-	if h == nil {
-		return skipped, true
-	}
-	it := h.outcomes[id]
-	if it != nil && it.shared != nil {
-		return r.outcome(it.shared.owner.name, id)
-	}
-	switch {
-	case it != nil && it.final && it.done != nil:
-		return fromDone(it), true
-	case it != nil && it.planned != nil && (it.final || !r.applying):
-		return fromPlanned(it), true
-	case h.err != nil:
-		return unknown, true
-	case it == nil && (h.walked || h.leftOut(id)):
-		return skipped, true
-	case it != nil && r.applying && (h.failed || h.stopped):
-		return unknown, true
-	}
-	return unknown, false
-}
-
-func fromPlanned(it *item) lang.Outcome {
-	p := it.planned
-	switch p.Status {
-	case wire.Skipped:
-		return lang.Outcome{Skipped: modules.True, Output: []byte("null")}
-	case wire.Failed:
-		return lang.Outcome{Failed: modules.True, Output: []byte("null")}
-	case wire.Unchanged:
-		return lang.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
-	}
-	o := lang.Outcome{Changed: modules.True, Failed: modules.Maybe}
-	if p.Certainty != wire.Known {
-		o.Changed, o.Skipped = modules.Maybe, modules.Maybe
-	}
-	return o
-}
-
-func fromDone(it *item) lang.Outcome {
-	o := lang.Outcome{Output: jsonOrNull(it.done.Output), Sensitive: it.ev.Sensitive}
-	switch it.done.Status {
-	case wire.Changed:
-		o.Changed = modules.True
-	case wire.Failed:
-		o.Failed = modules.True
-	case wire.Skipped:
-		o.Skipped = modules.True
-	}
-	return o
-}
-
-func jsonOrNull(b []byte) []byte {
-	if b == nil {
-		return []byte("null")
-	}
-	return b
-}
-
-// settled waits for everything that an evaluation needs.
-func (r *Run) settled(ctx context.Context, waits lang.Waits) error {
-	return r.awaitOthers(ctx, func() bool {
-		for _, w := range waits {
-			settled := false
-			if w.ID == "" {
-				_, settled = r.factsOf(w.Facts)
-			} else {
-				_, settled = r.outcome(w.Host, w.ID)
-			}
-			if !settled {
-				return false
-			}
-		}
-		return true
-	})
 }

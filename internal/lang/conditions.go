@@ -226,9 +226,13 @@ func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict
 		return undecided, false, nil
 	}
 	o, settled := s.r.Outcome(s.host, id)
-	if settled && o.Changed != modules.Maybe {
-		return decided(o.Changed == modules.True), true, nil
+	switch {
+	case settled && o.Changed == modules.False:
+		return decided(false), true, nil
+	case settled && o.Unsent:
+		return undecided, true, nil
 	}
+	// What is to change something may fail, and be passed over: the host knows.
 	return verdict{host: &modules.Condition{Changed: id}}, true, nil
 }
 

@@ -318,6 +318,9 @@ type Outcome struct {
 	// has; nil: known after apply. "null" where there is none (skipped, failed).
 	Output    json.RawMessage
 	Sensitive bool // the output holds something sensitive
+	// Unsent says that the task's host doesn't know of it, and may never: a rescue's,
+	// say. Conditions on it can't be decided there.
+	Unsent bool
 }
 
 // Results answers what is known of the hosts in the run. It must be safe for

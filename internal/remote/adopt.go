@@ -34,7 +34,7 @@ func (s *Session) put(t *task) {
 func (s *Session) Finish(id string, d wire.Done) {
 	if t := s.tasks[id]; t != nil {
 		t.changed = modules.False
-		if counts(d.Changes) {
+		if counts(d.Changes) && d.Status != wire.Failed {
 			t.changed = modules.True
 		}
 	}

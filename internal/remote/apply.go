@@ -39,7 +39,7 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 	d.Error = s.redact.Redact(d.Error)
 	d.Seconds = time.Since(start).Seconds()
 	t.changed = modules.False
-	if counts(d.Changes) {
+	if counts(d.Changes) && d.Status != wire.Failed {
 		t.changed = modules.True
 	}
 	return d

@@ -201,6 +201,7 @@ func (s *server) work(ctx context.Context) error {
 			for id, truth := range m.Lay.Settled {
 				s.session.Settled(id, truth)
 			}
+			s.tell("", &wire.Lay{Settled: m.Lay.Settled})
 			if m.Lay.Reset {
 				s.session.Forget()
 			}

@@ -66,9 +66,13 @@ func (s *Session) Lay(effects []host.Effect) { s.preview.Lay(effects) }
 // Forget drops what was read: another session has changed the host.
 func (s *Session) Forget() { s.real.Forget() }
 
-// Settled makes known whether a task of another session changed something,
-// for the conditions of this one's.
+// Settled makes known whether a task of another session changed something, or one
+// of this session's by what was judged of it, for conditions of others.
 func (s *Session) Settled(id string, changed modules.Truth) {
+	if t := s.tasks[id]; t != nil {
+		t.changed = changed
+		return
+	}
 	s.tasks[id] = &task{Task: wire.Task{ID: id}, changed: changed}
 }
 
