@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
+	"muster/host"
 	"muster/internal/lang"
 	"muster/internal/wire"
 	"muster/modules"
@@ -43,7 +45,7 @@ func (h *hostRun) outcome(host, id string) (lang.Outcome, bool) {
 	case it.final && it.done != nil:
 		return fromDone(it), true
 	case it.planned != nil && (it.final || !h.run.applying || it.planned.Status == wire.Failed):
-		return fromPlanned(it), true
+		return fromPlanned(it, h), true
 	case it.dropped:
 		return nothing, true
 	case of.err != nil || it.on.err != nil:
@@ -129,6 +131,23 @@ func (h *hostRun) hasPassed(id string) (ran modules.Truth, ok bool) {
 	return ran, ok
 }
 
+// doubt notes that tasks which are to change something may not: they stand in a
+// block with a rescue, behind which others come to their turn also where they fail.
+func (h *hostRun) doubt(nodes []*node) {
+	lay := &wire.Lay{}
+	h.run.mu.Lock()
+	eachNode(nodes, func(it *item) {
+		it.doubted = true
+		if it.sent && it.on == h {
+			lay.Doubted = append(lay.Doubted, it.id())
+		}
+	})
+	h.run.mu.Unlock()
+	if len(lay.Doubted) > 0 {
+		h.send(&wire.Message{Lay: lay}, true)
+	}
+}
+
 func cutLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
 		return s[:i], s[i+len(sep):], true
@@ -136,23 +155,27 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-func fromPlanned(it *item) lang.Outcome {
+// fromPlanned is the outcome of an item that is planned, for a reader.
+func fromPlanned(it *item, reader *hostRun) lang.Outcome {
 	p := it.planned
 	switch p.Status {
 	case wire.Skipped:
-		return lang.Outcome{Skipped: modules.True, Output: []byte("null")}
+		return nothing
 	case wire.Failed:
 		return lang.Outcome{Failed: modules.True, Output: []byte("null")}
 	case wire.Unchanged:
 		return lang.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
 	}
 	o := lang.Outcome{Changed: modules.True, Failed: modules.Maybe}
-	if p.Certainty != wire.Known {
-		o.Changed, o.Skipped = modules.Maybe, modules.Maybe
+	if len(p.Then) == 0 && !slices.ContainsFunc(p.Changes, func(d host.Description) bool { return d.Action.Counts() }) {
+		o.Changed = modules.False // it only looks
 	}
-	if it.ev.ChangedWhen || it.ev.OnError == lang.Continue {
-		// What is judged of it counts, and whether it fails, where what comes
-		// behind it runs all the same.
+	switch {
+	case p.Certainty != wire.Known:
+		o.Changed, o.Skipped = modules.Maybe, modules.Maybe
+	case it.ev.ChangedWhen, it.ev.OnError == lang.Continue, it.doubted, it.rescued && it.owner != reader:
+		// What is judged of it counts; and whether it fails, where its readers
+		// come to their turn all the same.
 		o.Changed = modules.Maybe
 	}
 	return o

@@ -13,7 +13,8 @@ import (
 )
 
 // bounded plans and applies a run that may wait for ever, and fails where it does.
-func (f *fleet) bounded(r *engine.Run) *engine.Summary {
+// Planned is called in between.
+func (f *fleet) bounded(r *engine.Run, planned func()) *engine.Summary {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
 	defer cancel()
@@ -21,6 +22,7 @@ func (f *fleet) bounded(r *engine.Run) *engine.Summary {
 	if ctx.Err() != nil {
 		f.t.Fatalf("planning waits for what never comes\n%s", f.failures())
 	}
+	planned()
 	s := r.Apply(ctx)
 	if ctx.Err() != nil {
 		f.t.Fatalf("applying waits for what never comes\n%s", strings.Join(f.states(), "\n"))
@@ -218,7 +220,7 @@ task "file" "on" {
 						test.change(o)
 					}
 				}, test.playbook, all...)
-				f.bounded(r)
+				f.bounded(r, func() {})
 				if made := f.made(); !slices.Equal(made, test.made) {
 					t.Errorf("made %q, want %q\n%s", made, test.made, f.failures())
 				}

@@ -227,7 +227,10 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.B
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
 			return nil, err
 		}
-		h.passAll(sc, modules.Maybe, b.Rescue)
+		if len(b.Rescue) > 0 {
+			h.passAll(sc, modules.Maybe, b.Rescue)
+			h.doubt(run.nodes)
+		}
 		if run.always, err = h.walk(ctx, w.in(i, 1), sc, b.Always); err != nil {
 			return nil, err
 		}

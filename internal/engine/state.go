@@ -90,6 +90,7 @@ type item struct {
 	guess     bool // facts that it was evaluated with may be moved by what is pending
 	passing   bool // what it does is taken back by another task, by design
 	reverted  bool // its block failed: a rescue may have taken it back
+	doubted   bool // see doubt
 	dropped   bool // its block failed before it, and was made good for
 	rescued   bool // a block around it has a rescue, or it may fail
 	final     bool // nothing more will become of it

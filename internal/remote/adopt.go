@@ -78,8 +78,10 @@ func (t *task) settle(p wire.Planned) {
 	switch {
 	case p.Status == wire.Unchanged, p.Status == wire.Skipped:
 		t.changed = modules.False
-	case p.Certainty == wire.Known && counts(p.Changes):
+	case p.Certainty == wire.Known && counts(p.Changes) && !t.Tolerate:
 		t.changed = modules.True
+	case p.Certainty == wire.Known && !counts(p.Changes) && len(p.Then) == 0:
+		t.changed = modules.False
 	default:
 		t.changed = modules.Maybe
 	}

@@ -201,7 +201,8 @@ func (s *server) work(ctx context.Context) error {
 			for id, truth := range m.Lay.Settled {
 				s.session.Settled(id, truth)
 			}
-			s.tell("", &wire.Lay{Settled: m.Lay.Settled})
+			s.session.Doubt(m.Lay.Doubted)
+			s.tell(ctx, "", wire.Lay{Settled: m.Lay.Settled, Doubted: m.Lay.Doubted})
 			if m.Lay.Reset {
 				s.session.Forget()
 			}

@@ -76,6 +76,16 @@ func (s *Session) Settled(id string, changed modules.Truth) {
 	s.tasks[id] = &task{Task: wire.Task{ID: id}, changed: changed}
 }
 
+// Doubt makes known that tasks may come to nothing, although their plans are to
+// change something: conditions of others can't count on it.
+func (s *Session) Doubt(ids []string) {
+	for _, id := range ids {
+		if t := s.tasks[id]; t != nil && t.changed == modules.True {
+			t.changed = modules.Maybe
+		}
+	}
+}
+
 func (s *Session) truth(id string) modules.Truth {
 	if t := s.tasks[id]; t != nil {
 		return t.changed

@@ -230,9 +230,11 @@ const FormerLimit = 256 << 10
 // Fault is the remote's own failure, its last message.
 type Fault struct{ Error string }
 
-// Lay passes between a remote and its workers what the others must know.
+// Lay passes between a remote and its workers what the others must know, and to a
+// remote what was judged of its tasks.
 type Lay struct {
 	Effects []host.Effect            // of what was planned
 	Settled map[string]modules.Truth // tasks that changed something, or didn't
+	Doubted []string                 // tasks that may yet fail, where others count on no success
 	Reset   bool                     // the host has been changed
 }
