@@ -16,9 +16,10 @@ type tail struct {
 	asked  func(times int) // called at each prompt, from follow
 	done   chan struct{}   // closed at the stream's end
 
-	mu   sync.Mutex
-	kept []byte
-	asks int
+	mu    sync.Mutex
+	kept  []byte
+	panic string // what a program said as it panicked; "": none did
+	asks  int
 }
 
 func newTail(prompt string, asked func(int)) *tail {
@@ -54,6 +55,7 @@ func (t *tail) add(p []byte) int {
 		t.kept = []byte(strings.ReplaceAll(string(t.kept), t.prompt, "\n"))
 	}
 	if over := len(t.kept) - maxTail; over > 0 {
+		t.panic = t.panicked()
 		t.kept = append([]byte(nil), t.kept[over:]...)
 	}
 	return found
@@ -66,11 +68,34 @@ func (t *tail) times() int {
 	return t.asks
 }
 
-// words are the last lines.
+// words are the last lines; of a program that panicked, what it said then, and not
+// the stacks that it printed after it.
 func (t *tail) words() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if text := t.panicked(); text != "" {
+		return clean(text)
+	}
 	return clean(lastLines(string(t.kept)))
+}
+
+// panicked returns what a Go program said as it panicked, up to the first stack.
+func (t *tail) panicked() string {
+	if t.panic != "" {
+		return t.panic
+	}
+	said := false
+	var lines []string
+	for line := range strings.Lines(string(t.kept)) {
+		said = said || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
+		if said && strings.HasPrefix(line, "goroutine ") {
+			break
+		}
+		if line = strings.TrimSpace(line); said && line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[:min(len(lines), 4)], "; ")
 }
 
 // lastLines returns the last lines that say something, as one.

@@ -52,8 +52,8 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	p = s.deferred(t, nil, "planned once the user "+wt.As+" exists")
 	p.ID = wt.ID
 	t.settle(p)
-	s.tasks[wt.ID] = t
-	s.order = append(s.order, t)
+	t.module, t.Task = nil, wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing} // the worker's, once there is one
+	s.put(t)
 	s.preview.Lay(t.effects)
 	return p, true
 }
@@ -64,12 +64,21 @@ func (s *Session) Late(wt wire.Task) {
 	s.redact.Add(wt.Secrets...)
 	t := s.tasks[wt.ID]
 	if t == nil {
-		t = &task{}
-		s.tasks[wt.ID] = t
-		s.order = append(s.order, t)
+		t = &task{Task: wt}
+		s.put(t)
 	}
-	t.Task = wt
+	t.Task, t.module = wt, nil
 	t.planned.Certainty = wire.Deferred
+}
+
+// Hold takes a task that another session of this user's has planned, or made.
+func (s *Session) Hold(h wire.Hold) {
+	s.redact.Add(h.Task.Secrets...)
+	t := &task{Task: h.Task, effects: h.Effects, wants: h.Shown.Wants, behind: h.Shown.Behind}
+	t.module, _ = s.Kinds.Decode(t.Kind, t.Args)
+	t.settle(h.Planned)
+	t.changed = h.Changed
+	s.put(t)
 }
 
 // settle notes whether the task will change something, as far as its plan tells.

@@ -139,12 +139,7 @@ func (c *confiner) file(e host.Effect) (host.Effect, error) {
 
 // named reports whether a path is among the task's arguments.
 func (c *confiner) named(path string) bool {
-	for _, value := range c.task.Args {
-		if slices.ContainsFunc(names(value), func(arg string) bool { return arg == path || c.session.resolved(arg) == path }) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.task.paths(), func(arg string) bool { return arg == path || c.session.resolved(arg) == path })
 }
 
 // altered returns a file that a user leaves as it counts: theirs, or whose it was,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 
 	"muster/internal/wire"
 )
@@ -15,13 +14,16 @@ var errUnasked = errors.New("it answered what it wasn't asked")
 // planElsewhere has a task planned by the worker of its user. A user that an
 // earlier task will make is waited for.
 func (s *server) planElsewhere(ctx context.Context, t wire.Task) error {
-	if _, err := user.Lookup(t.As); err != nil {
+	if _, err := s.account(t.As); err != nil {
 		planned, coming := s.session.ComingUser(ctx, t)
 		if !coming {
 			return s.failed(t, fmt.Errorf("there is no user %q on this host to become, and no earlier task makes it", t.As))
 		}
 		s.waits[t.ID] = t
 		return s.conn.Soon(&wire.Message{Planned: &planned})
+	}
+	if u, err := s.session.ahead.User(ctx, t.As); err == nil && u == nil {
+		return s.failed(t, fmt.Errorf("there will be no user %q on this host to become: an earlier task removes them", t.As))
 	}
 	d, err := s.delegate(ctx, t.As)
 	if err != nil {
@@ -59,6 +61,11 @@ func (s *server) planBy(ctx context.Context, d *delegate, t wire.Task) (*wire.Pl
 		case m.Planned != nil && lay != nil && m.Planned.ID == t.ID && answersPlan(m.Planned):
 			p := m.Planned
 			p.Facts, p.MayFacts = s.session.moved(lay.Effects)
+			h := d.hold(t.ID)
+			*h = wire.Hold{Task: t, Planned: *p, Effects: lay.Effects}
+			if lay.Shown != nil {
+				h.Shown = *lay.Shown
+			}
 			s.session.Adopt(t, *p, lay.Effects)
 			s.tell(ctx, d.user, wire.Lay{Effects: lay.Effects, Settled: s.settled(t.ID)})
 			return p, nil
@@ -74,6 +81,15 @@ func (s *server) send(d *delegate, t wire.Task) {
 	s.owns(d, t)
 	t.As = ""
 	_ = d.worker.conn.Queue(&wire.Message{Task: &t}) // where it fails, so does what is sent next
+}
+
+// sendLate queues a task whose turn has come, to be planned on the host as it is.
+func (s *server) sendLate(d *delegate, t wire.Task) {
+	t.Late = true
+	s.session.Late(wire.Task{ID: t.ID, Tolerate: t.Tolerate, Passing: t.Passing})
+	s.send(d, t)
+	h := d.hold(t.ID)
+	h.Task, h.Planned.ID, h.Planned.Status, h.Planned.Certainty = t, t.ID, wire.Pending, wire.Deferred
 }
 
 func answersPlan(p *wire.Planned) bool {
@@ -106,13 +122,7 @@ func (s *server) makeElsewhere(ctx context.Context, name, id string) wire.Done {
 	}
 	if t, waited := s.waits[id]; waited {
 		delete(s.waits, id)
-		p, err := s.planBy(ctx, d, t)
-		if err != nil {
-			return fail(err)
-		}
-		if p.Status == wire.Failed {
-			return wire.Done{ID: id, Status: wire.Failed, Error: p.Error}
-		}
+		s.sendLate(d, t)
 	}
 	// The epoch only grows, so that a worker drops nothing by itself.
 	s.grants++

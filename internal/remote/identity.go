@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,73 @@ func (s *Session) identity(ctx context.Context, name string) identity {
 		}
 	}
 	return id
+}
+
+// moving reports whether pending changes alter who this session's user is: their
+// numbers, home or groups. Until they are made it can't be told what the user may do.
+func (s *Session) moving(ctx context.Context) bool { return s.User != "" && s.moves(ctx, s.User) }
+
+// moves reports whether pending changes alter who a user is.
+func (s *Session) moves(ctx context.Context, name string) bool {
+	if !s.preview.Pending() {
+		return false
+	}
+	ahead, err := s.ahead.User(ctx, name)
+	real, _ := s.real.User(ctx, name)
+	if err != nil {
+		return true
+	}
+	if ahead == nil || real == nil {
+		return ahead != real
+	}
+	if ahead.UID != real.UID || ahead.GID != real.GID || ahead.Home != real.Home {
+		return true
+	}
+	for _, group := range s.ahead.Laid(host.Groups) {
+		ahead, err := s.ahead.Group(ctx, group)
+		real, _ := s.real.Group(ctx, group)
+		lists := func(g *host.Group) bool { return g != nil && slices.Contains(g.Members, name) }
+		if err != nil || lists(ahead) != lists(real) {
+			return true
+		}
+	}
+	_, _, _, err = s.ahead.Look(host.Key{Space: host.Groups})
+	return err != nil // the whole space is open
+}
+
+// unsettled reports whether what a task failed for while planning may have come in
+// order by its turn: anything behind an unguarded command or for a user who is about
+// to change, and for others a lack of permission at a path that pending changes touch.
+func (s *Session) unsettled(ctx context.Context, t *task, err error) bool {
+	switch {
+	case s.preview.Tainted(), s.moving(ctx):
+		return true
+	case s.User == "" || !errors.Is(err, fs.ErrPermission):
+		return false
+	}
+	paths := t.paths()
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		paths = append(paths, at.Path)
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		path = s.resolved(path)
+		return slices.ContainsFunc(append(above(path), path), func(at string) bool {
+			_, laid, _, err := s.ahead.Look(host.File(at))
+			return laid || err != nil
+		})
+	})
+}
+
+// paths are the absolute paths among a task's arguments.
+func (t *task) paths() (list []string) {
+	for _, value := range t.Args {
+		for _, arg := range names(value) {
+			if filepath.IsAbs(arg) {
+				list = append(list, filepath.Clean(arg))
+			}
+		}
+	}
+	return list
 }
 
 // Permission bits.

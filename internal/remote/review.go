@@ -88,6 +88,9 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 			continue
 		}
 		other, key := s.other(t, left.Keys)
+		if !made && other != nil && other.planned.Certainty == wire.Deferred {
+			continue // what it will leave is known after apply, and reviewed then
+		}
 		c := wire.Conflict{ID: t.ID}
 		switch {
 		case other == nil && made:
@@ -150,7 +153,7 @@ func (s *server) review(ctx context.Context, r *wire.Review) error {
 		return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Left: list}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.delegates)) {
-		list = append(list, s.reviewBy(s.delegates[name], r)...)
+		list = append(list, s.reviewBy(ctx, s.delegates[name], r)...)
 	}
 	var told []wire.Conflict
 	for _, c := range s.session.Conflicts(list, r.Made) {
@@ -161,13 +164,21 @@ func (s *server) review(ctx context.Context, r *wire.Review) error {
 	return s.conn.Send(&wire.Message{Reviewed: &wire.Reviewed{Conflicts: told}})
 }
 
-// reviewBy has a user's worker plan its tasks once more. Without a worker there is
-// nothing to plan: the tasks have failed, or never came to be planned.
-func (s *server) reviewBy(d *delegate, r *wire.Review) []wire.Left {
-	if d.worker == nil {
+// reviewBy has a user's worker plan its tasks once more, with the groups that the
+// user has by then. Of a user who is gone no task can be planned any more: they have
+// settled.
+func (s *server) reviewBy(ctx context.Context, d *delegate, r *wire.Review) []wire.Left {
+	if d.lost != nil || len(d.tasks) == 0 || !r.Made && !s.session.preview.Pending() {
 		return nil
 	}
-	err := d.worker.conn.Send(&wire.Message{Review: r})
+	if _, err := s.account(d.user); err != nil {
+		s.retire(d)
+		return nil
+	}
+	_, err := s.delegate(ctx, d.user)
+	if err == nil {
+		err = d.worker.conn.Send(&wire.Message{Review: r})
+	}
 	var m *wire.Message
 	if err == nil {
 		m, err = s.next(d)
@@ -175,14 +186,14 @@ func (s *server) reviewBy(d *delegate, r *wire.Review) []wire.Left {
 	if err == nil && m.Reviewed == nil {
 		err = errUnasked
 	}
-	if err != nil {
-		err = s.lose(d, err)
-		for _, id := range r.IDs {
-			if s.away[id] == d.user {
-				return []wire.Left{{ID: id, Error: err.Error()}}
-			}
-		}
-		return nil
+	if err == nil {
+		return slices.DeleteFunc(m.Reviewed.Left, func(l wire.Left) bool { return s.away[l.ID] != d.user })
 	}
-	return slices.DeleteFunc(m.Reviewed.Left, func(l wire.Left) bool { return s.away[l.ID] != d.user })
+	err = s.lose(d, err)
+	for _, id := range r.IDs {
+		if s.away[id] == d.user {
+			return []wire.Left{{ID: id, Error: err.Error()}}
+		}
+	}
+	return nil
 }

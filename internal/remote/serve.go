@@ -32,6 +32,9 @@ type Options struct {
 	AliveEvery time.Duration
 	// Lock is the file that keeps two runs off one host; "": the usual one.
 	Lock string
+	// Account returns what a worker of a user is made of: numbers, home and groups.
+	// A worker is started anew where that has changed. nil: what the host says.
+	Account func(user string) (string, error)
 	// Spawn starts a worker; nil where there can't be any.
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }
@@ -64,6 +67,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 		return fmt.Errorf("finding out who runs this: %w", err)
 	}
 	s.user = u.Username
+	if o.Worker {
+		s.session.User = s.user
+	}
 	hello := &wire.Hello{Protocol: wire.Protocol, Sum: o.Sum, User: s.user}
 	if !o.Worker {
 		hello.Facts = o.Facts(ctx)
@@ -76,11 +82,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()
-	err = s.work(ctx)
+	err = s.working(ctx)
 	for _, d := range s.delegates {
-		if d.worker != nil {
-			d.worker.close()
-		}
+		s.retire(d)
 	}
 	if err != nil {
 		return s.fault(err) // the controller may still be there, and waiting
@@ -206,6 +210,9 @@ func (s *server) work(ctx context.Context) error {
 			if m.Lay.Reset {
 				s.session.Forget()
 			}
+			s.tell(ctx, "", wire.Lay{Settled: m.Lay.Settled})
+		case m.Hold != nil:
+			s.session.Hold(*m.Hold)
 		default:
 			err = errors.New("a message that isn't for a remote")
 		}
@@ -253,12 +260,13 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	if t.As != "" && t.As != s.user {
 		return s.planElsewhere(ctx, t)
 	}
+	s.makeWay(t, true)
 	if coming := s.queue.expected(t.Kind); len(coming) > 0 {
 		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user }))
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {
-		err := s.conn.Queue(&wire.Message{Lay: &wire.Lay{Effects: effects}})
+		err := s.conn.Queue(&wire.Message{Lay: &wire.Lay{Effects: effects, Shown: s.session.shownBy(t.ID)}})
 		if errors.Is(err, wire.ErrTooLarge) {
 			p = wire.Planned{ID: p.ID, Status: wire.Failed, Certainty: wire.Known, Error: tooLarge("what it would alter", err), Seconds: p.Seconds}
 			err = s.conn.Queue(&wire.Message{Lay: &wire.Lay{}})
@@ -278,16 +286,14 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 		s.session.Late(t)
 		return nil
 	}
-	delete(s.waits, t.ID) // whoever makes its user had their turn
+	// Whoever makes its user had their turn.
 	d, err := s.delegate(ctx, t.As)
 	if err != nil {
-		// Tried once more, and said, when the task is granted.
-		t.Late = false
-		s.waits[t.ID] = t
+		s.waits[t.ID] = t // tried once more, and said, when the task is granted
 		return nil
 	}
-	s.session.Late(wire.Task{ID: t.ID, Tolerate: t.Tolerate})
-	s.send(d, t)
+	delete(s.waits, t.ID)
+	s.sendLate(d, t)
 	return nil
 }
 
@@ -323,6 +329,9 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 	if user := s.elsewhere(id); user != "" {
 		return s.makeElsewhere(ctx, user, id)
 	}
+	if t := s.session.tasks[id]; t != nil {
+		s.makeWay(t.Task, false)
+	}
 	s.session.Host.Report = func(text string) {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
@@ -342,73 +351,6 @@ func (s *server) refresh(ctx context.Context) {
 
 func (s *server) settled(id string) map[string]modules.Truth {
 	return map[string]modules.Truth{id: s.session.truth(id)}
-}
-
-// ask streams content from the controller.
-func (s *server) ask(ctx context.Context, sum string) (io.ReadCloser, error) {
-	s.mu.Lock()
-	s.last++
-	stream, ch := s.last, make(chan *wire.Chunk, 4)
-	s.needs[stream] = ch
-	s.mu.Unlock()
-	if err := s.conn.Send(&wire.Message{Need: &wire.Need{Stream: stream, Sum: sum}}); err != nil {
-		return nil, err
-	}
-	return &body{ctx: ctx, ch: ch}, nil
-}
-
-// dropNeeds ends every stream that will get no more.
-func (s *server) dropNeeds() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, ch := range s.needs {
-		close(ch)
-		delete(s.needs, id)
-	}
-}
-
-// body reads the chunks of one stream.
-type body struct {
-	ctx  context.Context
-	ch   chan *wire.Chunk
-	rest []byte
-	end  error
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	for len(b.rest) == 0 {
-		if b.end != nil {
-			return 0, b.end
-		}
-		select {
-		case c, ok := <-b.ch:
-			switch {
-			case !ok:
-				b.end = errGone
-			case c.Error != "":
-				b.end = errors.New(c.Error)
-			default:
-				b.rest = c.Data
-				if c.Last {
-					b.end = io.EOF
-				}
-			}
-		case <-b.ctx.Done():
-			b.end = context.Cause(b.ctx)
-		}
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-// Close lets what still arrives pass by.
-func (b *body) Close() error {
-	go func() {
-		for range b.ch { //nolint:revive // emptied so that the receiver isn't held up
-		}
-	}()
-	return nil
 }
 
 // OwnSum returns the SHA-256 of the running program.

@@ -30,6 +30,8 @@ type Session struct {
 	Key []byte
 	// FactKeys says what the facts are made of that changes move.
 	FactKeys map[string][]host.Key
+	// User is who plans here, where that isn't root.
+	User string
 	// Undo, if not nil, is told what takes each edit back before it is made.
 	Undo func(*wire.Undo) error
 
@@ -109,10 +111,7 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	start := time.Now()
 	t := &task{Task: wt}
 	s.redact.Add(wt.Secrets...)
-	if s.tasks[wt.ID] == nil {
-		s.order = append(s.order, t)
-	}
-	s.tasks[wt.ID] = t
+	s.put(t)
 	p := s.plan(ctx, t)
 	p.ID = wt.ID
 	p.Error = s.redact.Redact(p.Error)
@@ -124,6 +123,12 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	t.settle(p)
 	s.preview.Lay(t.effects)
 	return p, t.effects
+}
+
+// shownBy returns what a task that was planned here is held to.
+func (s *Session) shownBy(id string) *wire.Shown {
+	t := s.tasks[id]
+	return &wire.Shown{Wants: t.wants, Behind: t.behind}
 }
 
 func counts(changes []host.Description) bool {
@@ -174,8 +179,9 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	switch {
 	case errors.Is(err, host.ErrNotYet):
 		return s.deferred(t, plan.Then, err.Error())
-	case err != nil && s.preview.Tainted() && !t.harmless():
-		// What is missing may be what an unguarded command before it makes.
+	case err != nil && s.unsettled(ctx, t, err) && !t.harmless():
+		// What is missing may be what an unguarded command before it makes, or a
+		// right that its user is about to get.
 		return s.deferred(t, nil, "for now: "+t.failure(err))
 	case err != nil:
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
@@ -186,7 +192,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return p
 	}
 	p.Status = wire.Pending
-	if s.preview.Tainted() {
+	if s.preview.Tainted() || s.moving(ctx) {
 		p.Certainty = wire.Tentative
 	}
 	if len(plan.Changes) == 0 {

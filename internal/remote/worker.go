@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/user"
 	"slices"
+	"strings"
 
 	"muster/host"
 	"muster/internal/wire"
@@ -15,6 +17,12 @@ type delegate struct {
 	user string
 	// worker has the tasks in hand; nil where none was started.
 	worker *worker
+	// account is what the worker was made of; see Options.Account.
+	account string
+	// tasks are those that it was sent, in order; held is what a worker that is
+	// started later has to know of them.
+	tasks []string
+	held  map[string]*wire.Hold
 	// lost is why there can be no worker any more.
 	lost error
 	// contents are those that the worker may ask for, by sum.
@@ -29,8 +37,6 @@ type worker struct {
 	conn *wire.Conn
 	pipe io.ReadWriteCloser
 }
-
-func (w *worker) close() { _ = w.pipe.Close() }
 
 // endWorkers lets the workers finish the change in hand and end: the controller's
 // stream has ended. Whoever waits for one hears of its end.
@@ -55,16 +61,83 @@ func endInput(pipe io.ReadWriteCloser) {
 func (s *server) delegate(ctx context.Context, name string) (*delegate, error) {
 	d := s.delegates[name]
 	if d == nil {
-		d = &delegate{user: name, contents: map[string]host.Content{}}
+		d = &delegate{user: name, contents: map[string]host.Content{}, held: map[string]*wire.Hold{}}
 		s.delegates[name] = d
 	}
 	if d.lost != nil {
 		return nil, d.lost
 	}
-	if d.worker != nil {
+	account, err := s.account(name)
+	if err != nil {
+		s.retire(d)
+		return nil, fmt.Errorf("becoming %s: %w", name, err)
+	}
+	if d.worker != nil && d.account == account {
 		return d, nil
 	}
+	s.retire(d)
+	d.account = account
 	return d, s.start(ctx, d)
+}
+
+// hold returns what is kept of a user's task.
+func (d *delegate) hold(id string) *wire.Hold {
+	h := d.held[id]
+	if h == nil {
+		h = &wire.Hold{}
+		d.held[id] = h
+		d.tasks = append(d.tasks, id)
+	}
+	return h
+}
+
+// account returns what a user's worker is made of.
+func (s *server) account(name string) (string, error) {
+	if s.o.Account != nil {
+		return s.o.Account(name)
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return "", err
+	}
+	groups, err := u.GroupIds()
+	slices.Sort(groups)
+	return strings.Join(append([]string{u.Uid, u.Gid, u.HomeDir}, groups...), ":"), err
+}
+
+// retire ends a user's worker, which has nothing in hand. When the user is to act again, another one is started.
+func (s *server) retire(d *delegate) {
+	if d.worker == nil {
+		return
+	}
+	s.end(d.worker)
+	d.worker = nil
+}
+
+// makeWay ends the workers of users whom a task of root's is about: an account is
+// changed and removed only while nothing runs as it. Planned are only tasks that are
+// about that very user; made is also whatever may alter any.
+func (s *server) makeWay(t wire.Task, planning bool) {
+	var running []*delegate
+	for _, d := range s.delegates {
+		if d.worker != nil {
+			running = append(running, d)
+		}
+	}
+	if len(running) == 0 {
+		return
+	}
+	about := &task{Task: t}
+	if about.module, _ = s.session.Kinds.Decode(t.Kind, t.Args); about.module == nil {
+		return
+	}
+	bound := s.session.bound(about)
+	for _, d := range running {
+		key := host.Key{Space: host.Users, Name: d.user}
+		if planning && slices.ContainsFunc(bound, func(e host.Effect) bool { return e.Key == key }) || !planning && covers(bound, key) {
+			s.retire(d)
+		}
+	}
 }
 
 // start starts a user's worker.
@@ -96,8 +169,22 @@ func (s *server) start(ctx context.Context, d *delegate) error {
 			return err
 		}
 	}
+	for _, id := range d.tasks {
+		if err := s.handOver(w, d.held[id]); err != nil {
+			s.end(w)
+			return err
+		}
+	}
 	d.worker = w
 	return nil
+}
+
+// handOver gives a worker a task that another one had.
+func (s *server) handOver(w *worker, h *wire.Hold) error {
+	theirs := *h
+	theirs.Task.As = ""
+	theirs.Changed = s.session.truth(h.Task.ID)
+	return w.conn.Queue(&wire.Message{Hold: &theirs})
 }
 
 // end ends a worker at once.
@@ -108,7 +195,7 @@ func (s *server) end(w *worker) {
 	if p, ok := w.pipe.(interface{ Kill() error }); ok {
 		_ = p.Kill()
 	}
-	w.close()
+	_ = w.pipe.Close()
 }
 
 // lose ends a user's worker for good, and returns why: it is gone, or said what it

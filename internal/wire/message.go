@@ -43,7 +43,8 @@ type Message struct {
 	Alive    *Alive    `cbor:"19,keyasint,omitempty"`
 
 	// Between a remote and its workers.
-	Lay *Lay `cbor:"20,keyasint,omitempty"`
+	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
+	Hold *Hold `cbor:"21,keyasint,omitempty"`
 }
 
 // Hello is the remote's first message, sent without being asked.
@@ -237,4 +238,21 @@ type Lay struct {
 	Settled map[string]modules.Truth // tasks that changed something, or didn't
 	Doubted []string                 // tasks that may yet fail, where others count on no success
 	Reset   bool                     // the host has been changed
+	// Shown, from a worker: what its task is held to, beside what Planned says.
+	Shown *Shown
+}
+
+// Shown is what a planned task is held to at its turn.
+type Shown struct {
+	Wants  map[string]int // of its changes
+	Behind bool           // something was pending when it was planned
+}
+
+// Hold hands a task to a worker that another one has planned, or made.
+type Hold struct {
+	Task    Task
+	Planned Planned
+	Effects []host.Effect
+	Shown   Shown
+	Changed modules.Truth
 }
