@@ -260,6 +260,24 @@ func TestTaskKnownAfterApplyIsHeldAgainstNone(t *testing.T) {
 	}
 }
 
+func TestWorkersHearWhatTheControllerHasJudged(t *testing.T) {
+	c := serving(t, spawnWorker)
+	first := doing("command", "first", "", map[string]any{"argv": []any{"true"}})
+	then := doing("command", "then", other, map[string]any{"argv": []any{"true"}})
+	then.When = &modules.Condition{Changed: first.ID}
+	c.plan(first)
+	c.plan(then)
+	if d := c.make(first.ID); d.Status != wire.Changed {
+		t.Fatalf("made as %+v", d)
+	}
+	if err := c.Queue(&wire.Message{Lay: &wire.Lay{Settled: map[string]modules.Truth{first.ID: modules.False}}}); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.make(then.ID); d.Status != wire.Skipped {
+		t.Errorf("made as %+v", d)
+	}
+}
+
 // broken is a module that is at fault.
 type broken struct {
 	Name string `arg:"name,key,required"`
