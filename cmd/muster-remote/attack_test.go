@@ -141,7 +141,7 @@ type attacker struct {
 func beginAttack(t *testing.T, as *syscall.Credential, parent int) *attacker {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{attackOf + "=" + strconv.Itoa(parent)}
+	cmd.Env = []string{attackOf + "=" + strconv.Itoa(parent), "GORACE=atexit_sleep_ms=0"}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	in, err := cmd.StdinPipe()

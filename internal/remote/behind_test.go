@@ -37,6 +37,9 @@ func TestUserReadsWhatRootPlansWhereTheyWillBeAllowedTo(t *testing.T) {
 			if p := c.plan(doing("file", "f", "", args)); p.Status != wire.Pending {
 				t.Fatalf("root's file is planned as %+v", p)
 			}
+			if p := c.plan(doing("file", "same", other, map[string]any{"path": path, "content": c.content(text)})); test.planned != (p.Status == wire.Unchanged) || test.planned != (p.Certainty != wire.Deferred) {
+				t.Errorf("the same content is planned as %+v", p)
+			}
 			// A line that is there already: the whole file has to be read to know that.
 			p := c.plan(doing("line", "l", other, map[string]any{"path": path, "line": "a line of what root writes"}))
 			switch {

@@ -20,7 +20,8 @@ import (
 //   - accounts, packages and kernel parameters aren't a user's to alter.
 //
 // Anything else ends the worker. What only leaves something open claims nothing: a
-// program may do more than its user (sudo, polkit).
+// program may do more than its user (sudo, polkit). Behind a program that may have
+// let the user do anything, a claim is taken for that much.
 
 // confine returns the effects of a worker's task as they count.
 func (s *server) confine(ctx context.Context, d *delegate, wt wire.Task, effects []host.Effect) ([]host.Effect, error) {
@@ -124,8 +125,9 @@ func (c *confiner) file(e host.Effect) (host.Effect, error) {
 		return c.altered(e, old, true)
 	case errors.Is(err, errForeign) && e.State == host.Present && old.Type == host.Regular && c.placer.id.mayPerhaps(old, mayWrite):
 		return c.altered(e, old, true)
-	case errors.Is(err, errForeign) && c.anything && c.named(path):
-		// A program with other rights than its user's makes or removes it.
+	case errors.Is(err, errForeign) && (c.session.preview.Tainted() || c.anything && c.named(path)):
+		// A program before it may let the user, or one with other rights than its
+		// user's makes or removes it.
 		return host.Open(host.Files, path), nil
 	case errors.Is(err, errForeign):
 		return e, c.foreign(e)

@@ -54,7 +54,7 @@ func spawnWorker(_ context.Context, name string) (io.ReadWriteCloser, error) {
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Dir, cmd.Env = "/", []string{asWorker + "=1"}
+	cmd.Dir, cmd.Env = "/", []string{asWorker + "=1", "GORACE=atexit_sleep_ms=0"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

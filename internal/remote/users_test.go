@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ func TestWhatAUserIsAboutToBeGivenIsKnownAfterApply(t *testing.T) {
 	for name, test := range map[string]struct {
 		first, then func(dir string) wire.Task
 		denied      bool
+		at          string // what is made; "": theirs
+		certainty   wire.Certainty
 	}{
 		"a file in a folder": {
 			first: func(dir string) wire.Task {
@@ -68,6 +71,15 @@ func TestWhatAUserIsAboutToBeGivenIsKnownAfterApply(t *testing.T) {
 				return doing("command", "c", other, map[string]any{"argv": []any{"touch", "theirs"}, "dir": dir, "creates": filepath.Join(dir, "theirs")})
 			},
 		},
+		"a folder that a program gives": {
+			first: func(dir string) wire.Task {
+				return doing("command", "d", "", map[string]any{"argv": []any{"sh", "-c", "chmod 755 $0 && chown nobody $0 $0/..", dir}})
+			},
+			then: func(dir string) wire.Task {
+				return doing("file", "f", other, map[string]any{"path": filepath.Dir(dir) + "/theirs", "content": "x"})
+			},
+			at: "../theirs", certainty: wire.Tentative,
+		},
 		"what another folder holds": {
 			first: func(dir string) wire.Task {
 				return doing("directory", "d", "", map[string]any{"path": filepath.Dir(dir) + "/another", "owner": other})
@@ -92,7 +104,7 @@ func TestWhatAUserIsAboutToBeGivenIsKnownAfterApply(t *testing.T) {
 				}
 				return
 			}
-			if p.Status != wire.Pending || p.Certainty != wire.Deferred {
+			if p.Status != wire.Pending || p.Certainty != cmp.Or(test.certainty, wire.Deferred) {
 				t.Fatalf("theirs is planned as %+v", p)
 			}
 			for _, task := range []wire.Task{first, then} {
@@ -100,7 +112,7 @@ func TestWhatAUserIsAboutToBeGivenIsKnownAfterApply(t *testing.T) {
 					t.Fatalf("%s is made as %+v", task.ID, d)
 				}
 			}
-			if _, err := os.Stat(filepath.Join(dir, "theirs")); err != nil {
+			if _, err := os.Stat(filepath.Join(dir, cmp.Or(test.at, "theirs"))); err != nil {
 				t.Error(err)
 			}
 			c.settled(first.ID, then.ID)
