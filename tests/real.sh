@@ -1,37 +1,48 @@
 #!/bin/bash
-# The tests that need real hosts. None of them may skip itself.
+# The tests that need real hosts: tests/real.sh [kinds] [real] [lab], all of them
+# where none is named. None of them may skip itself.
+#   kinds  the cases of kinds that edit the machine itself
+#   real   whole runs of muster
+#   lab    the lab's own tests
+# What they ran is kept in the folder $RESULTS, if that is given.
 . "$(dirname "$0")/setup.sh"
 needs "tests/real.sh"
-logs=$(mktemp -d)
-lab=bin/lab
-trap 'rm -rf "$logs"; MUSTER_LAB_ID=kinds $lab down 2>/dev/null' EXIT
+stages=(kinds real lab)
+wanted=("$@")
+[ $# -gt 0 ] || wanted=("${stages[@]}")
+wants() { [[ " ${wanted[*]} " = *" $1 "* ]]; }
+for word in "${wanted[@]}"; do
+	[[ " ${stages[*]} " = *" $word "* ]] || { echo "tests/real.sh: there is no $word, only ${stages[*]}" >&2; exit 1; }
+done
 
-# run NAME COMMAND…: runs tests in the background, their output kept apart. What
-# fails is shown at its end; a skipped test is a failure.
-pids=()
-run() {
-	(
-		name=$1 log=$logs/$1 began=$SECONDS
-		if ! "${@:2}" >"$log" 2>&1; then
-			cat "$log"
-			echo "FAIL $name" >&2
-			exit 1
-		elif grep -E '^ *--- SKIP' "$log"; then
-			echo "FAIL $name: a test was skipped" >&2
-			exit 1
-		fi
-		echo "ok $name: $(grep -cE '^ *--- PASS' "$log") tests passed in $((SECONDS - began)) s"
-	) &
-	pids+=($!)
+logs=$(mktemp -d)
+results=${RESULTS:-$logs}
+lab=bin/lab
+trap 'rm -rf "$logs"' EXIT
+go build -o $lab ./tests/cmd/lab
+go build -o bin/results ./tests/cmd/results
+
+# stage NAME COMMAND…: runs tests, their output kept apart until their end. What
+# fails is shown then; a skipped test is a failure.
+stage() {
+	local name=$1 log=$logs/$1
+	if "${@:2}" 2>"$log.err" | bin/results record -strict "$results/$name.json" >"$log" 2>&1; then
+		cat "$log"
+	else
+		cat "$log" "$log.err"
+		echo "FAIL $name" >&2
+		return 1
+	fi
 }
 
-# finish: waits for all that run.
+# begin COMMAND…: runs it in the background; finish waits for all that run.
+pids=()
+begin() { "$@" & pids+=($!); }
 finish() {
 	local failed=0 pid
 	for pid in "${pids[@]}"; do
 		wait "$pid" || failed=1
 	done
-	pids=()
 	[ $failed = 0 ] || exit 1
 }
 
@@ -40,29 +51,40 @@ finish() {
 kind() {
 	local name=$1 host=$2 package=$3
 	tar -C "modules/$package" -cf - testdata -C "$PWD/bin" "$package.test" | $lab root "$host" sh -c "mkdir /root/$name && tar -C /root/$name -xf -"
-	# What takes longest is whole runs: they come first.
-	run "$name" nice -n 5 $lab root "$host" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v -test.timeout 15m "$@"' "$name" "$package" "${@:4}"
+	begin stage "kinds-$name" cases "$@"
+}
+
+# What takes longest is whole runs: they come first.
+cases() {
+	nice -n 5 $lab root "$2" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v=test2json -test.timeout 15m "$@"' "$1" "$3" "${@:4}" |
+		go tool test2json -t -p "muster/modules/$3"
 }
 
 # wholes runs what brings up labs of its own, one after the other.
 wholes() {
-	MUSTER_REAL=1 go test -v -count=1 -timeout 30m ./tests/real &&
-		MUSTER_LAB_TEST=1 go test -v -count=1 -timeout 20m ./tests/lab/...
+	if wants real; then
+		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 30m ./tests/real || return 1
+	fi
+	if wants lab; then
+		stage lab env MUSTER_LAB_TEST=1 go test -json -count=1 -timeout 20m ./tests/lab/... || return 1
+	fi
 }
 
-say "kinds on real hosts; beside them whole runs and the lab's own tests"
-for package in packages systemd account system; do
-	CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
-done
-run wholes wholes
-export MUSTER_LAB_ID=kinds
-$lab up -hosts app1,app2,db1,db2,db3
-slow='TestConformance/package_(old_lists|started_once)$'
-kind packages-slow app1 packages -test.run "$slow"
-kind packages app2 packages -test.skip "$slow"
-kind systemd db1 systemd
-kind account db2 account
-kind system db3 system
+say "on real hosts: ${wanted[*]}"
+begin wholes
+if wants kinds; then
+	for package in packages systemd account system; do
+		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
+	done
+	export MUSTER_LAB_ID=kinds
+	trap 'rm -rf "$logs"; $lab down 2>/dev/null' EXIT
+	$lab up -hosts app1,app2,db1,db2,db3
+	slow='TestConformance/package_(old_lists|started_once)$'
+	kind packages-slow app1 packages -test.run "$slow"
+	kind packages app2 packages -test.skip "$slow"
+	kind systemd db1 systemd
+	kind account db2 account
+	kind system db3 system
+fi
 finish
 rm -f bin/*.test
-$lab down

@@ -8,26 +8,30 @@ make test does all of this and fails where a piece is missing:
   3. runs every package's tests with -race, the command line's among them
   4. brings up real hosts behind a real bastion, and there runs the kinds that
      edit a machine, then whole runs of muster, then the lab's own tests
-  5. looks whether every promise of docs/promises.md is held by a test
+  5. counts what each of these stages has skipped, and looks whether another has
+     run it, and whether every promise of docs/promises.md is held by a test
 EOF
 needs "make test"
 start=$SECONDS
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
 tools script:bsdutils sshd:openssh-server sudo:sudo fish:fish tcsh:tcsh setfacl:acl chattr:e2fsprogs visudo:sudo
 
 say "building"
 make --no-print-directory build ARCHES="amd64 arm64"
 go build -o bin/lab ./tests/cmd/lab
+go build -o bin/results ./tests/cmd/results
 
 say "gofmt, vet, staticcheck ($((SECONDS - start)) s so far)"
 make --no-print-directory lint
 
 say "tests on this machine ($((SECONDS - start)) s so far)"
-go test -race -timeout 15m ./...
+go test -race -json -timeout 15m ./... | bin/results record "$results/here.json"
 
 say "tests on real hosts ($((SECONDS - start)) s so far)"
-tests/real.sh
+RESULTS=$results tests/real.sh
 
-say "promises ($((SECONDS - start)) s so far)"
-make --no-print-directory promises
+say "what was run, and promises ($((SECONDS - start)) s so far)"
+bin/results check "$results"
 
 say "all tests passed in $((SECONDS - start)) s"

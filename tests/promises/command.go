@@ -5,12 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // CheckCommand returns why a command of the tree at root wouldn't run a test, or
-// nil. A script or a target of make is only looked for: what it runs is seen in
-// the records of make test.
+// nil. A script, its stages and a target of make are only looked for: what they run
+// is seen in the records of make test.
 func CheckCommand(root, command string, t Test) error {
 	words := strings.Fields(command)
 	for len(words) > 0 && assignment.MatchString(words[0]) {
@@ -20,10 +21,7 @@ func CheckCommand(root, command string, t Test) error {
 	case len(words) > 2 && words[0] == "go" && words[1] == "test":
 		return checkGoTest(words[2:], t)
 	case len(words) > 0 && script.MatchString(words[0]):
-		if _, err := os.Stat(filepath.Join(root, words[0])); err != nil {
-			return fmt.Errorf("there is no %s", words[0])
-		}
-		return nil
+		return checkScript(root, words)
 	case len(words) == 2 && words[0] == "make":
 		text, err := os.ReadFile(filepath.Join(root, "Makefile"))
 		if err == nil && !strings.Contains("\n"+string(text), "\n"+words[1]+":") {
@@ -37,7 +35,26 @@ func CheckCommand(root, command string, t Test) error {
 var (
 	assignment = regexp.MustCompile(`^[A-Z_]+=\S*$`)
 	script     = regexp.MustCompile(`^tests/[a-z]+\.sh$`)
+	stages     = regexp.MustCompile(`(?m)^stages=\(([a-z ]+)\)$`)
 )
+
+// checkScript looks whether a script exists and knows the stages that are named.
+func checkScript(root string, words []string) error {
+	text, err := os.ReadFile(filepath.Join(root, words[0]))
+	if err != nil {
+		return fmt.Errorf("there is no %s", words[0])
+	}
+	known := ""
+	if m := stages.FindSubmatch(text); m != nil {
+		known = string(m[1])
+	}
+	for _, w := range words[1:] {
+		if !slices.Contains(strings.Fields(known), w) {
+			return fmt.Errorf("%s has no stage %s", words[0], w)
+		}
+	}
+	return nil
+}
 
 // checkGoTest looks whether the arguments of go test choose the test.
 func checkGoTest(args []string, t Test) error {

@@ -41,7 +41,7 @@ func (x) TestThree(t *testing.T) {}
 func TestHelps(t *testing.T, what string) {}
 `,
 		"a/testdata/deep/case.txtar": "",
-		"tests/run.sh":               "stage lint make lint\n\tkind account db2 account\n",
+		"tests/run.sh":               "stages=(kinds account)\nstage lint make lint\n\tkind account db2 account\n",
 		"Makefile":                   "test:\n\t@tests/run.sh\n",
 		Page:                         "# Promises\n\n| Promise | Test | Command |\n|---|:--|---|\n" + strings.Join(rows, "\n") + "\n\nThe end.\n",
 	} {
@@ -104,6 +104,7 @@ func TestRowsThatDoNot(t *testing.T) {
 		{"| It works. | `a TestOne/x/y` | `go test ./a -run 'One/z'` |", "doesn't choose TestOne/x/y"},
 		{"| It works. | `a TestOne` | `make tests` |", "the Makefile has no target tests"},
 		{"| It works. | `a TestOne` | `tests/real.sh` |", "there is no tests/real.sh"},
+		{"| It works. | `a TestOne` | `tests/run.sh kinds all` |", "tests/run.sh has no stage all"},
 		{"| It works. | `a TestOne` | `sh -c true` |", "no command that is known"},
 		{"| It works. | `a TestOne` | go test ./a |", "one command is wanted"},
 		{"| It works. | a TestOne | `go test ./a` |", "no test is named"},
