@@ -62,12 +62,14 @@ cases() {
 
 # wholes runs what brings up labs of its own, one after the other.
 wholes() {
+	local failed=0
 	if wants real; then
-		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 30m ./tests/real || return 1
+		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 30m ./tests/real || failed=1
 	fi
 	if wants lab; then
-		stage lab env MUSTER_LAB_TEST=1 go test -json -count=1 -timeout 20m ./tests/lab/... || return 1
+		stage lab env MUSTER_LAB_TEST=1 go test -json -count=1 -timeout 20m ./tests/lab/... || failed=1
 	fi
+	return $failed
 }
 
 say "on real hosts: ${wanted[*]}"
