@@ -58,8 +58,8 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	return p, true
 }
 
-// Late takes a task that is planned when it is granted. What it may do was
-// shown as known after apply.
+// Late takes a task that is planned when it is granted, by a worker where it has
+// no kind. What it may do was shown as known after apply.
 func (s *Session) Late(wt wire.Task) {
 	s.redact.Add(wt.Secrets...)
 	t := s.tasks[wt.ID]

@@ -123,6 +123,26 @@ func TestTaskWhoseArgumentsBecomeKnownKeepsToThem(t *testing.T) {
 	}
 }
 
+// A task for a user who comes only while the run is made is planned here first,
+// and a worker's from then on.
+func TestTaskThatAWorkerTookOverIsReviewedThere(t *testing.T) {
+	w := &world{}
+	s := NewSession(modules.NewRegistry(
+		modules.Kind{Name: "thing", New: func() modules.Module { return &thing{w: w} }},
+		modules.Kind{Name: "anything", New: func() modules.Module { return &anything{w: w} }},
+	), host.New(), nil)
+	s.Plan(t.Context(), wire.Task{ID: "0/task.anything.t", Kind: "anything"})
+	task := wire.Task{ID: "0/task.thing.t", Kind: "thing", As: "mtcoming", Args: map[string]any{"name": "a"}}
+	if _, coming := s.ComingUser(t.Context(), task); !coming {
+		t.Fatal("the user isn't expected")
+	}
+	s.Late(wire.Task{ID: task.ID})
+	s.Finish(task.ID, wire.Done{ID: task.ID, Status: wire.Changed})
+	if left := s.Review(t.Context(), true, []string{task.ID}); len(left) > 0 {
+		t.Errorf("%+v is left", left)
+	}
+}
+
 func TestTaskIsBehindThoseThatBringWhatItIsAbout(t *testing.T) {
 	a, b := host.Key{Space: "thing", Name: "a"}, host.Key{Space: "thing", Name: "b"}
 	for name, test := range map[string]struct {
