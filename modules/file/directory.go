@@ -14,8 +14,9 @@ import (
 
 // Directory is a directory, and with source a whole tree.
 //
-// Its parent must exist, or be made by an earlier task. Mode, owner and group
-// are those of the directory itself; recurse extends them to everything below.
+// Its parent must exist, or be made by an earlier task, unless parents is set.
+// Mode, owner and group are those of the directory itself; recurse extends them
+// to everything below.
 type Directory struct {
 	// Absolute path on the host.
 	Path string `arg:"path,key,path,required"`
