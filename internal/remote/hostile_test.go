@@ -270,3 +270,34 @@ func TestContentThatAWorkerClaimsIsNotReadByRoot(t *testing.T) {
 		t.Errorf("it is planned as %+v, and %q were read", p, c.needed)
 	}
 }
+
+func TestWhatAWorkerHasLeftIsHeldAgainstNoTaskThatItIsNotAbout(t *testing.T) {
+	dir := folder(t, other)
+	shared, roots, own := filepath.Join(dir, "shared"), filepath.Join(dir, "root"), filepath.Join(dir, "own")
+	spawn, _ := playing(func(c *wire.Conn) {
+		heard(c)
+		_ = c.Send(&wire.Message{Lay: &wire.Lay{Effects: []host.Effect{host.Is(host.File(own), host.FileInfo{Type: host.Regular, Owner: other})}}})
+		_ = c.Send(&wire.Message{Planned: &wire.Planned{ID: "0/task.file.own", Status: wire.Pending, Certainty: wire.Known}})
+		for {
+			m, err := c.Receive()
+			if err != nil {
+				return
+			}
+			if m.Review != nil {
+				break
+			}
+		}
+		_ = c.Send(&wire.Message{Reviewed: &wire.Reviewed{Left: []wire.Left{
+			{ID: "0/task.file.own", Error: "x", Keys: []host.Key{host.File(roots), host.File(own)}},
+			{ID: "0/task.file.roots", Error: "x", Keys: []host.Key{host.File(shared)}},
+		}}})
+	})
+	c := serving(t, spawn)
+	c.plan(doing("file", "own", other, map[string]any{"path": own, "content": "x"}))
+	c.plan(doing("file", "shared", "", map[string]any{"path": shared, "content": "x"}))
+	c.plan(doing("file", "roots", "", map[string]any{"path": roots, "content": "x"}))
+	m := c.answer(&wire.Message{Review: &wire.Review{Made: true, IDs: []string{"0/task.file.own"}}})
+	if m.Reviewed == nil || len(m.Reviewed.Conflicts) != 1 || m.Reviewed.Conflicts[0].ID != "0/task.file.own" || strings.Contains(m.Reviewed.Conflicts[0].Text, "two tasks") {
+		t.Errorf("reviewed: %+v", m.Reviewed)
+	}
+}

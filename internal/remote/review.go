@@ -87,7 +87,7 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 		if t == nil {
 			continue
 		}
-		other, key := s.other(t, left.Keys)
+		other, key := s.other(t, left.Keys, made)
 		if !made && other != nil && other.planned.Certainty == wire.Deferred {
 			continue // what it will leave is known after apply, and reviewed then
 		}
@@ -116,11 +116,12 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 }
 
 // other returns the last task besides t that leaves something at one of keys, and
-// that key. What only may be brought there counts for nothing.
-func (s *Session) other(t *task, keys []host.Key) (*task, host.Key) {
+// that key. What only may be brought there counts for nothing, and so does what was
+// known after apply and then came to nothing.
+func (s *Session) other(t *task, keys []host.Key, made bool) (*task, host.Key) {
 	for i := len(s.order) - 1; i >= 0; i-- {
 		o := s.order[i]
-		if o == t || o.Passing {
+		if o == t || o.Passing || made && o.planned.Certainty == wire.Deferred && o.changed == modules.False {
 			continue
 		}
 		for _, e := range o.effects {
@@ -187,7 +188,7 @@ func (s *server) reviewBy(ctx context.Context, d *delegate, r *wire.Review) []wi
 		err = errUnasked
 	}
 	if err == nil {
-		return slices.DeleteFunc(m.Reviewed.Left, func(l wire.Left) bool { return s.away[l.ID] != d.user })
+		return s.leftBy(d, m.Reviewed.Left)
 	}
 	err = s.lose(d, err)
 	for _, id := range r.IDs {
@@ -196,4 +197,26 @@ func (s *server) reviewBy(ctx context.Context, d *delegate, r *wire.Review) []wi
 		}
 	}
 	return nil
+}
+
+// leftBy returns what a worker says that its user's tasks have left, as far as it may
+// be held against others: at keys that those tasks are about.
+func (s *server) leftBy(d *delegate, list []wire.Left) (own []wire.Left) {
+	for _, l := range list {
+		h := d.held[l.ID]
+		if h == nil {
+			continue
+		}
+		t := &task{Task: h.Task}
+		t.module, _ = s.session.Kinds.Decode(t.Kind, t.Args)
+		about := slices.DeleteFunc(append(t.may(), h.Effects...), func(e host.Effect) bool { return e.Key.Name == host.All })
+		for i, e := range about {
+			if e.Key.Space == host.Files {
+				about[i].Key.Name = s.session.resolved(e.Key.Name)
+			}
+		}
+		l.Keys = slices.DeleteFunc(l.Keys, func(key host.Key) bool { return !covers(about, key) })
+		own = append(own, l)
+	}
+	return own
 }

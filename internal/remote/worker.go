@@ -209,6 +209,10 @@ func (s *server) lose(d *delegate, why error) error {
 	return d.lost
 }
 
+// maxFault is how many characters of a worker's own reason for its end are repeated,
+// with each of its tasks.
+const maxFault = 1000
+
 // next returns the next message of a user's worker that isn't a wish for content,
 // and grants such wishes from here.
 func (s *server) next(d *delegate) (*wire.Message, error) {
@@ -218,7 +222,7 @@ func (s *server) next(d *delegate) (*wire.Message, error) {
 			return nil, fmt.Errorf("it has ended: %w", err)
 		}
 		if m.Fault != nil {
-			return nil, fmt.Errorf("%s", m.Fault.Error)
+			return nil, fmt.Errorf("%.*s", maxFault, m.Fault.Error)
 		}
 		if m.Need == nil {
 			return m, nil
