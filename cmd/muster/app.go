@@ -27,6 +27,7 @@ import (
 
 // app is what every command shares: its flags, streams and view.
 type app struct {
+	args     []string // the command line, without muster itself
 	out, err io.Writer
 	in       *os.File
 

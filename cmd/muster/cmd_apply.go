@@ -27,7 +27,7 @@ func newApply(a *app) *cobra.Command {
 		Long: "Apply plans a playbook, shows what would change, asks, and makes it. Hosts on which planning failed are left alone.\n\n" +
 			"Given a plan that \"muster plan --save\" kept, it makes exactly that: hosts that are no longer as the plan found them are left alone, " +
 			"with what has moved.\n\n" +
-			"What is changed is kept in the project's journal: see \"muster history\". A run that was cut off is taken up with --resume.\n\n" +
+			"Each run, and what it changes, is kept in the project's journal: see \"muster history\". A run that was cut off, or that couldn't reach a host, is taken up with --resume.\n\n" +
 			"^C finishes the change in hand on every host and stops; a second ^C aborts.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -81,6 +81,9 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	}
 	going, left := split(s)
 	if s.Outcome == engine.OutcomeInterrupted || len(going) == 0 {
+		if s.Outcome != engine.OutcomeInterrupted {
+			a.conclude(r, s)
+		}
 		a.view().Summary(s, time.Since(r.start).Seconds())
 		a.leaving(left)
 		return ended(s, false)

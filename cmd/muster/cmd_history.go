@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/host"
+	"muster/internal/engine"
 	"muster/internal/journal"
 	"muster/internal/project"
 	"muster/internal/view"
@@ -23,9 +24,9 @@ func newHistory(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history [RUN]",
 		Short: "Show what was applied, when and by whom",
-		Long: "History lists the newest runs that changed hosts, or were to, from the project's journal (without a project, the user's).\n\n" +
+		Long: "History lists the newest runs, also those that had nothing to change, from the project's journal (without a project, the user's).\n\n" +
 			"Given a run's id, the begin of one, or \"last\", it shows that run host by host: what was changed, what failed, and what was begun and " +
-			"never heard of again. -v adds diffs, tasks that changed nothing, and whether what was changed can be taken back.",
+			"never heard of again. -v adds diffs, and tasks that changed nothing.",
 		Example: "  muster history\n  muster history last -v",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -131,11 +132,11 @@ func (a *app) noRun(j *journal.Journal, path string, args []string) error {
 
 // listRuns shows runs in columns.
 func (a *app) listRuns(list []journal.Summary) {
-	rows := [][]string{{"run", "when", "took", "outcome", "hosts", "playbook", "by"}}
+	rows := [][]string{{"run", "when", "took", "outcome", "hosts", "playbook", "by", "command"}}
 	for i := range list {
 		s := &list[i]
 		rows = append(rows, []string{
-			s.ID, s.Began.Local().Format("2006-01-02 15:04:05"), took(s), s.State, fmt.Sprintf("%d/%d", s.Done, s.Hosts), s.Playbook, s.By,
+			s.ID, s.Began.Local().Format("2006-01-02 15:04:05"), took(s), s.State, fmt.Sprintf("%d/%d", s.Done, s.Hosts), s.Playbook, s.By, s.Command,
 		})
 	}
 	widths := make([]int, len(rows[0]))
@@ -177,7 +178,7 @@ func took(s *journal.Summary) string {
 func (a *app) showRun(d *journal.Detail) {
 	fmt.Fprintf(a.out, "%s: %s\n", view.CleanLine(d.ID), view.CleanLine(d.State))
 	for _, f := range [][2]string{
-		{"playbook", d.Playbook}, {"inventory", d.Inventory}, {"plan", d.PlanFile}, {"resumes", d.Resumes},
+		{"command", d.Command}, {"playbook", d.Playbook}, {"inventory", d.Inventory}, {"plan", d.PlanFile}, {"resumes", d.Resumes},
 		{"--limit", strings.Join(d.Limit, ",")}, {"--tags", strings.Join(d.Tags, ",")}, {"--skip-tags", strings.Join(d.SkipTags, ",")},
 		{"began", d.Began.Local().Format("2006-01-02 15:04:05 MST")}, {"took", took(&d.Summary)}, {"by", d.By}, {"muster", d.Muster},
 	} {
@@ -186,19 +187,24 @@ func (a *app) showRun(d *journal.Detail) {
 		}
 	}
 	for i := range d.PerHost {
-		a.showHistory(&d.PerHost[i])
+		a.showHistory(&d.PerHost[i], !d.Ended.IsZero())
 	}
 }
 
-// showHistory shows what became of a run on a host.
-func (a *app) showHistory(h *journal.Host) {
+// showHistory shows what became of a run, which has ended or may have been cut off, on a
+// host.
+func (a *app) showHistory(h *journal.Host, ended bool) {
 	fmt.Fprintf(a.out, "\n%s: %s\n", view.CleanLine(h.Name), view.CleanLine(string(h.Status)))
 	if h.Error != "" {
 		a.block("  ", h.Error)
 	}
 	play := ""
+	open := h.Open(ended)
 	for i := range h.Tasks {
 		t := &h.Tasks[i]
+		if t.Status == "" && !open[i] {
+			t.Status, t.Error = wire.Skipped, notBegun
+		}
 		if (t.Status == wire.Unchanged || t.Status == wire.Skipped) && !a.verbose {
 			continue
 		}
@@ -210,6 +216,9 @@ func (a *app) showHistory(h *journal.Host) {
 	}
 }
 
+// notBegun is said of a task that was granted behind one whose end isn't known.
+const notBegun = "not begun when the run ended"
+
 func (a *app) showTask(t *journal.Task) {
 	sign, what, changes := "~", string(t.Status), t.Made
 	switch t.Status {
@@ -220,7 +229,7 @@ func (a *app) showTask(t *journal.Task) {
 	case wire.Failed:
 		sign = "!"
 	case "":
-		sign, what, changes = "?", "granted, end unknown", t.Changes
+		sign, what, changes = "?", engine.EndUnknown, t.Changes
 	}
 	if t.Undone {
 		what += ", taken back"
@@ -241,13 +250,6 @@ func (a *app) showTask(t *journal.Task) {
 	}
 	if t.Error != "" {
 		a.block("        ", t.Error)
-	}
-	switch {
-	case !a.verbose || t.Edits == 0:
-	case t.Undoable:
-		fmt.Fprintln(a.out, "        can be taken back")
-	default:
-		fmt.Fprintf(a.out, "        can't be taken back: %s\n", view.CleanLine(t.NotUndoable))
 	}
 }
 
@@ -326,8 +328,12 @@ func (a *app) runLines(d *journal.Detail) error {
 	for i := range d.PerHost {
 		h := &d.PerHost[i]
 		err = errors.Join(err, enc.Encode(jsonRunHost{"host", h.Name, string(h.Status), h.Error, stamp(h.Ended)}))
+		open := h.Open(!d.Ended.IsZero())
 		for j := range h.Tasks {
 			t := &h.Tasks[j]
+			if t.Status == "" && !open[j] {
+				t.Status, t.Error = wire.Skipped, notBegun
+			}
 			line := jsonRunTask{
 				Type: "task", Host: h.Name, On: t.On, Play: t.Play, Role: t.Role, Task: t.Label, Key: t.Key, Kind: t.Kind,
 				Status: string(t.Status), Changes: t.Made, Error: t.Error, Undone: t.Undone, Seconds: t.Seconds,

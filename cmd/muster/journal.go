@@ -44,7 +44,7 @@ func (a *app) keep(r *prepared) (*kept, error) {
 	}
 	info := journal.RunInfo{
 		Playbook: r.loaded.project.Rel(r.file), Inventory: r.loaded.project.Rel(r.loaded.path), PlanFile: r.planFile, Resumes: r.resumes,
-		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Muster: view.Version, By: whoami(),
+		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Muster: view.Version, By: whoami(), Command: a.commandLine(r),
 	}
 	if r.adHoc {
 		info.Playbook, info.Inventory = "muster run", ""
@@ -76,6 +76,19 @@ func notForGit(dir string) error {
 
 func notKept(err error) error {
 	return fmt.Errorf("the journal can't be kept, so nothing is changed: %w", err)
+}
+
+// conclude keeps a run that has nothing to change. Where it can't be kept, that is
+// only said: nothing is lost but the history of nothing.
+func (a *app) conclude(r *prepared, s *engine.Summary) {
+	k, err := a.keep(r)
+	if err == nil {
+		r.run.Conclude()
+		err = k.end(s)
+	}
+	if err != nil {
+		a.view().Warn("this run isn't in the history: " + err.Error())
+	}
 }
 
 // end ends what keep began. Its error is why not everything was kept.

@@ -33,7 +33,7 @@ func main() {
 // run runs a command line and returns the exit code.
 func run(args []string) int {
 	out := &results{File: os.Stdout}
-	a := &app{out: out, err: os.Stderr, in: os.Stdin}
+	a := &app{args: args, out: out, err: os.Stderr, in: os.Stdin}
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())

@@ -132,3 +132,29 @@ play "q" {
 		})
 	}
 }
+
+func TestJournalHasTheEndsOfARunThatHasNothingToMake(t *testing.T) {
+	f := newFleet(t)
+	f.down["web3"] = true
+	n := &notes{f: f}
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "file" "a" {
+    path    = host.name == "web2" ? "DIR/there/in" : "DIR/there"
+    content = ""
+  }
+}
+`, "web1", "web2", "web3")
+	if err := os.WriteFile(filepath.Join(f.dir, "there"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.Keep(n)
+	r.Plan(t.Context())
+	r.Conclude()
+	for host, want := range map[string]string{"web1": "web1 is done: ", "web2": "web2 is failed: task.file.a: ", "web3": "web3 is unreachable: "} {
+		if got := n.of(host); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}

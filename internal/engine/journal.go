@@ -123,6 +123,17 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 	}
 }
 
+// Conclude keeps how the run ended on its hosts where nothing is to be made. It is
+// called instead of Apply.
+func (r *Run) Conclude() {
+	for _, h := range r.order {
+		if !h.hasFailed() {
+			h.completed = len(h.plays)
+		}
+		h.journalEnd()
+	}
+}
+
 // journalEnd keeps how the run ended on the host, once.
 func (h *hostRun) journalEnd() {
 	j := h.run.kept

@@ -25,6 +25,9 @@ func (r *Run) stopping() bool {
 	return r.stop
 }
 
+// EndUnknown is what is said of a task that a host was making when the run ended.
+const EndUnknown = "whether it was made isn't known"
+
 // tellInHand tells of the task that was in hand when the run was aborted: nobody
 // waited for its end. The journal has it as granted.
 func (h *hostRun) tellInHand() {
@@ -36,7 +39,7 @@ func (h *hostRun) tellInHand() {
 		}
 	})
 	if inHand != nil {
-		inHand.done, inHand.final = &wire.Done{ID: inHand.id(), Status: wire.Failed, Error: "aborted: whether it was made isn't known"}, true
+		inHand.done, inHand.final = &wire.Done{ID: inHand.id(), Status: wire.Failed, Error: "aborted: " + EndUnknown}, true
 	}
 	h.run.mu.Unlock()
 	if inHand != nil {

@@ -70,6 +70,20 @@ type Task struct {
 	NotUndoable string
 }
 
+// Open is the tasks of which it isn't known whether they were made, by their places in
+// Tasks. A run that has ended knows of all but the one that its host had in hand: tasks
+// are made in their order, and what follows that one was granted and not begun.
+func (h *Host) Open(ended bool) map[int]bool {
+	open := map[int]bool{}
+	for i := range h.Tasks {
+		t := &h.Tasks[i]
+		if t.Status == "" && (!ended || len(open) == 0 || t.Edits > 0) {
+			open[i] = true
+		}
+	}
+	return open
+}
+
 // NotFoundError is an id that no run has.
 type NotFoundError struct{ ID string }
 

@@ -23,8 +23,9 @@ type RunInfo struct {
 	Limit     []string `json:"limit,omitempty"`
 	Tags      []string `json:"tags,omitempty"`
 	SkipTags  []string `json:"skip_tags,omitempty"`
-	Muster    string   `json:"muster"` // the version
-	By        string   `json:"by"`     // "user@host"
+	Command   string   `json:"command,omitempty"` // the command line, without what is sensitive
+	Muster    string   `json:"muster"`            // the version
+	By        string   `json:"by"`                // "user@host"
 }
 
 // Run is a run while it is made. It is an engine.Journal. What it is given

@@ -66,10 +66,10 @@ func fieldTexts() map[string]string {
 			"`history` prints a line for each run, newest first, without a version line before them:\n" +
 			"\n" +
 			"```json\n" +
-			"{\"type\":\"run\",\"run\":\"20260504-0302-7f3a\",\"playbook\":\"playbooks/site.hcl\",\"inventory\":\"inventory\",\"plan_file\":\"site.plan\",\"resumes\":\"20260504-0259-1c20\",\"limit\":[\"web\"],\"tags\":[\"config\"],\"skip_tags\":[\"slow\"],\"muster\":\"0.1.0\",\"by\":\"ann@laptop\",\"began\":\"2026-05-04T03:02:01.123Z\",\"ended\":\"2026-05-04T03:02:09.456Z\",\"outcome\":\"failed\",\"hosts\":3,\"done\":2}\n" +
+			"{\"type\":\"run\",\"run\":\"20260504-0302-7f3a\",\"playbook\":\"playbooks/site.hcl\",\"inventory\":\"inventory\",\"plan_file\":\"site.plan\",\"resumes\":\"20260504-0259-1c20\",\"limit\":[\"web\"],\"tags\":[\"config\"],\"skip_tags\":[\"slow\"],\"command\":\"muster apply playbooks/site.hcl --tags config\",\"muster\":\"0.1.0\",\"by\":\"ann@laptop\",\"began\":\"2026-05-04T03:02:01.123Z\",\"ended\":\"2026-05-04T03:02:09.456Z\",\"outcome\":\"failed\",\"hosts\":3,\"done\":2}\n" +
 			"```\n" +
 			"\n" +
-			"`outcome` is that of the run's summary; or running, or cut off where its process is gone and never said how it ended. `hosts` is how many hosts it was for, and `done` on how many it came to its end. Times are UTC. What there is none of is left out: `ended` of a run that didn't end, the saved plan, the run that it goes on with, flags.\n" +
+			"`outcome` is that of the run's summary; or running, or cut off where its process is gone and never said how it ended. `hosts` is how many hosts it was for, and `done` on how many it came to its end. Times are UTC. `command` is the command line, with (sensitive) in the place of values of variables that are. What there is none of is left out: `ended` of a run that didn't end, the saved plan, the run that it goes on with, flags.\n" +
 			"\n" +
 			"`history RUN` prints the same line, and then for each host a line and its tasks:\n" +
 			"\n" +
@@ -78,6 +78,6 @@ func fieldTexts() map[string]string {
 			"{\"type\":\"task\",\"host\":\"web1\",\"on\":\"lb1\",\"play\":\"web\",\"role\":\"\",\"task\":\"reload\",\"key\":\"\",\"kind\":\"command\",\"status\":\"failed\",\"changes\":[],\"error\":\"exit code 3\",\"undone\":true,\"seconds\":0.25,\"granted\":\"2026-05-04T03:02:08.001Z\",\"ended\":\"2026-05-04T03:02:08.399Z\",\"undoable\":false,\"not_undoable\":\"nothing takes it back\"}\n" +
 			"```\n" +
 			"\n" +
-			"The `status` of a host is done, failed, unreachable, stopped (the run ended before the host did) or unfinished (the journal doesn't know). A task is as above, without what only a plan has; its `status` may be unknown: it was begun, and nobody heard what became of it. `changes` is then what was planned, else what was made. `granted` is when it was begun, `ended` when it was done; `undone` says that what it had made was taken back, `undoable` that the journal has what takes it back, and `not_undoable` why it hasn't.",
+			"The `status` of a host is done, failed, unreachable, stopped (the run ended before the host did) or unfinished (the journal doesn't know). A task is as above, without what only a plan has; its `status` may be unknown: it was begun, or may have been where the run was cut off, and nobody heard what became of it. `changes` is then what was planned, else what was made. `granted` is when it was begun, `ended` when it was done; `undone` says that what it had made was taken back, `undoable` that the journal has what takes it back, and `not_undoable` why it hasn't.",
 	}
 }

@@ -83,7 +83,7 @@ func TestRolloutIsInterrupted(t *testing.T) {
 		history       string // of the change in hand
 	}{
 		{"once, which finishes the change in hand", "once", false, "service.web  changed"},
-		{"twice, which doesn't wait for it", "twice", true, "service.web  granted, end unknown"},
+		{"twice, which doesn't wait for it", "twice", true, "service.web  whether it was made isn't known"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newRollout(t, "1")
