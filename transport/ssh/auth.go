@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,8 +17,11 @@ import (
 // each key that it refuses counts.
 const maxKeys = 5
 
-// defaultKeys are tried where ssh_config names no IdentityFile.
-func defaultKeys() []string { return []string{"id_ed25519", "id_ecdsa", "id_rsa"} }
+// defaultKeys are tried where ssh_config names no IdentityFile. Those of security
+// keys only the agent can sign with.
+func defaultKeys() []string {
+	return []string{"id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"}
+}
 
 // keys finds the keys of the user who runs muster, reading each file and
 // asking each agent once.
@@ -69,16 +73,25 @@ func (r *keyRing) add(name string, signers ...ssh.Signer) {
 }
 
 // ring collects the keys for h: its own identity, ssh_config's, the agent's,
-// the default ones. Only an identity that the inventory names must be there.
+// the default ones. ssh_config's certificates come before the keys that they are for.
+// Only an identity that the inventory names must be there.
 func (k *keys) ring(h hop) (keyRing, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	a := k.agent(h.agent)
 	held := a.keys
-	var r keyRing
+	r := keyRing{notes: slices.Clone(h.notes)}
 	if a.err != nil {
 		r.notes = append(r.notes, a.err.Error())
 	}
+	defaults := defaultKeys()
+	if h.own || h.onlyThese && h.identity != "" {
+		defaults = nil
+	}
+	for i, name := range defaults {
+		defaults[i] = filepath.Join(k.opts.Home, ".ssh", name)
+	}
+	k.certify(&r, h.certs, slices.Concat([]string{h.identity}, h.identities, defaults), held)
 	if h.identity != "" {
 		f := k.file(h.identity)
 		signers := f.signers
@@ -105,27 +118,61 @@ func (k *keys) ring(h hop) (keyRing, error) {
 		add(path)
 	}
 	if h.onlyThese {
+		for _, path := range defaults {
+			add(path)
+		}
 		return r, nil
-	}
-	defaults := defaultKeys()
-	if len(h.identities) > 0 {
-		defaults = nil
 	}
 	// A crowd of agent keys leaves room for one default key.
 	room := maxKeys - len(r.signers)
-	for _, name := range defaults {
-		if f := k.file(filepath.Join(k.opts.Home, ".ssh", name)); len(f.signers) > 0 {
+	for _, path := range defaults {
+		if f := k.file(path); len(f.signers) > 0 {
 			room -= len(f.signers)
 			break
 		}
 	}
 	first := min(max(room, 0), len(held))
 	r.add("agent", held[:first]...)
-	for _, name := range defaults {
-		add(filepath.Join(k.opts.Home, ".ssh", name))
+	for _, path := range defaults {
+		add(path)
 	}
 	r.add("agent", held[first:]...)
 	return r, nil
+}
+
+// certify adds the certificates in files, each with the key that it is for: one of
+// those in keys or of the agent's. mu is held.
+func (k *keys) certify(r *keyRing, files, keys []string, held []ssh.Signer) {
+	for _, path := range files {
+		cert, ok := readPublicKey(path).(*ssh.Certificate)
+		if !ok {
+			r.notes = append(r.notes, path+": not a certificate")
+			continue
+		}
+		var signers []ssh.Signer
+		for _, file := range keys {
+			if file != "" {
+				signers = append(signers, k.file(file).signers...)
+			}
+		}
+		added := false
+		for _, s := range append(signers, held...) {
+			if !sameKey(s.PublicKey(), cert.Key) {
+				continue
+			}
+			if key, ok := s.(*agentKey); ok {
+				s = &agentKey{agent: key.agent, public: cert, held: key.held}
+			} else if certified, err := ssh.NewCertSigner(cert, s); err == nil {
+				s = certified
+			}
+			r.add(path, s)
+			added = true
+			break
+		}
+		if !added {
+			r.notes = append(r.notes, path+": there is no key that it is for")
+		}
+	}
 }
 
 // holding returns the agent's signers for a public key.
@@ -167,7 +214,8 @@ func (k *keys) file(path string) keyFile {
 func readKeyFile(path string) keyFile {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return keyFile{err: err}
+		// The agent may have the key whose public half lies there.
+		return keyFile{err: err, public: readPublicKey(path + ".pub")}
 	}
 	signer, err := ssh.ParsePrivateKey(data)
 	var locked *ssh.PassphraseMissingError
@@ -183,7 +231,8 @@ func readKeyFile(path string) keyFile {
 		if public := readPublicKey(path); public != nil {
 			return keyFile{public: public, err: errors.New("this is a public key whose private half the SSH agent doesn't hold")}
 		}
-		return keyFile{err: fmt.Errorf("not a private key: %w", err)}
+		// That of a security key is no key by itself.
+		return keyFile{public: readPublicKey(path + ".pub"), err: fmt.Errorf("not a private key, or one that only the SSH agent can use: %w", err)}
 	}
 	f := keyFile{signers: []ssh.Signer{signer}, public: signer.PublicKey()}
 	if cert, ok := readPublicKey(path + "-cert.pub").(*ssh.Certificate); ok {

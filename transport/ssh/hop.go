@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,9 +20,12 @@ type hop struct {
 	user       string
 	identity   string   // the target's own key file
 	identities []string // ssh_config's key files
-	onlyThese  bool     // IdentitiesOnly: no agent keys but those
+	own        bool     // ssh_config names key files, or none: the default ones don't count
+	certs      []string // ssh_config's certificates
+	onlyThese  bool     // IdentitiesOnly: no agent keys but those of files
 	agent      string   // the agent's socket
 	alias      string   // what ~/.ssh/known_hosts calls it: HostKeyAlias or host
+	notes      []string // what of ssh_config is ignored
 }
 
 // maxHops is more bastions in a row than anybody has.
@@ -113,23 +117,40 @@ func (d *Dialer) hop(t transport.Target, config *sshConfig) (hop, string, error)
 	if alias := s.values["hostkeyalias"]; alias != "" {
 		h.alias = alias
 	}
-	tokens := strings.NewReplacer("%%", "%", "%d", d.opts.Home, "%h", h.host, "%r", h.user, "%u", currentUser(), "%n", asked, "%p", strconv.Itoa(h.port))
-	for _, file := range s.identities {
-		if file != "none" {
-			h.identities = append(h.identities, d.home(tokens.Replace(file)))
-		}
-	}
-	h.onlyThese = strings.EqualFold(s.values["identitiesonly"], "yes")
-	switch socket := s.values["identityagent"]; socket {
-	case "", "SSH_AUTH_SOCK":
-	case "none":
-		h.agent = ""
-	default:
-		h.agent = d.home(tokens.Replace(socket))
-	}
 	jump := s.values["proxyjump"]
 	if strings.EqualFold(jump, "none") {
 		jump = ""
+	}
+	tokens := h.tokens(d.opts.Home, asked, s.values["hostkeyalias"], jump)
+	path := func(keyword, text string) []string {
+		if text == "none" {
+			return nil
+		}
+		full, err := expand(d.home(text), tokens)
+		if err != nil {
+			h.notes = append(h.notes, fmt.Sprintf("ssh_config's %s %s is ignored: %v", keyword, text, err))
+			return nil
+		}
+		return []string{full}
+	}
+	for _, file := range s.identities {
+		h.identities = append(h.identities, path("IdentityFile", file)...)
+	}
+	h.own = len(s.identities) > 0
+	for _, file := range s.certificates {
+		h.certs = append(h.certs, path("CertificateFile", file)...)
+	}
+	h.onlyThese = strings.EqualFold(s.values["identitiesonly"], "yes")
+	switch socket := s.values["identityagent"]; {
+	case socket == "", socket == "SSH_AUTH_SOCK":
+	case socket == "none":
+		h.agent = ""
+	case strings.HasPrefix(socket, "$") && !strings.HasPrefix(socket, "${"):
+		h.agent = os.Getenv(socket[1:])
+	default:
+		if list := path("IdentityAgent", socket); list != nil {
+			h.agent = list[0]
+		}
 	}
 	check := transport.Target{Name: t.Name, Address: h.host, User: h.user}
 	if err := check.Validate(); err != nil {

@@ -23,10 +23,11 @@ type directive struct {
 }
 
 // settings are what ssh_config says of one host; the first value wins, but
-// identity files add up.
+// identity and certificate files add up.
 type settings struct {
-	values     map[string]string
-	identities []string
+	values       map[string]string
+	identities   []string
+	certificates []string
 }
 
 // maxIncludes is how deep files may include one another (as OpenSSH's).
@@ -157,6 +158,8 @@ func (s *settings) collect(lines []directive, alias string, active bool) {
 			s.collect(d.included, alias, true)
 		case d.key == "identityfile":
 			s.identities = append(s.identities, d.args[0])
+		case d.key == "certificatefile":
+			s.certificates = append(s.certificates, d.args[0])
 		default:
 			if _, set := s.values[d.key]; !set {
 				s.values[d.key] = strings.Join(d.args, " ")
