@@ -22,9 +22,9 @@ func Facts(ctx context.Context, connect Connector, host string) (json.RawMessage
 		return nil, err
 	}
 	defer stream.Close()
-	m, err := wire.NewHostConn(stream, stream).Receive()
+	m, err := greeting(ctx, wire.NewHostConn(stream, stream), stream, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the remote didn't start: %w", host, because(err, stream))
+		return nil, fmt.Errorf("%s: %w", host, err)
 	}
 	if m.Hello == nil || !json.Valid(m.Hello.Facts) {
 		return nil, fmt.Errorf("%s: what answers there isn't this muster's remote", host)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,13 +28,14 @@ type link struct {
 // the change in hand is unknown until the host is looked at again.
 var ErrLost = errors.New("the connection was lost")
 
-// open waits for the remote's first message, and starts to listen.
-func (h *hostRun) open(stream Stream) (*link, error) {
+// open waits for the remote's first message, as long as it may be silent, and starts
+// to listen.
+func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 	l := &link{stream: stream, conn: wire.NewHostConn(stream, stream), host: h, done: make(chan struct{}), places: make(chan struct{}, feeding)}
-	m, err := l.conn.Receive()
+	m, err := greeting(ctx, l.conn, stream, h.run.o.Silence)
 	if err != nil {
 		_ = stream.Close()
-		return nil, fmt.Errorf("%s: %w: %w", h.name, errMute, because(err, stream))
+		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
 	if m.Hello == nil || m.Hello.Protocol != wire.Protocol {
 		_ = stream.Close()
@@ -52,8 +54,28 @@ func (h *hostRun) open(stream Stream) (*link, error) {
 	return l, nil
 }
 
+// greeting waits for a remote's first message, no longer than silence; 0:
+// wire.Silence.
+func greeting(ctx context.Context, conn *wire.Conn, stream Stream, silence time.Duration) (*wire.Message, error) {
+	waiting, stop := context.WithTimeoutCause(ctx, cmp.Or(silence, wire.Silence), errSilent)
+	defer stop()
+	hangUp := context.AfterFunc(waiting, func() { _ = stream.Close() })
+	m, err := conn.Receive()
+	switch {
+	case !hangUp():
+		return nil, context.Cause(waiting)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errMute, because(err, stream))
+	}
+	return m, nil
+}
+
 // errDamaged is a remote that isn't the program it was cached as.
 var errDamaged = errors.New("the remote that the host has cached is damaged")
+
+// errSilent is a remote that was started and says nothing: what it begins with may
+// hang, such as looking at a file system that doesn't answer.
+var errSilent = errors.New("the remote was started, and nothing is heard of it")
 
 // errMute is a remote that ended before it said anything.
 var errMute = errors.New("the remote didn't start")

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -223,6 +224,64 @@ task "file" "on" {
 				f.bounded(r, func() {})
 				if made := f.made(); !slices.Equal(made, test.made) {
 					t.Errorf("made %q, want %q\n%s", made, test.made, f.failures())
+				}
+			})
+		}
+	}
+}
+
+// A host of which nothing is heard any more, from the start or in the middle of its
+// plan, is waited for by nobody.
+func TestNobodyWaitsForAHostThatFallsSilent(t *testing.T) {
+	const playbook = `
+play "p" {
+  hosts = ["all"]
+  task "command" "first" { shell = "true" }
+  task "command" "once" {
+    once  = true
+    shell = "true"
+  }
+  task "command" "there" {
+    on       = "web1"
+    on_error = "continue"
+    shell    = "true"
+  }
+  task "file" "other" {
+    path    = "DIR/made-other-${host.name}"
+    content = "x"
+    when    = !hosts["web2"].task.command.first.failed
+  }
+}
+play "q" {
+  hosts = ["web3"]
+  task "file" "later" {
+    path    = "DIR/made-later-${host.name}"
+    content = try(hosts["web1"].task.command.there.output.stdout, "none")
+  }
+}
+`
+	for name, middle := range map[string]bool{"from the start": false, "in the middle": true} {
+		for _, parallel := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s, %d at once", name, parallel), func(t *testing.T) {
+				t.Parallel()
+				f := newFleet(t)
+				f.alive = 50 * time.Millisecond
+				f.stopped = map[string]bool{"web1": !middle}
+				r := f.runWith(func(o *engine.Options) {
+					o.Silence, o.Parallel = time.Second, parallel
+					then := o.Events
+					o.Events = func(e engine.Event) {
+						then(e)
+						if e, ok := e.(*engine.TaskEvent); ok && e.Host == "web1" {
+							f.mu.Lock()
+							f.stopped["web1"] = true
+							f.mu.Unlock()
+						}
+					}
+				}, playbook, "web1", "web2", "web3")
+				s := f.bounded(r, func() {})
+				if c := s.Hosts["web1"]; c.Failed == 0 {
+					t.Errorf("web1: %+v", c)
 				}
 			})
 		}

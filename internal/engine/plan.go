@@ -131,7 +131,7 @@ func (h *hostRun) start(ctx context.Context, how Start) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.open(stream)
+	return h.open(ctx, stream)
 }
 
 // needsRoot reports whether a task may have to become another user.
