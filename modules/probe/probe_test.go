@@ -255,7 +255,7 @@ func TestWaitForClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := map[string]any{"port": int64(l.Addr().(*net.TCPAddr).Port), "state": "closed"}
-	_, d := do(t, "wait", args, 300*time.Millisecond, nil)
+	_, d := do(t, "wait", args, 3*time.Second, nil) // long enough to have looked once on a busy machine
 	if d.Status != wire.Failed || !strings.Contains(d.Error, "still open") {
 		t.Errorf("a port that stays open: %+v", d)
 	}
