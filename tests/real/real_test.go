@@ -3,6 +3,7 @@ package real
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("MUSTER_REAL") == "" {
 		os.Exit(m.Run())
 	}
-	l, err := lab.Up(context.Background(), lab.Options{ID: "real"})
+	// Two runs with one ID would take each other's hosts down.
+	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real")})
 	if err != nil {
 		panic(err)
 	}
