@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -113,6 +114,10 @@ func (e *Entry) Info() (FileInfo, error) {
 	switch info.Type {
 	case Regular:
 		info.Size, info.ACL = st.Size, e.hasACL()
+		info.Capabilities, info.Apart = e.capabilities(), e.apart()
+		if st.Nlink > 1 {
+			info.Names = uint64(st.Nlink)
+		}
 	case Directory:
 		info.ACL = e.hasACL()
 	case Symlink:
@@ -133,7 +138,7 @@ func (e *Entry) Info() (FileInfo, error) {
 func (e *Entry) through() string { return fmt.Sprintf("/proc/self/fd/%d", e.fd) }
 
 func (e *Entry) hasACL() bool {
-	n, err := unix.Getxattr(e.through(), "system.posix_acl_access", nil)
+	n, err := unix.Getxattr(e.through(), accessList, nil)
 	return err == nil && n > 0
 }
 
@@ -211,11 +216,15 @@ func (e *Entry) Chmod(mode Mode) error {
 
 // CopyAttributes gives a file the extended attributes that this one has, access
 // control lists and security labels among them. Those that the kernel won't let
-// us set are left, and capabilities, which belong to the old content.
+// us set are left, and capabilities, which belong to the old content. A list of
+// access control that the file has from its directory alone is taken away.
 func (e *Entry) CopyAttributes(to *os.File) error {
 	names, err := e.attributes()
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(names, accessList) {
+		_ = unix.Fremovexattr(int(to.Fd()), accessList) // there is none, mostly
 	}
 	value := make([]byte, 64<<10)
 	for _, name := range names {
@@ -234,8 +243,11 @@ func (e *Entry) CopyAttributes(to *os.File) error {
 	return nil
 }
 
-// capabilities is the attribute that holds a program's capabilities.
-const capabilities = "security.capability"
+// Attributes with a meaning of their own.
+const (
+	capabilities = "security.capability" // of a program: capabilities(7)
+	accessList   = "system.posix_acl_access"
+)
 
 // attributes lists the extended attributes.
 func (e *Entry) attributes() ([]string, error) {

@@ -19,9 +19,9 @@ type SetAttr struct {
 // Type is "file.attr/1".
 func (*SetAttr) Type() string { return "file.attr/1" }
 
-// Describe lists what differs, a line each.
+// Describe lists what differs, a line each, and what is lost besides.
 func (s *SetAttr) Describe() Description {
-	return Description{Action: Update, Target: s.Path, Diff: AttrDiff(s.Before, s.After)}
+	return Description{Action: Update, Target: s.Path, Diff: AttrDiff(s.Before, s.After), Impact: impact(Losses(s.Before, s.After, false)...)}
 }
 
 // AttrDiff lists the attributes in which two files differ: "mode: 0644 → 0600".
@@ -40,7 +40,9 @@ func AttrDiff(before, after FileInfo) string {
 }
 
 // Effects is the file as it will be.
-func (s *SetAttr) Effects() []Effect { return []Effect{Is(File(s.Path), s.After)} }
+func (s *SetAttr) Effects() []Effect {
+	return []Effect{Is(File(s.Path), s.After.Given(s.Before))}
+}
 
 // Want is the attributes that were asked for.
 func (s *SetAttr) Want() any { return SetAttr{Path: s.Path, Attr: s.Attr} }
@@ -163,12 +165,16 @@ func (*MakeLink) Type() string { return "link.make/1" }
 
 // Describe shows both targets.
 func (m *MakeLink) Describe() Description {
-	d := Description{Action: Create, Target: m.Path, Impact: "link to " + m.Target}
+	what := "link to "
+	if m.Hard {
+		what = "hard link to "
+	}
+	d := Description{Action: Create, Target: m.Path, Impact: what + m.Target}
 	if m.Before.Exists() {
 		d.Action = Update
 		d.Diff = fmt.Sprintf("target: %s → %s", m.Before.Target, m.Target)
 		if m.Before.Type != Symlink {
-			d.Diff, d.Impact = "", fmt.Sprintf("replaces %s by a link to %s", article(m.Before.Type), m.Target)
+			d.Diff, d.Impact = "", fmt.Sprintf("replaces %s by a %s%s", article(m.Before.Type), what, m.Target)
 		}
 	}
 	return d

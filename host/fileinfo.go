@@ -41,6 +41,12 @@ type FileInfo struct {
 	Withheld bool `json:"withheld,omitempty"`
 	// ACL: the group bits of Mode are the mask of an access control list.
 	ACL bool `json:"acl,omitempty"`
+	// Names is how many names a regular file has, where it has several.
+	Names uint64 `json:"names,omitempty"`
+	// Capabilities are those of a program's file: "cap_net_raw, cap_net_admin".
+	Capabilities string `json:"capabilities,omitempty"`
+	// Apart names the attributes that a rewrite by this process can't keep.
+	Apart string `json:"apart,omitempty"`
 
 	uid, gid uint32
 	links    uint64 // its names

@@ -48,9 +48,12 @@ type WriteFile struct {
 // Type is "file.write/1".
 func (*WriteFile) Type() string { return "file.write/1" }
 
-// Describe shows the diff.
+// Describe shows the diff, and what is lost besides.
 func (w *WriteFile) Describe() Description {
 	d := Description{Action: Update, Target: w.Path, Diff: w.Diff, Impact: w.Note}
+	if w.Before != nil {
+		d.Impact = impact(append([]string{w.Note}, Losses(*w.Before, w.After, true)...)...)
+	}
 	if w.Before == nil || !w.Before.Exists() {
 		d.Action = Create
 	}
@@ -63,7 +66,7 @@ func (w *WriteFile) Want() any {
 }
 
 // Effects names the file and, with Backup, its neighbours.
-func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.After)} }
+func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.After.Replaced())} }
 
 // Temporary is the name under which a thing is made before it takes its place.
 // It is always the same, so that what a killed run left is found; it starts

@@ -23,7 +23,8 @@ type Directory struct {
 	// Permissions, octal ("0755") or symbolic ("u=rwX,go=rX"). A new directory
 	// has 0755.
 	Mode *host.ModeSpec `arg:"mode"`
-	// The user who owns it. A tree that is copied belongs to that user too.
+	// The user who owns it. A tree that is copied belongs to that user too. With
+	// recurse, files below keep setuid and setgid, and lose capabilities.
 	Owner string `arg:"owner"`
 	// The group it belongs to. A tree that is copied belongs to it too.
 	Group string `arg:"group"`

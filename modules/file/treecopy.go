@@ -19,6 +19,34 @@ type TreeItem struct {
 	After  host.FileInfo `json:"after"`
 }
 
+// replaced reports whether something else takes the place of what stands there.
+func (i TreeItem) replaced() bool {
+	return i.Before.Type != i.After.Type || i.Before.Sum != i.After.Sum || i.Before.Target != i.After.Target
+}
+
+// left is what stands there in the end.
+func (i TreeItem) left() host.FileInfo {
+	if i.replaced() {
+		return i.After.Replaced()
+	}
+	return i.After.Given(i.Before)
+}
+
+// change tells a name's change, and what is lost by it, apart.
+func (i TreeItem) change() (what string, lost []string) {
+	if !i.Before.Exists() {
+		return "", nil
+	}
+	lost = host.Losses(i.Before, i.After, i.replaced())
+	if i.Before.Type != i.After.Type {
+		if i.Before.Type == host.Symlink { // said by what is lost
+			return "", lost
+		}
+		return fmt.Sprintf("%s → %s", i.Before.Type, i.After.Type), lost
+	}
+	return host.AttrDiff(i.Before, i.After), lost
+}
+
 // CopyTree makes a directory hold what a tree of the project does: files,
 // directories and links, in one change. Everything is reached from the
 // directory itself, so that no link leads the copy out of it.
@@ -45,7 +73,7 @@ func (c *CopyTree) Effects() []host.Effect {
 		list = append(list, host.Gone(host.File(filepath.Join(c.Path, p))))
 	}
 	for _, i := range c.Items {
-		list = append(list, host.Is(host.File(filepath.Join(c.Path, i.Path)), i.After))
+		list = append(list, host.Is(host.File(filepath.Join(c.Path, i.Path)), i.left()))
 	}
 	return list
 }
@@ -56,6 +84,7 @@ func (*CopyTree) Interruptible() {}
 // summarize fills in Does; made says that the directory itself is new.
 func (c *CopyTree) summarize(made bool) {
 	var diff treeDiff
+	var lost losses
 	var files, bytes, dirs, links, attrs int64
 	c.Does = host.Description{Action: host.Update, Target: c.Path}
 	if made {
@@ -65,16 +94,13 @@ func (c *CopyTree) summarize(made bool) {
 		diff.add("-", p, "")
 	}
 	for _, i := range c.Items {
-		mark, what := "+", ""
+		mark := "+"
 		if i.Before.Exists() {
 			mark = "~"
-			what = host.AttrDiff(i.Before, i.After)
-			if i.Before.Type != i.After.Type {
-				what = fmt.Sprintf("%s → %s", i.Before.Type, i.After.Type)
-			}
 		}
+		what, loses := i.change()
 		switch {
-		case i.Before.Type == i.After.Type && i.Before.Sum == i.After.Sum && i.Before.Target == i.After.Target:
+		case !i.replaced():
 			attrs++
 		case i.After.Type == host.Directory:
 			dirs++
@@ -85,7 +111,8 @@ func (c *CopyTree) summarize(made bool) {
 			files++
 			bytes += i.After.Size
 		}
-		diff.add(mark, i.Path, what)
+		diff.add(mark, i.Path, what, loses...)
+		lost.add(i.Path, loses)
 	}
 	var parts []string
 	for _, n := range []struct {
@@ -96,7 +123,7 @@ func (c *CopyTree) summarize(made bool) {
 			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.what))
 		}
 	}
-	c.Does.Diff, c.Does.Impact = diff.String(), "tree: "+strings.Join(parts, ", ")
+	c.Does.Diff, c.Does.Impact = diff.String(), "tree: "+strings.Join(parts, ", ")+lost.String()
 }
 
 // shown is a host's file name as it is put on a line.
@@ -162,10 +189,13 @@ func (s *SetTree) Effects() []host.Effect {
 
 func (s *SetTree) summarize() {
 	var diff treeDiff
+	var lost losses
 	for _, i := range s.Items {
-		diff.add("~", i.Path, host.AttrDiff(i.Before, i.After))
+		what, loses := i.change()
+		diff.add("~", i.Path, what, loses...)
+		lost.add(i.Path, loses)
 	}
-	s.Does = host.Description{Action: host.Update, Target: s.Path, Diff: diff.String(), Impact: fmt.Sprintf("mode or owner of %d things below it", len(s.Items))}
+	s.Does = host.Description{Action: host.Update, Target: s.Path, Diff: diff.String(), Impact: fmt.Sprintf("mode or owner of %d things below it", len(s.Items)) + lost.String()}
 }
 
 // Apply changes them one by one; none is opened for reading or writing.

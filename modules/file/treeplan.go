@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -197,30 +196,4 @@ func (w *walker) attributes(ctx context.Context, rel string, s *SetTree) error {
 		}
 	}
 	return nil
-}
-
-// treeDiff lists the first 20 names of a tree's change.
-type treeDiff struct {
-	lines []string
-	more  int
-}
-
-func (t *treeDiff) add(mark, name, what string) {
-	if len(t.lines) == 20 {
-		t.more++
-		return
-	}
-	line := mark + " " + shown(name)
-	if what != "" {
-		line += " (" + strings.ReplaceAll(what, "\n", ", ") + ")"
-	}
-	t.lines = append(t.lines, line)
-}
-
-func (t *treeDiff) String() string {
-	lines := t.lines
-	if t.more > 0 {
-		lines = append(lines[:len(lines):len(lines)], fmt.Sprintf("… and %d more", t.more))
-	}
-	return strings.Join(lines, "\n")
 }
