@@ -24,6 +24,7 @@ var ErrStopped = errors.New("interrupted")
 // Apply makes what Plan found. Hosts on which planning failed are left alone.
 // Cancelling ctx aborts; see Stop for a clean end.
 func (r *Run) Apply(ctx context.Context) *Summary {
+	defer context.AfterFunc(ctx, r.abort)()
 	r.mu.Lock()
 	r.applying = true
 	for _, h := range r.order {
@@ -57,6 +58,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	for _, h := range r.order {
 		h.tellInHand()
 		h.journalEnd()
+		h.acknowledge()
 	}
 	return r.Summary()
 }
@@ -204,11 +206,8 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	}
 	t := it.wire()
 	t.Late = true
-	h.run.mu.Lock()
-	it.sent = true
-	h.run.mu.Unlock()
-	it.on.send(&wire.Message{Task: t}, true)
 	it.forget()
+	it.on.sendItem(it, t, true)
 	return nil
 }
 
@@ -276,12 +275,8 @@ func (g *granted) send(ctx context.Context) bool {
 	h.run.mu.Lock()
 	g.items = append(g.items, items...)
 	epoch := h.epoch + 1
-	ids := make([]string, len(items))
-	for i, it := range items {
-		ids[i], it.granted, it.making = it.id(), true, true
-	}
 	h.run.mu.Unlock()
-	h.send(&wire.Message{Grant: &wire.Grant{IDs: ids, Epoch: epoch}}, false)
+	h.sendGrant("", epoch, items...)
 	return true
 }
 

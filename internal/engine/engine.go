@@ -11,6 +11,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"sync"
@@ -58,6 +59,12 @@ type Options struct {
 	Facts map[string]json.RawMessage
 	// Silence is how long a host may say nothing at all; 0: wire.Silence.
 	Silence time.Duration
+	// AliveEvery is how often hosts are told that the controller is there; 0:
+	// wire.AliveEvery.
+	AliveEvery time.Duration
+	// Pauses are those before each attempt to connect anew to a host whose connection
+	// was lost; nil: three, of up to some seconds.
+	Pauses []time.Duration
 	// KeepFacts keeps what hosts say of themselves for KnownFacts.
 	KeepFacts bool
 }
@@ -91,6 +98,7 @@ type Stream interface {
 type Run struct {
 	o     Options
 	key   []byte
+	name  string // under which hosts keep what they make
 	hosts map[string]*hostRun
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
@@ -104,6 +112,10 @@ type Run struct {
 	broken   error // why it stopped by itself
 
 	emitting sync.Mutex
+
+	life    context.Context // until the run is closed, or aborted
+	end     context.CancelFunc
+	takings sync.WaitGroup // hosts that are being taken up again
 }
 
 // New returns a run of the hosts that the playbook's plays match.
@@ -111,6 +123,8 @@ func New(o Options) *Run {
 	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}}
 	r.change = sync.NewCond(&r.mu)
 	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
+	r.name = hex.EncodeToString(r.key[:16])
+	r.life, r.end = context.WithCancel(context.Background())
 	if o.Key != nil {
 		r.key = o.Key
 	}
@@ -181,6 +195,8 @@ func (r *Run) KnownFacts() map[string]json.RawMessage {
 
 // Close ends every connection.
 func (r *Run) Close() {
+	r.end()
+	defer r.takings.Wait()
 	for _, h := range r.order {
 		h.close()
 	}

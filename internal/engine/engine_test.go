@@ -42,13 +42,17 @@ type fleet struct {
 	facts    func(host string) []byte
 	factKeys map[string][]host.Key
 	trips    map[string]*trips
+	// severed, if not nil, is asked for each part that comes from a host's remote, the
+	// how many-th of the run it is from 1: whether the connection is lost before it.
+	severed func(host string, part int) bool
+	parts   map[string]int
 
 	mu     sync.Mutex
 	events []engine.Event
 }
 
 func newFleet(t *testing.T) *fleet {
-	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{},
+	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{}, parts: map[string]int{},
 		facts: func(string) []byte { return []byte(`{"os":"debian"}`) }}
 }
 
@@ -79,6 +83,7 @@ func (f *fleet) runWith(change func(*engine.Options), playbook string, hosts ...
 		defer f.mu.Unlock()
 		f.events = append(f.events, e)
 	}}
+	o.Pauses = []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}
 	change(&o)
 	r := engine.New(o)
 	f.t.Cleanup(r.Close)
@@ -102,7 +107,7 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return f.facts(host) }
-		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock")})
+		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock"), Records: filepath.Join(f.dir, "records-"+host)})
 		_ = fromRemote.Close()
 	}()
 	f.mu.Lock()
@@ -113,6 +118,14 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return f.stopped[host]
+	}, severed: func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.severed == nil {
+			return false
+		}
+		f.parts[host]++
+		return f.severed(host, f.parts[host])
 	}, closed: make(chan struct{})}, nil
 }
 
@@ -146,12 +159,18 @@ type pipe struct {
 	trips *trips
 
 	stopped func() bool
+	severed func() bool
 	once    sync.Once
 	closed  chan struct{}
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
+	if p.severed != nil && err == nil && p.severed() {
+		_ = p.in.Close()
+		_ = p.out.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
 	if p.stopped != nil && p.stopped() {
 		<-p.closed
 		return 0, io.ErrClosedPipe

@@ -44,7 +44,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 		h.run.mu.Unlock()
 	}
 	h.run.mu.Lock()
-	it.final = true
+	it.final, it.task = true, nil
 	failed := it.done.Status == wire.Failed && it.ev.OnError != lang.Continue
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
@@ -70,10 +70,7 @@ func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 	if attempt == 1 && !h.journal(ctx, it) {
 		return false
 	}
-	h.run.mu.Lock()
-	it.granted, it.making = true, true
-	h.run.mu.Unlock()
-	it.on.send(&wire.Message{Grant: &wire.Grant{IDs: []string{it.id()}, Chain: it.id(), Epoch: attempt}}, false)
+	it.on.sendGrant(it.id(), attempt, it)
 	err := h.run.await(ctx, func() bool { return it.done != nil || it.on.err != nil || h.err != nil })
 	if err == nil && it.done != nil {
 		return true

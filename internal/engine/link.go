@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,14 +23,16 @@ type link struct {
 	done   chan struct{} // closed when nothing more comes
 	needs  atomic.Int64  // contents that were asked for, and aren't sent yet
 	places chan struct{} // of those that are sent at once
+	taken  *wire.TakenUp // the answer of a host that is taken up again
+	broken error         // why it has ended
 }
 
 // ErrLost is a connection that ended in the middle of a run: what became of
 // the change in hand is unknown until the host is looked at again.
 var ErrLost = errors.New("the connection was lost")
 
-// open waits for the remote's first message, as long as it may be silent, and starts
-// to listen.
+// open waits for the remote's first message, as long as it may be silent, and begins
+// the session.
 func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 	l := &link{stream: stream, conn: wire.NewHostConn(stream, stream), host: h, done: make(chan struct{}), places: make(chan struct{}, feeding)}
 	m, err := greeting(ctx, l.conn, stream, h.run.o.Silence)
@@ -46,11 +49,11 @@ func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
 	}
 	l.said = m.Hello.Facts
-	if err := l.conn.Send(&wire.Message{Open: &wire.Open{Login: stream.Login(), Key: h.run.key, ReadOnly: h.run.o.ReadOnly}}); err != nil {
+	open := &wire.Open{Login: stream.Login(), Key: h.run.key, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
+	if err := l.conn.Send(&wire.Message{Open: open}); err != nil {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
-	go l.listen()
 	return l, nil
 }
 
@@ -70,6 +73,14 @@ func greeting(ctx context.Context, conn *wire.Conn, stream Stream, silence time.
 	return m, nil
 }
 
+// use makes a link the host's, and starts to listen to it.
+func (h *hostRun) use(l *link) {
+	h.run.mu.Lock()
+	h.link = l
+	h.run.mu.Unlock()
+	go l.listen()
+}
+
 // errDamaged is a remote that isn't the program it was cached as.
 var errDamaged = errors.New("the remote that the host has cached is damaged")
 
@@ -87,28 +98,67 @@ func because(err error, stream Stream) error {
 	return err
 }
 
+// silence is how long nothing may be heard of a host.
+func (r *Run) silence() time.Duration { return cmp.Or(r.o.Silence, wire.Silence) }
+
 // listen takes what the remote says until it ends.
 func (l *link) listen() {
 	defer close(l.done)
-	silence := cmp.Or(l.host.run.o.Silence, wire.Silence)
+	silence := l.host.run.silence()
 	hangs := time.AfterFunc(silence, func() {
-		l.host.lost(fmt.Errorf("%w: nothing was heard of the remote for %s, so that it hangs or was stopped; what it was making may have been made", ErrLost, silence))
+		l.host.cut(l, fmt.Errorf("%w: nothing was heard of the remote for %s, so that it hangs or was stopped; what it was making may have been made", ErrLost, silence))
 		_ = l.stream.Close()
 	})
 	defer hangs.Stop()
+	defer l.beat()()
 	for {
 		m, err := l.conn.Receive()
 		hangs.Reset(silence)
-		if err == nil {
-			err = l.take(m)
+		switch {
+		case errors.Is(err, wire.ErrFrame) && !errors.Is(err, io.ErrUnexpectedEOF):
+			l.host.lost(err)
+		case err != nil:
+			l.host.cut(l, fmt.Errorf("%w%s", ErrLost, words(l.stream)))
+		default:
+			if err = l.take(m); err != nil {
+				l.host.lost(err)
+			}
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = because(ErrLost, l.stream)
-			}
-			l.host.lost(err)
 			return
 		}
+	}
+}
+
+// words are the last ones of a remote that has ended.
+func words(stream Stream) string {
+	if why := stream.Why(); why != "" {
+		return ": " + why
+	}
+	return ""
+}
+
+// beat tells the remote every now and then that the controller is there, until stop
+// is called.
+func (l *link) beat() (stop func()) {
+	every := cmp.Or(l.host.run.o.AliveEvery, wire.AliveEvery)
+	var mu sync.Mutex
+	var timer *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(every, func() {
+		err := l.conn.Send(&wire.Message{Alive: &wire.Alive{}})
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil && timer != nil {
+			timer.Reset(every)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer.Stop()
+		timer = nil
 	}
 }
 
@@ -118,6 +168,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.planned(m.Planned)
 	case m.Done != nil:
 		return l.host.finished(m.Done)
+	case m.TakenUp != nil:
+		return l.host.tookUp(l, m.TakenUp)
 	case m.Need != nil:
 		return l.need(*m.Need)
 	case m.Undo != nil:

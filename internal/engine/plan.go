@@ -109,9 +109,7 @@ func (h *hostRun) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.run.mu.Lock()
-	h.link = l
-	h.run.mu.Unlock()
+	h.use(l)
 	said := l.said
 	l.said = nil
 	if saved, ok := h.run.o.Facts[h.name]; ok {
@@ -145,11 +143,12 @@ func (h *hostRun) needsRoot() bool {
 }
 
 func (h *hostRun) flush() {
-	if h.link == nil {
+	l := h.sending()
+	if l == nil {
 		return
 	}
-	if err := h.link.conn.Flush(); err != nil {
-		h.lost(because(fmt.Errorf("%w: %w", ErrLost, err), h.link.stream))
+	if err := l.conn.Flush(); err != nil {
+		h.cut(l, fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 
@@ -383,10 +382,7 @@ func (h *hostRun) sendTask(it *item) {
 	}
 	task := it.wire()
 	it.forget() // before it can be answered
-	h.run.mu.Lock()
-	it.sent = true
-	h.run.mu.Unlock()
-	it.on.send(&wire.Message{Task: task}, it.on == h)
+	it.on.sendItem(it, task, it.on == h)
 }
 
 // forget gives up what is only needed to send an item: of a long play on many

@@ -123,11 +123,11 @@ func (h *hostRun) standing() []string {
 // askReview sends a review and waits for its answer.
 func (h *hostRun) askReview(ctx context.Context, q *wire.Review) ([]wire.Conflict, error) {
 	h.run.mu.Lock()
-	h.reviewing, h.conflicts = true, nil
+	h.reviewing, h.conflicts = q, nil
 	h.run.mu.Unlock()
 	h.send(&wire.Message{Review: q}, false)
 	h.flush()
-	err := h.run.await(ctx, func() bool { return !h.reviewing || h.err != nil })
+	err := h.run.await(ctx, func() bool { return h.reviewing == nil || h.err != nil })
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	return h.conflicts, err
@@ -137,7 +137,7 @@ func (h *hostRun) askReview(ctx context.Context, q *wire.Review) ([]wire.Conflic
 func (h *hostRun) takeReview(m *wire.Reviewed) error {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
-	if !h.reviewing {
+	if h.reviewing == nil {
 		return fmt.Errorf("%w: a review that wasn't asked for", wire.ErrFrame)
 	}
 	for _, c := range m.Conflicts {
@@ -145,7 +145,7 @@ func (h *hostRun) takeReview(m *wire.Reviewed) error {
 			return fmt.Errorf("%w: a conflict of a task that wasn't sent: %q", wire.ErrFrame, c.ID)
 		}
 	}
-	h.reviewing, h.conflicts = false, m.Conflicts
+	h.reviewing, h.conflicts = nil, m.Conflicts
 	h.run.change.Broadcast()
 	return nil
 }

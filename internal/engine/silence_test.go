@@ -24,7 +24,9 @@ func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
 	f := newFleet(t)
 	f.alive = 50 * time.Millisecond
 	f.stopped = map[string]bool{}
-	r := f.runWith(func(o *engine.Options) { o.Silence = time.Second }, long, "web1", "web2")
+	r := f.runWith(func(o *engine.Options) {
+		o.Silence, o.Pauses = time.Second, []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}
+	}, long, "web1", "web2")
 	r.Plan(t.Context())
 	f.mu.Lock()
 	f.stopped["web1"] = true
@@ -42,6 +44,8 @@ func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
 		t.Errorf("web2: %+v, %s", c, f.failures())
 	}
 	lost := map[string]bool{}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, e := range f.events {
 		if e, ok := e.(*engine.HostEvent); ok {
 			lost[e.Host] = errors.Is(e.Error, engine.ErrLost)

@@ -43,10 +43,20 @@ type hostRun struct {
 	at        []int                    // the place in that play that it has come to, as in way
 	asked     bool                     // for facts that haven't come yet
 	told      told                     // what it has said so far
-	reviewing bool                     // a review was asked for, and isn't answered
+	reviewing *wire.Review             // was asked for, and isn't answered
 	conflicts []wire.Conflict          // the answer to the last
 	passed    map[string]modules.Truth // see pass
 	guessed   bool                     // what was evaluated last read facts that pending changes may move
+
+	sentItems []*item // in the order in which they were sent
+	grants    []grant // in the order in which they were given
+	ends      int     // of granted tasks that were heard of
+	takes     int     // how often it was connected to again
+	losses    int     // of connections, since a task last ended there
+	fruit     int     // ends, when a connection was last lost
+	begun     bool    // something is pending there: what comes behind it is looked at again
+	taking    bool    // it is being taken up: nothing is sent meanwhile
+	losing    bool    // it is given up, and that is being told
 }
 
 // playRun is a play on one host.
@@ -87,17 +97,19 @@ type item struct {
 	done    *wire.Done
 	shared  *item
 
-	guess     bool // facts that it was evaluated with may be moved by what is pending
-	passing   bool // what it does is taken back by another task, by design
-	reverted  bool // its block failed: a rescue may have taken it back
-	doubted   bool // see doubt
-	dropped   bool // its block failed before it, and was made good for
-	rescued   bool // a block around it has a rescue, or it may fail
-	final     bool // nothing more will become of it
-	journaled bool // the journal has it
-	sent      bool // its host was sent it
-	granted   bool // its host was told to make it
-	making    bool // and hasn't told its end yet
+	guess     bool       // facts that it was evaluated with may be moved by what is pending
+	passing   bool       // what it does is taken back by another task, by design
+	reverted  bool       // its block failed: a rescue may have taken it back
+	doubted   bool       // see doubt
+	dropped   bool       // its block failed before it, and was made good for
+	rescued   bool       // a block around it has a rescue, or it may fail
+	final     bool       // nothing more will become of it
+	journaled bool       // the journal has it
+	sent      bool       // its host was sent it
+	granted   bool       // its host was told to make it
+	making    bool       // and hasn't told its end yet
+	task      *wire.Task // as it was sent, until it is final: to be sent once more
+	again     bool       // it was sent once more, and isn't answered
 }
 
 // id identifies the item on the host acted on, where others may act as well.
@@ -113,18 +125,29 @@ func (it *item) pending() bool {
 	return it.planned != nil && it.planned.Status == wire.Pending
 }
 
-// lost notes that a host can no longer be used. It is told once.
+// lost notes that a host can no longer be used. It is told once, before anybody who
+// waits for the host goes on.
 func (h *hostRun) lost(err error) {
-	h.run.mu.Lock()
-	first := h.err == nil && !h.stopped
-	if first {
-		h.err = err
+	r := h.run
+	r.mu.Lock()
+	if h.losing || h.stopped {
+		r.mu.Unlock()
+		return
 	}
-	h.run.change.Broadcast()
-	h.run.mu.Unlock()
-	if first {
-		h.run.emit(&HostEvent{Host: h.name, Error: err})
+	h.losing = true
+	unknown := h.inHand()
+	r.mu.Unlock()
+	r.emit(&HostEvent{Host: h.name, Error: err})
+	for _, it := range unknown {
+		r.tell(it, TaskEvent{Status: wire.Unknown, Error: unheard})
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, it := range unknown {
+		it.done, it.making, it.final = &wire.Done{ID: it.id(), Status: wire.Unknown, Error: unheard}, false, true
+	}
+	h.err = err
+	r.change.Broadcast()
 }
 
 // close ends the connection.
@@ -146,19 +169,31 @@ func (h *hostRun) usable() bool {
 	return h.err == nil
 }
 
-// send sends a message, or queues it.
-func (h *hostRun) send(m *wire.Message, queue bool) {
-	if h.link == nil {
-		return // it couldn't be reached, which is told
+// sending returns the link that messages are sent through; nil where the host
+// couldn't be reached, which is told, or while it is taken up again.
+func (h *hostRun) sending() *link {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.taking {
+		return nil
 	}
-	var err error
+	return h.link
+}
+
+// send sends a message, or queues it. What is lost with a connection is sent again
+// by who takes the host up.
+func (h *hostRun) send(m *wire.Message, queue bool) { h.sendBy(h.sending(), m, queue) }
+
+func (h *hostRun) sendBy(l *link, m *wire.Message, queue bool) {
+	if l == nil {
+		return
+	}
+	send := l.conn.Send
 	if queue {
-		err = h.link.conn.Queue(m)
-	} else {
-		err = h.link.conn.Send(m)
+		send = l.conn.Queue
 	}
-	if err != nil {
-		h.lost(because(fmt.Errorf("%w: %w", ErrLost, err), h.link.stream))
+	if err := send(m); err != nil {
+		h.cut(l, fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 
@@ -172,6 +207,12 @@ func (h *hostRun) planned(p *wire.Planned) error {
 	}
 	h.run.mu.Lock()
 	it := h.sentTo(p.ID)
+	if it != nil && it.again && it.planned != nil {
+		// What it shows has been shown: the host is held to that.
+		it.again = false
+		h.run.mu.Unlock()
+		return nil
+	}
 	if it == nil || it.planned != nil {
 		h.run.mu.Unlock()
 		return fmt.Errorf("%w: a plan of a task that wasn't sent: %q", wire.ErrFrame, p.ID)
@@ -187,9 +228,13 @@ func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
 	h.run.tellPlanned(it, p)
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
-	it.planned, it.final = p, final
+	it.planned, it.final, it.again = p, final, false
+	it.on.begun = it.on.begun || it.pending() || it.guess
 	if final {
 		it.shrink()
+		if !it.on.begun {
+			it.task = nil
+		}
 	}
 	if p.Status == wire.Failed && !it.rescued {
 		h.failed = true
@@ -238,6 +283,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 		return err
 	}
 	h.run.mu.Lock()
+	h.ends++
 	it := h.sentTo(d.ID)
 	if it == nil || !it.making {
 		h.run.mu.Unlock()
@@ -256,6 +302,9 @@ func (h *hostRun) finished(d *wire.Done) error {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	it.done, it.final = d, !judged
+	if it.final {
+		it.task = nil
+	}
 	h.run.change.Broadcast()
 	return nil
 }

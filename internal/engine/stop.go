@@ -19,6 +19,19 @@ func (r *Run) Stop() {
 	}
 }
 
+// abort ends what hosts have in hand, where that can be interrupted, and takes no
+// host up again: nobody waits for them any more.
+func (r *Run) abort() {
+	r.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.order {
+		if l := h.link; l != nil && h.err == nil && !h.stopped {
+			go func() { _ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}}) }()
+		}
+	}
+}
+
 func (r *Run) stopping() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 // Counts is what became of one host's tasks.
 type Counts struct {
 	Unchanged, Changed, Pending, Failed, Skipped int
+	Unknown                                      int // granted when the connection was lost
 	Unreachable                                  bool
 	Tolerated                                    int // of Failed: expected ones
 	Always                                       int // of Pending: what runs every time
@@ -56,6 +57,16 @@ func (s *Summary) Drift() bool {
 		}
 	}
 	return false
+}
+
+// Unknown counts the tasks that were granted when their host was lost: they may have
+// been made.
+func (s *Summary) Unknown() int {
+	n := 0
+	for _, c := range s.Hosts {
+		n += c.Unknown
+	}
+	return n
 }
 
 // NewSummary returns a summary of nothing.
@@ -137,6 +148,8 @@ func (c *Counts) add(status wire.Status, changes, then []host.Description, alway
 		}
 	case wire.Skipped:
 		c.Skipped++
+	case wire.Unknown:
+		c.Unknown++
 	}
 }
 

@@ -56,8 +56,8 @@ func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
 		d := s.timed(ctx, t)
 		made = append(made, d.Changes...)
 		d.Changes = made
-		if d.Status != wire.Failed || i >= n || ctx.Err() != nil {
-			if d.Status == wire.Failed && n > 1 && ctx.Err() == nil {
+		if d.Status != wire.Failed || i >= n || s.mayBegin(ctx) != nil {
+			if d.Status == wire.Failed && n > 1 && s.mayBegin(ctx) == nil {
 				d.Error = fmt.Sprintf("after %d attempts: %s", n, d.Error)
 			}
 			return d
@@ -174,9 +174,13 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		return s.keep(t, plan.Changes[len(undo)-1], u)
 	}
 	defer func() { s.Host.Undo = nil }()
-	for _, c := range plan.Changes {
-		if err := ctx.Err(); err != nil {
-			return nil, s.back(plan, undo, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), context.Cause(ctx)))
+	for i, c := range plan.Changes {
+		err := s.mayBegin(ctx)
+		if err == nil && i == 0 && s.Begin != nil && !checks(plan.Changes) {
+			err = s.Begin(t.ID, plan.Always)
+		}
+		if err != nil {
+			return nil, s.back(plan, undo, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), err))
 		}
 		// A change that can't be interrupted is finished, whatever happens.
 		cctx := context.WithoutCancel(ctx)
@@ -185,7 +189,7 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		}
 		var r host.Result
 		undo = append(undo, host.Undo{})
-		err := s.Host.At("before " + c.Type())
+		err = s.Host.At("before " + c.Type())
 		if err == nil {
 			r, err = c.Apply(cctx, s.Host)
 		}
@@ -198,6 +202,24 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		d.Changes = append(d.Changes, c.Describe())
 	}
 	return output, nil
+}
+
+// mayBegin returns why no change may be begun; nil while one may.
+func (s *Session) mayBegin(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.Still != nil {
+		return s.Still()
+	}
+	return nil
+}
+
+// repeats reports whether a worker's task does its work anew whenever it is made, or
+// may do so: one that comes late is planned at its turn.
+func (s *Session) repeats(id string) bool {
+	t := s.tasks[id]
+	return t == nil || t.planned.Always || t.planned.Status == ""
 }
 
 // back takes back what was made of an atomic plan: last change first, then

@@ -10,9 +10,11 @@ import (
 	"os/user"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/host"
+	"muster/internal/remote/record"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -30,11 +32,18 @@ type Options struct {
 	Worker bool
 	// AliveEvery is how often the remote says that it lives; 0: wire.AliveEvery.
 	AliveEvery time.Duration
+	// Silence is how long nothing may be heard of the controller; 0: wire.Silence.
+	Silence time.Duration
+	// Finishing is how long the change in hand may go on when the controller is gone,
+	// where it could be interrupted; 0: two minutes.
+	Finishing time.Duration
 	// Lock is the file that keeps two runs off one host; "": the usual one.
 	Lock string
 	// Account returns what a worker of a user is made of: numbers, home and groups.
 	// A worker is started anew where that has changed. nil: what the host says.
 	Account func(user string) (string, error)
+	// Records is the folder of what runs keep on this host; "": record.Dir.
+	Records string
 	// Spawn starts a worker; nil where there can't be any.
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }
@@ -51,12 +60,14 @@ var errGone = errors.New("the connection to the controller is gone")
 // errStopped is why things end when the controller says so.
 var errStopped = errors.New("interrupted")
 
-// Serve speaks to the controller until r ends. The change in hand is then
-// finished, unless it can be interrupted, and no other is begun.
+// Serve speaks to the controller until r ends. The change in hand is then finished,
+// so that a new connection of the run can be told its end, and no other is begun.
 func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
+	making, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
+	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
@@ -115,7 +126,9 @@ func (s *server) alive(ctx context.Context) {
 type server struct {
 	o       Options
 	conn    *wire.Conn
-	cancel  context.CancelCauseFunc
+	cancel  context.CancelCauseFunc // of what only looks, or waits
+	making  context.Context         // of the change in hand
+	abort   context.CancelCauseFunc // of that
 	queue   *queue
 	session *Session
 	// readOnly sessions make nothing.
@@ -123,6 +136,11 @@ type server struct {
 	user     string
 	lock     lock
 	epochs   map[string]int // of each chain: grants up to this one are dropped
+
+	kept    *record.Record // of what is made here; nil: nothing is kept
+	begun   bool           // the task in hand has made a change, or is about to
+	repeats bool           // and would make it anew if it were made again
+	heard   atomic.Int64   // when the controller was last heard of, in Unix nanoseconds
 
 	delegates map[string]*delegate // other users, by name
 	away      map[string]string    // who has a task, by its ID
@@ -141,10 +159,12 @@ func (s *server) receive() error {
 	defer s.queue.close()
 	for {
 		m, err := s.conn.Receive()
+		s.heard.Store(time.Now().UnixNano())
 		if err != nil {
 			s.cancel(errGone)
 			s.dropNeeds()
 			s.endWorkers()
+			s.letFinish()
 			return err
 		}
 		switch {
@@ -163,6 +183,8 @@ func (s *server) receive() error {
 			}
 		case m.Cancel != nil:
 			s.cancel(errStopped)
+			s.abort(errStopped)
+		case m.Alive != nil:
 		default:
 			s.queue.put(m)
 		}
@@ -172,6 +194,7 @@ func (s *server) receive() error {
 // work does one thing after the other, until nothing more comes.
 func (s *server) work(ctx context.Context) error {
 	defer s.lock.release()
+	defer s.closeRecord()
 	for {
 		m, idle := s.queue.take()
 		if idle {
@@ -187,7 +210,9 @@ func (s *server) work(ctx context.Context) error {
 		var err error
 		switch {
 		case m.Open != nil:
-			s.session.Key, s.readOnly = m.Open.Key, m.Open.ReadOnly
+			err = s.open(ctx, m.Open)
+		case m.Ack != nil:
+			s.acked(m.Ack.Ends)
 		case m.Task != nil && m.Task.Late:
 			err = s.late(ctx, *m.Task)
 		case m.Task != nil:
@@ -210,7 +235,6 @@ func (s *server) work(ctx context.Context) error {
 			if m.Lay.Reset {
 				s.session.Forget()
 			}
-			s.tell(ctx, "", wire.Lay{Settled: m.Lay.Settled})
 		case m.Hold != nil:
 			s.session.Hold(*m.Hold)
 		default:
@@ -299,18 +323,26 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 
 // grant makes tasks in order.
 func (s *server) grant(ctx context.Context, g *wire.Grant) error {
+	s.acked(g.Acked)
 	for _, id := range g.IDs {
 		d := wire.Done{ID: id, Status: wire.Skipped}
+		s.begun = false
 		switch {
 		case g.Epoch <= s.epochs[g.Chain]:
 			d.Error = "a task before it failed"
-		case ctx.Err() != nil:
-			d.Error = context.Cause(ctx).Error()
+		case s.making.Err() != nil:
+			d.Error = context.Cause(s.making).Error()
 		default:
+			if err := s.still(); err != nil {
+				return err
+			}
 			d = s.make(ctx, id)
 		}
 		if d.Status == wire.Failed && !s.session.tolerates(id) {
 			s.epochs[g.Chain] = g.Epoch
+		}
+		if err := s.over(&d); err != nil {
+			return err
 		}
 		if err := s.ended(&d); err != nil {
 			return err
@@ -327,6 +359,9 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		s.refresh(ctx)
 	}
 	if user := s.elsewhere(id); user != "" {
+		if err := s.begin(id, s.session.repeats(id)); err != nil {
+			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
+		}
 		return s.makeElsewhere(ctx, user, id)
 	}
 	if t := s.session.tasks[id]; t != nil {
@@ -336,7 +371,8 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
 	s.session.Undo = func(u *wire.Undo) error { return s.conn.Send(&wire.Message{Undo: u}) }
-	d := s.session.Apply(ctx, id)
+	s.session.Still, s.session.Begin = s.still, s.begin
+	d := s.session.Apply(s.making, id)
 	s.tell(ctx, "", wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d
 }

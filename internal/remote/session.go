@@ -34,6 +34,11 @@ type Session struct {
 	User string
 	// Undo, if not nil, is told what takes each edit back before it is made.
 	Undo func(*wire.Undo) error
+	// Still, if not nil, returns why no other change may be begun.
+	Still func() error
+	// Begin, if not nil, is told before a task makes its first change. Repeats: it
+	// would do its work anew if it were made again.
+	Begin func(id string, repeats bool) error
 
 	preview host.Preview
 	real    *host.View
@@ -122,7 +127,20 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	p.Facts, p.MayFacts = s.moved(t.effects)
 	t.settle(p)
 	s.preview.Lay(t.effects)
-	return p, t.effects
+	laid := t.effects
+	if wt.Shown != nil {
+		t.holdTo(wt.Shown)
+	}
+	return p, laid
+}
+
+// holdTo has a task that is planned once more do at its turn what its first plan
+// showed, whatever it would do by the second.
+func (t *task) holdTo(shown *wire.Planned) {
+	if t.planned.Wants != shown.Wants {
+		t.wants, t.effects = nil, nil
+	}
+	t.planned.Certainty, t.planned.Changes, t.planned.Then = shown.Certainty, shown.Changes, shown.Then
 }
 
 // shownBy returns what a task that was planned here is held to.

@@ -176,13 +176,14 @@ type jsonCounts struct {
 	Pending     int  `json:"pending"`
 	Failed      int  `json:"failed"`
 	Skipped     int  `json:"skipped"`
+	Unknown     int  `json:"unknown"`
 	Unreachable bool `json:"unreachable"`
 }
 
 func (v *jsonView) Summary(s *engine.Summary, seconds float64) {
 	hosts := map[string]jsonCounts{}
 	for name, c := range s.Hosts {
-		hosts[name] = jsonCounts{c.Unchanged, c.Changed, c.Pending, c.Failed, c.Skipped, c.Unreachable}
+		hosts[name] = jsonCounts{c.Unchanged, c.Changed, c.Pending, c.Failed, c.Skipped, c.Unknown, c.Unreachable}
 	}
 	v.line(struct {
 		Type    string                `json:"type"`

@@ -213,6 +213,8 @@ func (v *textView) sign(e *engine.TaskEvent) string {
 	switch e.Status {
 	case wire.Failed:
 		return v.style.fail.Render("!")
+	case wire.Unknown:
+		return v.style.fail.Render("?")
 	case wire.Unchanged:
 		return v.style.good.Render("=")
 	case wire.Skipped:
@@ -246,7 +248,7 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 			list = append(list, "failed")
 		}
 		list = append(list, fmt.Sprintf("%s:%d", e.File, e.Line))
-	case wire.Unchanged, wire.Skipped, wire.Changed:
+	case wire.Unchanged, wire.Skipped, wire.Changed, wire.Unknown:
 		list = append(list, string(e.Status))
 	}
 	return strings.Join(list, ", ")
@@ -322,6 +324,9 @@ func (v *textView) Summary(s *engine.Summary, seconds float64) {
 		took = ", after" // the time isn't what they could not be reached in
 	}
 	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(v.verdict(s)), took, seconds)
+	if n := s.Unknown(); n > 0 {
+		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", counted(n))
+	}
 }
 
 func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
@@ -338,6 +343,7 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 	add(c.Checks, "to check", v.style.faint)
 	add(c.Failed-c.Tolerated, "failed", v.style.fail)
 	add(c.Tolerated, "failed and tolerated", v.style.faint)
+	add(c.Unknown, "unknown", v.style.fail)
 	add(c.Skipped, "skipped", v.style.faint)
 	if c.Unreachable {
 		parts = append(parts, v.style.fail.Render("unreachable"))
@@ -346,6 +352,14 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 		parts = append(parts, v.style.faint.Render("no tasks"))
 	}
 	fmt.Fprintf(w, "  %-*s  %s\n", width, name, strings.Join(parts, ", "))
+}
+
+// counted counts tasks, with the verb.
+func counted(n int) string {
+	if n == 1 {
+		return "one task was"
+	}
+	return fmt.Sprintf("%d tasks were", n)
 }
 
 // verdict is the run in a sentence.

@@ -29,6 +29,7 @@ type Message struct {
 	Cancel *Cancel `cbor:"5,keyasint,omitempty"`
 	Gather *Gather `cbor:"6,keyasint,omitempty"`
 	Review *Review `cbor:"7,keyasint,omitempty"`
+	Ack    *Ack    `cbor:"8,keyasint,omitempty"`
 
 	// From the remote.
 	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
@@ -40,7 +41,8 @@ type Message struct {
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
 	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
 	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
-	Alive    *Alive    `cbor:"19,keyasint,omitempty"`
+	Alive    *Alive    `cbor:"19,keyasint,omitempty"` // and from the controller
+	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
@@ -63,7 +65,28 @@ type Open struct {
 	// ReadOnly sessions (plan, drift) are never granted anything; the remote
 	// takes a grant in one for a fault.
 	ReadOnly bool
+	// Run is the run's name, in hex, under which the host keeps what it makes; ""
+	// keeps nothing.
+	Run string
+	// Take is how often this run has taken the host up again; 0 is its first
+	// connection. Where it isn't, the remote first ends those before it, then tells
+	// the ends of tasks that the controller hasn't heard of, then answers TakenUp.
+	Take int
+	// Have is how many ends the controller has.
+	Have int
 }
+
+// TakenUp says what became of tasks whose ends nobody told.
+type TakenUp struct {
+	// Doubtful tasks were begun, and nobody knows their end: they do their work anew
+	// whenever they are made, and aren't to be made twice.
+	Doubtful []string
+	// Unknown says why the host can't tell what was made; "" where it can.
+	Unknown string
+}
+
+// Ack says how many ends of a run's tasks on this host the controller has.
+type Ack struct{ Ends int }
 
 // Task is one task of a play, for this host.
 type Task struct {
@@ -92,6 +115,9 @@ type Task struct {
 	// Apart marks a sensitive task whose sensitive arguments the kind itself
 	// never shows: its diffs are shown, but for the secrets.
 	Apart bool `cbor:"14,keyasint,omitempty"`
+	// Shown is what the task's plan showed when an earlier connection planned it:
+	// it may still do that, and nothing else.
+	Shown *Planned `cbor:"15,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.
@@ -107,17 +133,20 @@ type Grant struct {
 	IDs   []string
 	Chain string // "" is the host's own; tasks for other hosts are chains of their own
 	Epoch int
+	// Acked is how many ends of the run's tasks on this host the controller has.
+	Acked int
 }
 
 // Cancel ends what is running: interruptible changes at once, others when they
 // are finished. Nothing granted before it is begun after it.
 type Cancel struct{}
 
-// Alive says that the remote lives, whatever it is doing: it is sent every
-// AliveEvery, so that a long task can be told from a remote that hangs.
+// Alive says that its sender lives, whatever it is doing. Both sides send it every
+// AliveEvery: a long task can be told from a remote that hangs, and a remote that
+// hears nothing of its controller begins nothing more.
 type Alive struct{}
 
-// How often a remote says that it is alive, and how long the controller believes it
+// How often each side says that it is alive, and how long the other believes it
 // without a word.
 const (
 	AliveEvery = 10 * time.Second
@@ -151,6 +180,8 @@ const (
 	Failed      Status = "failed"
 	Skipped     Status = "skipped"
 	Unreachable Status = "unreachable"
+	// Unknown: the connection was lost, and whether it was made can't be told.
+	Unknown Status = "unknown"
 )
 
 // Planned answers a Task.

@@ -20,7 +20,7 @@ func fieldTexts() map[string]string {
 		"task.host": "The play's host.", "task.on": "The host acted on, where it is another.",
 		"task.play": "The play's name.", "task.role": "The roles it stands in, with their keys of for_each: \"web/certificate\", \"web[\\\"x\\\"]\"; \"\" outside of roles.",
 		"task.task": "Its label.", "task.key": "Its key of for_each; \"\" without.", "task.kind": "Its kind.",
-		"task.status":    "unchanged, changed, pending (while planning), failed, skipped or unreachable.",
+		"task.status":    "unchanged, changed, pending (while planning), failed, skipped, unreachable, or unknown: the connection was lost, and it may have been made.",
 		"task.certainty": "Of a pending one: known, tentative (behind something that can't be foreseen) or deferred (known after apply).",
 		"task.changes":   "What is to be changed, or was; see below.",
 		"task.then":      "What can be foreseen to follow, and is only known after these changes.",
@@ -51,7 +51,7 @@ func fieldTexts() map[string]string {
 
 		"summary":         "What a run came to: its last line. An apply that asks prints one before it asks, too.",
 		"summary.outcome": "unchanged, changed, pending, failed, unreachable or interrupted.",
-		"summary.hosts":   "By name, how many tasks are unchanged, changed, pending, failed and skipped (numbers), and whether the host is unreachable (a bool).",
+		"summary.hosts":   "By name, how many tasks are unchanged, changed, pending, failed, skipped and unknown (numbers; unknown are those that may have been made when the connection was lost), and whether the host is unreachable (a bool).",
 		"summary.seconds": "How long the run took.",
 
 		"end": "## Changes\n\n" +

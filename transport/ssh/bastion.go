@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"muster/transport"
 )
@@ -12,7 +13,8 @@ import (
 // bastion is the one connection through which all hosts behind it are reached.
 // When it dies, the first who needs it connects again and the others share
 // that. A bastion that cannot be logged in to stays down for this Dialer's
-// life: nobody waits for it twice, and all get the same error.
+// life: nobody waits for it twice, and all get the same error. One that was there
+// before is tried anew by who comes some seconds later.
 type bastion struct {
 	d    *Dialer
 	hops []hop // to it
@@ -22,11 +24,15 @@ type bastion struct {
 	current *client
 	attempt chan struct{} // closed when the attempt under way is over
 	down    *transport.BastionError
+	fell    time.Time               // when down was found out
 	closed  *transport.BastionError // it forwards nothing
 }
 
 // openLimit is how many channels a bastion is asked to open at a time.
 const openLimit = 64
+
+// bastionPause is how long a bastion that was there before is taken for down.
+const bastionPause = 3 * time.Second
 
 // bastion returns the one that hops lead to.
 func (d *Dialer) bastion(hops []hop) *bastion {
@@ -50,7 +56,7 @@ func (b *bastion) client(ctx context.Context) (*client, error) {
 	for {
 		b.mu.Lock()
 		switch {
-		case b.down != nil:
+		case b.down != nil && (b.current == nil || time.Since(b.fell) < bastionPause):
 			b.mu.Unlock()
 			return nil, b.down
 		case b.current != nil && !b.current.dead():
@@ -80,9 +86,9 @@ func (b *bastion) dial(again bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		b.down = b.blame(err)
+		b.down, b.fell = b.blame(err), time.Now()
 	} else {
-		b.current = c
+		b.current, b.down = c, nil
 	}
 	close(b.attempt)
 	b.attempt = nil

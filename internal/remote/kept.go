@@ -1,0 +1,146 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"muster/internal/remote/record"
+	"muster/internal/wire"
+)
+
+// errSilent is why a remote begins nothing more when its controller may be gone.
+var errSilent = errors.New("nothing was heard of the controller for too long, so that nothing more is begun here")
+
+// open begins a session: the first of its run on this host, or one that takes the
+// host up again.
+func (s *server) open(ctx context.Context, o *wire.Open) error {
+	s.session.Key, s.readOnly = o.Key, o.ReadOnly
+	if s.o.Worker || o.ReadOnly || o.Run == "" {
+		if o.Take > 0 {
+			return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{}})
+		}
+		return nil
+	}
+	var why error
+	s.kept, why = s.newRecord(o)
+	if o.Take == 0 {
+		return nil
+	}
+	if why == nil {
+		why = s.takeUp(ctx, o)
+	}
+	if why != nil && ctx.Err() == nil {
+		return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Unknown: why.Error()}})
+	}
+	return why
+}
+
+func (s *server) newRecord(o *wire.Open) (*record.Record, error) {
+	dir, marks := s.o.Records, s.o.Lock
+	var err error
+	if dir == "" {
+		if dir, err = record.Dir(); err != nil {
+			return nil, err
+		}
+	}
+	if marks == "" {
+		if marks, err = lockPath(); err != nil {
+			return nil, err
+		}
+	}
+	return record.New(record.Options{Dir: dir, Marks: filepath.Dir(marks), Run: o.Run, Take: o.Take})
+}
+
+// takeUp tells what the run's earlier connections have made here, when they have
+// let go of the host.
+func (s *server) takeUp(ctx context.Context, o *wire.Open) error {
+	left, err := s.kept.TakeUp(ctx, func() { s.lock.tell("waiting for the end of what was being made here when the connection was lost") })
+	if err != nil {
+		return err
+	}
+	if left.Unkept {
+		return errors.New("the host couldn't keep what was made there")
+	}
+	for i := range left.Ended {
+		if left.Earlier+i >= o.Have {
+			if err := s.ended(&left.Ended[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Doubtful: left.Doubtful}})
+}
+
+// begin keeps that the task in hand is about to make its first change.
+func (s *server) begin(id string, repeats bool) error {
+	if s.kept != nil {
+		if err := s.kept.Begin(id, repeats); err != nil {
+			return err
+		}
+	}
+	s.begun, s.repeats = true, repeats
+	return nil
+}
+
+// still returns why nothing more is to be begun here; nil while the controller is
+// there, and has this connection.
+func (s *server) still() error {
+	switch {
+	case s.isGone():
+		return errGone
+	case s.o.Worker:
+		return nil // whoever started it looks
+	case time.Since(time.Unix(0, s.heard.Load())) > cmp.Or(s.o.Silence, wire.Silence):
+		return errSilent
+	case s.kept != nil:
+		return s.kept.Fenced()
+	}
+	return nil
+}
+
+func (s *server) isGone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone
+}
+
+// finishing is how long a change in hand that could be interrupted goes on when the
+// connection is lost, unless a new one waits for its end.
+const finishing = 2 * time.Minute
+
+// letFinish lets the change in hand go on for a while.
+func (s *server) letFinish() {
+	time.AfterFunc(cmp.Or(s.o.Finishing, finishing), func() {
+		if s.kept == nil || s.kept.Fenced() == nil {
+			s.abort(errGone)
+		}
+	})
+}
+
+// over keeps what became of a task, unless that is in doubt: a task that failed after
+// the connection was lost may have failed for that. It will be planned again, unless
+// it isn't to be made twice.
+func (s *server) over(d *wire.Done) error {
+	if why := s.still(); why != nil && d.Status == wire.Failed && !(s.begun && s.repeats) {
+		return why
+	}
+	if s.kept != nil {
+		s.kept.End(d, s.begun)
+	}
+	return nil
+}
+
+func (s *server) acked(ends int) {
+	if s.kept != nil {
+		s.kept.Ack(ends)
+	}
+}
+
+func (s *server) closeRecord() {
+	if s.kept != nil {
+		s.kept.Close()
+	}
+}

@@ -1,0 +1,330 @@
+// Package record keeps on a host what a run is making there, so that a new connection
+// of the same run can tell what became of it when the first was lost.
+//
+// A record is a file of lines: a task is begun, a task has ended. It is there from the
+// first change on, and gone when the controller has acknowledged every end. Each
+// connection of a run has a number; one with a higher number fences those before it:
+// they begin nothing more, and their record is read when they have let go of it.
+package record
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"muster/host"
+	"muster/internal/wire"
+)
+
+// Limits of what is kept: the ends of tasks past it are kept without what they
+// say, and a record that nobody came back for is removed by a later run.
+const (
+	maxSize = 64 << 20 // bytes
+	maxAge  = 24 * time.Hour
+)
+
+// ErrFenced is a remote whose run has connected anew: it begins nothing more.
+var ErrFenced = errors.New("the run has taken this host up again through another connection")
+
+// Record is what one connection of a run keeps. It isn't safe for concurrent use.
+type Record struct {
+	dir, marks string // where records are, and marks of those that couldn't be kept
+	run        string
+	take       int
+	f          *os.File // nil until there is something to keep
+	size       int64
+	open       int  // tasks begun that haven't ended
+	ended      int  // of all the run's tasks here
+	acked      int  // of those, how many the controller has
+	given      bool // up: nothing more is kept
+}
+
+// entry is a line of the file.
+type entry struct {
+	Earlier int        `json:"earlier,omitempty"` // tasks that had ended before there was a file
+	Begin   string     `json:"begin,omitempty"`   // a task's ID
+	Repeats bool       `json:"repeats,omitempty"` // it is no task to be planned again: each time it runs it does its work anew
+	End     *wire.Done `json:"end,omitempty"`
+}
+
+// Dir is where records are: root's, or the user's own.
+func Dir() (string, error) {
+	if host.IsRoot() {
+		return "/var/lib/muster", nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "muster"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local/state/muster"), nil
+}
+
+// runName is what a run may be called: its name is a part of the file's.
+var runName = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
+
+// Options say whose record it is, and where.
+type Options struct {
+	Dir   string // of records; see Dir
+	Marks string // of what tells that no record could be kept: another file system
+	Run   string // the run's name, in hex
+	Take  int    // the connection's number in the run, from 0
+}
+
+// New returns the record of a run's connection. Nothing is written before something
+// begins.
+func New(o Options) (*Record, error) {
+	if !runName.MatchString(o.Run) {
+		return nil, fmt.Errorf("a run can't be called %q", o.Run)
+	}
+	return &Record{dir: o.Dir, marks: o.Marks, run: o.Run, take: o.Take}, nil
+}
+
+func (r *Record) path() string  { return filepath.Join(r.dir, r.run+".journal") }
+func (r *Record) fence() string { return filepath.Join(r.dir, r.run+".fence") }
+
+// mark is a file that tells that no record could be kept.
+func (r *Record) mark() string { return filepath.Join(r.marks, r.run+".unkept") }
+
+// Fenced returns ErrFenced where a later connection of the run has been made.
+func (r *Record) Fenced() error {
+	text, err := os.ReadFile(r.fence())
+	if err != nil {
+		return nil
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && n > r.take {
+		return ErrFenced
+	}
+	return nil
+}
+
+// Begin keeps, durably, that a task is about to make its first change, and whether it
+// repeats its work whenever it is made (a command without a guard). Where that can't be kept,
+// on a full or a read-only disk, a mark says so, and the task may be made all the
+// same: its run isn't taken up again.
+func (r *Record) Begin(id string, repeats bool) error {
+	if err := r.Fenced(); err != nil {
+		return err
+	}
+	if !r.given {
+		err := r.begin(entry{Begin: id, Repeats: repeats})
+		if errors.Is(err, ErrFenced) {
+			return err
+		}
+		if err != nil && r.giveUp() != nil {
+			return fmt.Errorf("what is made here can't be kept: %w", err)
+		}
+	}
+	r.open++
+	return nil
+}
+
+func (r *Record) begin(e entry) error {
+	if r.f == nil {
+		if err := r.claim(context.Background(), nil); err != nil {
+			return err
+		}
+		if err := r.Fenced(); err != nil { // by who had it meanwhile
+			return err
+		}
+		if r.ended > 0 {
+			if err := r.write(entry{Earlier: r.ended}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.write(e); err != nil {
+		return err
+	}
+	return r.f.Sync()
+}
+
+// giveUp leaves a mark in the record's place.
+func (r *Record) giveUp() error {
+	d, err := host.MakeDirs(r.marks, 0o700)
+	if err != nil {
+		return err
+	}
+	d.Close()
+	if err := host.Put(r.mark(), nil, 0o600); err != nil {
+		return err
+	}
+	r.given = true
+	return nil
+}
+
+// End keeps what became of a task, begun or passed over. The next Begin makes it
+// durable.
+func (r *Record) End(d *wire.Done, begun bool) {
+	r.ended++
+	if begun {
+		r.open--
+	}
+	if r.f == nil || r.given {
+		return
+	}
+	if r.size > maxSize {
+		d = &wire.Done{ID: d.ID, Status: d.Status, Error: d.Error, Undone: d.Undone, Seconds: d.Seconds}
+	}
+	if r.write(entry{End: d}) != nil {
+		_ = r.giveUp()
+	}
+}
+
+func (r *Record) write(e entry) error {
+	line, err := host.Marshal(e)
+	if err != nil {
+		return err
+	}
+	n, err := r.f.Write(append(line, '\n'))
+	r.size += int64(n)
+	return err
+}
+
+// Ack notes how many ends of the run the controller has.
+func (r *Record) Ack(n int) { r.acked = max(r.acked, n) }
+
+// Close lets go of the record, and removes it where nothing is in doubt.
+func (r *Record) Close() {
+	if r.open == 0 && r.acked >= r.ended && (r.f != nil || r.take > 0 || r.given) && r.Fenced() == nil {
+		for _, path := range []string{r.path(), r.fence(), r.mark()} {
+			_ = host.Drop(path)
+		}
+	}
+	if r.f != nil {
+		_ = r.f.Close()
+	}
+}
+
+// Left is what the earlier connections have left.
+type Left struct {
+	Earlier  int         // tasks that ended before those that are kept
+	Ended    []wire.Done // in the order in which they ended
+	Doubtful []string    // begun without an end, and not to be repeated
+	Unkept   bool        // it couldn't be kept: nobody knows
+}
+
+// TakeUp fences the connections of the run before this one, waits until they have
+// finished what they have in hand, and returns what they made. It tells, by waiting,
+// when that takes long.
+func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
+	d, err := host.MakeDirs(r.dir, 0o700)
+	if err != nil {
+		return nil, err
+	}
+	d.Close()
+	if err := host.Put(r.fence(), []byte(strconv.Itoa(r.take)), 0o600); err != nil {
+		return nil, err
+	}
+	if err := r.claim(ctx, waiting); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r.f)
+	if err != nil {
+		return nil, err
+	}
+	left, whole := read(data)
+	if _, err := os.Lstat(r.mark()); err == nil {
+		left.Unkept = true
+	}
+	// A line that was cut off is written over.
+	if _, err := r.f.Seek(int64(whole), io.SeekStart); err != nil {
+		return nil, err
+	}
+	r.size, r.ended, r.open = int64(whole), left.Earlier+len(left.Ended), 0
+	return left, r.f.Truncate(int64(whole))
+}
+
+// claim opens the file and locks it, and waits for who has it.
+func (r *Record) claim(ctx context.Context, waiting func()) error {
+	f, err := host.OpenLock(r.path())
+	if err != nil {
+		return err
+	}
+	tell := time.Now().Add(2 * time.Second)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			_ = f.Close()
+			return err
+		}
+		if err := r.Fenced(); err != nil {
+			_ = f.Close()
+			return err
+		}
+		if waiting != nil && time.Now().After(tell) {
+			waiting()
+			waiting = nil
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close()
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	r.f = f
+	r.sweep()
+	return nil
+}
+
+// read takes the lines of a record, up to one that was cut off, and returns how
+// many bytes they are.
+func read(data []byte) (left *Left, whole int) {
+	left = &Left{}
+	begun, size := "", len(data) // a host makes one task at a time
+	for {
+		line, rest, ended := bytes.Cut(data, []byte("\n"))
+		var e entry
+		if !ended || host.Unmarshal(line, &e) != nil {
+			break
+		}
+		data = rest
+		switch {
+		case e.Earlier > 0:
+			left.Earlier = e.Earlier
+		case e.End != nil:
+			left.Ended = append(left.Ended, *e.End)
+			begun = ""
+		case e.Repeats:
+			begun = e.Begin
+		}
+	}
+	if begun != "" {
+		left.Doubtful = []string{begun}
+	}
+	return left, size - len(data)
+}
+
+// sweep removes what runs left that nobody came back for.
+func (r *Record) sweep() {
+	list, err := os.ReadDir(r.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		run, _, _ := strings.Cut(e.Name(), ".")
+		ext := filepath.Ext(e.Name())
+		if run == r.run || !runName.MatchString(run) || ext != ".journal" && ext != ".fence" {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > maxAge {
+			_ = host.Drop(filepath.Join(r.dir, e.Name()))
+		}
+	}
+}

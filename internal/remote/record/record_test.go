@@ -1,0 +1,153 @@
+package record
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"muster/internal/wire"
+)
+
+const run = "0123456789abcdef"
+
+func open(t *testing.T, dir string, take int) *Record {
+	t.Helper()
+	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: take})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	must(t, err)
+	return list
+}
+
+func done(id string) *wire.Done { return &wire.Done{ID: id, Status: wire.Changed, Output: []byte(id)} }
+
+func TestALaterConnectionReadsWhatWasMade(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	r.End(done("skipped"), false) // before there is a file
+	must(t, r.Begin("a", true))
+	r.End(done("a"), true)
+	must(t, r.Begin("b", false))
+	r.End(done("b"), true)
+	must(t, r.Begin("c", true))
+	_ = r.f.Close() // it was killed
+
+	second := open(t, dir, 1)
+	left, err := second.TakeUp(t.Context(), nil)
+	must(t, err)
+	var ended []string
+	for _, d := range left.Ended {
+		ended = append(ended, string(d.Output))
+	}
+	if !slices.Equal(ended, []string{"a", "b"}) || left.Earlier != 1 || !slices.Equal(left.Doubtful, []string{"c"}) || left.Unkept {
+		t.Errorf("left is %+v", left)
+	}
+	if err := r.Begin("d", false); !errors.Is(err, ErrFenced) {
+		t.Errorf("the first begins another: %v", err)
+	}
+	must(t, second.Begin("d", false))
+	second.End(done("d"), true)
+	second.Ack(4)
+	second.Close()
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+func TestARecordStaysUntilItIsAcknowledged(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", false))
+	r.End(done("a"), true)
+	r.Close()
+	if list := files(t, dir); len(list) != 1 || !strings.HasSuffix(list[0], run+".journal") {
+		t.Fatalf("it leaves %v", list)
+	}
+	info, err := os.Stat(files(t, dir)[0])
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %o", info.Mode().Perm())
+	}
+}
+
+func TestALineThatWasCutOffIsWrittenOver(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", false))
+	r.End(done("a"), true)
+	_, err := r.f.WriteString(`{"end":{"ID":"b`)
+	must(t, err)
+	_ = r.f.Close()
+	for take := 1; take < 3; take++ {
+		r := open(t, dir, take)
+		left, err := r.TakeUp(t.Context(), nil)
+		must(t, err)
+		if len(left.Ended) != take || len(left.Doubtful) != 0 {
+			t.Errorf("take %d: left is %+v", take, left)
+		}
+		must(t, r.Begin("b", false))
+		r.End(done("b"), true)
+		_ = r.f.Close()
+	}
+}
+
+// A host that can't keep a record says so to who takes it up: nobody knows what was
+// made there.
+func TestARecordThatCannotBeKeptLeavesAMark(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "records"), nil, 0o600)) // in the folder's place
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", true))
+	r.End(done("a"), true)
+	must(t, os.Remove(filepath.Join(dir, "records")))
+	left, err := open(t, dir, 1).TakeUp(t.Context(), nil)
+	must(t, err)
+	if !left.Unkept {
+		t.Errorf("left is %+v", left)
+	}
+}
+
+func TestNothingIsBegunWhereNothingCanBeKept(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"records", "marks"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	if err := open(t, dir, 0).Begin("a", true); err == nil {
+		t.Error("it is begun")
+	}
+}
+
+// Who takes a host up waits for the end of what is being made there.
+func TestTakingUpWaitsForTheChangeInHand(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", true))
+	waits := make(chan struct{})
+	go func() {
+		<-waits
+		r.End(done("a"), true)
+		r.Close()
+	}()
+	left, err := open(t, dir, 1).TakeUp(t.Context(), func() { close(waits) })
+	must(t, err)
+	if len(left.Ended) != 1 || len(left.Doubtful) != 0 {
+		t.Errorf("left is %+v", left)
+	}
+}
