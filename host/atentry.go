@@ -144,10 +144,14 @@ func (e *Entry) hasACL() bool {
 
 // Open opens a regular file for reading.
 func (e *Entry) Open() (*os.File, error) {
+	return e.open(unix.O_RDONLY)
+}
+
+func (e *Entry) open(flags int) (*os.File, error) {
 	if e.Type() != Regular {
 		return nil, fmt.Errorf("%s is %s, not a file", e.path, article(e.Type()))
 	}
-	fd, err := unix.Open(e.through(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(e.through(), flags|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: e.path, Err: err}
 	}

@@ -131,22 +131,3 @@ func mountID(fd int) (string, error) {
 func mounted(path string) error {
 	return fmt.Errorf("something is mounted at %s, and muster removes nothing there: unmount it first", path)
 }
-
-// MountedBelow returns a place at or below path where a file system is
-// mounted, "" if there is none.
-func MountedBelow(path string) string {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return ""
-	}
-	// proc(5): space, tab, newline and backslash are written in octal.
-	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-	for line := range strings.SplitSeq(string(table), "\n") {
-		if f := strings.Fields(line); len(f) > 4 {
-			if at := plain.Replace(f[4]); at == path || strings.HasPrefix(at, strings.TrimSuffix(path, "/")+"/") {
-				return at
-			}
-		}
-	}
-	return ""
-}

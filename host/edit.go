@@ -44,6 +44,9 @@ func (s *SetAttr) Effects() []Effect {
 	return []Effect{Is(File(s.Path), s.After.Given(s.Before))}
 }
 
+// Obstacle is why the attributes couldn't be set.
+func (s *SetAttr) Obstacle(v *View) error { return v.Obstacle(s.Path, Altering, s.Before, s.After) }
+
 // Want is the attributes that were asked for.
 func (s *SetAttr) Want() any { return SetAttr{Path: s.Path, Attr: s.Attr} }
 
@@ -115,6 +118,11 @@ func (m *MakeDir) Describe() Description {
 // Effects is the directory.
 func (m *MakeDir) Effects() []Effect { return []Effect{Is(File(m.Path), m.After)} }
 
+// Obstacle is why the directory couldn't be made.
+func (m *MakeDir) Obstacle(v *View) error {
+	return v.Obstacle(m.Path, MakingDir, FileInfo{}, m.Attr.made(m.After))
+}
+
 // Apply makes the directory with no more rights than it will have.
 func (m *MakeDir) Apply(_ context.Context, h *Host) (Result, error) {
 	dir, name, err := OpenParent(m.Path)
@@ -182,6 +190,17 @@ func (m *MakeLink) Describe() Description {
 
 // Effects is the link.
 func (m *MakeLink) Effects() []Effect { return []Effect{Is(File(m.Path), m.After)} }
+
+// Obstacle is why the link couldn't be made.
+func (m *MakeLink) Obstacle(v *View) error {
+	if !m.Hard {
+		return v.Obstacle(m.Path, Putting, m.Before, Attr{}.made(m.After))
+	}
+	if err := v.Obstacle(m.Path, Putting, m.Before, Attr{}.made(FileInfo{Type: Symlink})); err != nil {
+		return err
+	}
+	return v.hardLink(m.Path, m.Target)
+}
 
 // Apply makes the link beside its place and renames it.
 func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
@@ -275,6 +294,9 @@ func (r *Remove) Describe() Description {
 
 // Effects is that nothing stands there.
 func (r *Remove) Effects() []Effect { return []Effect{Gone(File(r.Path))} }
+
+// Obstacle is why it couldn't be removed.
+func (r *Remove) Obstacle(v *View) error { return v.Obstacle(r.Path, Removing, r.Before, FileInfo{}) }
 
 // Apply removes it. Nothing there is no error: an earlier try was cut off.
 func (r *Remove) Apply(_ context.Context, h *Host) (Result, error) {

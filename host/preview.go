@@ -1,6 +1,9 @@
 package host
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Preview is what the changes planned so far will leave on a host. Its zero
 // value is a host on which nothing is pending. It isn't safe for concurrent use.
@@ -43,6 +46,20 @@ func (p *Preview) Pending() bool { return p != nil && p.pending }
 // Tainted reports whether something laid may have altered anything at all (an
 // unguarded command), so that what is planned after it is tentative.
 func (p *Preview) Tainted() bool { return p != nil && p.tainted }
+
+// Beyond reports whether anything is laid that isn't in one of the spaces.
+func (p *Preview) Beyond(spaces ...string) bool {
+	if p == nil {
+		return false
+	}
+	other := func(space string) bool { return !slices.Contains(spaces, space) }
+	for key := range p.exact {
+		if other(key.Space) {
+			return true
+		}
+	}
+	return p.tainted || slices.ContainsFunc(slices.Collect(maps.Keys(p.possible)), other) || slices.ContainsFunc(slices.Collect(maps.Keys(p.unknown)), other)
+}
 
 // look returns what is laid at key: an effect with its state, or ok false
 // where the host itself answers. A Possible effect means that the host

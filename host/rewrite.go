@@ -10,7 +10,7 @@ const rewriteLimit = 1 << 20
 
 // Rewrite plans that the file at path holds what edit makes of its text; "" where
 // there is no file. It returns no change where that is so already. A link is
-// followed; the file's owner and mode stay, and a new one is root's, with 0644. For
+// followed; the file's owner and mode stay, and a new one is whoever's who makes it, with 0644. For
 // kinds that look after a part of a text file.
 func (v *View) Rewrite(ctx context.Context, path string, edit func(old string) (string, error)) ([]Change, error) {
 	path, err := v.Place(path, true)
@@ -41,7 +41,7 @@ func (v *View) Rewrite(ctx context.Context, path string, edit func(old string) (
 	content := v.Keep([]byte(text), before.Sensitive)
 	after := before
 	if !before.Exists() {
-		after = FileInfo{Type: Regular, Mode: 0o644, Owner: "root", Group: "root"}
+		after = Attr{}.made(FileInfo{Type: Regular, Mode: 0o644})
 	}
 	after.Sum, after.Size = content.Sum, content.Size
 	write := &WriteFile{Path: path, Content: content, Before: &before, After: after}

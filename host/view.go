@@ -36,6 +36,16 @@ func NewView(h *Host, preview *Preview) *View {
 // another preview is laid.
 func (v *View) With(preview *Preview) *View { return &View{v.h, preview, v.cache} }
 
+// Behind returns the view on which effects are laid besides.
+func (v *View) Behind(effects []Effect) *View {
+	preview := &Preview{}
+	if v.preview != nil {
+		preview = v.preview.Clone()
+	}
+	preview.Lay(effects)
+	return v.With(preview)
+}
+
 // Forget drops what was read: the host has been changed.
 func (v *View) Forget() { clear(v.cache.memos); clear(v.cache.memory) }
 

@@ -37,6 +37,8 @@ type WriteFile struct {
 	Validate []string `json:"validate,omitempty"`
 	// Backup keeps what stood there beside it, as PATH.TIME~.
 	Backup bool `json:"backup,omitempty"`
+	// InPlace writes to the file that stands there, instead of replacing it.
+	InPlace bool `json:"in_place,omitempty"`
 	// Before is what stood there when this was planned; nil if nobody knows.
 	Before *FileInfo `json:"before,omitempty"`
 	// After is what will stand there, for the preview.
@@ -52,7 +54,7 @@ func (*WriteFile) Type() string { return "file.write/1" }
 func (w *WriteFile) Describe() Description {
 	d := Description{Action: Update, Target: w.Path, Diff: w.Diff, Impact: w.Note}
 	if w.Before != nil {
-		d.Impact = impact(append([]string{w.Note}, Losses(*w.Before, w.After, true)...)...)
+		d.Impact = impact(append([]string{w.Note}, Losses(*w.Before, w.left(), !w.writesIn(*w.Before))...)...)
 	}
 	if w.Before == nil || !w.Before.Exists() {
 		d.Action = Create
@@ -62,18 +64,56 @@ func (w *WriteFile) Describe() Description {
 
 // Want is the content, and the attributes that were asked for.
 func (w *WriteFile) Want() any {
-	return WriteFile{Path: w.Path, Content: w.Content, Attr: w.Attr, Validate: w.Validate, Backup: w.Backup}
+	return WriteFile{Path: w.Path, Content: w.Content, Attr: w.Attr, Validate: w.Validate, Backup: w.Backup, InPlace: w.InPlace}
 }
 
 // Effects names the file and, with Backup, its neighbours.
-func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.After.Replaced())} }
+func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.left())} }
+
+// left is what stands there in the end.
+func (w *WriteFile) left() FileInfo {
+	after := w.After.Replaced()
+	if w.Before != nil && w.writesIn(*w.Before) {
+		after.Names, after.Apart = w.Before.Names, w.Before.Apart
+	}
+	return after
+}
+
+// Obstacle is why the file couldn't be written.
+func (w *WriteFile) Obstacle(v *View) error {
+	var before FileInfo
+	if w.Before != nil {
+		before = *w.Before
+	}
+	after := w.After
+	if before.Type != Regular {
+		after = w.Attr.made(after)
+	}
+	if w.writesIn(before) {
+		return v.Obstacle(w.Path, Rewriting, before, after)
+	}
+	return v.Obstacle(w.Path, Putting, before, after)
+}
+
+// made is a thing that is made with these attributes: the others are those of whoever
+// makes it.
+func (a Attr) made(after FileInfo) FileInfo {
+	if a.Owner == "" {
+		after.Owner = UserName(uint32(os.Geteuid()))
+	}
+	if a.Group == "" {
+		after.Group = GroupName(uint32(os.Getegid()))
+	}
+	return after
+}
 
 // Temporary is the name under which a thing is made before it takes its place.
 // It is always the same, so that what a killed run left is found; it starts
 // with a dot and has no known ending, because daemons read every *.conf of a
-// folder; and it fits into a name (NAME_MAX, 255 bytes) whenever name does.
+// folder; and it is no longer than name where that is long: a name may have 255 bytes,
+// and on file systems that encrypt names 143.
 func Temporary(name string) string {
-	if len(name) > 240 {
+	if len(name) > 64 {
 		sum := sha256.Sum256([]byte(name))
 		name = hex.EncodeToString(sum[:])
 	}
@@ -94,6 +134,9 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 	defer old.entry.Close()
 	if err := unmoved(w.Path, w.Before, old); err != nil {
 		return Result{}, err
+	}
+	if w.writesIn(old.FileInfo) {
+		return Result{}, w.rewrite(ctx, h, dir, name, old)
 	}
 	undo, err := restore(h, w.Path, old, Regular)
 	if err != nil {
@@ -124,8 +167,19 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 	return Result{}, dir.Sync()
 }
 
-// backupName is the name that a backup gets.
+// backupName is the name that a backup gets. Of a name that leaves no room for the
+// time, the end is replaced by a sum.
 func backupName(name string, now time.Time) string {
+	const room = 255 - len(".20060102T150405.000~")
+	if len(name) > room {
+		sum := sha256.Sum256([]byte(name))
+		mark := "-" + hex.EncodeToString(sum[:4])
+		cut := room - len(mark)
+		for cut > 0 && name[cut]&0xc0 == 0x80 { // in the middle of a character
+			cut--
+		}
+		name = name[:cut] + mark
+	}
 	return fmt.Sprintf("%s.%s~", name, now.UTC().Format("20060102T150405.000"))
 }
 
@@ -196,6 +250,11 @@ func (w *WriteFile) prepare(ctx context.Context, h *Host, f *os.File, old old) e
 		return err
 	}
 	defer body.Close()
+	return w.fill(f, body, old)
+}
+
+// fill writes the temporary file, with what it keeps of the old one.
+func (w *WriteFile) fill(f *os.File, body io.Reader, old old) error {
 	if _, err := io.Copy(f, body); err != nil {
 		return fmt.Errorf("writing %s: %w", w.Path, err)
 	}

@@ -98,6 +98,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 	var said json.RawMessage // by what was made
 	for round := 0; ; round++ {
 		plan, err := s.askModule(ask, t, s.real)
+		if err == nil {
+			err = s.obstacle(plan, s.real)
+		}
 		if err != nil {
 			return fail(err)
 		}

@@ -97,12 +97,15 @@ func (s *Session) unsettled(ctx context.Context, t *task, err error) bool {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		paths = append(paths, at.Path)
 	}
-	return slices.ContainsFunc(paths, func(path string) bool {
-		path = s.resolved(path)
-		return slices.ContainsFunc(append(above(path), path), func(at string) bool {
-			_, laid, _, err := s.ahead.Look(host.File(at))
-			return laid || err != nil
-		})
+	return slices.ContainsFunc(paths, s.touched)
+}
+
+// touched reports whether pending changes leave something at a path or above it.
+func (s *Session) touched(path string) bool {
+	path = s.resolved(path)
+	return slices.ContainsFunc(append(above(path), path), func(at string) bool {
+		_, laid, _, err := s.ahead.Look(host.File(at))
+		return laid || err != nil
 	})
 }
 

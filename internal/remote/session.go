@@ -204,13 +204,17 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	case err != nil:
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
 	}
+	hindered := s.obstacle(plan, s.ahead)
+	if hindered != nil && !s.mayLift(ctx, t, hindered) {
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(hindered)}
+	}
 	p := wire.Planned{Status: wire.Unchanged, Certainty: wire.Known, Always: plan.Always, Then: s.shown(t, plan.Then)}
 	if len(plan.Changes) == 0 && len(plan.Then) == 0 {
 		p.Output, p.OutputKnown = plan.Output, true
 		return p
 	}
 	p.Status = wire.Pending
-	if s.preview.Tainted() || s.moving(ctx) {
+	if s.preview.Tainted() || s.moving(ctx) || hindered != nil {
 		p.Certainty = wire.Tentative
 	}
 	if len(plan.Changes) == 0 {

@@ -46,6 +46,11 @@ type TextBlock struct {
 	Owner string `arg:"owner"`
 	// The group it belongs to.
 	Group string `arg:"group"`
+	// Write to the file that is there instead of replacing it: for one that is
+	// mounted by itself, or whose other names or watchers are to see the change.
+	// That isn't done in one step: a program that reads it meanwhile may see a
+	// part of it, and a power cut leaves a mixture, which the next run mends.
+	InPlace bool `arg:"in_place" default:"false"`
 }
 
 // markers returns the lines around the block. A marker without {mark} gets
@@ -80,7 +85,7 @@ func (b *TextBlock) Check(unknown func(string) bool) []modules.ArgError {
 // Plan edits a copy of the file and compares.
 func (b *TextBlock) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	e := edit{
-		desired: desired{b.Path, nil, b.Mode, b.Owner, b.Group, b.Backup, b.Validate, true},
+		desired: desired{b.Path, nil, b.Mode, b.Owner, b.Group, b.Backup, b.Validate, true, b.InPlace},
 		create:  b.Create, absent: b.State == "absent",
 	}
 	var content []string
@@ -100,7 +105,7 @@ func (b *TextBlock) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 	}
 	e.apply = func(lines []textLine) ([]textLine, error) { return b.apply(lines, content, e.absent) }
 	plan, err := e.plan(ctx, v)
-	return wanting(plan, err, b.Path, content, b.Marker, b.After, b.Before, b.State, b.Mode, b.Owner, b.Group)
+	return wanting(plan, err, b.Path, content, b.Marker, b.After, b.Before, b.State, b.Mode, b.Owner, b.Group, b.InPlace)
 }
 
 // apply puts the block into the lines, or takes it out.

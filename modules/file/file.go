@@ -54,6 +54,11 @@ type File struct {
 	Validate []string `arg:"validate"`
 	// Write to the end of a link instead of replacing the link.
 	Follow bool `arg:"follow" default:"false"`
+	// Write to the file that is there instead of replacing it: for one that is
+	// mounted by itself, or whose other names or watchers are to see the change.
+	// That isn't done in one step: a program that reads it meanwhile may see a
+	// part of it, and a power cut leaves a mixture, which the next run mends.
+	InPlace bool `arg:"in_place" default:"false"`
 }
 
 // May is the file, and a backup beside it.
@@ -89,7 +94,7 @@ func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if f.Source != nil {
 		content = f.Source
 	}
-	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow}.wanted(ctx, v)
+	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow, f.InPlace}.wanted(ctx, v)
 }
 
 // planAbsent removes what stands at path, if it is one of the types.
@@ -134,6 +139,11 @@ type Template struct {
 	Validate []string `arg:"validate"`
 	// Write to the end of a link instead of replacing the link.
 	Follow bool `arg:"follow" default:"false"`
+	// Write to the file that is there instead of replacing it: for one that is
+	// mounted by itself, or whose other names or watchers are to see the change.
+	// That isn't done in one step: a program that reads it meanwhile may see a
+	// part of it, and a power cut leaves a mixture, which the next run mends.
+	InPlace bool `arg:"in_place" default:"false"`
 }
 
 // May is the file, and a backup beside it.
@@ -146,5 +156,5 @@ func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
 
 // Plan compares the file with what the template gives.
 func (t *Template) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow}.wanted(ctx, v)
+	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow, t.InPlace}.wanted(ctx, v)
 }

@@ -55,6 +55,11 @@ type Line struct {
 	Owner string `arg:"owner"`
 	// The group it belongs to.
 	Group string `arg:"group"`
+	// Write to the file that is there instead of replacing it: for one that is
+	// mounted by itself, or whose other names or watchers are to see the change.
+	// That isn't done in one step: a program that reads it meanwhile may see a
+	// part of it, and a power cut leaves a mixture, which the next run mends.
+	InPlace bool `arg:"in_place" default:"false"`
 }
 
 func (l *Line) anchor() anchor { return anchor{l.After, l.Before, l.FirstMatch} }
@@ -89,7 +94,7 @@ func (l *Line) Check(unknown func(string) bool) []modules.ArgError {
 // Plan edits a copy of the file and compares.
 func (l *Line) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	e := edit{
-		desired: desired{l.Path, nil, l.Mode, l.Owner, l.Group, l.Backup, l.Validate, true},
+		desired: desired{l.Path, nil, l.Mode, l.Owner, l.Group, l.Backup, l.Validate, true, l.InPlace},
 		create:  l.Create, absent: l.State == "absent",
 	}
 	find := lineFinder{first: l.FirstMatch, literal: l.Literal, backrefs: l.Backrefs, at: l.anchor()}
@@ -116,7 +121,7 @@ func (l *Line) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 		e.apply = find.absent
 	}
 	plan, err := e.plan(ctx, v)
-	return wanting(plan, err, l.Path, find.line, l.Match, l.Literal, l.Backrefs, l.After, l.Before, l.State, l.Mode, l.Owner, l.Group)
+	return wanting(plan, err, l.Path, find.line, l.Match, l.Literal, l.Backrefs, l.After, l.Before, l.State, l.Mode, l.Owner, l.Group, l.InPlace)
 }
 
 // lineFinder finds a line and puts another in its place.

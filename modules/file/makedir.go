@@ -34,6 +34,11 @@ func (m *MakeDirectory) Effects() []host.Effect {
 	return []host.Effect{host.Is(host.File(m.Path), m.After)}
 }
 
+// Obstacle is why the directory couldn't be made.
+func (m *MakeDirectory) Obstacle(v *host.View) error {
+	return v.Obstacle(m.Path, host.Putting, host.FileInfo{}, m.After)
+}
+
 // Apply makes the directory.
 func (m *MakeDirectory) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	t, err := openTree(filepath.Dir(m.Path))

@@ -99,7 +99,7 @@ func fresh(t host.FileType, mode host.Mode, dir host.FileInfo) host.FileInfo {
 	info := host.FileInfo{Type: t, Mode: mode, Owner: self(), Group: selfGroup()}
 	if dir.Mode&0o2000 != 0 {
 		info.Group = dir.Group
-		if t == host.Directory {
+		if t == host.Directory && host.Member(dir.Group) { // the kernel lets no others set it
 			info.Mode |= 0o2000
 		}
 	}

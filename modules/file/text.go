@@ -198,6 +198,16 @@ func (e edit) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	case !e.create:
 		return modules.Plan{}, fmt.Errorf("%s doesn't exist: create = true makes it, or let an earlier task do so", path)
 	}
+	half := false
+	if e.inPlace && info.Type == host.Regular {
+		whole, ok, err := v.HalfWritten(path, textLimit)
+		if err != nil {
+			return modules.Plan{}, err
+		}
+		if half = ok; ok {
+			data = whole
+		}
+	}
 	lines, err := e.apply(splitLines(data))
 	if err != nil {
 		return modules.Plan{}, fmt.Errorf("%s: %w", path, err)
@@ -212,7 +222,7 @@ func (e edit) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	}
 	d := e.desired
 	d.path = path
-	if !info.Exists() || !bytes.Equal(edited, data) {
+	if !info.Exists() || half || !bytes.Equal(edited, data) {
 		c := v.Keep(edited, e.sensitive || info.Sensitive)
 		d.content = &c
 	}

@@ -78,6 +78,42 @@ func (c *CopyTree) Effects() []host.Effect {
 	return list
 }
 
+// Obstacle is why something in the tree couldn't be made, altered or removed.
+func (c *CopyTree) Obstacle(v *host.View) error {
+	for _, p := range c.Purge {
+		at := filepath.Join(c.Path, p)
+		before, err := v.Lstat(at)
+		if err == nil {
+			err = v.Obstacle(at, host.Removing, before, host.FileInfo{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return obstacles(v, c.Path, c.Items)
+}
+
+// obstacles returns the first one in a tree. What is in a directory that is to be made
+// yet has none of its own.
+func obstacles(v *host.View, root string, items []TreeItem) error {
+	made := map[string]bool{}
+	for _, i := range items {
+		if made[filepath.Dir(i.Path)] {
+			made[i.Path] = true
+			continue
+		}
+		made[i.Path] = i.After.Type == host.Directory && i.Before.Type != host.Directory
+		how := host.Altering
+		if i.replaced() {
+			how = host.Putting
+		}
+		if err := v.Obstacle(filepath.Join(root, i.Path), how, i.Before, i.After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Interruptible: what is copied stays, and the next run copies the rest.
 func (*CopyTree) Interruptible() {}
 
@@ -186,6 +222,9 @@ func (s *SetTree) Describe() host.Description { return s.Does }
 func (s *SetTree) Effects() []host.Effect {
 	return (&CopyTree{Path: s.Path, Items: s.Items}).Effects()
 }
+
+// Obstacle is why something in the tree couldn't be altered.
+func (s *SetTree) Obstacle(v *host.View) error { return obstacles(v, s.Path, s.Items) }
 
 func (s *SetTree) summarize() {
 	var diff treeDiff

@@ -21,6 +21,14 @@ func (*wanted) Type() string { return "file.edit/1" }
 // Want is what the task asks for.
 func (w *wanted) Want() any { return w.want }
 
+// Obstacle is why the edit couldn't be made.
+func (w *wanted) Obstacle(v *host.View) error {
+	if o, ok := w.Change.(host.Obstructed); ok {
+		return o.Obstacle(v)
+	}
+	return nil
+}
+
 // MarshalJSON is the edit's type and encoding.
 func (w *wanted) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {

@@ -21,6 +21,7 @@ type desired struct {
 	backup   bool
 	validate []string
 	follow   bool
+	inPlace  bool
 }
 
 // wanted is plan for a task that wants the whole file.
@@ -30,7 +31,7 @@ func (d desired) wanted(ctx context.Context, v *host.View) (modules.Plan, error)
 		sum = d.content.Sum
 	}
 	plan, err := d.plan(ctx, v)
-	return wanting(plan, err, d.path, sum, d.mode, d.owner, d.group, d.backup, d.validate, d.follow)
+	return wanting(plan, err, d.path, sum, d.mode, d.owner, d.group, d.backup, d.validate, d.follow, d.inPlace)
 }
 
 // plan returns the one change that makes path what is desired, or none.
@@ -69,11 +70,20 @@ func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if err := mayGive(path, before, after); err != nil && before.Type == host.Regular {
 		return modules.Plan{}, err
 	}
+	half := false
+	if d.inPlace && d.content != nil && before.Type == host.Regular {
+		if _, half, err = v.HalfWritten(path, 0); err != nil {
+			return modules.Plan{}, err
+		}
+	}
 	switch {
-	case d.content != nil && (before.Type != host.Regular || before.Sum != d.content.Sum):
+	case d.content != nil && (half || before.Type != host.Regular || before.Sum != d.content.Sum):
 		w := &host.WriteFile{
-			Path: path, Content: *d.content, Attr: d.attr(after), Validate: d.validate, Backup: d.backup,
+			Path: path, Content: *d.content, Attr: d.attr(after), Validate: d.validate, Backup: d.backup, InPlace: d.inPlace,
 			Before: &before, After: after,
+		}
+		if half {
+			w.Note = "a run was cut off while it wrote there"
 		}
 		if unforeseen {
 			w.Before = nil

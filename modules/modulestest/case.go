@@ -57,6 +57,17 @@ func (c *testCase) option(word string) bool {
 	return false
 }
 
+// user is who plans and makes the tasks: the option "user=NAME"; "" for whoever runs
+// the tests.
+func (c *testCase) user() string {
+	for _, w := range strings.Fields(c.sections["options"]) {
+		if name, ok := strings.CutPrefix(w, "user="); ok {
+			return name
+		}
+	}
+	return ""
+}
+
 // text is a section with $ROOT filled in.
 func (c *testCase) text(section string) string {
 	return strings.ReplaceAll(c.sections[section], "$ROOT", c.root)
@@ -66,7 +77,7 @@ func (c *testCase) text(section string) string {
 func (c *testCase) lay(t *testing.T, again bool) {
 	t.Helper()
 	if c.root != "" {
-		_ = exec.Command("chattr", "-R", "-i", c.root).Run()
+		clear(c.root)
 		if err := os.RemoveAll(c.root); err != nil {
 			t.Fatal(err)
 		}
@@ -75,8 +86,13 @@ func (c *testCase) lay(t *testing.T, again bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = exec.Command("chattr", "-R", "-i", dir).Run(); _ = os.RemoveAll(dir) })
+		t.Cleanup(func() { clear(dir); _ = os.RemoveAll(dir) })
 		c.root = filepath.Join(dir, "root")
+		if c.user() != "" { // who has to come here
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if err := os.MkdirAll(c.root, 0o755); err != nil {
 		t.Fatal(err)
@@ -98,6 +114,18 @@ func (c *testCase) lay(t *testing.T, again bool) {
 		c.shell(t, "reset")
 	}
 	c.shell(t, "setup")
+}
+
+// clear undoes what keeps a folder from being removed: what is mounted in it, and what
+// is immutable.
+func clear(dir string) {
+	for {
+		at := host.MountedBelow(dir)
+		if at == "" || exec.Command("umount", "-l", at).Run() != nil {
+			break
+		}
+	}
+	_ = exec.Command("chattr", "-R", "-i", "-a", dir).Run()
 }
 
 // shell runs a section as a script, which must succeed.

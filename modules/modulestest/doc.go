@@ -20,7 +20,7 @@
 //	options     words: "always" (an unguarded command: planned again it runs
 //	            again), "system" (edits the machine itself: runs only where
 //	            MUSTER_LAB_HOST is set), "nocut" (isn't cut, with a reason in
-//	            the comment)
+//	            the comment), "user=NAME" (that user plans and makes the tasks)
 //	reset       for system cases: a shell script that brings back the state
 //	            before, so that the case can be cut and failed
 //

@@ -47,7 +47,9 @@ type conformance struct {
 }
 
 func (c *conformance) session() *remote.Session {
-	return remote.NewSession(c.kinds, host.New(), []byte("conformance"))
+	s := remote.NewSession(c.kinds, host.New(), []byte("conformance"))
+	s.User = c.user()
+	return s
 }
 
 // content is what the controller makes of arguments that name files.
@@ -84,15 +86,17 @@ func hiddenLines(s string) []string {
 func (c *conformance) plan(t *testing.T, s *remote.Session) []wire.Planned {
 	t.Helper()
 	var list []wire.Planned
-	for _, ct := range c.tasks(t) {
-		wt := c.task(t, ct)
-		if wt.Secrets != nil {
-			wt.Args = sensitive(wt.Args)
+	as(t, c.user(), func() {
+		for _, ct := range c.tasks(t) {
+			wt := c.task(t, ct)
+			if wt.Secrets != nil {
+				wt.Args = sensitive(wt.Args)
+			}
+			p, _ := s.Plan(context.Background(), wt)
+			list = append(list, p)
 		}
-		p, _ := s.Plan(context.Background(), wt)
-		list = append(list, p)
-	}
-	c.review(t, s, list)
+		c.review(t, s, list)
+	})
 	return list
 }
 
@@ -148,7 +152,7 @@ func (c *conformance) run(t *testing.T) {
 			t.Errorf("%s would alter %v, beyond what it says it may alter", p.ID, keys)
 		}
 	}
-	made, failure := c.apply(s, planned)
+	made, failure := c.apply(t, s, planned)
 	c.compareFailure(t, failure)
 	if failure == "" {
 		c.compareMade(t, planned, made)
@@ -224,7 +228,13 @@ func show(p wire.Planned) []string {
 var errCut = errors.New("cut here")
 
 // apply makes what is pending, in order, until something fails.
-func (c *conformance) apply(s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+func (c *conformance) apply(t *testing.T, s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+	t.Helper()
+	as(t, c.user(), func() { made, failure = c.make(s, planned) })
+	return made, failure
+}
+
+func (c *conformance) make(s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
 	begun := false
 	for _, p := range planned {
 		begun = begun || p.Status == wire.Pending
@@ -303,14 +313,14 @@ func (c *conformance) cuts(t *testing.T, end string) {
 					panic(r)
 				}
 			}()
-			c.apply(s, planned)
+			c.apply(t, s, planned)
 		}()
 		if where == "" {
 			return // fewer steps than n
 		}
 		s = c.session()
 		planned = c.plan(t, s)
-		_, failure := c.apply(s, planned)
+		_, failure := c.apply(t, s, planned)
 		if failure != "" {
 			t.Errorf("cut %q (step %d), the next run fails: %s", where, n, failure)
 		} else if got := c.snapshot(t, false); got != end {
@@ -332,7 +342,7 @@ func (c *conformance) failures(t *testing.T) {
 		where := ""
 		hook(s, n, func(at string) error { where = at; return fmt.Errorf("failed by the test, %s", at) })
 		planned := c.plan(t, s)
-		made, failure := c.apply(s, planned)
+		made, failure := c.apply(t, s, planned)
 		if where == "" {
 			return
 		}

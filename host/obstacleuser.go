@@ -1,0 +1,137 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a user may write and give away. Root is asked, too, where the kernel decides:
+// there are file systems on which root may not write (NFS).
+
+// allowed finds places that whoever acts may not write to.
+func (s *spot) allowed(how Way) error {
+	if !how.inside() {
+		if how != Rewriting || s.entry == nil {
+			return nil
+		}
+		if err := unix.Faccessat(s.dir.fd, filepath.Base(s.path), unix.W_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW); denied(err) {
+			uid, _ := s.entry.Owner()
+			return s.obstacle(s.path, err, "permission denied: %s may not write to %s, which belongs to %s (mode %s)%s", acting(), s.path, UserName(uint32(uid)), s.entry.Mode(), becoming())
+		}
+		return nil
+	}
+	dir := filepath.Dir(s.path)
+	if value, laid, _, err := s.v.Look(File(dir)); laid && err == nil && value != nil {
+		var planned FileInfo
+		if Unmarshal(value, &planned) != nil || IsRoot() || planned.ACL || planned.Type != Directory || self().may(planned, 0o3) {
+			return nil
+		}
+		text := fmt.Sprintf("permission denied: %s may not write in %s, which will belong to %s (mode %s)%s", acting(), dir, planned.Owner, planned.Mode, becoming())
+		return &Obstacle{Path: dir, Err: unix.EACCES, Text: text, Planned: true}
+	}
+	if err := unix.Faccessat(s.dir.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); denied(err) {
+		info, statErr := lstat(s.dir.path)
+		if statErr != nil {
+			return nil
+		}
+		return s.obstacle(s.dir.path, err, "permission denied: %s may not write in %s, which belongs to %s (mode %s)%s", acting(), s.dir.path, info.Owner, info.Mode, becoming())
+	}
+	if IsRoot() || s.entry == nil {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(s.dir.fd, &st); err != nil || st.Mode&unix.S_ISVTX == 0 || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	if uid, _ := s.entry.Owner(); uid != os.Geteuid() {
+		return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and in %s, which is sticky, only they may replace or remove it%s", s.path, UserName(uint32(uid)), s.dir.path, becoming())
+	}
+	return nil
+}
+
+// given finds owners, groups and modes that only root, or another user, can give.
+func (s *spot) given(how Way, before, after FileInfo) error {
+	if IsRoot() || how == Removing {
+		return nil
+	}
+	me := self()
+	if how == Altering && before.Exists() && !me.owners[before.Owner] {
+		return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and only they can give it another mode or group%s", s.path, before.Owner, becoming())
+	}
+	kept := how == Altering || how == Rewriting // what isn't changed needn't be one's own to give
+	put := before.Type == Regular && how == Putting
+	if !me.owners[after.Owner] && !(kept && after.Owner == before.Owner) {
+		if put && after.Owner == before.Owner {
+			return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and a file that takes its place would belong to %s%s; or set in_place = true, which writes to the file where it is", s.path, before.Owner, acting(), becoming())
+		}
+		return s.obstacle(s.path, unix.EPERM, "%s is to belong to %s, which only root can do: add become = true to the task", s.path, after.Owner)
+	}
+	ours := me.groups[after.Group]
+	if !ours && !(kept && after.Group == before.Group) && !s.handsOn(after.Group) {
+		if put && after.Group == before.Group {
+			return s.obstacle(s.path, unix.EPERM, "permission denied: %s has the group %s, which %s isn't in, and a file that takes its place couldn't have it%s; or set in_place = true, which writes to the file where it is", s.path, before.Group, acting(), becoming())
+		}
+		return s.obstacle(s.path, unix.EPERM, "permission denied: %s is to have the group %s, which %s isn't in, so that only root can give it%s", s.path, after.Group, acting(), becoming())
+	}
+	alters := how != Rewriting || before.Mode != after.Mode
+	if after.Type == Regular && after.Mode&0o2000 != 0 && !ours && alters {
+		return s.obstacle(s.path, unix.EPERM, "permission denied: %s is to be setgid with the group %s, which %s isn't in, so that only root can set that%s", s.path, after.Group, acting(), becoming())
+	}
+	return nil
+}
+
+// handsOn reports whether the directory gives what is made in it its own group, that
+// one. Of a directory that isn't there yet nobody can tell.
+func (s *spot) handsOn(group string) bool {
+	dir, err := s.v.Lstat(filepath.Dir(s.path))
+	if err != nil || !dir.Exists() {
+		return true
+	}
+	return dir.Mode&0o2000 != 0 && dir.Group == group
+}
+
+// denied tells a lack of permission from answers that say nothing.
+func denied(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) }
+
+func acting() string { return UserName(uint32(os.Geteuid())) }
+
+// becoming is what to do about a lack of permission.
+func becoming() string {
+	if IsRoot() {
+		return "; its file system doesn't let root"
+	}
+	return ": let root do it (become = true), or a user who may"
+}
+
+// identity is who this process acts as, by names and by numbers.
+type identity struct{ owners, groups map[string]bool }
+
+func self() identity {
+	uid := os.Geteuid()
+	me := identity{owners: map[string]bool{UserName(uint32(uid)): true, strconv.Itoa(uid): true}, groups: map[string]bool{}}
+	list, _ := os.Getgroups()
+	for _, gid := range append(list, os.Getegid()) {
+		me.groups[GroupName(uint32(gid))], me.groups[strconv.Itoa(gid)] = true, true
+	}
+	return me
+}
+
+// Member reports whether whoever acts can give a file that group and setgid with it.
+func Member(group string) bool { return IsRoot() || self().groups[group] }
+
+// may reports whether permission bits, three of them, let it do something.
+func (me identity) may(info FileInfo, bits Mode) bool {
+	mode := info.Mode
+	switch {
+	case me.owners[info.Owner]:
+		mode >>= 6
+	case me.groups[info.Group]:
+		mode >>= 3
+	}
+	return mode&bits == bits
+}
