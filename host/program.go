@@ -79,3 +79,9 @@ func Encode(c Change) (string, json.RawMessage, error) {
 	data, err := Marshal(c)
 	return c.Type(), data, err
 }
+
+// Undoes are the changes of this package, one of each, empty: what takes edits back is
+// made of them.
+func Undoes() []Change {
+	return []Change{&WriteFile{}, &SetAttr{}, &MakeDir{}, &MakeLink{}, &Remove{}, &RunProgram{}}
+}

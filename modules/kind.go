@@ -10,6 +10,8 @@ package modules
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"reflect"
 
 	"muster/host"
 )
@@ -67,6 +69,11 @@ type Kind struct {
 	// asks nothing itself.
 	Expect func(v *host.View, keys []string)
 
+	// Undoes are the types of change, besides those of package host, that take edits of
+	// this kind back: one of each, empty. Where a plan is atomic they are kept on the
+	// host, and made by whoever comes there next if the run is cut off.
+	Undoes []host.Change
+
 	// New returns a module with nothing set. Its exported fields with an arg
 	// tag are the kind's arguments; see SchemaOf.
 	New func() Module
@@ -93,6 +100,25 @@ func NewRegistry(kinds ...Kind) *Registry {
 		r.schema[k.Name] = schemaOf(k)
 	}
 	return r
+}
+
+// Undo decodes a change that takes an edit back, as host.Encode has encoded it.
+func (r *Registry) Undo(typ string, data []byte) (host.Change, error) {
+	known := host.Undoes()
+	for _, k := range r.kinds {
+		known = append(known, k.Undoes...)
+	}
+	for _, c := range known {
+		if c.Type() != typ {
+			continue
+		}
+		fresh := reflect.New(reflect.TypeOf(c).Elem()).Interface().(host.Change)
+		if err := host.Unmarshal(data, fresh); err != nil {
+			return nil, fmt.Errorf("a change of type %s: %w", typ, err)
+		}
+		return fresh, nil
+	}
+	return nil, fmt.Errorf("no kind takes its edits back by a change of type %q", typ)
 }
 
 // Kind returns the kind of that name, nil if there is none.

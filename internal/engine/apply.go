@@ -37,6 +37,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 			h.journalEnd() // nothing is made there
 		}
 	}
+	r.takeBack(ctx)
 	for i, p := range r.o.Playbook.Plays {
 		var hosts []*hostRun
 		for _, h := range r.order {
@@ -77,6 +78,7 @@ func (h *hostRun) ready() {
 
 // eachItem calls f for every item of the host's plays, in order.
 func (h *hostRun) eachItem(f func(*item)) {
+	eachNode(h.cutOffs, f)
 	for _, p := range h.plays {
 		eachNode(p.before, f)
 		eachNode(p.nodes, f)

@@ -168,6 +168,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.planned(m.Planned)
 	case m.Done != nil:
 		return l.host.finished(m.Done)
+	case m.CutOff != nil:
+		return l.host.cutOff(m.CutOff)
 	case m.TakenUp != nil:
 		return l.host.tookUp(l, m.TakenUp)
 	case m.Need != nil:

@@ -48,6 +48,7 @@ type hostRun struct {
 	passed    map[string]modules.Truth // see pass
 	guessed   bool                     // what was evaluated last read facts that pending changes may move
 
+	cutOffs   []*node // what takes back what runs that were cut off have left
 	sentItems []*item // in the order in which they were sent
 	grants    []grant // in the order in which they were given
 	ends      int     // of granted tasks that were heard of

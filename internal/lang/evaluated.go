@@ -41,6 +41,13 @@ func (i *Instance) each() cty.Value {
 	return cty.NilVal
 }
 
+// Outside returns the instance of a task that no playbook has: muster's own, on a host,
+// under a heading in a play's place.
+func Outside(host, id, heading, name string) *Instance {
+	t := &Task{Label: name, Play: &Play{Name: heading}, name: name}
+	return &Instance{ID: id, Task: t, Host: host, Target: host}
+}
+
 // Evaluated is an instance with everything that a run needs to know of it.
 type Evaluated struct {
 	// Skip: `when` is false, and nothing else is set.

@@ -34,6 +34,7 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 	default:
 		d = wire.Done{Status: wire.Failed, Error: "a task that its condition names hasn't run"}
 	}
+	s.settleCutOff(t, &d)
 	d.ID = id
 	d.Changes = s.shown(t, d.Changes)
 	d.Error = s.redact.Redact(d.Error)
@@ -89,11 +90,13 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		d.Status, d.Error = wire.Failed, t.failure(err)
 		return d
 	}
-	module, errs := s.Kinds.Decode(t.Kind, t.Args)
-	if len(errs) > 0 {
-		return fail(errors.New(joinErrors(errs)))
+	if !t.own {
+		module, errs := s.Kinds.Decode(t.Kind, t.Args)
+		if len(errs) > 0 {
+			return fail(errors.New(joinErrors(errs)))
+		}
+		t.module = module
 	}
-	t.module = module
 	allowed, ask := newAllowance(t, s.bound(t)), ctx
 	var said json.RawMessage // by what was made
 	for round := 0; ; round++ {
@@ -174,7 +177,13 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 	first := len(d.Changes)
 	s.Host.Undo = func(u host.Undo) error {
 		undo[len(undo)-1] = u
-		return s.keep(t, plan.Changes[len(undo)-1], u)
+		c := plan.Changes[len(undo)-1]
+		if plan.Atomic {
+			if err := s.keepBack(t, c, u); err != nil {
+				return err
+			}
+		}
+		return s.keep(t, c, u)
 	}
 	defer func() { s.Host.Undo = nil }()
 	for i, c := range plan.Changes {
@@ -203,6 +212,9 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 			return output, s.back(plan, undo, d, first, err)
 		}
 		d.Changes = append(d.Changes, c.Describe())
+	}
+	if p, ok := t.module.(*putBack); ok {
+		p.made = true
 	}
 	return output, nil
 }

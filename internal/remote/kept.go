@@ -18,34 +18,40 @@ var errSilent = errors.New("nothing was heard of the controller for too long, so
 // host up again.
 func (s *server) open(ctx context.Context, o *wire.Open) error {
 	s.session.Key, s.readOnly = o.Key, o.ReadOnly
-	if s.o.Worker || o.ReadOnly || o.Run == "" {
-		if o.Take > 0 {
-			return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{}})
-		}
+	if s.o.Worker || o.Run == "" {
 		return nil
 	}
-	var why error
-	s.kept, why = s.newRecord(o)
-	if o.Take == 0 {
-		return nil
+	dir, err := s.records()
+	if err == nil && !o.ReadOnly {
+		s.kept, err = s.newRecord(dir, o)
 	}
-	if why == nil {
-		why = s.takeUp(ctx, o)
+	switch {
+	case o.Take == 0:
+		err = nil
+	case err != nil:
+		err = s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Unknown: err.Error()}})
+	case o.ReadOnly:
+		err = s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{}})
+	default:
+		err = s.takeUp(ctx, o)
 	}
-	if why != nil && ctx.Err() == nil {
-		return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Unknown: why.Error()}})
+	if err != nil || dir == "" {
+		return err
 	}
-	return why
+	return s.cutOffs(ctx, dir, o.Run)
 }
 
-func (s *server) newRecord(o *wire.Open) (*record.Record, error) {
-	dir, marks := s.o.Records, s.o.Lock
-	var err error
-	if dir == "" {
-		if dir, err = record.Dir(); err != nil {
-			return nil, err
-		}
+// records is where runs keep what they make.
+func (s *server) records() (string, error) {
+	if s.o.Records != "" {
+		return s.o.Records, nil
 	}
+	return record.Dir()
+}
+
+func (s *server) newRecord(dir string, o *wire.Open) (*record.Record, error) {
+	marks := s.o.Lock
+	var err error
 	if marks == "" {
 		if marks, err = lockPath(); err != nil {
 			return nil, err
@@ -57,12 +63,23 @@ func (s *server) newRecord(o *wire.Open) (*record.Record, error) {
 // takeUp tells what the run's earlier connections have made here, when they have
 // let go of the host.
 func (s *server) takeUp(ctx context.Context, o *wire.Open) error {
+	unknown := func(err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Unknown: err.Error()}})
+	}
 	left, err := s.kept.TakeUp(ctx, func() { s.lock.tell("waiting for the end of what was being made here when the connection was lost") })
 	if err != nil {
-		return err
+		return unknown(err)
 	}
 	if left.Unkept {
-		return errors.New("the host couldn't keep what was made there")
+		return unknown(errors.New("the host couldn't keep what was made there"))
+	}
+	if len(left.Edits) > 0 {
+		if err := s.takeBack(ctx, left.Edits); err != nil {
+			return unknown(err)
+		}
 	}
 	for i := range left.Ended {
 		if left.Earlier+i >= o.Have {
@@ -83,6 +100,30 @@ func (s *server) begin(id string, repeats bool) error {
 	}
 	s.begun, s.repeats = true, repeats
 	return nil
+}
+
+// keepEdit keeps what takes an edit of an atomic task back.
+func (s *server) keepEdit(u *wire.Undo) error {
+	if s.kept == nil {
+		return nil
+	}
+	return s.kept.Edit(u)
+}
+
+// tellUndo tells the controller what takes an edit back. Where it can't be told any
+// more, the edit isn't made: a new connection will have it made.
+func (s *server) tellUndo(u *wire.Undo) error {
+	err := s.conn.Send(&wire.Message{Undo: u})
+	if errors.Is(err, wire.ErrTooLarge) {
+		err = s.conn.Send(&wire.Message{Undo: &wire.Undo{ID: u.ID, Target: u.Target, Missing: "it is too large"}})
+	}
+	if err == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	return errGone
 }
 
 // still returns why nothing more is to be begun here; nil while the controller is

@@ -32,7 +32,7 @@ func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Le
 	}
 	var list []wire.Left
 	for _, t := range s.order {
-		if t.module == nil || t.Passing || t.planned.Always || s.Kinds.Kind(t.Kind).Probe {
+		if t.module == nil || t.own || t.Passing || t.planned.Always || s.Kinds.Kind(t.Kind).Probe {
 			continue
 		}
 		if made && !slices.Contains(ids, t.ID) || !made && !s.settledly(t) {

@@ -370,8 +370,8 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 	s.session.Host.Report = func(text string) {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
-	s.session.Undo = func(u *wire.Undo) error { return s.conn.Send(&wire.Message{Undo: u}) }
-	s.session.Still, s.session.Begin = s.still, s.begin
+	s.session.Undo = s.tellUndo
+	s.session.Still, s.session.Begin, s.session.Back = s.still, s.begin, s.keepEdit
 	d := s.session.Apply(s.making, id)
 	s.tell(ctx, "", wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d

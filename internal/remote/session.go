@@ -34,6 +34,9 @@ type Session struct {
 	User string
 	// Undo, if not nil, is told what takes each edit back before it is made.
 	Undo func(*wire.Undo) error
+	// Back, if not nil, is told the same of edits of atomic plans, to be kept on the
+	// host: an error keeps the edit from being made.
+	Back func(*wire.Undo) error
 	// Still, if not nil, returns why no other change may be begun.
 	Still func() error
 	// Begin, if not nil, is told before a task makes its first change. Repeats: it
@@ -51,6 +54,7 @@ type Session struct {
 type task struct {
 	wire.Task
 	module  modules.Module
+	own     bool // no playbook has it: it takes back what a run has left
 	planned wire.Planned
 	effects []host.Effect  // laid when it was planned
 	wants   map[string]int // of its planned changes

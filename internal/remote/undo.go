@@ -25,7 +25,7 @@ func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
 		if kept.Missing != "" {
 			break
 		}
-		step, err := s.undoStep(c)
+		step, err := s.undoStep(c, wire.FormerLimit)
 		if err != nil {
 			kept.Missing = err.Error()
 			break
@@ -39,8 +39,30 @@ func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
 	return s.Undo(kept)
 }
 
-// undoStep is a change as the journal has it, with the content it would write.
-func (s *Session) undoStep(c host.Change) (wire.UndoStep, error) {
+// keepBack keeps on the host what takes an edit of an atomic task back. An edit of
+// which that can't be kept isn't made: a run that is cut off would leave it.
+func (s *Session) keepBack(t *task, c host.Change, u host.Undo) error {
+	if s.Back == nil {
+		return nil
+	}
+	kept := &wire.Undo{ID: t.ID, Target: s.describe(t, c).Target}
+	for i, c := range append(u.Changes[:len(u.Changes):len(u.Changes)], u.After...) {
+		step, err := s.undoStep(c, backLimit)
+		if err != nil {
+			return fmt.Errorf("keeping what takes it back: %w", err)
+		}
+		step.After = i >= len(u.Changes)
+		kept.Steps = append(kept.Steps, step)
+	}
+	return s.Back(kept)
+}
+
+// backLimit is the size, in bytes, up to which former content is kept on the host.
+const backLimit = 16 << 20
+
+// undoStep is a change as journals have it, with the content it would write, up to a
+// limit.
+func (s *Session) undoStep(c host.Change, limit int64) (wire.UndoStep, error) {
 	kind, data, err := host.Encode(c)
 	if err != nil {
 		return wire.UndoStep{}, err
@@ -50,9 +72,9 @@ func (s *Session) undoStep(c host.Change) (wire.UndoStep, error) {
 	if !writes {
 		return step, nil
 	}
-	if w.Content.Size > wire.FormerLimit {
-		return step, fmt.Errorf("%s had %d bytes, and more than %d aren't kept", w.Path, w.Content.Size, wire.FormerLimit)
+	if w.Content.Size > limit {
+		return step, fmt.Errorf("%s had %d bytes, and more than %d aren't kept", w.Path, w.Content.Size, limit)
 	}
-	step.Former, err = s.Host.Bodies.Read(context.Background(), w.Content, wire.FormerLimit)
+	step.Former, err = s.Host.Bodies.Read(context.Background(), w.Content, limit)
 	return step, err
 }

@@ -43,6 +43,7 @@ type Message struct {
 	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
 	Alive    *Alive    `cbor:"19,keyasint,omitempty"` // and from the controller
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
+	CutOff   *CutOff   `cbor:"25,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
@@ -84,6 +85,19 @@ type TakenUp struct {
 	// Unknown says why the host can't tell what was made; "" where it can.
 	Unknown string
 }
+
+// CutOff says what a run that was cut off in an atomic task has left on the host, before
+// anything is planned there: the change under ID takes it back, and is granted like a
+// task, first of all.
+type CutOff struct {
+	ID      string // CutOffID and the run's name
+	Since   time.Time
+	Changes []host.Description
+	Digest  string
+}
+
+// CutOffID begins the IDs of changes that take back what a run left.
+const CutOffID = "cut-off/"
 
 // Ack says how many ends of a run's tasks on this host the controller has.
 type Ack struct{ Ends int }

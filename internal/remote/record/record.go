@@ -55,6 +55,8 @@ type entry struct {
 	Begin   string     `json:"begin,omitempty"`   // a task's ID
 	Repeats bool       `json:"repeats,omitempty"` // it is no task to be planned again: each time it runs it does its work anew
 	End     *wire.Done `json:"end,omitempty"`
+	Edit    *wire.Undo `json:"edit,omitempty"`   // of an atomic task, with what takes it back
+	Undone  bool       `json:"undone,omitempty"` // the edits so far are taken back
 }
 
 // Dir is where records are: root's, or the user's own.
@@ -165,6 +167,25 @@ func (r *Record) giveUp() error {
 	return nil
 }
 
+// Edit keeps, durably, what takes back an edit that an atomic task is about to make.
+func (r *Record) Edit(u *wire.Undo) error {
+	if r.f == nil || r.given {
+		return nil
+	}
+	if err := r.write(entry{Edit: u}); err != nil {
+		return err
+	}
+	return r.f.Sync()
+}
+
+// Undone keeps that the edits of the task in hand were taken back.
+func (r *Record) Undone() error {
+	if err := r.write(entry{Undone: true}); err != nil {
+		return err
+	}
+	return r.f.Sync()
+}
+
 // End keeps what became of a task, begun or passed over. The next Begin makes it
 // durable.
 func (r *Record) End(d *wire.Done, begun bool) {
@@ -213,7 +234,10 @@ type Left struct {
 	Earlier  int         // tasks that ended before those that are kept
 	Ended    []wire.Done // in the order in which they ended
 	Doubtful []string    // begun without an end, and not to be repeated
-	Unkept   bool        // it couldn't be kept: nobody knows
+	// Edits are those of an atomic task that has no end, in the order in which they
+	// were made; the last may not have been.
+	Edits  []wire.Undo
+	Unkept bool // it couldn't be kept: nobody knows
 }
 
 // TakeUp fences the connections of the run before this one, waits until they have
@@ -300,7 +324,11 @@ func read(data []byte) (left *Left, whole int) {
 			left.Earlier = e.Earlier
 		case e.End != nil:
 			left.Ended = append(left.Ended, *e.End)
-			begun = ""
+			begun, left.Edits = "", nil
+		case e.Edit != nil:
+			left.Edits = append(left.Edits, *e.Edit)
+		case e.Undone:
+			left.Edits = nil
 		case e.Repeats:
 			begun = e.Begin
 		}
