@@ -33,7 +33,9 @@ type Package struct {
 	// "name=version" (which may end in "*") is a version. Patterns, "name/suite"
 	// and "name-" aren't taken.
 	Name modules.OneOrMore `arg:"name,key,required"`
-	// "latest" also upgrades, to the newest version that the lists know.
+	// "latest" also upgrades, to the newest version that the lists know. A name
+	// that others provide is there where one of them is, and absent where none is:
+	// all that provide it are then removed.
 	State string `arg:"state" oneof:"present absent latest" default:"present"`
 	// The version, of a single package; "*" stands for any text.
 	Version string `arg:"version"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -128,9 +129,34 @@ func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, e
 		}
 		if left {
 			todo = append(todo, w)
+			continue
+		}
+		if p.State == "absent" && have == nil {
+			others, err := db.providing(v, w.name)
+			if err != nil {
+				return nil, false, err
+			}
+			todo = append(todo, others...)
 		}
 	}
 	return todo, open, nil
+}
+
+// providing returns the installed packages that provide a name, sorted. apt removes
+// none by such a name, and says nothing.
+func (db *database) providing(v *host.View, name string) ([]want, error) {
+	var list []want
+	for _, other := range slices.Sorted(slices.Values(db.providers[name])) {
+		have, err := db.lookup(v, other)
+		if errors.Is(err, host.ErrNotYet) || err == nil && have == nil || other == name {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, want{name: other})
+	}
+	return list, nil
 }
 
 // remains reports whether a package that isn't installed has left something

@@ -62,6 +62,13 @@ func simulate(ctx context.Context, v *host.View, options, args []string) ([]step
 		done[s.Name] = s
 	}
 	var rest []step
+	for _, s := range before.Steps {
+		// What an earlier task removes and all together don't, this one brings back: by
+		// a name that it provides.
+		if s.New == "" && s.Old != "" && s.Old != "configuration" && !has(steps, s.Name) {
+			rest = append(rest, step{Name: s.Name, New: s.Old})
+		}
+	}
 	for _, s := range steps {
 		was, ok := done[s.Name]
 		if ok && was.New == s.New {
