@@ -2,6 +2,7 @@ package host
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 )
 
@@ -9,6 +10,7 @@ import (
 // value is a host on which nothing is pending. It isn't safe for concurrent use.
 type Preview struct {
 	exact    map[Key]Effect
+	anew     map[Key]bool    // files that something takes the place of that was to be gone
 	possible map[string]bool // spaces in which what is absent may appear
 	unknown  map[string]bool // spaces in which nothing can be told
 	pending  bool
@@ -18,7 +20,7 @@ type Preview struct {
 // Lay adds effects of one planned change, in the order of the plan.
 func (p *Preview) Lay(effects []Effect) {
 	if p.exact == nil {
-		p.exact, p.possible, p.unknown = map[Key]Effect{}, map[string]bool{}, map[string]bool{}
+		p.exact, p.possible, p.unknown, p.anew = map[Key]Effect{}, map[string]bool{}, map[string]bool{}, map[Key]bool{}
 	}
 	for _, e := range effects {
 		p.pending = true
@@ -26,6 +28,9 @@ func (p *Preview) Lay(effects []Effect) {
 		case e.Key.Space == All:
 			p.tainted = true
 		case e.Key.Name != All:
+			if was, laid := p.exact[e.Key]; laid && was.State == Absent && e.Key.Space == Files {
+				p.anew[e.Key] = true
+			}
 			p.exact[e.Key] = e
 		case e.State == Possible:
 			p.possible[e.Key.Space] = true
@@ -83,6 +88,33 @@ func (p *Preview) look(key Key) (e Effect, ok bool) {
 // Clone returns a copy that can be laid further without touching p.
 func (p *Preview) Clone() *Preview {
 	c := *p
-	c.exact, c.possible, c.unknown = maps.Clone(p.exact), maps.Clone(p.possible), maps.Clone(p.unknown)
+	c.exact, c.possible, c.unknown, c.anew = maps.Clone(p.exact), maps.Clone(p.possible), maps.Clone(p.unknown), maps.Clone(p.anew)
 	return &c
+}
+
+// emptied reports whether pending changes take away what the host has in a directory:
+// it is removed, something else takes its place, or a directory takes that of a file
+// or a link; or one above it is. What they put there is known by itself.
+func (v *View) emptied(dir string) bool {
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		e, laid := v.preview.exact[File(dir)]
+		switch {
+		case !laid:
+		case e.State == Absent, v.preview.anew[File(dir)]:
+			return true
+		case e.State == Present && !v.stillDirectory(e):
+			return true
+		}
+	}
+	return false
+}
+
+// stillDirectory reports whether an effect leaves a directory where the host has one.
+func (v *View) stillDirectory(e Effect) bool {
+	var planned FileInfo
+	if Unmarshal(e.Value, &planned) != nil || planned.Type != Directory {
+		return false
+	}
+	real, _ := Once(v, "type of "+e.Key.Name, func() (FileInfo, error) { return lstat(e.Key.Name) })
+	return real.Type == Directory
 }

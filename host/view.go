@@ -127,12 +127,8 @@ func (v *View) Lstat(path string) (FileInfo, error) {
 // lstat reads a resolved path.
 func (v *View) lstat(path string) (FileInfo, error) {
 	if v.preview != nil && len(v.preview.exact) > 0 {
-		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
-			if e, ok := v.preview.exact[File(dir)]; ok && e.State == Absent {
-				if _, again := v.preview.exact[File(path)]; !again {
-					return FileInfo{}, nil
-				}
-			}
+		if _, laid := v.preview.exact[File(path)]; !laid && v.emptied(filepath.Dir(path)) {
+			return FileInfo{}, nil
 		}
 	}
 	info, err := Read(v, File(path), func() (*FileInfo, error) {
@@ -234,9 +230,11 @@ func (v *View) ReadDir(path string) ([]string, error) {
 		return nil, err
 	}
 	names := map[string]bool{}
-	real, err := namesIn(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	var real []string
+	if v.preview == nil || len(v.preview.exact) == 0 || !v.emptied(path) {
+		if real, err = namesIn(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
 	for _, name := range real {
 		names[name] = true

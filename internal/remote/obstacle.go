@@ -47,7 +47,9 @@ func (s *Session) mayLift(ctx context.Context, t *task, err error) bool {
 		if o.Planned {
 			return false
 		}
-		paths = append(paths, o.Path)
+		if o.Path != "" {
+			paths = append(paths, o.Path)
+		}
 	}
 	if s.preview.Beyond(host.Files, host.Users, host.Groups, "account") {
 		return true

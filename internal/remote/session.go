@@ -227,6 +227,11 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	t.wants, t.behind = map[string]int{}, s.preview.Pending()
 	for _, c := range plan.Changes {
 		p.Changes = append(p.Changes, s.describe(t, c))
+		if hindered != nil {
+			last := &p.Changes[len(p.Changes)-1]
+			last.Impact = strings.TrimPrefix(last.Impact+"; for now: "+s.redact.Redact(t.failure(hindered)), "; ")
+			hindered = nil
+		}
 		t.effects = append(t.effects, c.Effects()...)
 		t.wants[want(c)]++
 	}

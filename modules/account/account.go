@@ -31,6 +31,16 @@ type Edit struct {
 	host.RunProgram
 	// Wants is what the task asks of its target, whatever stands there.
 	Wants string `json:"wants"`
+
+	idle *idle // what the user has to be
+}
+
+// Obstacle is that the user runs something, where the program refuses that.
+func (e *Edit) Obstacle(*host.View) error {
+	if e.idle == nil {
+		return nil
+	}
+	return e.idle.obstacle()
 }
 
 // Type is "account.edit/1".

@@ -205,6 +205,7 @@ type planner struct {
 	v       *host.View
 	db      *database
 	changes []host.Change
+	idle    *idle // what the user has to be for what is added
 }
 
 // add adds a program. part tells the wishes of one task apart.
@@ -213,7 +214,8 @@ func (p *planner) add(part string, r host.RunProgram) {
 	wish.PasswordHash = ""
 	wants, _ := json.Marshal(wish)
 	r.Does.Target = "user " + p.Name
-	p.changes = append(p.changes, &Edit{RunProgram: r, Wants: part + " " + string(wants)})
+	p.changes = append(p.changes, &Edit{RunProgram: r, Wants: part + " " + string(wants), idle: p.idle})
+	p.idle = nil
 }
 
 // is is the effect that leaves an account.

@@ -17,9 +17,6 @@ func (p *planner) remove(ctx context.Context, now host.User) error {
 	if now.UID == 0 {
 		return fmt.Errorf("the user %s has the number 0: muster doesn't remove root", p.Name)
 	}
-	if err := p.idle(now, "they be removed"); err != nil {
-		return err
-	}
 	t, err := p.db.details(p.v, now)
 	if err != nil {
 		return err
@@ -50,6 +47,7 @@ func (p *planner) remove(ctx context.Context, now host.User) error {
 		}
 	}
 	gone = append(gone, databases("passwd", "shadow", "group", "gshadow", "subuid", "subgid")...)
+	p.idle = &idle{now, "they be removed"}
 	p.add("account", host.RunProgram{Argv: []string{"userdel", "--", p.Name}, Does: host.Description{Action: host.Delete, Impact: impact}, Leaves: gone})
 	return nil
 }

@@ -2,10 +2,8 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,9 +79,7 @@ func (p *planner) update(ctx context.Context, now host.User) error {
 	argv, diff = append(argv, a...), append(diff, d...)
 	if len(argv) > 0 {
 		if u.UID != now.UID || u.Home != now.Home {
-			if err := p.idle(now, "their number or home be changed"); err != nil {
-				return err
-			}
+			p.idle = &idle{now, "their number or home be changed"}
 		}
 		leaves := append(p.is(u, after), p.joins(enter, leave)...)
 		leaves = append(leaves, databases("passwd", "shadow", "group", "gshadow")...)
@@ -176,60 +172,6 @@ func (p *planner) exact(primary string) []string {
 	list = sorted(list)
 	if i := slices.Index(list, primary); i >= 0 && !slices.Contains(p.db.memberships(p.v, p.Name), primary) {
 		list = slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
-// idle returns an error while the user runs processes. Where anything is
-// pending it is asked at the task's turn: an earlier task may end them.
-func (p *planner) idle(u host.User, what string) error {
-	if p.v.Pending() {
-		return nil
-	}
-	running := processes(u.UID)
-	if len(running) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the user %s is running %s; only when they run nothing can %s: end their sessions (loginctl terminate-user %s) or stop their service first", p.Name, some(running), what, p.Name)
-}
-
-// processes lists what a user runs on this host, as usermod looks for it: with
-// the real, effective or saved number, and on the same root directory.
-func processes(uid int) []string {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	root, err := os.Stat("/")
-	if err != nil {
-		return nil
-	}
-	var list []string
-	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
-			continue
-		}
-		status, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
-		if err != nil {
-			continue
-		}
-		name := ""
-		for line := range strings.SplitSeq(string(status), "\n") {
-			f := strings.Fields(line)
-			if len(f) > 1 && f[0] == "Name:" {
-				name = f[1]
-			}
-			if len(f) < 4 || f[0] != "Uid:" {
-				continue
-			}
-			if !slices.Contains(f[1:4], strconv.Itoa(uid)) {
-				break
-			}
-			if other, err := os.Stat(filepath.Join("/proc", e.Name(), "root")); errors.Is(err, os.ErrPermission) || err == nil && os.SameFile(root, other) {
-				list = append(list, fmt.Sprintf("process %s (%s)", e.Name(), name))
-			}
-			break
-		}
 	}
 	return list
 }

@@ -239,3 +239,82 @@ func BenchmarkPlanningAnUnchangedTreeOf10000Things(b *testing.B) {
 		}
 	}
 }
+
+// A tree planned once more on what it will leave has nothing to do, whatever it puts
+// in the place of what.
+func TestTreeThatReplacesThingsIsSettledByItsOwnEffects(t *testing.T) {
+	src, root := t.TempDir(), t.TempDir()
+	for _, dir := range []string{src + "/was-file/sub", src + "/was-link", src + "/stays", root + "/was-dir/deep", root + "/stays", root + "/outside"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{
+		src + "/was-file/sub/x", src + "/was-link/y", src + "/was-dir", src + "/stays/z",
+		root + "/was-file", root + "/was-dir/deep/gone", root + "/outside/foreign", root + "/stays/foreign",
+	} {
+		if err := os.WriteFile(file, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("outside", root+"/was-link"); err != nil {
+		t.Fatal(err)
+	}
+	p := newProject(t, src)
+	h := p.host()
+	mode, err := host.ParseMode("u=rwX,g=rX,o=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Directory{Path: root, Source: &p.content, Purge: true, Recurse: true, Mode: &mode, cache: t.TempDir()}
+	v := host.NewView(h, nil)
+	plan, err := d.Plan(t.Context(), v)
+	if err != nil || len(plan.Changes) == 0 {
+		t.Fatal(plan, err)
+	}
+	var effects []host.Effect
+	for _, c := range plan.Changes {
+		effects = append(effects, c.Effects()...)
+	}
+	ahead := v.Behind(effects)
+	again, err := d.Plan(t.Context(), ahead)
+	if err != nil || len(again.Changes) > 0 {
+		t.Errorf("planned on what it leaves: %v, %v", again.Changes, err)
+	}
+	for path, want := range map[string]string{"was-file": "sub", "was-link": "y", "stays": "z"} {
+		names, err := ahead.ReadDir(filepath.Join(root, path))
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("%s will hold %v, %v", path, names, err)
+		}
+	}
+	for _, path := range []string{"was-dir/deep/gone", "was-dir/deep", "was-link/foreign"} {
+		if info, err := ahead.Lstat(filepath.Join(root, path)); err != nil || info.Exists() {
+			t.Errorf("%s will be %+v, %v", path, info, err)
+		}
+	}
+	apply(t, h, plan)
+	v.Forget()
+	if end, err := d.Plan(t.Context(), v); err != nil || len(end.Changes) > 0 {
+		t.Errorf("planned on what it left: %v, %v", end.Changes, err)
+	}
+}
+
+// What a directory held that is removed and made again isn't there any more.
+func TestDirectoryMadeAnewIsEmpty(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(root+"/d/sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	v := host.NewView(host.New(), nil)
+	info, err := v.Lstat(root + "/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead := v.Behind([]host.Effect{host.Gone(host.File(root + "/d")), host.Is(host.File(root+"/d"), info)})
+	if names, err := ahead.ReadDir(root + "/d"); err != nil || len(names) > 0 {
+		t.Errorf("it will hold %v, %v", names, err)
+	}
+	if info, err := ahead.Lstat(root + "/d/sub"); err != nil || info.Exists() {
+		t.Errorf("what it held will be %+v, %v", info, err)
+	}
+}
