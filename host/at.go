@@ -59,6 +59,9 @@ func (d *Dir) Sub(rel string) (*Dir, error) {
 	return &Dir{fd: fd, path: path}, nil
 }
 
+// through is a path that leads to the open directory itself.
+func (d *Dir) through() string { return fmt.Sprintf("/proc/self/fd/%d", d.fd) }
+
 // Path is where the directory was opened.
 func (d *Dir) Path() string { return d.path }
 

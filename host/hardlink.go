@@ -2,7 +2,6 @@ package host
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +37,7 @@ func (v *View) hardLink(path, target string) error {
 		return nil
 	}
 	mode := t.entry.Mode()
-	err = unix.Faccessat(t.dir.fd, filepath.Base(target), unix.R_OK|unix.W_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+	err = access(t.entry.through(), unix.R_OK|unix.W_OK)
 	if denied(err) || mode&0o4000 != 0 || mode&0o2010 == 0o2010 {
 		return s.obstacle(target, unix.EPERM, "permission denied: %s belongs to %s, and only they can give it another name (fs.protected_hardlinks)%s", target, UserName(uint32(uid)), becoming())
 	}

@@ -60,6 +60,11 @@ func (v *View) Obstacle(path string, how Way, before, after FileInfo) error {
 			return err
 		}
 	}
+	if how.inside() && s.entry != nil && s.entry.Type() == Directory {
+		if err := s.below(); err != nil {
+			return err
+		}
+	}
 	if how == Rewriting && s.entry != nil {
 		if err := ours(s.dir, s.entry); err != nil {
 			return err

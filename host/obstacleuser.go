@@ -19,7 +19,7 @@ func (s *spot) allowed(how Way) error {
 		if how != Rewriting || s.entry == nil {
 			return nil
 		}
-		if err := unix.Faccessat(s.dir.fd, filepath.Base(s.path), unix.W_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW); denied(err) {
+		if err := access(s.entry.through(), unix.W_OK); denied(err) {
 			uid, _ := s.entry.Owner()
 			return s.obstacle(s.path, err, "permission denied: %s may not write to %s, which belongs to %s (mode %s)%s", acting(), s.path, UserName(uint32(uid)), s.entry.Mode(), becoming())
 		}
@@ -34,7 +34,7 @@ func (s *spot) allowed(how Way) error {
 		text := fmt.Sprintf("permission denied: %s may not write in %s, which will belong to %s (mode %s)%s", acting(), dir, planned.Owner, planned.Mode, becoming())
 		return &Obstacle{Path: dir, Err: unix.EACCES, Text: text, Planned: true}
 	}
-	if err := unix.Faccessat(s.dir.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); denied(err) {
+	if err := access(s.dir.through(), unix.W_OK|unix.X_OK); denied(err) {
 		info, statErr := lstat(s.dir.path)
 		if statErr != nil {
 			return nil
@@ -93,6 +93,17 @@ func (s *spot) handsOn(group string) bool {
 		return true
 	}
 	return dir.Mode&0o2000 != 0 && dir.Group == group
+}
+
+// access asks the kernel what this process may do with a file. Of the effective user
+// it can be asked from Linux 5.8 on; before, x/sys answers by permission bits alone,
+// which is wrong where there are lists of access control.
+func access(path string, what uint32) error {
+	flags := 0
+	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
+		flags = unix.AT_EACCESS
+	}
+	return unix.Faccessat(unix.AT_FDCWD, path, what, flags)
 }
 
 // denied tells a lack of permission from answers that say nothing.

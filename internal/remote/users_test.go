@@ -89,6 +89,15 @@ func TestWhatAUserIsAboutToBeGivenIsKnownAfterApply(t *testing.T) {
 			},
 			denied: true,
 		},
+		"a file in a folder of root's": {
+			first: func(dir string) wire.Task {
+				return doing("directory", "d", "", map[string]any{"path": filepath.Dir(dir) + "/another"})
+			},
+			then: func(dir string) wire.Task {
+				return doing("file", "f", other, map[string]any{"path": filepath.Dir(dir) + "/another/theirs", "content": "x"})
+			},
+			denied: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serving(t, spawnWorker)

@@ -184,6 +184,11 @@ func (w *WriteKeys) Effects() []host.Effect {
 	return list
 }
 
+// Obstacle is why the keys couldn't be written: the file that is there goes for them.
+func (w *WriteKeys) Obstacle(v *host.View) error {
+	return v.Obstacle(w.Place.path(), host.Removing, host.FileInfo{}, host.FileInfo{})
+}
+
 // Apply writes the keys beside their place and renames them.
 func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	uid, gid, err := numbers(w.Place.User)

@@ -121,6 +121,11 @@ func (r *RemoveHome) Describe() host.Description {
 // Effects is that nothing stands there.
 func (r *RemoveHome) Effects() []host.Effect { return []host.Effect{host.Gone(host.File(r.Path))} }
 
+// Obstacle is why it couldn't be removed.
+func (r *RemoveHome) Obstacle(v *host.View) error {
+	return v.Obstacle(r.Path, host.Removing, host.FileInfo{}, host.FileInfo{})
+}
+
 // Apply removes it, following no link and crossing into no mount.
 func (r *RemoveHome) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	uid, _, err := numbers(r.User)

@@ -96,7 +96,7 @@ func (c *CopyTree) Obstacle(v *host.View) error {
 // obstacles returns the first one in a tree. What is in a directory that is to be made
 // yet has none of its own.
 func obstacles(v *host.View, root string, items []TreeItem) error {
-	made := map[string]bool{}
+	made, dirs := map[string]bool{}, map[string]host.FileInfo{}
 	for _, i := range items {
 		if made[filepath.Dir(i.Path)] {
 			made[i.Path] = true
@@ -107,8 +107,16 @@ func obstacles(v *host.View, root string, items []TreeItem) error {
 		if i.replaced() {
 			how = host.Putting
 		}
-		if err := v.Obstacle(filepath.Join(root, i.Path), how, i.Before, i.After); err != nil {
+		at := filepath.Join(root, i.Path)
+		err := v.Obstacle(at, how, i.Before, i.After)
+		if dir, ok := dirs[filepath.Dir(i.Path)]; ok && err != nil { // as its directory will be by then
+			err = v.Behind([]host.Effect{host.Is(host.File(filepath.Dir(at)), dir)}).Obstacle(at, how, i.Before, i.After)
+		}
+		if err != nil {
 			return err
+		}
+		if i.After.Type == host.Directory {
+			dirs[i.Path] = i.After
 		}
 	}
 	return nil
