@@ -185,7 +185,7 @@ func (s *spot) mounted(how Way) error {
 		return nil
 	}
 	if how == Putting && s.entry.Type() == Regular {
-		return s.obstacle(s.path, unix.EBUSY, "%s is mounted by itself, so that no other file can take its place: unmount it first, or set in_place = true, which writes to the file where it is", s.path)
+		return s.obstacle(s.path, unix.EBUSY, "%s is mounted by itself, so that no other file can take its place: unmount it first, or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path)
 	}
 	return s.obstacle(s.path, unix.EBUSY, "something is mounted at %s: unmount it first", s.path)
 }

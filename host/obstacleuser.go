@@ -67,14 +67,14 @@ func (s *spot) given(how Way, before, after FileInfo) error {
 	put := before.Type == Regular && how == Putting
 	if !me.owners[after.Owner] && !(kept && after.Owner == before.Owner) {
 		if put && after.Owner == before.Owner {
-			return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and a file that takes its place would belong to %s%s; or set in_place = true, which writes to the file where it is", s.path, before.Owner, acting(), becoming())
+			return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and a file that takes its place would belong to %s%s; or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path, before.Owner, acting(), becoming())
 		}
 		return s.obstacle(s.path, unix.EPERM, "%s is to belong to %s, which only root can do: add become = true to the task", s.path, after.Owner)
 	}
 	ours := me.groups[after.Group]
 	if !ours && !(kept && after.Group == before.Group) && !s.handsOn(after.Group) {
 		if put && after.Group == before.Group {
-			return s.obstacle(s.path, unix.EPERM, "permission denied: %s has the group %s, which %s isn't in, and a file that takes its place couldn't have it%s; or set in_place = true, which writes to the file where it is", s.path, before.Group, acting(), becoming())
+			return s.obstacle(s.path, unix.EPERM, "permission denied: %s has the group %s, which %s isn't in, and a file that takes its place couldn't have it%s; or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path, before.Group, acting(), becoming())
 		}
 		return s.obstacle(s.path, unix.EPERM, "permission denied: %s is to have the group %s, which %s isn't in, so that only root can give it%s", s.path, after.Group, acting(), becoming())
 	}
