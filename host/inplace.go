@@ -285,3 +285,22 @@ func ours(dir *Dir, e *Entry) error {
 	}
 	return fmt.Errorf("%s is one of %d names of a file of %s, in a directory of %s, who may have made it so: muster doesn't write to it as root; look at it, and leave out in_place", e.path, e.Names(), UserName(e.stat.Uid), in.Owner)
 }
+
+// runs returns a process that runs the file as its program, "" for none: the kernel
+// then lets nobody write to it (open(2), ETXTBSY).
+func runs(e *Entry) string {
+	if e.Mode()&0o111 == 0 {
+		return ""
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return ""
+	}
+	for _, p := range entries {
+		var st unix.Stat_t
+		if strings.Trim(p.Name(), "0123456789") == "" && unix.Stat("/proc/"+p.Name()+"/exe", &st) == nil && st.Ino == e.stat.Ino && st.Dev == e.stat.Dev {
+			return p.Name()
+		}
+	}
+	return ""
+}

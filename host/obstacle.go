@@ -69,6 +69,9 @@ func (v *View) Obstacle(path string, how Way, before, after FileInfo) error {
 		if err := ours(s.dir, s.entry); err != nil {
 			return err
 		}
+		if pid := runs(s.entry); pid != "" {
+			return s.obstacle(path, unix.ETXTBSY, "%s is a program that is running (process %s), and can't be written to meanwhile: leave out in_place, which puts another file in its place", path, pid)
+		}
 	}
 	return s.given(how, before, after)
 }
