@@ -67,6 +67,38 @@ play "one" {
 	}
 }
 
+// A folder goes with all that is in it, also where that is as it is to be.
+func TestTaskInAFolderThatGoesFailsThePlan(t *testing.T) {
+	for name, there := range map[string]string{"to be made": "", "as it is to be": "a"} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			if err := os.Mkdir(filepath.Join(f.dir, "d"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if there != "" {
+				f.write(t, "d/f", there)
+			}
+			r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "file" "a" {
+    path    = "DIR/d/f"
+    content = "a"
+  }
+  task "directory" "b" {
+    path  = "DIR/d"
+    state = "absent"
+  }
+}
+`, "web1")
+			s := r.Plan(t.Context())
+			if got := f.failures(); s.Outcome != engine.OutcomeFailed || !strings.Contains(got, "in two states") || !strings.Contains(got, "task.file.a") {
+				t.Errorf("%s: it fails with %q", s.Outcome, got)
+			}
+		})
+	}
+}
+
 func TestTasksOfOneFileThatAgreeAreNoConflict(t *testing.T) {
 	f := newFleet(t)
 	r := f.run(`

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,5 +54,23 @@ func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
 	}
 	if !lost["web1"] || lost["web2"] {
 		t.Errorf("lost: %v", lost)
+	}
+}
+
+// A run that is told to stop waits for what is in hand, however long that takes.
+func TestRemoteThatFinishesForAStoppedRunIsNotGivenUp(t *testing.T) {
+	f := newFleet(t)
+	f.alive = 50 * time.Millisecond
+	r := f.runWith(func(o *engine.Options) { o.Silence = time.Second }, strings.Replace(long, "sleep 2", "touch DIR/begun; sleep 2", 1), "web1")
+	r.Plan(t.Context())
+	go func() {
+		for !f.exists("begun") {
+			time.Sleep(time.Millisecond)
+		}
+		r.Stop()
+	}()
+	s := r.Apply(t.Context())
+	if c := s.Hosts["web1"]; c.Changed != 1 || !f.exists("made-web1") {
+		t.Errorf("%+v, %s", c, f.failures())
 	}
 }

@@ -64,10 +64,10 @@ func (s *Session) Late(wt wire.Task) {
 	s.redact.Add(wt.Secrets...)
 	t := s.tasks[wt.ID]
 	if t == nil {
-		t = &task{Task: wt}
-		s.put(t)
+		t = &task{}
 	}
 	t.Task, t.module = wt, nil
+	s.put(t) // it may be known only for what it came to
 	t.planned.Certainty = wire.Deferred
 }
 

@@ -19,8 +19,9 @@ import (
 // what finds it.
 //
 // Before anything is made, tasks are planned on the preview of all. What isn't known
-// yet there is passed over, and so are probes. After it they are planned on the host
-// itself: then only the tasks of ids are, and an error counts, too.
+// yet there is passed over, and so are probes; an error counts where another task has
+// taken away what the task is about. After it they are planned on the host itself: then
+// only the tasks of ids are, and every error counts.
 func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Left {
 	v := s.ahead
 	switch {
@@ -32,6 +33,9 @@ func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Le
 	}
 	var list []wire.Left
 	for _, t := range s.order {
+		if t.module == nil && made && t.Kind != "" { // it was planned by another process, or not at all
+			t.module, _ = s.Kinds.Decode(t.Kind, t.Args)
+		}
 		if t.module == nil || t.own || t.Passing || t.planned.Always || s.Kinds.Kind(t.Kind).Probe {
 			continue
 		}
@@ -41,11 +45,13 @@ func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Le
 		plan, err := s.askModule(ctx, t, v)
 		left := wire.Left{ID: t.ID}
 		switch {
-		case err != nil && (!made || errors.Is(err, host.ErrNotYet)):
+		case errors.Is(err, host.ErrNotYet):
 			continue
 		case err != nil:
 			left.Error = s.redact.Redact(t.failure(err))
-			left.Keys = keysOf(t.effects)
+			if left.Keys = keysOf(t.effects); len(left.Keys) == 0 {
+				left.Keys = keysOf(s.bound(t))
+			}
 		case plan.Always:
 			continue
 		}
@@ -87,12 +93,14 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 		if t == nil {
 			continue
 		}
-		other, key := s.other(t, left.Keys, made)
+		other, key := s.other(t, left.Keys, func(e host.Effect) bool { return made || left.Error == "" || e.State == host.Absent }, made)
 		if !made && other != nil && other.planned.Certainty == wire.Deferred {
 			continue // what it will leave is known after apply, and reviewed then
 		}
 		c := wire.Conflict{ID: t.ID}
 		switch {
+		case other == nil && !made && left.Error != "":
+			continue // it may be for something else
 		case other == nil && made:
 			c.Text = fmt.Sprintf("it isn't settled: planned once more after the run, it %s. What else alters it on the host? If nothing does, the kind %q is at fault", left.Wants(), kindOf(t.label()))
 		case other == nil:
@@ -115,17 +123,17 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 	return out
 }
 
-// other returns the last task besides t that leaves something at one of keys, and
-// that key. What only may be brought there counts for nothing, and so does what was
+// other returns the last task besides t that leaves something at one of keys by an
+// effect that counts, and that key. What only may be brought there counts for nothing, and so does what was
 // known after apply and then came to nothing.
-func (s *Session) other(t *task, keys []host.Key, made bool) (*task, host.Key) {
+func (s *Session) other(t *task, keys []host.Key, count func(host.Effect) bool, made bool) (*task, host.Key) {
 	for i := len(s.order) - 1; i >= 0; i-- {
 		o := s.order[i]
 		if o == t || o.Passing || made && o.planned.Certainty == wire.Deferred && o.changed == modules.False {
 			continue
 		}
 		for _, e := range o.effects {
-			if e.State == host.Possible || e.Key.Name == host.All {
+			if e.State == host.Possible || e.Key.Name == host.All || !count(e) {
 				continue
 			}
 			for _, key := range keys {

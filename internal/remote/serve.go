@@ -89,7 +89,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 		return err
 	}
 	if !o.Worker {
-		go s.alive(ctx)
+		living, end := context.WithCancel(context.Background()) // also where the run was told to stop
+		defer end()
+		go s.alive(living)
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()

@@ -268,6 +268,30 @@ func TestTaskOfAUserWhomTheRunMakesIsMadeAndReviewed(t *testing.T) {
 	}
 }
 
+// What the tasks of a user whom the run makes do to each other shows when all are made.
+func TestTasksOfAUserWhomTheRunMakesAreHeldAgainstEachOther(t *testing.T) {
+	var a accounts
+	c := servingAs(t, a.options())
+	path := filepath.Join(folder(t, other), "theirs")
+	whole := doing("file", "whole", other, map[string]any{"path": path, "content": "a\n"})
+	more := doing("line", "more", other, map[string]any{"path": path, "line": "more"})
+	for _, task := range []wire.Task{whole, more} {
+		if p := c.plan(task); p.Certainty != wire.Deferred {
+			t.Fatalf("planned as %+v", p)
+		}
+	}
+	a.now.Store("made")
+	for _, task := range []wire.Task{whole, more} {
+		if d := c.make(task.ID); d.Status != wire.Changed {
+			t.Fatalf("made as %+v", d)
+		}
+	}
+	m := c.answer(&wire.Message{Review: &wire.Review{Made: true, IDs: []string{whole.ID, more.ID}}})
+	if m.Reviewed == nil || len(m.Reviewed.Conflicts) != 1 || !strings.Contains(m.Reviewed.Conflicts[0].Text, path) {
+		t.Errorf("reviewed: %+v", m.Reviewed)
+	}
+}
+
 func TestTaskKnownAfterApplyIsHeldAgainstNone(t *testing.T) {
 	c := serving(t, spawnWorker)
 	path := filepath.Join(folder(t, other), "file")
