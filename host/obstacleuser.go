@@ -72,7 +72,7 @@ func (s *spot) given(how Way, before, after FileInfo) error {
 		return s.obstacle(s.path, unix.EPERM, "%s is to belong to %s, which only root can do: add become = true to the task", s.path, after.Owner)
 	}
 	ours := me.groups[after.Group]
-	if !ours && !(kept && after.Group == before.Group) && !s.handsOn(after.Group) {
+	if !ours && !(kept && after.Group == before.Group) && (how == Altering || !s.handsOn(after.Group)) {
 		if put && after.Group == before.Group {
 			return s.obstacle(s.path, unix.EPERM, "permission denied: %s has the group %s, which %s isn't in, and a file that takes its place couldn't have it%s; or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path, before.Group, acting(), becoming())
 		}
