@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"muster/host"
 )
@@ -47,6 +48,47 @@ func maskLink() host.FileInfo {
 
 // isMask reports whether what stands in a unit file's place is a mask.
 func isMask(i host.FileInfo) bool { return i.Type == host.Symlink && i.Target == os.DevNull }
+
+// behindMask returns the unit that u is another name of, where that one is
+// masked; "" otherwise. Systemd doesn't follow a name to a mask: it shows a unit
+// of its own that it can't load, and wants its files read again without end.
+func (u *Unit) behindMask() string {
+	if u == nil || u.File != "masked" && u.File != maskedRuntime || u.Fragment == "" {
+		return ""
+	}
+	behind := filepath.Base(u.Fragment)
+	if before, suffix, ok := strings.Cut(behind, "@."); ok { // the mask of a template is its instances'
+		_, instance, _ := strings.Cut(strings.TrimSuffix(u.ID, "."+suffix), "@")
+		behind = before + "@" + instance + "." + suffix
+	}
+	if behind == u.ID {
+		return ""
+	}
+	return behind
+}
+
+// called is the unit as messages name it: with its own name, too, where the task
+// gives another one.
+func (p *planner) called() string {
+	if p.unit.ID == p.name {
+		return p.name
+	}
+	return fmt.Sprintf("%s (another name of %s)", p.name, p.unit.ID)
+}
+
+// losesName reports whether disabling the unit takes away the name that the task
+// gives it: systemctl(1) removes every link to it in the folder of those who
+// administer the host.
+func (p *planner) losesName() (bool, error) {
+	if p.unit.ID == p.name {
+		return false, nil
+	}
+	link, err := p.v.Lstat(p.m.maskOf(&Unit{ID: p.name}))
+	if err != nil && !isNotYet(err) {
+		return false, err
+	}
+	return link.Type == host.Symlink, nil
+}
 
 // maskable returns an error where a file stands in the mask's place, as the host
 // is or as earlier tasks will leave it. A package brings none there.

@@ -70,6 +70,9 @@ func (p *planner) forecast() []host.Description {
 
 func (p *planner) plan() (modules.Plan, error) {
 	u := p.unit
+	if p.Masked != nil && *p.Masked && u.ID != p.name {
+		return modules.Plan{}, fmt.Errorf("%s is another name of %s: mask that one", p.name, u.ID)
+	}
 	if u.Reread {
 		p.after.Reread = false
 		p.add(&host.RunProgram{
@@ -87,7 +90,7 @@ func (p *planner) plan() (modules.Plan, error) {
 		return modules.Plan{Changes: p.changes, Then: p.forecast()}, nil
 	}
 	if u.masked() && !p.stopped() {
-		return modules.Plan{}, fmt.Errorf("%s is masked, so that nothing can start it: set masked = false if that is to end", p.name)
+		return modules.Plan{}, fmt.Errorf("%s is masked, so that nothing can start it: set masked = false if that is to end", p.called())
 	}
 	mask := p.Masked != nil && *p.Masked && (!u.masked() || u.File == maskedRuntime)
 	if mask {
@@ -154,6 +157,13 @@ func (p *planner) boot() error {
 	on, err := p.enabled()
 	if err != nil || on == *p.Enabled {
 		return err
+	}
+	if !*p.Enabled && !p.stopped() {
+		if loses, err := p.losesName(); err != nil {
+			return err
+		} else if loses {
+			return fmt.Errorf("%s is a name that %s has only while it is enabled, so that enabled = false can't be held to it: name %s in the task", p.name, p.unit.ID, p.unit.ID)
+		}
 	}
 	verb, back, diff := "enable", "disable", "enabled: no → yes"
 	p.after.File = "enabled"

@@ -300,6 +300,9 @@ func parseTime(s string) time.Time {
 func (m manager) lookup(ctx context.Context, v *host.View, name string) (*Unit, error) {
 	u, err := host.Read(v, m.key(name), func() (*Unit, error) {
 		u, err := m.units(v).get(ctx, v, name)
+		if behind := u.behindMask(); behind != "" && err == nil {
+			u, err = m.units(v).get(ctx, v, behind)
+		}
 		if err != nil || u == nil || u.ID == name {
 			return u, err
 		}

@@ -35,7 +35,8 @@ type Service struct {
 	// Whether it starts at boot. What isn't given is left as it is.
 	Enabled *bool `arg:"enabled"`
 	// Whether it is masked, so that nothing can start it. A unit whose own
-	// file is in /etc/systemd/system can't be: its mask would stand there.
+	// file is in /etc/systemd/system can't be: its mask would stand there. Nor
+	// can another name of a unit: mask the unit.
 	Masked *bool `arg:"masked"`
 	// Files, folders and patterns ("/etc/x/*.conf"): the unit is restarted if
 	// one of them, or its unit file, was changed after it was started.
