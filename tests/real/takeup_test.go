@@ -33,7 +33,7 @@ play "once" {
 // cut runs the playbook once and calls lose when its task has begun what file counts.
 func cut(t *testing.T, file string, lose func()) result {
 	t.Helper()
-	on(t, "app1", "rm -rf /srv/once && mkdir /srv/once")
+	on(t, "app1", "rm -rf /srv/once /var/lib/muster/* && mkdir /srv/once")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := command(ctx, t, "apply", playbook(t, once), "--yes")
