@@ -76,3 +76,16 @@ func TestContentMadeByAWorkerIsKnownAfterApplyToOthers(t *testing.T) {
 		t.Errorf("the file holds %q, %v", text, err)
 	}
 }
+
+// What only root can do is refused to a user by name, and their other tasks are made.
+func TestUserWhoPlansWhatIsRootsLosesNothingElse(t *testing.T) {
+	c := serving(t, spawnWorker)
+	if p := c.plan(doing("sysctl", "s", other, map[string]any{"name": "vm.swappiness", "value": "13", "file": filepath.Join(folder(t, other), "s.conf")})); p.Status != wire.Failed || !strings.Contains(p.Error, "only root can alter") {
+		t.Errorf("planned as %+v", p)
+	}
+	theirs := doing("file", "f", other, map[string]any{"path": filepath.Join(folder(t, other), "f"), "content": "x"})
+	c.plan(theirs)
+	if d := c.make(theirs.ID); d.Status != wire.Changed {
+		t.Errorf("made as %+v", d)
+	}
+}

@@ -235,12 +235,29 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		t.effects = append(t.effects, c.Effects()...)
 		t.wants[want(c)]++
 	}
+	if key, ok := onlyRoots(t.effects); ok && !host.IsRoot() && !s.preview.Tainted() {
+		t.effects = nil
+		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: fmt.Sprintf("permission denied: only root can alter the %s: let root do it (become = true)", key)}
+	}
 	if len(plan.Then) > 0 {
 		s.leaveOpen(t)
 	}
 	p.Digest, p.Wants = s.digests(plan.Changes)
 	p.Behind = s.brought(t)
 	return p
+}
+
+// onlyRoots returns the first of effects that no user but root can have.
+func onlyRoots(effects []host.Effect) (host.Key, bool) {
+	for _, e := range effects {
+		switch e.Key.Space {
+		case host.Users, host.Groups, host.Packages, host.Kernel:
+			if e.State == host.Present || e.State == host.Absent {
+				return e.Key, true
+			}
+		}
+	}
+	return host.Key{}, false
 }
 
 // askModule plans, and bounds how long that may take by the task's timeout.
