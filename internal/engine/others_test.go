@@ -187,6 +187,12 @@ play "p" {
     content = "plain"
     mode    = var.token == "" ? "0640" : "0642"
   }
+  task "line" "other" {
+    path = "DIR/other"
+    line   = "plain"
+    match  = var.token
+    create = true
+  }
 }
 `, "web1")
 	r.Plan(t.Context())
@@ -196,7 +202,7 @@ play "p" {
 			diffs[e.Task] = e.Changes[0].Diff
 		}
 	}
-	for task, want := range map[string]string{"whole": "mode: 0640\n(sensitive content)", "all": "(sensitive)", "owner": "(sensitive)"} {
+	for task, want := range map[string]string{"whole": "mode: 0640\n(sensitive content)", "all": "(sensitive)", "owner": "mode: (sensitive)\n@@ -0,0 +1 @@\n+plain\n\\ No newline at end of file", "other": "(sensitive)"} {
 		if diffs[task] != want {
 			t.Errorf("%s shows %q, want %q", task, diffs[task], want)
 		}

@@ -31,7 +31,9 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 		return nil, e.waits, append(diags, e.diags...)
 	}
 	out.Sensitive = out.Sensitive || t.Sensitive
-	out.Apart = out.Sensitive && !t.Sensitive && !e.spread
+	if out.Apart = out.Sensitive && !t.Sensitive && !e.spread; !out.Apart {
+		out.Withheld = nil
+	}
 	for text := range e.secrets {
 		out.Secrets = append(out.Secrets, text)
 	}
@@ -250,7 +252,13 @@ func (e *evaluation) take(a *argument, c *converted) {
 	e.out.Args[a.name] = c.value
 	e.out.Bodies = append(e.out.Bodies, c.bodies...)
 	e.out.Sensitive = e.out.Sensitive || c.sensitive
-	e.spread = e.spread || c.sensitive && !hidden(a.arg)
+	switch {
+	case !c.sensitive || hidden(a.arg):
+	case a.arg.Key: // what everything else is named after
+		e.spread = true
+	default:
+		e.out.Withheld = append(e.out.Withheld, a.name)
+	}
 	if c.unknown {
 		e.out.Unknown = append(e.out.Unknown, a.name)
 	}

@@ -64,10 +64,12 @@ type Evaluated struct {
 	Bodies []Body
 	// Sensitive: an argument holds something sensitive, or the task says so.
 	Sensitive bool
-	// Apart: all that is sensitive stands in arguments that their kind never
-	// shows, so that the rest of what it would change is shown.
-	Apart   bool
-	Secrets []string // plain sensitive strings that went into Args, for redaction
+	// Apart: all that is sensitive stands in known arguments, so that the rest of
+	// what it would change is shown. Withheld are those whose values the kind may
+	// show; the others it never does.
+	Apart    bool
+	Withheld []string
+	Secrets  []string // plain sensitive strings that went into Args, for redaction
 
 	Become  Become
 	Timeout time.Duration // 0: the kind's own

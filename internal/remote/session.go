@@ -322,13 +322,29 @@ func (s *Session) describe(t *task, c host.Change) host.Description {
 func (s *Session) shown(t *task, list []host.Description) []host.Description {
 	out := make([]host.Description, len(list))
 	for i, d := range list {
-		if t.Sensitive && !t.Apart && d.Diff != "" {
-			d.Diff = secret.Hidden
+		if t.Sensitive && d.Diff != "" {
+			d.Diff = t.withhold(d.Diff)
 		}
 		d.Target, d.Diff, d.Impact = s.redact.Redact(d.Target), s.redact.Redact(d.Diff), s.redact.Redact(d.Impact)
 		out[i] = d
 	}
 	return out
+}
+
+// withhold returns a diff of a sensitive task as it may be shown.
+func (t *task) withhold(diff string) string {
+	switch {
+	case !t.Apart:
+		return secret.Hidden
+	case len(t.Withheld) == 0:
+		return diff
+	}
+	if w, ok := t.module.(modules.Withholder); ok {
+		if diff, ok := w.Withhold(diff, t.Withheld); ok {
+			return diff
+		}
+	}
+	return secret.Hidden
 }
 
 // digests key the changes, and what they want, so that two plans can be compared

@@ -126,9 +126,11 @@ type Task struct {
 	// Passing marks a task that others take back by design (what a rolling play
 	// does before): nothing is compared with what it leaves.
 	Passing bool `cbor:"13,keyasint,omitempty"`
-	// Apart marks a sensitive task whose sensitive arguments the kind itself
-	// never shows: its diffs are shown, but for the secrets.
-	Apart bool `cbor:"14,keyasint,omitempty"`
+	// Apart marks a sensitive task of which it is known where the secrets stand:
+	// its diffs are shown, but for the secrets and what the arguments in Withheld
+	// have in them. Arguments that the kind itself never shows aren't named there.
+	Apart    bool     `cbor:"14,keyasint,omitempty"`
+	Withheld []string `cbor:"16,keyasint,omitempty"`
 	// Shown is what the task's plan showed when an earlier connection planned it:
 	// it may still do that, and nothing else.
 	Shown *Planned `cbor:"15,keyasint,omitempty"`

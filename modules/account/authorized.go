@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -140,6 +141,25 @@ func (a *AuthorizedKey) parse() (keys []publicKey, errs []modules.ArgError) {
 func sentence(err error) string {
 	s := err.Error()
 	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// Withhold hides the options, or the rest of each line.
+func (a *AuthorizedKey) Withhold(diff string, sensitive []string) (string, bool) {
+	hides := func(arg string) bool { return slices.Contains(sensitive, arg) }
+	for _, s := range sensitive {
+		if s != "keys" && s != "options" {
+			return "", false
+		}
+	}
+	lines := strings.Split(diff, "\n")
+	for i, line := range lines {
+		if line == "" || !strings.Contains("+- ", line[:1]) {
+			continue // a mode, or where a hunk begins
+		}
+		// Without options of the task's own, the keys may bring them.
+		lines[i] = line[:1] + withheld(line[1:], hides("options") || a.Options == nil, hides("keys"))
+	}
+	return strings.Join(lines, "\n"), true
 }
 
 // May is the file, wherever it is: known once the user is.

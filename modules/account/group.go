@@ -56,6 +56,11 @@ func (g *Group) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
+// Withhold hides the lines of what is sensitive.
+func (g *Group) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "gid", "system", "members")
+}
+
 // May is the group, and the users whose primary group it is.
 func (g *Group) May() []host.Effect {
 	return append([]host.Effect{host.Open(host.Groups, g.Name), host.May(host.Users)}, databases("passwd", "group", "gshadow")...)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"muster/secret"
 )
 
 // publicKey is a line of authorized_keys (sshd(8), AUTHORIZED_KEYS FILE
@@ -79,6 +81,22 @@ func parseKey(line string) (publicKey, error) {
 		return k, fmt.Errorf("the part after %q is cut or damaged", kind)
 	}
 	return k, nil
+}
+
+// withheld is a line of a file of keys without its key, its options or both. Of
+// a line that can't be read nothing stays.
+func withheld(line string, options, key bool) string {
+	k, err := parseKey(line)
+	if err != nil || key && options {
+		return secret.Hidden
+	}
+	if options && k.options != "" {
+		k.options = secret.Hidden
+	}
+	if key {
+		return strings.TrimSpace(k.options + " " + secret.Hidden)
+	}
+	return k.String()
 }
 
 // certificate reports whether this is a key with its signer's word.

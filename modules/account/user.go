@@ -152,6 +152,11 @@ func (u *User) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
+// Withhold hides the lines of what is sensitive.
+func (u *User) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "uid", "group", "groups", "shell", "home", "system", "locked", "expires", "comment")
+}
+
 // May is the user with the groups it is taken into or out of, and its home,
 // wherever that is.
 func (u *User) May() []host.Effect {

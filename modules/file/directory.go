@@ -48,6 +48,11 @@ type Directory struct {
 	cache string // where manifests are kept; "": the host's usual place
 }
 
+// Withhold hides the lines of what is sensitive.
+func (d *Directory) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "mode", "owner", "group")
+}
+
 // May is the directory with all below it, and the parents that it may make.
 func (d *Directory) May() []host.Effect {
 	list := []host.Effect{host.Open(host.Files, d.Path)}

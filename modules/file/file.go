@@ -61,6 +61,11 @@ type File struct {
 	InPlace bool `arg:"in_place" default:"false"`
 }
 
+// Withhold hides the lines of what is sensitive.
+func (f *File) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "mode", "owner", "group")
+}
+
 // May is the file, and a backup beside it.
 func (f *File) May() []host.Effect { return mayWrite(f.Path) }
 
@@ -144,6 +149,11 @@ type Template struct {
 	// That isn't done in one step: a program that reads it meanwhile may see a
 	// part of it, and a power cut leaves a mixture, which the next run mends.
 	InPlace bool `arg:"in_place" default:"false"`
+}
+
+// Withhold hides the lines of what is sensitive.
+func (t *Template) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "mode", "owner", "group")
 }
 
 // May is the file, and a backup beside it.

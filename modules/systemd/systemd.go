@@ -116,6 +116,11 @@ func (s *Service) stopped() bool {
 	return s.State == "stopped" || s.State == "" && s.Masked != nil && *s.Masked
 }
 
+// Withhold hides the lines of what is sensitive.
+func (s *Service) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "state", "enabled", "masked")
+}
+
 // May is the unit, and the one behind its name where that is an alias; where it
 // may be masked, the folders of masks too.
 func (s *Service) May() []host.Effect {
