@@ -55,10 +55,14 @@ func (c *conformance) session() *remote.Session {
 // content is what the controller makes of arguments that name files.
 func (c *conformance) task(t *testing.T, ct caseTask) wire.Task {
 	t.Helper()
+	schema := c.kinds.Schema(ct.kind)
+	if schema == nil {
+		t.Fatalf("the kind %s isn't among those that Run was given", ct.kind)
+	}
 	args := map[string]any{}
 	for name, value := range ct.args {
 		args[name] = value
-		a := c.kinds.Schema(ct.kind).Arg(name)
+		a := schema.Arg(name)
 		if a == nil {
 			continue
 		}
