@@ -7,6 +7,7 @@ import (
 	"muster/modules"
 	"muster/modules/account"
 	"muster/modules/file"
+	"muster/modules/hosts"
 	"muster/modules/message"
 	"muster/modules/packages"
 	"muster/modules/probe"
@@ -25,6 +26,7 @@ func Registry() *modules.Registry {
 		program.Kinds(),
 		probe.Kinds(),
 		system.Kinds(),
+		hosts.Kinds(),
 		message.Kinds(),
 	)...)
 }
