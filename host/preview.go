@@ -15,6 +15,8 @@ type Preview struct {
 	unknown  map[string]bool // spaces in which nothing can be told
 	pending  bool
 	tainted  bool
+	holders  bool      // users or groups are among what is laid
+	held     []account // those, once somebody has asked; nil: ask anew
 }
 
 // Lay adds effects of one planned change, in the order of the plan.
@@ -24,6 +26,9 @@ func (p *Preview) Lay(effects []Effect) {
 	}
 	for _, e := range effects {
 		p.pending = true
+		if e.Key.Space == Users || e.Key.Space == Groups {
+			p.holders, p.held = true, nil
+		}
 		switch {
 		case e.Key.Space == All:
 			p.tainted = true

@@ -136,6 +136,7 @@ func (v *View) lstat(path string) (FileInfo, error) {
 		if err != nil || !i.Exists() {
 			return nil, err
 		}
+		i = v.owned(path, i)
 		return &i, nil
 	})
 	if err != nil || info == nil {
