@@ -45,7 +45,7 @@ func checkNetwork(entry string) error {
 		return wrongOption("%q is no network: ADDRESS/BITS, as 10.0.0.0/8", entry)
 	}
 	if bits > int64(ip.BitLen()) {
-		return wrongOption("%q: such an address has %d bits: sshd then lets nobody in", entry, ip.BitLen())
+		return wrongOption("%q: such an address has %d bits, so that it matches none", entry, ip.BitLen())
 	}
 	if p := netip.PrefixFrom(ip, int(bits)).Masked(); p.Addr() != ip {
 		return wrongOption("%q has bits set behind the first %d: sshd then lets nobody in; write %s", entry, bits, p)
