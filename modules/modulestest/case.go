@@ -77,16 +77,13 @@ func (c *testCase) text(section string) string {
 func (c *testCase) lay(t *testing.T, again bool) {
 	t.Helper()
 	if c.root != "" {
-		clear(c.root)
-		if err := os.RemoveAll(c.root); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, c.root)
 	} else {
 		dir, err := os.MkdirTemp("", "case")
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { clear(dir); _ = os.RemoveAll(dir) })
+		t.Cleanup(func() { remove(t, dir) })
 		c.root = filepath.Join(dir, "root")
 		if c.user() != "" { // who has to come here
 			if err := os.Chmod(dir, 0o755); err != nil {
@@ -114,6 +111,20 @@ func (c *testCase) lay(t *testing.T, again bool) {
 		c.shell(t, "reset")
 	}
 	c.shell(t, "setup")
+}
+
+// remove removes a folder. The table of mounts is read in pieces, and may miss one while
+// others are mounted elsewhere: so what is left is looked for again.
+func remove(t *testing.T, dir string) {
+	t.Helper()
+	var err error
+	for range 5 {
+		clear(dir)
+		if err = os.RemoveAll(dir); err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
 }
 
 // clear undoes what keeps a folder from being removed: what is mounted in it, and what
