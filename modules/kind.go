@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"time"
 
 	"muster/host"
 )
@@ -34,7 +35,28 @@ type Plan struct {
 	Output  json.RawMessage    // of the state seen; unknown while Changes remain
 	Atomic  bool               // all of Changes, or undone
 	Always  bool               // can't tell whether it was done: an unguarded command
+	// Probation, if not nil, makes the first of Changes on probation.
+	Probation *Probation
 }
+
+// Probation is changes that may lock muster out of the host: a firewall's rules, sshd's
+// settings, an account. The host arms Revert before the first of them, so that it is
+// run after ProbationTime whatever becomes of muster. When they are made a login proves
+// that the host can still be reached: a connection of its own, to the bastion and
+// through it, and sudo, with nothing of what the run has open. Then Revert is disarmed,
+// and the other changes are made. What is read at boot belongs to these: a host that
+// restarts meanwhile comes back as it was. Where no login succeeds Revert is run, and
+// the task fails. A plan on probation isn't Atomic.
+type Probation struct {
+	Changes int // how many come before the proof: what is live
+	Revert  host.Revert
+}
+
+// ProbationTime is how long a change stands that nothing proves.
+const ProbationTime = time.Minute
+
+// ProbationImpact is what the plan says of a change on probation.
+const ProbationImpact = "proven by a new login, else taken back after 60s"
 
 // Checker is a module that knows more about its arguments than their types
 // tell. Check runs before any connection is made, also when some arguments

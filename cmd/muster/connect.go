@@ -21,6 +21,7 @@ import (
 type reach struct {
 	inventory *inventory.Inventory
 	ssh       *ssh.Dialer
+	options   ssh.Options
 	mux       transport.Mux
 	password  *secret.String
 }
@@ -32,8 +33,7 @@ func (a *app) reach(l *loaded) (*reach, error) {
 	if l.project.AcceptNew {
 		o.HostKeys = ssh.AcceptNew
 	}
-	r := &reach{inventory: l.inventory, ssh: ssh.New(o)}
-	r.mux = transport.Mux{Local: local.Dialer{}, Remote: r.ssh}
+	r := newReach(l.inventory, o)
 	if a.askBecome {
 		if !term.IsTerminal(int(a.in.Fd())) {
 			return nil, errors.New("--ask-become-pass needs a terminal to ask at")
@@ -48,7 +48,41 @@ func (a *app) reach(l *loaded) (*reach, error) {
 	return r, nil
 }
 
+func newReach(inv *inventory.Inventory, o ssh.Options) *reach {
+	r := &reach{inventory: inv, ssh: ssh.New(o), options: o}
+	r.mux = transport.Mux{Local: local.Dialer{}, Remote: r.ssh}
+	return r
+}
+
 func (r *reach) close() { _ = r.ssh.Close() }
+
+// fresh returns a way to hosts with connections of its own.
+func (r *reach) fresh() (engine.Connector, func()) {
+	o := r.options
+	o.Warn = func(string) {} // it was said
+	other := newReach(r.inventory, o)
+	other.password = r.password
+	return other.connect, other.close
+}
+
+// behind lists the hosts that are reached through one: by its name, or by the address
+// that the inventory has for it.
+func (r *reach) behind(name string) []string {
+	at := transport.Target{Name: name}
+	if h, ok := r.inventory.Host(name); ok {
+		at = h.Target()
+	}
+	var list []string
+	for _, h := range r.inventory.Hosts() {
+		for via := h.Target().Via; via != nil; via = via.Via {
+			if via.Name == name || at.Address != "" && via.Address == at.Address {
+				list = append(list, h.Name)
+				break
+			}
+		}
+	}
+	return list
+}
 
 // connect logs in to a host and starts the remote.
 func (r *reach) connect(ctx context.Context, name string, how engine.Start) (engine.Stream, error) {

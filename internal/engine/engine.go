@@ -38,6 +38,11 @@ type Options struct {
 	// Connect logs in to a host and starts the remote there. The stream begins
 	// with the remote's first message.
 	Connect Connector
+	// Fresh returns a connector that shares no connection with Connect, and what closes
+	// those that it has made: its logins prove changes on probation. nil: Connect is one.
+	Fresh func() (connect Connector, done func())
+	// Behind lists the hosts that are reached through one; nil: none is.
+	Behind func(host string) []string
 	// FactsType is the type of the facts that remotes send as JSON.
 	FactsType cty.Type
 	// FactKeys says what the facts are made of that changes move; see facts.Keys.

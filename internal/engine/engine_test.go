@@ -46,6 +46,7 @@ type fleet struct {
 	// how many-th of the run it is from 1: whether the connection is lost before it.
 	severed func(host string, part int) bool
 	parts   map[string]int
+	remote  func(o *remote.Options) // changes what remotes are started with; may be nil
 
 	mu     sync.Mutex
 	events []engine.Event
@@ -107,7 +108,11 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return f.facts(host) }
-		_ = remote.Serve(context.Background(), toRemote, fromRemote, remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock"), Records: filepath.Join(f.dir, "records-"+host)})
+		o := remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock"), Records: filepath.Join(f.dir, "records-"+host), Plain: true}
+		if f.remote != nil {
+			f.remote(&o)
+		}
+		_ = remote.Serve(context.Background(), toRemote, fromRemote, o)
 		_ = fromRemote.Close()
 	}()
 	f.mu.Lock()

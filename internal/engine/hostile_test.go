@@ -82,6 +82,10 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 		"a review that wasn't asked for": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{Reviewed: &wire.Reviewed{}})
 		},
+		"that it needs a proof of what it wasn't told to make": func(c *wire.Conn, task *wire.Task) {
+			planned(func(*wire.Planned) {})(c, task)
+			_ = c.Send(&wire.Message{Prove: &wire.Prove{ID: task.ID}})
+		},
 		"its greeting again": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol}})
 		},

@@ -25,6 +25,8 @@ type link struct {
 	places chan struct{} // of those that are sent at once
 	taken  *wire.TakenUp // the answer of a host that is taken up again
 	broken error         // why it has ended
+	// proving is a login that is under way to prove what the host has on probation.
+	proving bool
 }
 
 // ErrLost is a connection that ended in the middle of a run: what became of
@@ -174,6 +176,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.tookUp(l, m.TakenUp)
 	case m.Need != nil:
 		return l.need(*m.Need)
+	case m.Prove != nil:
+		return l.prove(m.Prove)
 	case m.Undo != nil:
 		return l.host.before(m.Undo)
 	case m.Progress != nil:

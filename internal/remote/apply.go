@@ -121,10 +121,10 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			return d
 		}
 		if round > 0 && !allowed.more || round == maxRounds {
-			return fail(fmt.Errorf("a fault of the kind %q: after its changes it still wants to %s", t.Kind, summary(s.describe(t, plan.Changes[0]))))
+			return fail(fmt.Errorf("a fault of the kind %q: after its changes it still wants to %s", t.Kind, summary(s.describe(t, plan, 0))))
 		}
-		for _, c := range plan.Changes {
-			if err := allowed.take(s.describe(t, c), c); err != nil {
+		for i, c := range plan.Changes {
+			if err := allowed.take(s.describe(t, plan, i), c); err != nil {
 				return fail(err)
 			}
 		}
@@ -169,30 +169,41 @@ func checks(changes []host.Change) bool {
 	return true
 }
 
-// make makes the changes of one round. Where an atomic plan fails, what was
-// made of it is taken back.
+// make makes the changes of one round. Where an atomic plan fails, or a plan on
+// probation before its proof, what was made of it is taken back.
 func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
 	var undo []host.Undo
 	var output json.RawMessage
+	var trial Trial
 	first := len(d.Changes)
 	s.Host.Undo = func(u host.Undo) error {
 		undo[len(undo)-1] = u
-		c := plan.Changes[len(undo)-1]
+		i := len(undo) - 1
 		if plan.Atomic {
-			if err := s.keepBack(t, c, u); err != nil {
+			if err := s.keepBack(t, plan, i, u); err != nil {
 				return err
 			}
 		}
-		return s.keep(t, c, u)
+		return s.keep(t, plan, i, u)
 	}
 	defer func() { s.Host.Undo = nil }()
+	back := func(cause error) error {
+		if trial != nil {
+			d.Changes, d.Undone = d.Changes[:first], true
+			return trial.TakeBack(cause)
+		}
+		return s.back(plan, undo, d, first, cause)
+	}
 	for i, c := range plan.Changes {
 		err := s.mayBegin(ctx)
 		if err == nil && i == 0 && s.Begin != nil && !checks(plan.Changes) {
 			err = s.Begin(t.ID, plan.Always)
 		}
+		if err == nil && i == 0 && plan.Probation != nil && s.Probation != nil {
+			trial, err = s.Probation(t.ID, plan.Probation.Revert)
+		}
 		if err != nil {
-			return nil, s.back(plan, undo, d, first, fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), err))
+			return nil, back(fmt.Errorf("stopped before it was to %s: %w", summary(c.Describe()), err))
 		}
 		// A change that can't be interrupted is finished, whatever happens.
 		cctx := context.WithoutCancel(ctx)
@@ -209,9 +220,15 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 			output = r.Output
 		}
 		if err != nil {
-			return output, s.back(plan, undo, d, first, err)
+			return output, back(err)
 		}
-		d.Changes = append(d.Changes, c.Describe())
+		d.Changes = append(d.Changes, description(plan, i))
+		if trial != nil && (i+1 == plan.Probation.Changes || i+1 == len(plan.Changes)) {
+			if err := trial.Prove(); err != nil {
+				return output, back(err)
+			}
+			trial = nil
+		}
 	}
 	if p, ok := t.module.(*putBack); ok {
 		p.made = true

@@ -163,9 +163,10 @@ func (s *server) letFinish() {
 
 // over keeps what became of a task, unless that is in doubt: a task that failed after
 // the connection was lost may have failed for that. It will be planned again, unless
-// it isn't to be made twice.
+// it isn't to be made twice, or was on probation and taken back: it may be what cut the
+// connection.
 func (s *server) over(d *wire.Done) error {
-	if why := s.still(); why != nil && d.Status == wire.Failed && !(s.begun && s.repeats) {
+	if why := s.still(); why != nil && d.Status == wire.Failed && !s.decided && !(s.begun && s.repeats) {
 		return why
 	}
 	if s.kept != nil {

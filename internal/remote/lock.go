@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/host"
+	"muster/internal/remote/revert"
 )
 
 // How long a run waits for another one on the same host, and how long of that
@@ -123,8 +124,9 @@ func (l *lock) take(ctx context.Context, how int) error {
 		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
 			l.look()
+			return l.settle(ctx)
 		}
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
 		now := time.Now()
@@ -142,6 +144,16 @@ func (l *lock) take(ctx context.Context, how int) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// settle waits for what a run that was cut off has left to be taken back: no owner of
+// the lock is there to prove it.
+func (l *lock) settle(ctx context.Context) error {
+	return revert.Await(ctx, filepath.Dir(l.f.Name()), func() {
+		if l.tell != nil {
+			l.tell("waiting until the host has taken back what a run that was cut off had on probation")
+		}
+	})
 }
 
 // who is what the owner of the lock says of itself.

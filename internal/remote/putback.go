@@ -129,8 +129,8 @@ func (s *Session) PlanCutOff(ctx context.Context, cut record.CutOff) (*wire.CutO
 		return nil, err
 	}
 	p := wire.Planned{ID: id, Status: wire.Pending, Certainty: wire.Known}
-	for _, c := range plan.Changes {
-		p.Changes = append(p.Changes, s.describe(t, c))
+	for i, c := range plan.Changes {
+		p.Changes = append(p.Changes, s.describe(t, plan, i))
 		t.effects = append(t.effects, c.Effects()...)
 	}
 	p.Digest, p.Wants = s.digests(plan.Changes)

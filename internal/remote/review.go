@@ -55,8 +55,8 @@ func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Le
 		case plan.Always:
 			continue
 		}
-		for _, c := range plan.Changes {
-			if d := s.describe(t, c); d.Action.Counts() {
+		for i, c := range plan.Changes {
+			if d := s.describe(t, plan, i); d.Action.Counts() {
 				left.Changes = append(left.Changes, d)
 				left.Keys = append(left.Keys, keysOf(c.Effects())...)
 			}

@@ -42,6 +42,12 @@ type Options struct {
 	// Account returns what a worker of a user is made of: numbers, home and groups.
 	// A worker is started anew where that has changed. nil: what the host says.
 	Account func(user string) (string, error)
+	// Probation is how long a change stands that nothing proves; 0:
+	// modules.ProbationTime. ProofWait is how long the controller is waited for that is
+	// to prove it; 0: wire.ProofWait.
+	Probation, ProofWait time.Duration
+	// Plain has no systemd take back what isn't proven, also where there is one.
+	Plain bool
 	// Records is the folder of what runs keep on this host; "": record.Dir.
 	Records string
 	// Spawn starts a worker; nil where there can't be any.
@@ -67,12 +73,16 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	defer abort(nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}}
+	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), lost: make(chan struct{})}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
+	s.session.Probation = s.probation
+	if o.Worker {
+		s.session.Probation = noTrial
+	}
 	u, err := user.Current()
 	if err != nil {
 		return fmt.Errorf("finding out who runs this: %w", err)
@@ -144,6 +154,11 @@ type server struct {
 	repeats bool           // and would make it anew if it were made again
 	heard   atomic.Int64   // when the controller was last heard of, in Unix nanoseconds
 
+	proofs  int              // that the controller was asked for
+	proven  chan *wire.Proof // its answers
+	lost    chan struct{}    // closed when the controller's stream ends
+	decided bool             // the task in hand was taken back: its end is certain
+
 	delegates map[string]*delegate // other users, by name
 	away      map[string]string    // who has a task, by its ID
 	waits     map[string]wire.Task // tasks of users that don't exist yet
@@ -164,6 +179,7 @@ func (s *server) receive() error {
 		s.heard.Store(time.Now().UnixNano())
 		if err != nil {
 			s.cancel(errGone)
+			close(s.lost)
 			s.dropNeeds()
 			s.endWorkers()
 			s.letFinish()
@@ -182,6 +198,11 @@ func (s *server) receive() error {
 				if m.Chunk.Last {
 					close(ch)
 				}
+			}
+		case m.Proof != nil:
+			select {
+			case s.proven <- m.Proof:
+			default: // nobody asked for so many
 			}
 		case m.Cancel != nil:
 			s.cancel(errStopped)
@@ -328,7 +349,7 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 	s.acked(g.Acked)
 	for _, id := range g.IDs {
 		d := wire.Done{ID: id, Status: wire.Skipped}
-		s.begun = false
+		s.begun, s.decided = false, false
 		switch {
 		case g.Epoch <= s.epochs[g.Chain]:
 			d.Error = "a task before it failed"

@@ -42,6 +42,9 @@ type Session struct {
 	// Begin, if not nil, is told before a task makes its first change. Repeats: it
 	// would do its work anew if it were made again.
 	Begin func(id string, repeats bool) error
+	// Probation, if not nil, arms what takes a task's changes back unless they are
+	// proven. nil, in tests of kinds: they are made as all others are.
+	Probation func(id string, r host.Revert) (Trial, error)
 
 	preview host.Preview
 	real    *host.View
@@ -225,8 +228,8 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		p.Certainty = wire.Deferred
 	}
 	t.wants, t.behind = map[string]int{}, s.preview.Pending()
-	for _, c := range plan.Changes {
-		p.Changes = append(p.Changes, s.describe(t, c))
+	for i, c := range plan.Changes {
+		p.Changes = append(p.Changes, s.describe(t, plan, i))
 		if hindered != nil {
 			last := &p.Changes[len(p.Changes)-1]
 			last.Impact = strings.TrimPrefix(last.Impact+"; for now: "+s.redact.Redact(t.failure(hindered)), "; ")
@@ -313,10 +316,22 @@ func want(c host.Change) string {
 	return c.Type() + " " + string(w)
 }
 
-// describe is what a change shows: nothing of a sensitive task's content, and
-// no known secret.
-func (s *Session) describe(t *task, c host.Change) host.Description {
-	return s.shown(t, []host.Description{c.Describe()})[0]
+// describe is what a plan's i-th change shows: nothing of a sensitive task's content,
+// and no known secret.
+func (s *Session) describe(t *task, plan modules.Plan, i int) host.Description {
+	return s.shown(t, []host.Description{description(plan, i)})[0]
+}
+
+// description is what a plan's i-th change says of itself, with what becomes of it.
+func description(plan modules.Plan, i int) host.Description {
+	d := plan.Changes[i].Describe()
+	if p := plan.Probation; p != nil && i < p.Changes {
+		if d.Impact != "" {
+			d.Impact += "; "
+		}
+		d.Impact += modules.ProbationImpact
+	}
+	return d
 }
 
 func (s *Session) shown(t *task, list []host.Description) []host.Description {

@@ -6,15 +6,16 @@ import (
 
 	"muster/host"
 	"muster/internal/wire"
+	"muster/modules"
 )
 
-// keep tells what takes an edit back, for the journal. What can't be kept is
+// keep tells what takes a plan's i-th edit back, for the journal. What can't be kept is
 // no reason to leave the edit.
-func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
+func (s *Session) keep(t *task, plan modules.Plan, i int, u host.Undo) error {
 	if s.Undo == nil {
 		return nil
 	}
-	kept := &wire.Undo{ID: t.ID, Target: s.describe(t, c).Target}
+	kept := &wire.Undo{ID: t.ID, Target: s.describe(t, plan, i).Target}
 	switch {
 	case t.Sensitive:
 		kept.Missing = "the task is sensitive"
@@ -39,13 +40,13 @@ func (s *Session) keep(t *task, c host.Change, u host.Undo) error {
 	return s.Undo(kept)
 }
 
-// keepBack keeps on the host what takes an edit of an atomic task back. An edit of
+// keepBack keeps on the host what takes a plan's i-th edit, of an atomic task, back. An edit of
 // which that can't be kept isn't made: a run that is cut off would leave it.
-func (s *Session) keepBack(t *task, c host.Change, u host.Undo) error {
+func (s *Session) keepBack(t *task, plan modules.Plan, i int, u host.Undo) error {
 	if s.Back == nil {
 		return nil
 	}
-	kept := &wire.Undo{ID: t.ID, Target: s.describe(t, c).Target}
+	kept := &wire.Undo{ID: t.ID, Target: s.describe(t, plan, i).Target}
 	for i, c := range append(u.Changes[:len(u.Changes):len(u.Changes)], u.After...) {
 		step, err := s.undoStep(c, backLimit)
 		if err != nil {

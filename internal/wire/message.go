@@ -30,6 +30,7 @@ type Message struct {
 	Gather *Gather `cbor:"6,keyasint,omitempty"`
 	Review *Review `cbor:"7,keyasint,omitempty"`
 	Ack    *Ack    `cbor:"8,keyasint,omitempty"`
+	Proof  *Proof  `cbor:"9,keyasint,omitempty"`
 
 	// From the remote.
 	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
@@ -41,6 +42,7 @@ type Message struct {
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
 	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
 	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
+	Prove    *Prove    `cbor:"22,keyasint,omitempty"`
 	Alive    *Alive    `cbor:"19,keyasint,omitempty"` // and from the controller
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
 	CutOff   *CutOff   `cbor:"25,keyasint,omitempty"`
@@ -152,6 +154,26 @@ type Grant struct {
 	// Acked is how many ends of the run's tasks on this host the controller has.
 	Acked int
 }
+
+// Prove asks the controller to log in anew: changes on probation are made.
+type Prove struct {
+	ID string // of the task
+	N  int    // of the question; the answer has it
+}
+
+// Proof answers Prove.
+type Proof struct {
+	N     int
+	Error string // why no login succeeded; "" where one did
+}
+
+// How long the controller may take for a login that proves something, and how long a
+// remote waits for the answer: it takes back what isn't proven before the controller
+// gives up a connection on which it hears nothing.
+const (
+	ProofTime = 30 * time.Second
+	ProofWait = 40 * time.Second
+)
 
 // Cancel ends what is running: interruptible changes at once, others when they
 // are finished. Nothing granted before it is begun after it.
