@@ -51,6 +51,8 @@ type Effect struct {
 	Key   Key             `json:"key"`
 	State State           `json:"state"`
 	Value json.RawMessage `json:"value,omitempty"` // of a present key, in the form its reader takes (FileInfo, User, …)
+	// Prefix: the key's name is how names begin, each of which may appear (Possible).
+	Prefix bool `json:"prefix,omitempty"`
 }
 
 // Open returns the effect that leaves something at a name of a space, nobody can
@@ -74,6 +76,11 @@ func Is(key Key, value any) Effect {
 
 // Gone returns the effect that leaves nothing at key.
 func Gone(key Key) Effect { return Effect{Key: key, State: Absent} }
+
+// Begins returns the effect of a change that may create keys whose names begin so.
+func Begins(space, prefix string) Effect {
+	return Effect{Key: Key{space, prefix}, State: Possible, Prefix: true}
+}
 
 // May returns the effect of a change that may create any key of a space.
 func May(space string) Effect { return Effect{Key: Key{space, All}, State: Possible} }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Preview is what the changes planned so far will leave on a host. Its zero
@@ -13,6 +14,7 @@ type Preview struct {
 	anew     map[Key]bool    // files that something takes the place of that was to be gone
 	possible map[string]bool // spaces in which what is absent may appear
 	unknown  map[string]bool // spaces in which nothing can be told
+	begins   []Key           // how names begin that may appear
 	pending  bool
 	tainted  bool
 	holders  bool      // users or groups are among what is laid
@@ -32,6 +34,8 @@ func (p *Preview) Lay(effects []Effect) {
 		switch {
 		case e.Key.Space == All:
 			p.tainted = true
+		case e.Prefix:
+			p.begins = append(p.begins, e.Key)
 		case e.Key.Name != All:
 			if was, laid := p.exact[e.Key]; laid && was.State == Absent && e.Key.Space == Files {
 				p.anew[e.Key] = true
@@ -84,7 +88,8 @@ func (p *Preview) look(key Key) (e Effect, ok bool) {
 	if p.unknown[key.Space] {
 		return Effect{Key: key, State: Unknown}, true
 	}
-	if ok || p.possible[key.Space] {
+	brought := func(b Key) bool { return b.Space == key.Space && strings.HasPrefix(key.Name, b.Name) }
+	if ok || p.possible[key.Space] || slices.ContainsFunc(p.begins, brought) {
 		return Effect{Key: key, State: Possible}, true
 	}
 	return Effect{}, false
@@ -93,6 +98,7 @@ func (p *Preview) look(key Key) (e Effect, ok bool) {
 // Clone returns a copy that can be laid further without touching p.
 func (p *Preview) Clone() *Preview {
 	c := *p
+	c.begins = slices.Clone(p.begins)
 	c.exact, c.possible, c.unknown, c.anew = maps.Clone(p.exact), maps.Clone(p.possible), maps.Clone(p.unknown), maps.Clone(p.anew)
 	return &c
 }

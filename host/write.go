@@ -67,8 +67,14 @@ func (w *WriteFile) Want() any {
 	return WriteFile{Path: w.Path, Content: w.Content, Attr: w.Attr, Validate: w.Validate, Backup: w.Backup, InPlace: w.InPlace}
 }
 
-// Effects names the file and, with Backup, its neighbours.
-func (w *WriteFile) Effects() []Effect { return []Effect{Is(File(w.Path), w.left())} }
+// Effects names the file and, with Backup, the names beside it that begin with its own.
+func (w *WriteFile) Effects() []Effect {
+	list := []Effect{Is(File(w.Path), w.left())}
+	if w.Backup && (w.Before == nil || w.Before.Exists()) {
+		list = append(list, Backups(w.Path))
+	}
+	return list
+}
 
 // left is what stands there in the end.
 func (w *WriteFile) left() FileInfo {
@@ -167,20 +173,30 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 	return Result{}, dir.Sync()
 }
 
-// backupName is the name that a backup gets. Of a name that leaves no room for the
-// time, the end is replaced by a sum.
+// backupName is the name that a backup gets.
 func backupName(name string, now time.Time) string {
+	return fmt.Sprintf("%s.%s~", backupStem(name), now.UTC().Format("20060102T150405.000"))
+}
+
+// backupStem is how the names of a file's backups begin. Of a name that leaves no room
+// for the time, the end is replaced by a sum.
+func backupStem(name string) string {
 	const room = 255 - len(".20060102T150405.000~")
-	if len(name) > room {
-		sum := sha256.Sum256([]byte(name))
-		mark := "-" + hex.EncodeToString(sum[:4])
-		cut := room - len(mark)
-		for cut > 0 && name[cut]&0xc0 == 0x80 { // in the middle of a character
-			cut--
-		}
-		name = name[:cut] + mark
+	if len(name) <= room {
+		return name
 	}
-	return fmt.Sprintf("%s.%s~", name, now.UTC().Format("20060102T150405.000"))
+	sum := sha256.Sum256([]byte(name))
+	mark := "-" + hex.EncodeToString(sum[:4])
+	cut := room - len(mark)
+	for cut > 0 && name[cut]&0xc0 == 0x80 { // in the middle of a character
+		cut--
+	}
+	return name[:cut] + mark
+}
+
+// Backups returns the effect of a change that may keep what stood at path beside it.
+func Backups(path string) Effect {
+	return Begins(Files, filepath.Join(filepath.Dir(path), backupStem(filepath.Base(path)))+".")
 }
 
 // old is what stands in the place of an edit: its description, and the thing
@@ -352,7 +368,7 @@ func unmoved(path string, planned *FileInfo, now old) error {
 	if same && planned.Type == Regular {
 		same = planned.Size == now.Size
 		if same && planned.Sum != "" {
-			sum, err := now.entry.sum()
+			sum, err := now.entry.Sum()
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"slices"
+	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -25,12 +26,19 @@ func (s *Session) bound(t *task) []host.Effect {
 			list = append(list, e)
 			continue
 		}
-		path := e.Key.Name
-		e.Key.Name = s.resolved(path)
+		path, rest := e.Key.Name, ""
+		if e.Prefix { // of names beside the path of another
+			for _, o := range may {
+				if after, ok := strings.CutPrefix(e.Key.Name, o.Key.Name); ok && !o.Prefix && o.Key.Space == host.Files {
+					path, rest = o.Key.Name, after
+				}
+			}
+		}
+		e.Key.Name = s.resolved(path) + rest
 		list = append(list, e)
 		// A task that follows a link is about what it leads to.
-		if end, err := s.ahead.Follow(path); err == nil && end != e.Key.Name {
-			e.Key.Name = end
+		if end, err := s.ahead.Follow(path); err == nil && end+rest != e.Key.Name {
+			e.Key.Name = end + rest
 			list = append(list, e)
 		}
 	}

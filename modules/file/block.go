@@ -67,7 +67,7 @@ func (b *TextBlock) markers() (begin, end string) {
 }
 
 // May is the file, and a backup beside it.
-func (b *TextBlock) May() []host.Effect { return mayWrite(b.Path) }
+func (b *TextBlock) May() []host.Effect { return mayWrite(b.Path, b.Backup) }
 
 // Check refuses contradictions and expressions that can't be read.
 func (b *TextBlock) Check(unknown func(string) bool) []modules.ArgError {

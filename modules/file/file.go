@@ -23,8 +23,12 @@ func Kinds() []modules.Kind {
 }
 
 // mayWrite is what a task that writes a file may alter: it and its backup.
-func mayWrite(path string) []host.Effect {
-	return []host.Effect{host.Open(host.Files, path)}
+func mayWrite(path string, backup bool) []host.Effect {
+	list := []host.Effect{host.Open(host.Files, path)}
+	if backup && path != "" {
+		list = append(list, host.Backups(path))
+	}
+	return list
 }
 
 // File is a regular file: its content, mode and owner.
@@ -67,7 +71,7 @@ func (f *File) Withhold(diff string, sensitive []string) (string, bool) {
 }
 
 // May is the file, and a backup beside it.
-func (f *File) May() []host.Effect { return mayWrite(f.Path) }
+func (f *File) May() []host.Effect { return mayWrite(f.Path, f.Backup) }
 
 // Check refuses contradictions.
 func (f *File) Check(unknown func(string) bool) []modules.ArgError {
@@ -157,7 +161,7 @@ func (t *Template) Withhold(diff string, sensitive []string) (string, bool) {
 }
 
 // May is the file, and a backup beside it.
-func (t *Template) May() []host.Effect { return mayWrite(t.Path) }
+func (t *Template) May() []host.Effect { return mayWrite(t.Path, t.Backup) }
 
 // Check refuses a relative path.
 func (t *Template) Check(unknown func(string) bool) []modules.ArgError {

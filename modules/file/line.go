@@ -65,7 +65,7 @@ type Line struct {
 func (l *Line) anchor() anchor { return anchor{l.After, l.Before, l.FirstMatch} }
 
 // May is the file, and a backup beside it.
-func (l *Line) May() []host.Effect { return mayWrite(l.Path) }
+func (l *Line) May() []host.Effect { return mayWrite(l.Path, l.Backup) }
 
 // Check refuses contradictions and expressions that can't be read.
 func (l *Line) Check(unknown func(string) bool) []modules.ArgError {
