@@ -172,8 +172,8 @@ func (e *Entry) Read(limit int64) ([]byte, error) {
 	return data, err
 }
 
-// sum is the SHA-256 of a regular file.
-func (e *Entry) sum() (string, error) {
+// Sum is the SHA-256 of a regular file.
+func (e *Entry) Sum() (string, error) {
 	f, err := e.Open()
 	if err != nil {
 		return "", err

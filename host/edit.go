@@ -214,8 +214,15 @@ func (m *MakeLink) Apply(_ context.Context, h *Host) (Result, error) {
 		return Result{}, err
 	}
 	defer now.entry.Close()
-	if now.Type != m.Before.Type || m.Before.Target != "" && now.Target != m.Before.Target {
+	planned := &m.Before
+	if planned.Owner == "" { // of an undo: only the type is known
+		planned = &now.FileInfo
+	}
+	if now.Type != m.Before.Type {
 		return Result{}, fmt.Errorf("%s: %w", m.Path, ErrMoved)
+	}
+	if err := unmoved(m.Path, planned, now); err != nil {
+		return Result{}, err
 	}
 	made := Symlink
 	if m.Hard {

@@ -103,7 +103,7 @@ func (s *sums) sum(e *Entry) (string, error) {
 	if ok {
 		return sum, nil
 	}
-	sum, err := e.sum()
+	sum, err := e.Sum()
 	if err != nil {
 		return "", err
 	}

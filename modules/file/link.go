@@ -69,6 +69,11 @@ func (l *Link) plan(v *host.View) (modules.Plan, error) {
 	if err != nil && !errors.Is(err, host.ErrNotYet) {
 		return modules.Plan{}, err
 	}
+	if before.Type == host.Regular {
+		if before.Sum, err = v.Sum(path); err != nil && !errors.Is(err, host.ErrNotYet) {
+			return modules.Plan{}, err
+		}
+	}
 	m := &host.MakeLink{Path: path, Target: l.Target, Hard: l.Hard, Before: before}
 	if l.Hard {
 		done, err := l.hard(v, m)

@@ -185,6 +185,9 @@ func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 		return host.Result{}, err
 	}
 	defer t.close()
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
 	for _, p := range c.Purge {
 		if err := t.remove(p); err != nil {
 			return host.Result{}, fmt.Errorf("removing %s: %w", filepath.Join(c.Path, p), err)
@@ -252,8 +255,14 @@ func (s *SetTree) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 		return host.Result{}, err
 	}
 	defer t.close()
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
 	for _, item := range s.Items {
 		dir, base, err := t.at(item.Path)
+		if err == nil {
+			_, err = item.unmoved(dir, base)
+		}
 		if err == nil {
 			err = t.setAttr(dir, base, item)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -41,7 +42,7 @@ func (w *walker) copy(ctx context.Context, plan *modules.Plan) error {
 		} else if err != nil {
 			return err
 		}
-		if before.Type == host.Regular && e.Type == host.Regular {
+		if before.Type == host.Regular {
 			before.Sum, err = w.v.Sum(filepath.Join(w.root, e.Path))
 			if err != nil {
 				return err
@@ -175,6 +176,9 @@ func (w *walker) attributes(ctx context.Context, rel string, s *SetTree) error {
 	}
 	for _, name := range names {
 		at := filepath.Join(rel, name)
+		if strings.HasPrefix(name, ".muster-") && strings.HasSuffix(name, ".tmp") {
+			continue // host.Temporary: a killed run left it, and the copy takes it away
+		}
 		before, err := w.v.Lstat(filepath.Join(w.root, at))
 		if err != nil {
 			return err

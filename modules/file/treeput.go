@@ -66,12 +66,9 @@ func (t *tree) put(item TreeItem, body func() (io.ReadCloser, error), step func(
 	if err != nil {
 		return err
 	}
-	now, err := dir.Type(base)
+	now, err := item.unmoved(dir, base)
 	if err != nil {
 		return err
-	}
-	if now != item.Before.Type && now != item.After.Type {
-		return host.ErrMoved
 	}
 	rewrite := item.Before.Type != item.After.Type || now == host.NoFile
 	switch item.After.Type {
@@ -100,6 +97,49 @@ func (t *tree) put(item TreeItem, body func() (io.ReadCloser, error), step func(
 		return err
 	}
 	return step("set " + item.Path)
+}
+
+// unmoved returns the type of what stands there. It is what was planned on, or what
+// an edit that was cut has made of it; else the answer is host.ErrMoved.
+func (i TreeItem) unmoved(dir *host.Dir, base string) (host.FileType, error) {
+	e, err := dir.Entry(base)
+	if errors.Is(err, os.ErrNotExist) {
+		if i.Before.Exists() && i.Before.Type == i.After.Type {
+			return host.NoFile, host.ErrMoved
+		}
+		return host.NoFile, nil
+	}
+	if err != nil {
+		return host.NoFile, err
+	}
+	defer e.Close()
+	now, err := e.Info()
+	if err != nil {
+		return host.NoFile, err
+	}
+	is := func(planned host.FileInfo) (bool, error) {
+		same := now.Type == planned.Type && now.Target == planned.Target && now.Owner == planned.Owner && now.Group == planned.Group &&
+			(now.Mode == planned.Mode || now.Type == host.Symlink)
+		if !same || now.Type != host.Regular || planned.Sum == "" {
+			return same, nil
+		}
+		sum, err := e.Sum()
+		return sum == planned.Sum, err
+	}
+	for _, planned := range []host.FileInfo{i.Before, i.After, i.partly()} {
+		if same, err := is(planned); err != nil || same {
+			return now.Type, err
+		}
+	}
+	return now.Type, host.ErrMoved
+}
+
+// partly is what an edit of attributes that was cut leaves: the owner is given first,
+// which takes special bits away.
+func (i TreeItem) partly() host.FileInfo {
+	info := i.Before
+	info.Owner, info.Group, info.Mode = i.After.Owner, i.After.Group, i.Before.Mode&^0o6000
+	return info
 }
 
 // replace makes a directory, a link, or a file that holds body, beside its
@@ -208,24 +248,14 @@ func (t *tree) write(dir *host.Dir, base, tmp string, item TreeItem, now host.Fi
 	return made.Chmod(item.After.Mode)
 }
 
-// setAttr gives a thing its owner and mode, without following a link. It is the
-// thing that was planned for, or one that a cut edit has given a part of them.
+// setAttr gives a thing its owner and mode, without following a link.
 func (t *tree) setAttr(dir *host.Dir, base string, item TreeItem) error {
 	e, err := dir.Entry(base)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	uid, gid := e.Owner()
-	wasUID, wasGID, err := t.numbers(item.Before)
-	if err != nil {
-		return err
-	}
-	toUID, toGID, err := t.numbers(item.After)
-	if err != nil {
-		return err
-	}
-	if e.Type() != item.After.Type || uid != wasUID && uid != toUID || gid != wasGID && gid != toGID {
+	if e.Type() != item.After.Type {
 		return host.ErrMoved
 	}
 	return t.give(e, item.After)
