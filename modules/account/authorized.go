@@ -364,12 +364,12 @@ func (a *AuthorizedKey) compare(ctx context.Context, v *host.View, f keyFile) (h
 // or its directory, else from the host by descriptors.
 func (f keyFile) look(ctx context.Context, v *host.View, uid, realUID int) (keyState, error) {
 	var s keyState
-	if !v.Pending() {
-		return f.read(uid)
-	}
 	_, laid, _, err := v.Look(host.File(f.path()))
 	if err != nil {
 		return s, err
+	}
+	if !v.Pending() {
+		return f.read(uid)
 	}
 	planned := f.Base
 	for _, name := range f.Names[:len(f.Names)-1] {

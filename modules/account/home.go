@@ -174,6 +174,9 @@ func (m *MakeHome) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	if there, err := parent.Type(name); err != nil || there != host.NoFile {
 		return host.Result{}, errors.Join(err, fmt.Errorf("%s: %w", m.Path, host.ErrMoved))
 	}
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
 	tmp := host.Temporary(name)
 	if err := m.build(h, parent, tmp, uid, gid); err != nil {
 		_ = parent.RemoveAll(tmp)

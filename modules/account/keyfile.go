@@ -62,19 +62,31 @@ func (p place) enter(uid, gid int, make bool) (at *host.Dir, missing int, err er
 	return at, 0, nil
 }
 
-// makeDir makes a directory of the user's, and opens it.
+// makeDir makes a directory of the user's, and opens it. It is the user's before it
+// takes its place: one of root's that a cut leaves there would keep their keys out.
 func (p place) makeDir(at *host.Dir, name string, uid, gid int) (*host.Entry, error) {
-	e, err := at.MakeDir(name)
-	if errors.Is(err, fs.ErrExist) { // the user was faster: theirs, or refused
-		return at.Entry(name)
-	}
-	if err != nil || os.Geteuid() == uid {
+	if os.Geteuid() == uid {
+		e, err := at.MakeDir(name)
+		if errors.Is(err, fs.ErrExist) { // another login was faster
+			return at.Entry(name)
+		}
 		return e, err
+	}
+	tmp := host.Temporary(name)
+	if err := at.Remove(tmp); err != nil { // a killed run left it
+		return nil, err
+	}
+	e, err := at.MakeDir(tmp)
+	if err != nil {
+		return nil, err
 	}
 	err = own(e, uid, gid, 0o700)
 	e.Close()
+	if err == nil {
+		err = at.Rename(tmp, name) // what the user has put there meanwhile stays, unless it is empty
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, at.Remove(tmp))
 	}
 	return at.Entry(name)
 }
@@ -214,6 +226,9 @@ func (w *WriteKeys) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	moved := now.sum != w.Before && now.sum != w.Content.Sum
 	if moved || now.file.Exists() && (now.file.Owner == "root") != (w.After.Owner == "root") {
 		return host.Result{}, fmt.Errorf("%s: %w", w.Place.path(), host.ErrMoved)
+	}
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
 	}
 	if w.Mended != nil {
 		if err := mendDir(at, uid); err != nil {

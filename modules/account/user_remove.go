@@ -152,6 +152,9 @@ func (r *RemoveHome) Apply(_ context.Context, h *host.Host) (host.Result, error)
 	if owner != uid || home.Type() != host.Directory || host.MountedBelow(r.Path) != "" {
 		return host.Result{}, fmt.Errorf("%s: %w", r.Path, host.ErrMoved)
 	}
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
 	if err := parent.RemoveAll(name); err != nil {
 		return host.Result{}, fmt.Errorf("removing the home of %s: %w", r.User, err)
 	}

@@ -95,7 +95,8 @@ func (p *planner) update(ctx context.Context, now host.User) error {
 	if !p.wantsHome(u, !p.System && (u.UID < 0 || person(u.UID))) {
 		return nil
 	}
-	if !p.v.Pending() { // the common case, without the cost of walking the path
+	_, laid, _, err := p.v.Look(host.File(u.Home))
+	if err == nil && !laid && !p.v.Pending() { // the common case, without the cost of walking the path
 		if st, err := os.Stat(u.Home); err == nil && st.IsDir() {
 			return nil
 		}
