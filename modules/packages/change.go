@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -205,15 +204,19 @@ func hint(err error) error {
 
 // vanishing are the effects of removing packages' files and units: those that
 // dpkg lists, without configuration unless that goes too.
-func vanishing(db *database, steps []step, purge bool) []host.Effect {
+func vanishing(v *host.View, db *database, steps []step, purge bool) []host.Effect {
 	var effects []host.Effect
 	for _, s := range steps {
 		if s.New != "" || s.Old == "" {
 			continue
 		}
-		for _, path := range db.files(s.Name) {
-			st, err := os.Lstat(path)
-			if err != nil || st.IsDir() || strings.HasPrefix(path, "/etc/") && !purge {
+		files := db.files(s.Name)
+		for i, path := range files {
+			is, err := v.Lstat(path)
+			// A folder of the package's comes right before what is in it, and may be a
+			// link on the host that other packages go through, such as /lib.
+			folder := i+1 < len(files) && strings.HasPrefix(files[i+1], path+"/")
+			if err == nil && !is.Exists() || is.Type == host.Directory || folder || strings.HasPrefix(path, "/etc/") && !purge {
 				continue
 			}
 			effects = append(effects, host.Gone(host.File(path)))

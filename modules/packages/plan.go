@@ -263,7 +263,7 @@ func (p *Package) install(ctx context.Context, v *host.View, db *database, todo 
 		}
 		run.keeps[s.Name] = have != nil && have.Held && (p.Hold == nil || *p.Hold)
 	}
-	run.vanish = vanishing(db, steps, p.Purge)
+	run.vanish = vanishing(v, db, steps, p.Purge)
 	plan := modules.Plan{Changes: []host.Change{run}}
 	if p.Hold != nil && *p.Hold {
 		held, err := p.holdChange(v, db, steps)
