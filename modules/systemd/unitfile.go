@@ -3,7 +3,6 @@ package systemd
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -107,7 +106,7 @@ func (f *UnitFile) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		if isMask(before) && !f.dropIn() {
 			return modules.Plan{}, nil // it isn't the unit's file that is there
 		}
-		return f.remove(m, u, at, before)
+		return f.remove(v, m, u, at, before)
 	}
 	switch {
 	case !isMask(before):
@@ -227,7 +226,7 @@ func (f *UnitFile) reread(m manager, after Unit) host.Change {
 }
 
 // remove plans a unit's end: stopped, disabled, gone, forgotten.
-func (f *UnitFile) remove(m manager, u *Unit, at string, before host.FileInfo) (modules.Plan, error) {
+func (f *UnitFile) remove(v *host.View, m manager, u *Unit, at string, before host.FileInfo) (modules.Plan, error) {
 	var plan modules.Plan
 	own := u != nil && !f.dropIn() && u.Fragment == f.path()
 	if own && u.running() {
@@ -252,7 +251,7 @@ func (f *UnitFile) remove(m manager, u *Unit, at string, before host.FileInfo) (
 	var leaves []host.Effect
 	if !f.dropIn() {
 		leaves = []host.Effect{host.Gone(key(f.unit()))}
-		if f.elsewhere() {
+		if f.elsewhere(v) {
 			leaves = []host.Effect{{Key: key(f.unit()), State: host.Unknown}}
 		}
 	}
@@ -262,10 +261,11 @@ func (f *UnitFile) remove(m manager, u *Unit, at string, before host.FileInfo) (
 	return plan, nil
 }
 
-// elsewhere reports whether the unit also has a file that a package brought.
-func (f *UnitFile) elsewhere() bool {
+// elsewhere reports whether the unit also has a file that a package brought, or may
+// have one: an earlier task may put it there.
+func (f *UnitFile) elsewhere(v *host.View) bool {
 	for _, dir := range []string{"/run/systemd/system", "/usr/local/lib/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"} {
-		if _, err := os.Stat(filepath.Join(dir, f.Name)); err == nil {
+		if is, err := v.Stat(filepath.Join(dir, f.Name)); err != nil || is.Exists() {
 			return true
 		}
 	}
