@@ -25,6 +25,9 @@ type Host struct {
 	// Undo, if not nil, is told what takes an edit back, before it is made. An
 	// error fails the change.
 	Undo func(u Undo) error
+	// Asked, if not nil, is told each key that a View is asked for, so that a test
+	// can tell what was read past it.
+	Asked func(key Key)
 	// Step, if not nil, is called between the steps of a change, so that a test
 	// can fail or cut it there. An error fails the change.
 	Step func(where string) error
@@ -40,8 +43,9 @@ func (h *Host) At(where string) error {
 
 // Begin says what takes back the edit that is about to be made. A change calls
 // it when all is checked and prepared, right before it acts: said after, it
-// would be lost with a process that is killed in between. A change that can't
-// be undone doesn't call it.
+// would be lost with a process that is killed in between. A change that nothing
+// takes back says so with an empty Undo, one that may alter anything at all needn't;
+// in an atomic plan none may.
 func (h *Host) Begin(u Undo) error {
 	if h.Undo == nil {
 		return nil

@@ -20,6 +20,7 @@ func (s *spot) below() error {
 }
 
 func (s *spot) emptiable(e *Entry, left *int) error {
+	s.v.asked(File(e.path + "/" + All))
 	in, err := e.Dir()
 	if err != nil {
 		return nil

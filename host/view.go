@@ -73,6 +73,7 @@ func Once[T any](v *View, name string, read func() (T, error)) (T, error) {
 // be asked: value, nil where it is absent. Without, the host answers, and
 // open says that its "absent" isn't final, so that NotYet is the answer then.
 func (v *View) Look(key Key) (value json.RawMessage, ok, open bool, err error) {
+	v.asked(key)
 	e, laid := v.preview.look(key)
 	switch {
 	case !laid:
@@ -85,6 +86,12 @@ func (v *View) Look(key Key) (value json.RawMessage, ok, open bool, err error) {
 		return nil, false, true, nil
 	}
 	return nil, false, false, NotYet(key)
+}
+
+func (v *View) asked(key Key) {
+	if v.h.Asked != nil {
+		v.h.Asked(key)
+	}
 }
 
 // NotYet returns the ErrNotYet that names key.
@@ -230,6 +237,7 @@ func (v *View) ReadDir(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.asked(File(path))
 	names := map[string]bool{}
 	var real []string
 	if v.preview == nil || len(v.preview.exact) == 0 || !v.emptied(path) {
@@ -295,10 +303,11 @@ func (v *View) Query(ctx context.Context, c Command, reads ...Key) (Output, erro
 // "*" stands for every key that begins so. What only may appear (Possible)
 // leaves answers as they are: nearly every package may bring any file.
 func (v *View) open(key Key) error {
+	v.asked(key)
 	if v.preview == nil || !v.preview.pending {
 		return nil
 	}
-	if v.preview.unknown[key.Space] {
+	if key.Space == All || v.preview.unknown[key.Space] {
 		return NotYet(key)
 	}
 	prefix, many := strings.CutSuffix(key.Name, All)

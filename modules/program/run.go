@@ -211,7 +211,7 @@ func (r *RunCommand) read(ctx context.Context, v *host.View) (modules.Plan, erro
 		return modules.Plan{}, err
 	}
 	defer done()
-	out, err := v.Query(ctx, c)
+	out, err := v.Query(ctx, c, host.Key{Space: host.All, Name: host.All})
 	if err != nil {
 		return modules.Plan{}, err
 	}
