@@ -75,7 +75,7 @@ wholes() {
 say "on real hosts: ${wanted[*]}"
 begin wholes
 if wants kinds; then
-	for package in packages systemd account system; do
+	for package in packages systemd account system network; do
 		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
 	done
 	export MUSTER_LAB_ID=kinds
@@ -87,6 +87,7 @@ if wants kinds; then
 	kind systemd db1 systemd
 	kind account db2 account
 	kind system db3 system
+	kind network db3 network
 fi
 finish
 rm -f bin/*.test

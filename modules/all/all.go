@@ -9,6 +9,7 @@ import (
 	"muster/modules/file"
 	"muster/modules/hosts"
 	"muster/modules/message"
+	"muster/modules/network"
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
@@ -27,6 +28,7 @@ func Registry() *modules.Registry {
 		probe.Kinds(),
 		system.Kinds(),
 		hosts.Kinds(),
+		network.Kinds(),
 		message.Kinds(),
 	)...)
 }
