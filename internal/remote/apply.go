@@ -173,11 +173,12 @@ func checks(changes []host.Change) bool {
 // probation before its proof, what was made of it is taken back.
 func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
 	var undo []host.Undo
+	var told *host.Undo
 	var output json.RawMessage
 	var trial Trial
 	first := len(d.Changes)
 	s.Host.Undo = func(u host.Undo) error {
-		undo[len(undo)-1] = u
+		undo[len(undo)-1], told = u, &u
 		i := len(undo) - 1
 		if plan.Atomic {
 			if err := s.keepBack(t, plan, i, u); err != nil {
@@ -211,9 +212,13 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 			cctx = ctx
 		}
 		var r host.Result
-		undo = append(undo, host.Undo{})
+		undo, told = append(undo, host.Undo{}), nil
 		err = s.Host.At("before " + c.Type())
-		if err == nil {
+		if err == nil && s.Making != nil {
+			made := s.Making(c, plan.Atomic)
+			r, err = c.Apply(cctx, s.Host)
+			made(told, err)
+		} else if err == nil {
 			r, err = c.Apply(cctx, s.Host)
 		}
 		if r.Output != nil {

@@ -45,6 +45,11 @@ type Session struct {
 	// Probation, if not nil, arms what takes a task's changes back unless they are
 	// proven. nil, in tests of kinds: they are made as all others are.
 	Probation func(id string, r host.Revert) (Trial, error)
+	// Making, if not nil, is called right before a change is made, with whether its
+	// plan is atomic. What it returns is called right after, with what the change has
+	// told Begin, nil where it didn't call it, and the change's error. Tests of kinds
+	// look at the host there.
+	Making func(c host.Change, atomic bool) (made func(told *host.Undo, err error))
 
 	preview host.Preview
 	real    *host.View
