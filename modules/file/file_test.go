@@ -2,7 +2,9 @@ package file
 
 import (
 	"context"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"muster/host"
@@ -38,6 +40,13 @@ func (c *treeCase) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 	if err != nil {
 		return modules.Plan{}, err
 	}
+	err = filepath.WalkDir(c.From, func(path string, _ fs.DirEntry, _ error) error {
+		_, err := v.Lstat(path) // what the controller reads is accounted for so
+		return err
+	})
+	if err != nil {
+		return modules.Plan{}, err
+	}
 	for _, at := range bodies {
 		data, err := os.ReadFile(at)
 		if err != nil {
@@ -69,8 +78,8 @@ func (c *bringsCase) May() []host.Effect {
 }
 
 func (c *bringsCase) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
-	if _, err := os.Lstat(c.Path); err == nil {
-		return modules.Plan{}, nil
+	if is, err := v.With(nil).Lstat(c.Path); err != nil || is.Exists() {
+		return modules.Plan{}, err
 	}
 	made := host.Key{Space: "brought", Name: c.Path}
 	if _, _, _, err := v.Look(made); err != nil {

@@ -5,9 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -26,22 +24,28 @@ type testCase struct {
 	root     string
 }
 
-func readCase(t *testing.T, file string) *testCase {
+func readCase(t testing.TB, file string) *testCase {
 	t.Helper()
 	a, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &testCase{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), sections: map[string]string{}, files: a.Files}
+	return caseOf(t, strings.TrimSuffix(filepath.Base(file), ".txtar"), a)
+}
+
+// caseOf returns the case of an archive.
+func caseOf(t testing.TB, name string, a *txtar.Archive) *testCase {
+	t.Helper()
+	c := &testCase{name: name, sections: map[string]string{}, files: a.Files}
 	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true}
 	for _, f := range a.Files {
 		if !known[f.Name] && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
-			t.Fatalf("%s: there is no section %q", file, f.Name)
+			t.Fatalf("%s: there is no section %q", name, f.Name)
 		}
 		c.sections[f.Name] = string(f.Data)
 	}
 	if c.sections["task"] == "" {
-		t.Fatalf("%s: no task", file)
+		t.Fatalf("%s: no task", name)
 	}
 	return c
 }
@@ -74,16 +78,16 @@ func (c *testCase) text(section string) string {
 }
 
 // lay makes a new folder with the state before.
-func (c *testCase) lay(t *testing.T, again bool) {
+func (c *testCase) lay(t testing.TB, again bool) {
 	t.Helper()
 	if c.root != "" {
-		remove(t, c.root)
+		c.remove(t, c.root)
 	} else {
 		dir, err := os.MkdirTemp("", "case")
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { remove(t, dir) })
+		t.Cleanup(func() { c.remove(t, dir) })
 		c.root = filepath.Join(dir, "root")
 		if c.user() != "" { // who has to come here
 			if err := os.Chmod(dir, 0o755); err != nil {
@@ -115,11 +119,11 @@ func (c *testCase) lay(t *testing.T, again bool) {
 
 // remove removes a folder. The table of mounts is read in pieces, and may miss one while
 // others are mounted elsewhere: so what is left is looked for again.
-func remove(t *testing.T, dir string) {
+func (c *testCase) remove(t testing.TB, dir string) {
 	t.Helper()
 	var err error
 	for range 5 {
-		clear(dir)
+		c.loosen(dir)
 		if err = os.RemoveAll(dir); err == nil {
 			return
 		}
@@ -127,20 +131,22 @@ func remove(t *testing.T, dir string) {
 	t.Fatal(err)
 }
 
-// clear undoes what keeps a folder from being removed: what is mounted in it, and what
+// loosen undoes what keeps a folder from being removed: what is mounted in it, and what
 // is immutable.
-func clear(dir string) {
+func (c *testCase) loosen(dir string) {
 	for {
 		at := host.MountedBelow(dir)
 		if at == "" || exec.Command("umount", "-l", at).Run() != nil {
 			break
 		}
 	}
-	_ = exec.Command("chattr", "-R", "-i", "-a", dir).Run()
+	if strings.Contains(c.sections["setup"]+c.sections["reset"], "chattr") {
+		_ = exec.Command("chattr", "-R", "-i", "-a", dir).Run()
+	}
 }
 
 // shell runs a section as a script, which must succeed.
-func (c *testCase) shell(t *testing.T, section string) {
+func (c *testCase) shell(t testing.TB, section string) {
 	t.Helper()
 	if !c.has(section) {
 		return
@@ -150,6 +156,10 @@ func (c *testCase) shell(t *testing.T, section string) {
 	cmd.Dir = c.root
 	cmd.Env = append(os.Environ(), "ROOT="+c.root)
 	if out, err := cmd.CombinedOutput(); err != nil {
+		if section == "check" {
+			t.Errorf("%s: %v\n%s", section, err, out)
+			return
+		}
 		t.Fatalf("%s: %v\n%s", section, err, out)
 	}
 }
@@ -160,7 +170,7 @@ type caseTask struct {
 }
 
 // tasks reads the task section.
-func (c *testCase) tasks(t *testing.T) []caseTask {
+func (c *testCase) tasks(t testing.TB) []caseTask {
 	t.Helper()
 	f, diags := hclsyntax.ParseConfig([]byte(c.text("task")), c.name, hcl.InitialPos)
 	if diags.HasErrors() {
@@ -212,43 +222,8 @@ func plain(v cty.Value) any {
 	return m
 }
 
-// snapshot describes everything under the root. With times it also tells
-// whether anything was touched.
-func (c *testCase) snapshot(t *testing.T, times bool) string {
-	t.Helper()
-	var lines []string
-	err := filepath.Walk(c.root, func(path string, info os.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		st := info.Sys().(*syscall.Stat_t)
-		line := fmt.Sprintf("%s %s %d:%d", strings.TrimPrefix(path, c.root), info.Mode(), st.Uid, st.Gid)
-		switch {
-		case info.Mode().IsRegular():
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			line += fmt.Sprintf(" %q", data)
-		case info.Mode()&os.ModeSymlink != 0:
-			target, _ := os.Readlink(path)
-			line += " -> " + target
-		}
-		if times {
-			line += fmt.Sprintf(" %d %d.%d %d.%d", st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec)
-		}
-		lines = append(lines, line)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sort.Strings(lines)
-	return strings.Join(lines, "\n")
-}
-
 // compareEnd holds the end against after/, meta and check.
-func (c *testCase) compareEnd(t *testing.T) {
+func (c *testCase) compareEnd(t testing.TB) {
 	t.Helper()
 	for _, f := range c.files {
 		name, ok := strings.CutPrefix(f.Name, "after/")

@@ -24,11 +24,25 @@
 //	reset       for system cases: a shell script that brings back the state
 //	            before, so that the case can be cut and failed
 //
-// $ROOT stands for the case's own folder in every section. Each case goes
-// through all of this: plan (which must touch nothing), compare with changes,
-// make, compare what was made with what was shown, compare the end, plan again
-// (which must find nothing); then for every step of every change: start anew,
-// cut it there, and plan and make again, which must reach the same end without
-// anything left over; then, for atomic plans, fail each change: the first plan
-// must come back.
+// $ROOT stands for the case's own folder in every section. A kind is taken to lie,
+// and each case goes through all of this:
+//
+//   - It is planned, and planned again: twice the same. Nothing is written meanwhile
+//     but in a private folder (host.Scratch), and nothing is looked at of which no
+//     View was asked: by the process itself anywhere, by programs in $ROOT.
+//   - Each change that is made alters nothing but what its effects name, here and
+//     elsewhere on the host, and leaves there what they say. Its action, target and
+//     diff are what it does, and tell nothing that is hidden, in clear or encoded. It
+//     calls Begin, and not with an empty Undo where its plan is atomic.
+//   - What was made is what was shown; the end is the one of the case; planned again,
+//     nothing is left to do.
+//   - Cut off before each system call that alters something, and before each program
+//     that a change runs, the next run reaches the same end.
+//   - What is told to Begin takes it all back, to the byte.
+//   - What somebody else alters between the last plan and a change is seen
+//     (host.ErrMoved), or left as it is.
+//   - Where a step fails nothing temporary is left; an atomic plan is undone.
+//
+// Cases run in a process whose system calls are watched (package watch): nothing that
+// goes past a view or past a change's steps escapes.
 package modulestest

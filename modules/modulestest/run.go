@@ -2,12 +2,12 @@ package modulestest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/host"
 	"muster/internal/remote"
@@ -30,30 +30,53 @@ func Run(t *testing.T, kinds ...modules.Kind) {
 		t.Fatal(err)
 	}
 	reg := modules.NewRegistry(kinds...)
+	find := func(file string) *conformance { return &conformance{testCase: readCase(t, file), kinds: reg} }
+	if watch.Watched() { // this is the process that the test has started for them
+		serve(t, find)
+	}
+	p := &processes{t: t, find: find}
+	defer p.end()
+	var ran []string
 	for _, file := range files {
 		c := readCase(t, file)
 		t.Run(c.name, func(t *testing.T) {
 			if c.option("system") && os.Getenv(LabHost) == "" {
 				t.Skip("edits the machine itself: runs on the lab's hosts")
 			}
-			(&conformance{testCase: c, kinds: reg}).run(t)
+			ran = append(ran, file)
+			p.run(t, request{Case: file})
 		})
 	}
+	t.Run("later", func(t *testing.T) {
+		for _, file := range ran {
+			p.run(t, request{Case: file, Later: true})
+		}
+	})
 }
 
 type conformance struct {
 	*testCase
 	kinds *modules.Registry
+	// watcher asks what the process was seen to do; nil where nobody watches it.
+	watcher *watcher
+	asked   map[host.Key]bool // of views
+
+	// What was planned first, and when, and on what; see later.
+	first   []wire.Planned
+	planned time.Time
+	laid    string
 }
 
 func (c *conformance) session() *remote.Session {
-	s := remote.NewSession(c.kinds, host.New(), []byte("conformance"))
+	h := host.New()
+	h.Asked = func(key host.Key) { c.asked[key] = true }
+	s := remote.NewSession(c.kinds, h, []byte("conformance"))
 	s.User = c.user()
 	return s
 }
 
 // content is what the controller makes of arguments that name files.
-func (c *conformance) task(t *testing.T, ct caseTask) wire.Task {
+func (c *conformance) task(t testing.TB, ct caseTask) wire.Task {
 	t.Helper()
 	schema := c.kinds.Schema(ct.kind)
 	if schema == nil {
@@ -87,7 +110,7 @@ func hiddenLines(s string) []string {
 	return list
 }
 
-func (c *conformance) plan(t *testing.T, s *remote.Session) []wire.Planned {
+func (c *conformance) plan(t testing.TB, s *remote.Session) []wire.Planned {
 	t.Helper()
 	var list []wire.Planned
 	as(t, c.user(), func() {
@@ -106,11 +129,11 @@ func (c *conformance) plan(t *testing.T, s *remote.Session) []wire.Planned {
 
 // review plans every task once more on the preview of all: two that are in each
 // other's way fail, and a kind that isn't settled by its own effects is at fault.
-func (c *conformance) review(t *testing.T, s *remote.Session, list []wire.Planned) {
+func (c *conformance) review(t testing.TB, s *remote.Session, list []wire.Planned) {
 	t.Helper()
 	for _, found := range s.Conflicts(s.Review(context.Background(), false, nil), false) {
 		if found.Alone {
-			t.Errorf("%s: %s", found.ID, found.Text)
+			t.Errorf("%s: %s: its effects don't tell all that its changes leave", found.ID, found.Text)
 			continue
 		}
 		for i := range list {
@@ -133,18 +156,24 @@ func sensitive(args map[string]any) map[string]any {
 	return out
 }
 
-func (c *conformance) run(t *testing.T) {
+func (c *conformance) run(t testing.TB) {
 	c.lay(t, false)
-	before := c.snapshot(t, true)
+	before, laid := c.snapshot(t, true), c.snapshot(t, false)
 	s := c.session()
-	planned := c.plan(t, s)
+	c.planned = time.Now()
+	c.asked = map[host.Key]bool{}
+	var planned []wire.Planned
+	c.holdPlanning(t, c.watch(func() { planned = c.plan(t, s) }), planned)
+	c.stable(t, planned)
 	if after := c.snapshot(t, true); after != before {
 		t.Fatalf("planning has touched the host:\nbefore\n%s\nafter\n%s", before, after)
 	}
 	if c.has("hidden") {
 		for _, secret := range hiddenLines(c.text("hidden")) {
-			if strings.Contains(fmt.Sprintf("%+v", planned), secret) {
-				t.Errorf("the plan shows %q", secret)
+			for _, p := range planned {
+				if form := shows(fmt.Sprintf("%+v %s", p, p.Output), secret); form != "" {
+					t.Errorf("the plan shows %q%s", secret, form)
+				}
 			}
 		}
 	}
@@ -156,7 +185,8 @@ func (c *conformance) run(t *testing.T) {
 			t.Errorf("%s would alter %v, beyond what it says it may alter", p.ID, keys)
 		}
 	}
-	made, failure := c.apply(t, s, planned)
+	in := c.inspect(t, s)
+	made, failure := in.apply(t, s, planned)
 	c.compareFailure(t, failure)
 	if failure == "" {
 		c.compareMade(t, planned, made)
@@ -166,7 +196,9 @@ func (c *conformance) run(t *testing.T) {
 		return
 	}
 	if failure == "" {
-		for _, p := range c.plan(t, c.session()) {
+		again := c.plan(t, c.session())
+		c.stable(t, again)
+		for _, p := range again {
 			if p.Status != wire.Unchanged && p.Status != wire.Skipped && !c.option("always") {
 				t.Errorf("planned again, %s isn't unchanged: %s", p.ID, show(p))
 			}
@@ -178,12 +210,15 @@ func (c *conformance) run(t *testing.T) {
 	end := c.snapshot(t, false)
 	if failure == "" {
 		c.cuts(t, end)
+		c.undone(t, in.made)
+		c.moved(t, in.made)
 	}
 	c.failures(t)
+	c.first, c.laid = planned, laid
 }
 
 // comparePlan holds what was planned against the sections error and changes.
-func (c *conformance) comparePlan(t *testing.T, planned []wire.Planned) {
+func (c *conformance) comparePlan(t testing.TB, planned []wire.Planned) {
 	t.Helper()
 	var shown, diffs, errs []string
 	for _, p := range planned {
@@ -228,19 +263,22 @@ func show(p wire.Planned) []string {
 	return list
 }
 
-// errCut is a power cut, for one process.
-var errCut = errors.New("cut here")
-
 // apply makes what is pending, in order, until something fails.
-func (c *conformance) apply(t *testing.T, s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+func (c *conformance) apply(t testing.TB, s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
 	t.Helper()
-	as(t, c.user(), func() { made, failure = c.make(s, planned) })
+	return (&inspector{conformance: c}).apply(t, s, planned)
+}
+
+func (i *inspector) apply(t testing.TB, s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+	t.Helper()
+	as(t, i.user(), func() { made, failure = i.make(s, planned) })
 	return made, failure
 }
 
-func (c *conformance) make(s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
+func (i *inspector) make(s *remote.Session, planned []wire.Planned) (made []wire.Done, failure string) {
 	begun := false
-	for _, p := range planned {
+	for n, p := range planned {
+		i.task = n
 		begun = begun || p.Status == wire.Pending
 		if !begun {
 			continue
@@ -254,7 +292,7 @@ func (c *conformance) make(s *remote.Session, planned []wire.Planned) (made []wi
 	return made, ""
 }
 
-func (c *conformance) compareFailure(t *testing.T, failure string) {
+func (c *conformance) compareFailure(t testing.TB, failure string) {
 	t.Helper()
 	want := strings.TrimSpace(c.text("failure"))
 	switch {
@@ -267,7 +305,7 @@ func (c *conformance) compareFailure(t *testing.T, failure string) {
 
 // compareMade holds the changes made against those shown, or where the case has
 // them, those in the section "made".
-func (c *conformance) compareMade(t *testing.T, planned []wire.Planned, made []wire.Done) {
+func (c *conformance) compareMade(t testing.TB, planned []wire.Planned, made []wire.Done) {
 	t.Helper()
 	done := map[string]wire.Done{}
 	var list []string
@@ -302,43 +340,9 @@ func (c *conformance) compareMade(t *testing.T, planned []wire.Planned, made []w
 	}
 }
 
-// cuts cuts the making at every step: the next run must reach the same end.
-func (c *conformance) cuts(t *testing.T, end string) {
-	for n := 1; n <= 200; n++ {
-		c.lay(t, true)
-		s := c.session()
-		where := ""
-		count := hook(s, n, func(at string) error { where = at; panic(errCut) })
-		planned := c.plan(t, s)
-		*count = 0
-		func() {
-			defer func() {
-				if r := recover(); r != nil && r != any(errCut) {
-					panic(r)
-				}
-			}()
-			c.apply(t, s, planned)
-		}()
-		if where == "" {
-			return // fewer steps than n
-		}
-		s = c.session()
-		planned = c.plan(t, s)
-		_, failure := c.apply(t, s, planned)
-		if failure != "" {
-			t.Errorf("cut %q (step %d), the next run fails: %s", where, n, failure)
-		} else if got := c.snapshot(t, false); got != end {
-			t.Errorf("cut %q (step %d), the next run ends in\n%s\nwant\n%s", where, n, got, end)
-		} else {
-			c.compareEnd(t)
-		}
-	}
-	t.Fatal("more than 200 steps")
-}
-
 // failures fails every step: an atomic plan must then be as it was before,
 // and nothing temporary may be left behind.
-func (c *conformance) failures(t *testing.T) {
+func (c *conformance) failures(t testing.TB) {
 	for n := 1; n <= 200; n++ {
 		c.lay(t, true)
 		s := c.session()

@@ -10,7 +10,7 @@ import (
 
 // as does something as a user, for which this process has to be root's. Programs that
 // are run meanwhile are the user's for good.
-func as(t *testing.T, name string, do func()) {
+func as(t testing.TB, name string, do func()) {
 	t.Helper()
 	if name == "" {
 		do()
@@ -47,16 +47,27 @@ func as(t *testing.T, name string, do func()) {
 	do()
 }
 
-func number(t *testing.T, s string) int {
+func number(t testing.TB, s string) int {
 	t.Helper()
 	n, err := strconv.Atoi(s)
 	check(t, err)
 	return n
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// asRoot does something as root again, within what as does as a user.
+func asRoot(t testing.TB, do func()) {
+	uid := os.Geteuid()
+	if uid == 0 || syscall.Setresuid(0, 0, 0) != nil {
+		do()
+		return
+	}
+	defer func() { check(t, syscall.Setresuid(uid, uid, 0)) }()
+	do()
 }

@@ -72,11 +72,15 @@ func (w *watcher) read(n *notice) (c Call, kept bool, err error) {
 		if passing(path) {
 			continue
 		}
-		at, end, there := resolve(path, a.how&follow != 0)
+		flags, linkless := p.flags(n, k)
+		at, end, there := resolve(path, a.how&follow != 0 && !linkless && flags&unix.O_NOFOLLOW == 0)
+		if linkless && at != filepath.Clean(path) {
+			return c, false, nil // a link is on the way: the call will fail
+		}
 		fails = fails || a.how&needs != 0 && !there || a.how&makes != 0 && there
 		opens := k.name == "creat" || k.flags >= 0 && a.how&looks != 0
 		switch {
-		case opens && w.opens(p, n, k, there, &c, end):
+		case opens && w.opens(flags, there, &c, end):
 		case a.how&(alters|makes) != 0:
 			c.Alters = append(c.Alters, end)
 			continue
@@ -91,18 +95,26 @@ func (w *watcher) read(n *notice) (c Call, kept bool, err error) {
 	return c, len(c.Looks)+len(c.Alters) > 0, nil
 }
 
-// opens adds what an open alters by itself: it makes a file, or empties one.
-func (w *watcher) opens(p process, n *notice, k call, there bool, c *Call, end string) bool {
-	flags := uint64(unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY)
+// flags returns open(2)'s flags of a call, 0 where it has none, and whether it follows
+// no link at all.
+func (p process) flags(n *notice, k call) (flags uint64, linkless bool) {
 	switch {
-	case k.name == "openat2":
-		var how [8]byte
-		if p.read(n.args[k.flags], how[:]) == nil {
-			flags = uint64(how[0]) | uint64(how[1])<<8 | uint64(how[2])<<16 | uint64(how[3])<<24
-		}
-	case k.flags >= 0:
-		flags = n.args[k.flags]
+	case k.name == "creat":
+		return unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY, false
+	case k.flags < 0:
+		return 0, false
+	case k.name != "openat2":
+		return n.args[k.flags], false
 	}
+	var how [24]byte // struct open_how
+	if p.read(n.args[k.flags], how[:]) != nil {
+		return 0, false
+	}
+	return binary.NativeEndian.Uint64(how[:8]), binary.NativeEndian.Uint64(how[16:])&unix.RESOLVE_NO_SYMLINKS != 0
+}
+
+// opens adds what an open alters by itself: it makes a file, or empties one.
+func (w *watcher) opens(flags uint64, there bool, c *Call, end string) bool {
 	writes := flags&unix.O_ACCMODE != unix.O_RDONLY
 	switch {
 	case flags&unix.O_TMPFILE == unix.O_TMPFILE:
