@@ -76,6 +76,15 @@ type Foreseer interface {
 	May() []host.Effect
 }
 
+// Placed is a module whose place in a play counts: what one writes is read by another when it
+// is made, and not again in that run. A reader that stands before the writer is a mistake
+// of the playbook. Names are for people: "the unit ssh.service". An argument that isn't
+// known has its zero value.
+type Placed interface {
+	Writes() []string
+	Reads() []string
+}
+
 // Kind is a task's type, as playbooks name it.
 type Kind struct {
 	Name string

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"muster/modules"
 )
 
 // A service that restarts on a file is to stand behind the last task that
@@ -53,6 +55,7 @@ func (p *paths) note(e *evaluation, host string) {
 			p.written[path][host] = t
 		}
 	}
+	p.noteModule(e, host)
 	for _, name := range []string{"restart_on", "reload_on"} {
 		a := t.arg(name)
 		if a == nil {
@@ -74,6 +77,28 @@ func (p *paths) note(e *evaluation, host string) {
 			}
 			p.read = append(p.read, read{t, path, at, host})
 		}
+	}
+}
+
+// noteModule notes what the task's module says that it writes and reads.
+func (p *paths) noteModule(e *evaluation, host string) {
+	kinds := e.s.p.o.Kinds
+	if _, is := kinds.Kind(e.t.Kind).New().(modules.Placed); !is || e.t.conditional {
+		return
+	}
+	module, errs := kinds.Decode(e.t.Kind, e.out.Args)
+	if len(errs) > 0 {
+		return
+	}
+	placed := module.(modules.Placed)
+	for _, name := range placed.Writes() {
+		if p.written[name] == nil {
+			p.written[name] = map[string]*Task{}
+		}
+		p.written[name][host] = e.t
+	}
+	for _, name := range placed.Reads() {
+		p.read = append(p.read, read{e.t, name, e.t.labelAt, host})
 	}
 }
 

@@ -77,6 +77,23 @@ func unitName(name string) string {
 // task means one unit.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+$`)
 
+// Reads is the unit, and the template that it is an instance of, where it is to run or
+// to be enabled.
+func (s *Service) Reads() []string {
+	if s.stopped() || s.Name == "" {
+		return nil
+	}
+	name := unitName(s.Name)
+	list := []string{"the unit " + name}
+	if before, after, instance := strings.Cut(name, "@"); instance {
+		list = append(list, "the unit "+before+"@"+after[strings.LastIndex(after, "."):])
+	}
+	return list
+}
+
+// Writes is nothing.
+func (s *Service) Writes() []string { return nil }
+
 // Check refuses names that aren't one unit's, and contradictions.
 func (s *Service) Check(unknown func(string) bool) []modules.ArgError {
 	var errs []modules.ArgError

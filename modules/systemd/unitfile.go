@@ -56,6 +56,19 @@ func (f *UnitFile) Check(unknown func(string) bool) []modules.ArgError {
 	return errs
 }
 
+// Writes is the unit that the file is, or is a part of: a service that stands before it
+// would run with it only after the next run.
+func (f *UnitFile) Writes() []string {
+	m := fileForm.FindStringSubmatch(f.Name)
+	if m == nil || f.State == "absent" {
+		return nil
+	}
+	return []string{"the unit " + m[1]}
+}
+
+// Reads is nothing.
+func (f *UnitFile) Reads() []string { return nil }
+
 func (f *UnitFile) path() string { return filepath.Join(unitDir, f.Name) }
 
 // unit is the unit that the file is of.
