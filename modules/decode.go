@@ -131,7 +131,7 @@ func defaultOf(t reflect.Type, a *Arg) (reflect.Value, []ArgError) {
 func (d *decoder) argument(v reflect.Value, a *Arg, value any) {
 	before := len(d.errs)
 	d.value(v, &a.Type, value)
-	if len(d.errs) > before || len(a.OneOf) == 0 || HoldsUnknown(value) {
+	if d.empty(v, a, value); len(d.errs) > before || len(a.OneOf) == 0 || HoldsUnknown(value) {
 		return
 	}
 	s, ok := value.(string)
@@ -142,6 +142,30 @@ func (d *decoder) argument(v reflect.Value, a *Arg, value any) {
 		}
 		d.fail("Wrong value", hint, "%q isn't a value of %q: it takes %s.", fmt.Sprint(value), a.Name, quotedList(a.OneOf))
 		return
+	}
+}
+
+// empty refuses an empty string in the place of a name, a path or a pattern, and
+// an empty list where one or more are needed. A module couldn't tell it from an
+// argument that isn't given, and would do what nobody has asked for.
+func (d *decoder) empty(v reflect.Value, a *Arg, value any) {
+	list, isList := value.([]any)
+	switch {
+	case a.Empty || v.Kind() == reflect.Pointer:
+	case a.Type.OneOrMore && isList:
+		if len(list) == 0 && a.Required && !a.Key {
+			d.fail("Empty value", "", "%q needs one or more.", a.Name)
+		}
+		for i, item := range list {
+			if item == "" {
+				d.in(fmt.Sprintf("[%d]", i), func() { d.fail("Empty value", "", "What %q lists can't be empty.", a.Name) })
+			}
+		}
+	case value != "" || a.Type.Base != String && !a.Type.OneOrMore:
+	case a.Required:
+		d.fail("Empty value", "", "%q can't be empty.", a.Name)
+	default:
+		d.fail("Empty value", "", "%q can't be empty: write null, or leave it out, where nothing is meant.", a.Name)
 	}
 }
 

@@ -76,6 +76,9 @@ type Arg struct {
 	Key, Path bool
 	// Sensitive arguments are never shown, whatever their value came from.
 	Sensitive bool
+	// Empty marks a string that may be empty. Any other can't, but for those in
+	// which the kind tells "" from what isn't given: pointers.
+	Empty bool
 
 	// GoType and GoName lead to the argument's documentation: the struct that
 	// declares it, as PACKAGE.TYPE, and the field's name there.
@@ -114,7 +117,7 @@ func TaskArgs() []string {
 
 // schemaOf reads the tags of a kind's struct:
 //
-//	arg:"NAME[,key][,path][,required][,sensitive][,file|template|tree]"  oneof:"a b"  default:"a"  means:"a, or b"
+//	arg:"NAME[,key][,path][,required][,sensitive][,empty][,file|template|tree]"  oneof:"a b"  default:"a"  means:"a, or b"
 //
 // The last three words of arg are for fields of type *host.Content, which are Text
 // without. A default is filled in by Decode; means is only told to the user.
@@ -156,6 +159,8 @@ func argsOf(t reflect.Type, where string) []Arg {
 				a.Required = true
 			case "sensitive":
 				a.Sensitive = true
+			case "empty":
+				a.Empty = true
 			case "file", "template", "tree":
 				a.Type.Base = Base(w)
 			default:

@@ -83,9 +83,6 @@ func (a *app) checkFlags() error {
 		a.output = ""
 		return fmt.Errorf("--output is pretty, plain or json, not %q", given)
 	}
-	if a.parallel < 0 {
-		return fmt.Errorf("--parallel is the number of hosts worked on at once, not %d", a.parallel)
-	}
 	return nil
 }
 

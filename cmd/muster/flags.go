@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -50,3 +51,28 @@ func emptyFlag(flags *pflag.FlagSet) error {
 	})
 	return err
 }
+
+// atOnce is the value of a flag that takes a number of hosts, 1 or more.
+type atOnce struct{ n *int }
+
+// Set takes the number.
+func (v atOnce) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err == nil && n < 1 {
+		err = strconv.ErrRange
+	}
+	if err == nil {
+		*v.n = n
+	}
+	return err
+}
+
+func (v atOnce) String() string {
+	if v.n == nil || *v.n == 0 {
+		return ""
+	}
+	return strconv.Itoa(*v.n)
+}
+
+// Type is what pflag calls the value.
+func (v atOnce) Type() string { return "hosts" }

@@ -125,7 +125,7 @@ func newRoot(a *app) *cobra.Command {
 	f.Var(names{&a.limit}, "limit", "only hosts that match `PATTERNS`, with commas between them")
 	f.StringArrayVar(&a.vars, "var", nil, "set a variable: `NAME=VALUE`")
 	f.StringArrayVar(&a.varFiles, "var-file", nil, "read variables from `FILE`")
-	f.IntVar(&a.parallel, "parallel", 0, "work on `N` hosts at once (default: all)")
+	f.Var(atOnce{&a.parallel}, "parallel", "work on `N` hosts at once (default: all)")
 	f.BoolVar(&a.askBecome, "ask-become-pass", false, "ask for the password that sudo wants")
 	f.StringVar(&a.output, "output", "", "`FORMAT` of what is shown: pretty, plain or json")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR)")
@@ -175,7 +175,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		if _, ok := invalid.GetFlag().Value.(names); ok {
 			return fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), errEmptyName)
 		}
-		what := map[string]string{"int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+		what := map[string]string{"int": "a whole number", "hosts": "a whole number of hosts, 1 or more", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
 		if what != "" {
 			return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, what, invalid.GetValue())
 		}

@@ -182,6 +182,7 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 	}
 	bad := v.IsNull() || !v.Type().IsTupleType() && !v.Type().IsListType() && !v.Type().IsSetType()
 	out := append([]string(nil), outer...)
+	empty := false
 	if !bad && v.IsWhollyKnown() {
 		for it := v.ElementIterator(); it.Next(); {
 			_, e := it.Element()
@@ -189,13 +190,17 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 				bad = true
 				break
 			}
-			if !isOneOf(e.AsString(), out) {
+			if empty = empty || e.AsString() == ""; !isOneOf(e.AsString(), out) {
 				out = append(out, e.AsString())
 			}
 		}
 	}
 	if bad {
 		l.errorAt(a.Expr.Range(), "Wrong type", `tags = ["web"]`, "Tags are a list of strings.")
+		return outer
+	}
+	if empty {
+		l.errorAt(a.Expr.Range(), "Empty value", "", "A tag can't be empty: no --tags would choose it.")
 		return outer
 	}
 	return out

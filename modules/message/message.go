@@ -49,7 +49,7 @@ func (*Assert) May() []host.Effect { return []host.Effect{} }
 // where it reads what is known only after apply, at its turn. It is no change.
 type Print struct {
 	// What is shown. Nothing sensitive is.
-	Message string `arg:"message,required"`
+	Message string `arg:"message,required,empty"`
 }
 
 // May is nothing, whatever the message reads.
