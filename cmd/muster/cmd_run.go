@@ -60,6 +60,8 @@ func newRunCommand(a *app) *cobra.Command {
 			}
 			if ctx.Err() != nil {
 				s.Outcome = engine.OutcomeInterrupted
+			} else {
+				a.conclude(r, s) // no host could be reached
 			}
 			a.view().Summary(s, time.Since(r.start).Seconds())
 			return ended(s, false)

@@ -44,7 +44,7 @@ func (a *app) keep(r *prepared) (*kept, error) {
 	}
 	info := journal.RunInfo{
 		Playbook: r.loaded.project.Rel(r.file), Inventory: r.loaded.project.Rel(r.loaded.path), PlanFile: r.planFile, Resumes: r.resumes,
-		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Muster: view.Version, By: whoami(), Command: a.commandLine(r),
+		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Muster: view.Version, By: whoami(), Command: a.commandLine(r), Began: r.start,
 	}
 	if r.adHoc {
 		info.Playbook, info.Inventory = "muster run", ""

@@ -52,10 +52,10 @@ func (h *hostRun) tellInHand() {
 		}
 	})
 	if inHand != nil {
-		inHand.done, inHand.final = &wire.Done{ID: inHand.id(), Status: wire.Failed, Error: "aborted: " + EndUnknown}, true
+		inHand.done, inHand.final = &wire.Done{ID: inHand.id(), Status: wire.Unknown, Error: "aborted: " + EndUnknown}, true
 	}
 	h.run.mu.Unlock()
 	if inHand != nil {
-		h.run.tell(inHand, TaskEvent{Status: wire.Failed, Error: inHand.done.Error})
+		h.run.tell(inHand, TaskEvent{Status: wire.Unknown, Error: inHand.done.Error})
 	}
 }

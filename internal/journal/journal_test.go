@@ -144,6 +144,22 @@ func TestARunIsReadAsItWasRecorded(t *testing.T) {
 	}
 }
 
+func TestARunBeganBeforeItWasKept(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "journal.db"), journal.Options{})
+	began := time.Now().Add(-15 * time.Second)
+	r := begin(t, j, journal.RunInfo{Playbook: "site.hcl", Began: began}, "web1")
+	if err := r.End("unreachable"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := j.Latest("site.hcl", "")
+	if err != nil || got == nil {
+		t.Fatal(got, err)
+	}
+	if got.Began.UnixMilli() != began.UnixMilli() {
+		t.Errorf("it began at %s, want %s", got.Began, began)
+	}
+}
+
 func TestOfSeveralEndsOfATaskTheLastStays(t *testing.T) {
 	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
 	r := begin(t, j, journal.RunInfo{}, "h")

@@ -26,6 +26,8 @@ type RunInfo struct {
 	Command   string   `json:"command,omitempty"` // the command line, without what is sensitive
 	Muster    string   `json:"muster"`            // the version
 	By        string   `json:"by"`                // "user@host"
+	// Began is when the run began to log in and to plan; zero: when it is kept.
+	Began time.Time `json:"-"`
 }
 
 // Run is a run while it is made. It is an engine.Journal. What it is given
@@ -79,11 +81,15 @@ func (j *Journal) Begin(info RunInfo, hosts []string) (*Run, error) {
 
 // insert makes the run's row under the first id that is free.
 func (r *Run) insert(t *tx, now time.Time, info *RunInfo, text []byte, self process) error {
+	began := now
+	if !info.Began.IsZero() {
+		began = info.Began
+	}
 	for n := int(now.UnixMilli() % time.Minute.Milliseconds()); ; n++ {
 		// Four digits of the millisecond in the minute, so that ids sort.
 		r.id = fmt.Sprintf("%s-%04x", now.UTC().Format("20060102-1504"), n)
 		res, err := t.exec(`INSERT INTO runs (id, playbook, inventory, info, began, pid, started, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-			r.id, info.Playbook, info.Inventory, string(text), now.UnixMilli(), self.pid, self.started, self.boot)
+			r.id, info.Playbook, info.Inventory, string(text), began.UnixMilli(), self.pid, self.started, self.boot)
 		if err != nil {
 			return err
 		}
