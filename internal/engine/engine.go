@@ -120,7 +120,7 @@ type Run struct {
 
 	life    context.Context // until the run is closed, or aborted
 	end     context.CancelFunc
-	takings sync.WaitGroup // hosts that are being taken up again
+	working sync.WaitGroup // what goes on by itself: hosts that are taken up again, proofs
 }
 
 // New returns a run of the hosts that the playbook's plays match.
@@ -201,7 +201,7 @@ func (r *Run) KnownFacts() map[string]json.RawMessage {
 // Close ends every connection.
 func (r *Run) Close() {
 	r.end()
-	defer r.takings.Wait()
+	defer r.working.Wait()
 	for _, h := range r.order {
 		h.close()
 	}

@@ -32,13 +32,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fleet is hosts whose remotes run in this process: they share its files, so
 // that playbooks name host.name in every path.
 type fleet struct {
-	t        *testing.T
-	dir      string
-	kinds    *modules.Registry
-	down     map[string]bool
-	damaged  map[string]bool
-	stopped  map[string]bool // nothing more is heard of the host's remote
-	alive    time.Duration   // how often remotes say that they live
+	t       *testing.T
+	dir     string
+	kinds   *modules.Registry
+	down    map[string]bool
+	damaged map[string]bool
+	stopped map[string]bool // nothing more is heard of the host's remote
+	alive   time.Duration   // how often remotes say that they live
+	// silence is how long the remote of a host's connection, counted from 1, believes
+	// in a controller of which it hears nothing; nil: as long as ever.
+	silence  func(host string, connection int) time.Duration
+	logins   map[string]int
 	facts    func(host string) []byte
 	factKeys map[string][]host.Key
 	trips    map[string]*trips
@@ -53,7 +57,7 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T) *fleet {
-	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{}, parts: map[string]int{},
+	return &fleet{t: t, dir: t.TempDir(), kinds: modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds())...), down: map[string]bool{}, damaged: map[string]bool{}, trips: map[string]*trips{}, parts: map[string]int{}, logins: map[string]int{},
 		facts: func(string) []byte { return []byte(`{"os":"debian"}`) }}
 }
 
@@ -102,13 +106,20 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 		sum = "wrong"
 	}
 	f.mu.Unlock()
+	f.mu.Lock()
+	f.logins[host]++
+	silence := time.Duration(0)
+	if f.silence != nil {
+		silence = f.silence(host, f.logins[host])
+	}
+	f.mu.Unlock()
 	toRemote, in := io.Pipe()
 	out, fromRemote := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		facts := func(context.Context) []byte { return f.facts(host) }
-		o := remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Sum: sum, Lock: filepath.Join(f.dir, host+".lock"), Records: filepath.Join(f.dir, "records-"+host), Plain: true}
+		o := remote.Options{Kinds: f.kinds, Facts: facts, FactKeys: f.factKeys, AliveEvery: f.alive, Silence: silence, Sum: sum, Lock: filepath.Join(f.dir, host+".lock"), Records: filepath.Join(f.dir, "records-"+host), Plain: true}
 		if f.remote != nil {
 			f.remote(&o)
 		}

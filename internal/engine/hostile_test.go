@@ -17,23 +17,32 @@ import (
 // hostile is a host that speaks for itself: after its greeting it answers its first
 // task with what the test says.
 func hostile(say func(c *wire.Conn, task *wire.Task)) engine.Stream {
+	said := false
+	return played(func(c *wire.Conn, m *wire.Message) bool {
+		if m.Task != nil && !said {
+			said = true
+			go say(c, m.Task) // the controller may be writing
+		}
+		return true
+	})
+}
+
+// played is a remote that greets, and whose part the test plays: hear is called with
+// each message, and returns false to end the connection.
+func played(hear func(c *wire.Conn, m *wire.Message) bool) engine.Stream {
 	toRemote, in := io.Pipe()
 	out, fromRemote := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer fromRemote.Close()
+		defer toRemote.Close()
 		c := wire.NewConn(toRemote, fromRemote)
 		_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol, Sum: "right", Facts: []byte(`{"os":"x"}`)}})
-		said := false
 		for {
 			m, err := c.Receive()
-			if err != nil {
+			if err != nil || !hear(c, m) {
 				return
-			}
-			if m.Task != nil && !said {
-				said = true
-				go say(c, m.Task) // the controller may be writing
 			}
 		}
 	}()
@@ -85,6 +94,22 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 		"that it needs a proof of what it wasn't told to make": func(c *wire.Conn, task *wire.Task) {
 			planned(func(*wire.Planned) {})(c, task)
 			_ = c.Send(&wire.Message{Prove: &wire.Prove{ID: task.ID}})
+		},
+		"that it was taken up again": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{TakenUp: &wire.TakenUp{}})
+		},
+		"a run that was cut off, under another ID": func(c *wire.Conn, task *wire.Task) {
+			_ = c.Send(&wire.Message{CutOff: &wire.CutOff{ID: task.ID, Changes: known.Changes}})
+		},
+		"a run that was cut off, of which nothing is left": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{CutOff: &wire.CutOff{ID: wire.CutOffID + "0123456789"}})
+		},
+		"a flood of runs that were cut off": func(c *wire.Conn, _ *wire.Task) {
+			for i := range 1000 {
+				if c.Send(&wire.Message{CutOff: &wire.CutOff{ID: fmt.Sprintf("%s%010d", wire.CutOffID, i), Changes: known.Changes}}) != nil {
+					return
+				}
+			}
 		},
 		"its greeting again": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol}})

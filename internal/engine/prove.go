@@ -39,9 +39,9 @@ func (l *link) prove(m *wire.Prove) error {
 	l.proving = true
 	others := r.others(h)
 	start := Start{Root: h.root || h.needsRoot()}
-	r.takings.Add(1)
+	r.working.Add(1)
 	go func() {
-		defer r.takings.Done()
+		defer r.working.Done()
 		answer := &wire.Proof{N: m.N}
 		ctx, cancel := context.WithCancel(r.life)
 		defer cancel()

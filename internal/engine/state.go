@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -111,6 +112,7 @@ type item struct {
 	making    bool       // and hasn't told its end yet
 	task      *wire.Task // as it was sent, until it is final: to be sent once more
 	again     bool       // it was sent once more, and isn't answered
+	once      bool       // its outcome is unknown, and it isn't made a second time
 }
 
 // id identifies the item on the host acted on, where others may act as well.
@@ -193,7 +195,10 @@ func (h *hostRun) sendBy(l *link, m *wire.Message, queue bool) {
 	if queue {
 		send = l.conn.Queue
 	}
-	if err := send(m); err != nil {
+	switch err := send(m); {
+	case errors.Is(err, wire.ErrTooLarge): // it would be by any other connection
+		h.lost(err)
+	case err != nil:
 		h.cut(l, fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }

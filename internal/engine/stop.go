@@ -6,16 +6,10 @@ import "muster/internal/wire"
 func (r *Run) Stop() {
 	r.mu.Lock()
 	r.stop = true
-	var links []*link
-	for _, h := range r.order {
-		if h.link != nil && h.err == nil {
-			links = append(links, h.link)
-		}
-	}
 	r.change.Broadcast()
 	r.mu.Unlock()
-	for _, l := range links {
-		_ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}})
+	for _, send := range r.cancels() {
+		send()
 	}
 }
 
@@ -23,13 +17,22 @@ func (r *Run) Stop() {
 // host up again: nobody waits for them any more.
 func (r *Run) abort() {
 	r.end()
+	for _, send := range r.cancels() {
+		go send()
+	}
+}
+
+// cancels are what tells each host to begin nothing more. A host that is being taken up
+// again hears it when it is there.
+func (r *Run) cancels() (list []func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, h := range r.order {
 		if l := h.link; l != nil && h.err == nil && !h.stopped {
-			go func() { _ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}}) }()
+			list = append(list, func() { _ = l.conn.Send(&wire.Message{Cancel: &wire.Cancel{}}) })
 		}
 	}
+	return list
 }
 
 func (r *Run) stopping() bool {

@@ -97,10 +97,10 @@ func (h *hostRun) cut(l *link, why error) {
 		return
 	}
 	h.taking = true
-	r.takings.Add(1)
+	r.working.Add(1)
 	r.mu.Unlock()
 	go func() {
-		defer r.takings.Done()
+		defer r.working.Done()
 		h.takeUp(l, why)
 	}()
 }
@@ -111,9 +111,9 @@ func (h *hostRun) takeUp(l *link, why error) {
 	r.emit(&ProgressEvent{Host: h.name, Text: r.o.Redact.Redact(why.Error()) + "; connecting again"})
 	var last error
 	for _, pause := range r.pauses() {
-		r.takings.Add(1)
+		r.working.Add(1)
 		go func(l *link) { // it may take as long as the change in hand
-			defer r.takings.Done()
+			defer r.working.Done()
 			_ = l.stream.Close()
 		}(l)
 		<-l.done // nothing more comes of it
@@ -178,8 +178,11 @@ func (h *hostRun) goOn(l *link) error {
 		return err
 	}
 	r.mu.Lock()
-	if l.taken == nil {
-		r.mu.Unlock()
+	if h.err != nil || l.taken == nil {
+		defer r.mu.Unlock()
+		if h.err != nil {
+			return h.err
+		}
 		return l.broken
 	}
 	if l.taken.Unknown != "" && h.waited() {
@@ -187,7 +190,11 @@ func (h *hostRun) goOn(l *link) error {
 		return &outcomeUnknown{l.taken.Unknown}
 	}
 	doubtful := h.doubtful(l.taken.Doubtful)
+	stopping := r.stop
 	r.mu.Unlock()
+	if stopping { // told while nobody was there to hear it
+		h.sendBy(l, &wire.Message{Cancel: &wire.Cancel{}}, false)
+	}
 	for _, it := range doubtful {
 		it.owner.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: "the connection was lost while it was made: its outcome is unknown, and it isn't made a second time"})
 	}
@@ -247,7 +254,7 @@ func (h *hostRun) doubtful(ids []string) []*item {
 	var list []*item
 	for _, id := range ids {
 		if it := h.sentTo(id); it != nil && it.making {
-			it.making = false
+			it.making, it.once = false, true
 			list = append(list, it)
 		}
 	}

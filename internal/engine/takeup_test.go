@@ -1,13 +1,17 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/wire"
 )
@@ -145,5 +149,133 @@ play "p" {
 	}
 	if unknown != 2 {
 		t.Errorf("%d tasks are told as unknown", unknown)
+	}
+}
+
+// A remote that hears nothing of its controller begins nothing more, and ends: the
+// controller, which was merely asleep, takes the host up again.
+func TestHostWhoseRemoteHeardNothingIsTakenUpAgain(t *testing.T) {
+	f := newFleet(t)
+	f.silence = func(_ string, connection int) time.Duration {
+		if connection == 1 {
+			return time.Nanosecond
+		}
+		return 0
+	}
+	r := f.run(counted, "web1", "web2")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Errorf("it came to %s: %s", s.Outcome, f.failures())
+	}
+	if n := f.logins["web1"]; n != 2 {
+		t.Errorf("web1 was logged in to %d times", n)
+	}
+}
+
+// A run that is told to stop while it takes a host up again begins nothing there, and
+// hears the end of what was in hand.
+func TestStoppedRunBeginsNothingOnAHostThatItTakesUp(t *testing.T) {
+	f := newFleet(t)
+	f.alive = 10 * time.Millisecond
+	f.severed = func(host string, _ int) bool { return f.logins[host] == 1 && f.exists("first") }
+	var r *engine.Run
+	r = f.runWith(func(o *engine.Options) {
+		o.Connect = func(ctx context.Context, host string, s engine.Start) (engine.Stream, error) {
+			stream, err := f.connect(ctx, host, s)
+			if f.exists("first") {
+				r.Stop()
+				f.write(t, "go", "")
+			}
+			return stream, err
+		}
+	}, `
+play "p" {
+  hosts = ["web1"]
+  task "command" "first" { shell = "touch DIR/first; until test -e DIR/go; do sleep 0.01; done" }
+  task "command" "second" { shell = "touch DIR/second" }
+}
+`, "web1")
+	r.Plan(t.Context())
+	if c := r.Apply(t.Context()).Hosts["web1"]; c.Changed != 1 || c.Unknown != 0 || f.exists("second") {
+		t.Errorf("%+v; the second was made: %t", c, f.exists("second"))
+	}
+}
+
+// A command that is never made twice isn't tried again for its retry block either, once
+// its outcome is unknown.
+func TestCommandOfUnknownOutcomeIsNotTriedAgain(t *testing.T) {
+	f := newFleet(t)
+	var grants atomic.Int32
+	connection := 0
+	r := f.runWith(func(o *engine.Options) {
+		o.Connect = func(context.Context, string, engine.Start) (engine.Stream, error) {
+			connection++
+			first := connection == 1
+			return played(func(c *wire.Conn, m *wire.Message) bool {
+				switch {
+				case m.Open != nil && !first:
+					_ = c.Send(&wire.Message{TakenUp: &wire.TakenUp{Doubtful: []string{"0/task.command.c"}}})
+				case m.Task != nil:
+					_ = c.Send(&wire.Message{Planned: &wire.Planned{ID: m.Task.ID, Status: wire.Pending, Certainty: wire.Known, Always: true, Changes: []host.Description{{Action: host.Run, Target: "c"}}}})
+				case m.Review != nil:
+					_ = c.Send(&wire.Message{Reviewed: &wire.Reviewed{}})
+				case m.Grant != nil:
+					grants.Add(1)
+					if first {
+						return false // its connection breaks
+					}
+					_ = c.Send(&wire.Message{Done: &wire.Done{ID: m.Grant.IDs[0], Status: wire.Failed, Error: "again"}})
+				}
+				return true
+			}), nil
+		}
+	}, `
+play "p" {
+  hosts = ["web1"]
+  task "command" "c" {
+    argv = ["true"]
+    retry {
+      attempts = 5
+      delay    = "1ms"
+      until    = self.output.stdout == "never"
+    }
+  }
+}
+`, "web1")
+	r.Plan(t.Context())
+	s := r.Apply(t.Context())
+	if c := s.Hosts["web1"]; c.Failed != 1 || grants.Load() != 1 || !strings.Contains(f.failures(), "its outcome is unknown") {
+		t.Errorf("granted %d times, %+v: %s", grants.Load(), c, f.failures())
+	}
+}
+
+// A host that waits to try a task again is taken up at once: the new connection tries it.
+func TestHostThatWaitsToTryAgainIsTakenUpAtOnce(t *testing.T) {
+	f := newFleet(t)
+	f.alive = 10 * time.Millisecond
+	f.severed = func(host string, _ int) bool { return f.logins[host] == 1 && f.exists("tried") }
+	r := f.runWith(func(o *engine.Options) {
+		o.Connect = func(ctx context.Context, host string, s engine.Start) (engine.Stream, error) {
+			if f.exists("tried") {
+				f.write(t, "ready", "")
+			}
+			return f.connect(ctx, host, s)
+		}
+	}, `
+play "p" {
+  hosts = ["web1"]
+  task "command" "c" {
+    shell   = "touch DIR/tried; test -e DIR/ready && touch DIR/made"
+    creates = "DIR/made"
+    retry {
+      attempts = 2
+      delay    = "1h"
+    }
+  }
+}
+`, "web1")
+	r.Plan(t.Context())
+	if c := r.Apply(t.Context()).Hosts["web1"]; c.Changed != 1 {
+		t.Errorf("%+v: %s", c, f.failures())
 	}
 }

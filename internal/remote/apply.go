@@ -68,6 +68,7 @@ func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
 		}
 		select {
 		case <-time.After(delay):
+		case <-s.Gone:
 		case <-ctx.Done():
 		}
 	}

@@ -98,12 +98,16 @@ func (c *confiner) effect(e host.Effect) (host.Effect, error) {
 		return c.file(e)
 	case host.Units: // polkit may let the user; only the host can tell
 		return host.Open(e.Key.Space, e.Key.Name), nil
-	case host.Users, host.Groups, host.Packages, host.Kernel:
-		if !c.placer.id.root {
-			return e, c.foreign(e)
-		}
+	}
+	if onlyRoots(e.Key) && !c.placer.id.root {
+		return e, c.foreign(e)
 	}
 	return e, nil
+}
+
+// onlyRoots reports whether a key is of a space that no user but root can alter.
+func onlyRoots(key host.Key) bool {
+	return slices.Contains([]string{host.Users, host.Groups, host.Packages, host.Kernel}, key.Space)
 }
 
 // file returns a file effect as it counts.

@@ -62,7 +62,7 @@ func (s *server) planBy(ctx context.Context, d *delegate, t wire.Task) (*wire.Pl
 			p := m.Planned
 			p.Facts, p.MayFacts = s.session.moved(lay.Effects)
 			h := d.hold(t.ID)
-			*h = wire.Hold{Task: t, Planned: *p, Effects: lay.Effects}
+			*h = wire.Hold{Task: t, Planned: heldTo(*p, t.Shown), Effects: lay.Effects}
 			if lay.Shown != nil {
 				h.Shown = *lay.Shown
 			}

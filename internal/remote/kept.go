@@ -14,6 +14,12 @@ import (
 // errSilent is why a remote begins nothing more when its controller may be gone.
 var errSilent = errors.New("nothing was heard of the controller for too long, so that nothing more is begun here")
 
+// lostController reports whether a remote ends because its connection counts for nothing
+// any more: the controller may take the host up again.
+func lostController(err error) bool {
+	return errors.Is(err, errGone) || errors.Is(err, errSilent) || errors.Is(err, record.ErrFenced)
+}
+
 // open begins a session: the first of its run on this host, or one that takes the
 // host up again.
 func (s *server) open(ctx context.Context, o *wire.Open) error {

@@ -79,7 +79,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
-	s.session.Probation = s.probation
+	s.session.Probation, s.session.Gone = s.probation, s.lost
 	if o.Worker {
 		s.session.Probation = noTrial
 	}
@@ -109,7 +109,10 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	for _, d := range s.delegates {
 		s.retire(d)
 	}
-	if err != nil {
+	switch {
+	case lostController(err):
+		return err // a new connection of the run goes on
+	case err != nil:
 		return s.fault(err) // the controller may still be there, and waiting
 	}
 	err = <-done

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ type Session struct {
 	Back func(*wire.Undo) error
 	// Still, if not nil, returns why no other change may be begun.
 	Still func() error
+	// Gone, if not nil, is closed when Still will say so for good: nobody waits for
+	// another attempt then.
+	Gone <-chan struct{}
 	// Begin, if not nil, is told before a task makes its first change. Repeats: it
 	// would do its work anew if it were made again.
 	Begin func(id string, repeats bool) error
@@ -152,7 +156,14 @@ func (t *task) holdTo(shown *wire.Planned) {
 	if t.planned.Wants != shown.Wants {
 		t.wants, t.effects = nil, nil
 	}
-	t.planned.Certainty, t.planned.Changes, t.planned.Then = shown.Certainty, shown.Changes, shown.Then
+	t.planned = heldTo(t.planned, shown)
+}
+
+func heldTo(p wire.Planned, shown *wire.Planned) wire.Planned {
+	if shown != nil {
+		p.Certainty, p.Changes, p.Then = shown.Certainty, shown.Changes, shown.Then
+	}
+	return p
 }
 
 // shownBy returns what a task that was planned here is held to.
@@ -243,7 +254,11 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		t.effects = append(t.effects, c.Effects()...)
 		t.wants[want(c)]++
 	}
-	if key, ok := onlyRoots(t.effects); ok && !host.IsRoot() && !s.preview.Tainted() {
+	beyond := slices.IndexFunc(t.effects, func(e host.Effect) bool {
+		return onlyRoots(e.Key) && (e.State == host.Present || e.State == host.Absent)
+	})
+	if beyond >= 0 && !host.IsRoot() && !s.preview.Tainted() {
+		key := t.effects[beyond].Key
 		t.effects = nil
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: fmt.Sprintf("permission denied: only root can alter the %s: let root do it (become = true)", key)}
 	}
@@ -253,19 +268,6 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 	p.Digest, p.Wants = s.digests(plan.Changes)
 	p.Behind = s.brought(t)
 	return p
-}
-
-// onlyRoots returns the first of effects that no user but root can have.
-func onlyRoots(effects []host.Effect) (host.Key, bool) {
-	for _, e := range effects {
-		switch e.Key.Space {
-		case host.Users, host.Groups, host.Packages, host.Kernel:
-			if e.State == host.Present || e.State == host.Absent {
-				return e.Key, true
-			}
-		}
-	}
-	return host.Key{}, false
 }
 
 // askModule plans, and bounds how long that may take by the task's timeout.
