@@ -15,6 +15,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"muster/host"
 	"muster/internal/engine"
@@ -163,6 +164,28 @@ func (f *fleet) states() []string {
 		}
 	}
 	return list
+}
+
+// when calls do when a task has written to DIR/name, a pipe that it waits at.
+func (f *fleet) when(name string, do func()) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if data, err := os.ReadFile(path); err == nil && len(data) > 0 {
+			do()
+		}
+	}()
+	f.t.Cleanup(func() { // whoever still waits
+		if fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
+			_ = unix.Close(fd)
+		}
+		<-ended
+	})
 }
 
 func (f *fleet) forget() { f.events = nil }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"muster/internal/engine"
 	"muster/internal/wire"
@@ -216,17 +215,12 @@ func TestAbortedRunSaysWhatWasInHand(t *testing.T) {
 play "p" {
   hosts = ["all"]
   task "command" "first" { argv = ["true"] }
-  task "command" "slow" { shell = "touch DIR/begun; sleep 1" }
+  task "command" "slow" { shell = "echo > DIR/begun; sleep 1" }
   task "command" "behind" { argv = ["true"] }
 }
 `, "web1")
+	f.when("begun", abort)
 	r.Plan(t.Context())
-	go func() {
-		for !f.exists("begun") {
-			time.Sleep(time.Millisecond)
-		}
-		abort()
-	}()
 	s := r.Apply(ctx)
 	if c := s.Hosts["web1"]; c.Changed != 1 || c.Failed+c.Unknown != 1 || c.Skipped != 1 {
 		t.Errorf("%+v", c)

@@ -15,6 +15,7 @@ import (
 	"muster/internal/remote"
 	"muster/modules"
 	"muster/modules/file"
+	"muster/tests/await"
 )
 
 // rules is a kind whose file "live" is in force, and whose file "boot" is read when
@@ -209,9 +210,7 @@ func TestProofThatComesTooLateProvesNothing(t *testing.T) {
 	f := proving(t)
 	f.remote = func(o *remote.Options) { o.Probation = 100 * time.Millisecond }
 	s, _ := f.prove(func(ctx context.Context, host string, how engine.Start) (engine.Stream, error) {
-		for f.text("live") != "old" && ctx.Err() == nil { // the host takes it back by itself
-			time.Sleep(time.Millisecond)
-		}
+		await.True(ctx, func() bool { return f.text("live") == "old" }) // the host takes it back by itself
 		return f.connect(ctx, host, how)
 	})
 	f.fails(s, "it took too long")
@@ -221,9 +220,7 @@ func TestControllerThatDoesNotAnswerProvesNothing(t *testing.T) {
 	f := proving(t)
 	f.remote = func(o *remote.Options) { o.ProofWait = 50 * time.Millisecond }
 	s, _ := f.prove(func(ctx context.Context, host string, how engine.Start) (engine.Stream, error) {
-		for f.text("live") != "old" && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
+		await.True(ctx, func() bool { return f.text("live") == "old" })
 		return f.connect(ctx, host, how)
 	})
 	f.fails(s, "the controller doesn't answer")

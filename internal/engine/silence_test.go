@@ -61,14 +61,9 @@ func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
 func TestRemoteThatFinishesForAStoppedRunIsNotGivenUp(t *testing.T) {
 	f := newFleet(t)
 	f.alive = 50 * time.Millisecond
-	r := f.runWith(func(o *engine.Options) { o.Silence = time.Second }, strings.Replace(long, "sleep 2", "touch DIR/begun; sleep 2", 1), "web1")
+	r := f.runWith(func(o *engine.Options) { o.Silence = time.Second }, strings.Replace(long, "sleep 2", "echo > DIR/begun; sleep 2", 1), "web1")
+	f.when("begun", r.Stop)
 	r.Plan(t.Context())
-	go func() {
-		for !f.exists("begun") {
-			time.Sleep(time.Millisecond)
-		}
-		r.Stop()
-	}()
 	s := r.Apply(t.Context())
 	if c := s.Hosts["web1"]; c.Changed != 1 || !f.exists("made-web1") {
 		t.Errorf("%+v, %s", c, f.failures())

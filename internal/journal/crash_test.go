@@ -13,12 +13,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/journal"
 	"muster/internal/wire"
+	"muster/tests/await"
 )
 
 // child is what a process of its own does with the journal at path. It prints
@@ -242,9 +242,7 @@ func TestAFullDiskStopsTheNextGrantAndLosesNothing(t *testing.T) {
 			}
 			// What was made tells of itself, which finds no room either.
 			r.Before("h", granted[0], &wire.Undo{Target: "/x", Steps: []wire.UndoStep{{Type: "x/1", Change: make([]byte, 100<<10)}}})
-			for j.Waiting() > 0 {
-				time.Sleep(time.Millisecond)
-			}
+			await.Until(t, "it is written or refused", func() bool { return j.Waiting() == 0 })
 			for _, id := range granted {
 				r.Done("h", id, &wire.Done{Status: wire.Changed, Error: strings.Repeat("x", 1000)})
 			}

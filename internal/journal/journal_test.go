@@ -21,6 +21,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/journal"
 	"muster/internal/wire"
+	"muster/tests/await"
 )
 
 func TestMain(m *testing.M) {
@@ -223,9 +224,7 @@ func TestGrantsOfManyHostsShareACommit(t *testing.T) {
 			}
 		})
 	}
-	for j.Queued() < 100 {
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "all are queued", func() bool { return j.Queued() >= 100 })
 	release()
 	wg.Wait()
 	if n := j.Commits() - before; n != 2 { // Hold's own, and theirs
@@ -245,9 +244,7 @@ func TestAGrantThatIsNoLongerWaitedForIsNotWritten(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	given := make(chan error)
 	go func() { given <- r.Grant(ctx, "h", []engine.Granted{task("a")}) }()
-	for j.Queued() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "it is queued", func() bool { return j.Queued() > 0 })
 	why := errors.New("enough")
 	cancel(why)
 	if err := <-given; !errors.Is(err, why) {

@@ -14,6 +14,7 @@ import (
 
 	"muster/modules"
 	"muster/modules/modulestest"
+	"muster/tests/await"
 )
 
 // optionCase is options, and what is said of them.
@@ -228,18 +229,18 @@ echo "[127.0.0.1]:%[3]s $(cat %[2]s/host.pub)" > %[2]s/known`, user, d.dir, d.po
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); sh(t, "userdel -rf "+user+" 2>/dev/null || true") })
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	listens := await.True(t.Context(), func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+d.port)
 		if err == nil {
 			c.Close()
-			return d
 		}
-		if time.Now().After(deadline) {
-			log, _ := os.ReadFile(d.dir + "/log")
-			t.Fatalf("sshd doesn't listen: %v\n%s", err, log)
-		}
-		time.Sleep(20 * time.Millisecond)
+		return err == nil
+	})
+	if !listens {
+		log, _ := os.ReadFile(d.dir + "/log")
+		t.Fatalf("sshd doesn't listen:\n%s", log)
 	}
+	return d
 }
 
 // login offers the key to sshd and returns what it logged. With content, that

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/tests/await"
 	"muster/tests/lab"
 )
 
@@ -60,16 +61,6 @@ func mustLogin(t *testing.T, l *lab.Lab, host, command string) string {
 	return out
 }
 
-// await waits until ok is true.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited a minute for %s", what)
-		}
-	}
-}
-
 func TestAHostKeepsItsDiskAndKeysThroughAPowerCutAndLosesTheRest(t *testing.T) {
 	l := realLab(t, lab.Options{ID: "lt1", Hosts: []string{"db1"}})
 	db := l.Host("db1")
@@ -111,7 +102,7 @@ func TestAHostThatRebootsItselfComesBack(t *testing.T) {
 	before := l.Host("app1").PID()
 	mark := mustLogin(t, l, "app1", "sudo touch /run/before; echo ok")
 	_, _ = login(t.Context(), l, "app1", "sudo systemctl reboot")
-	await(t, "the host to come back", func() bool {
+	await.Until(t, "the host is back", func() bool {
 		out, err := login(t.Context(), l, "app1", "test ! -e /run/before && echo ok")
 		return err == nil && out == mark
 	})
@@ -120,7 +111,7 @@ func TestAHostThatRebootsItselfComesBack(t *testing.T) {
 	}
 	// The bastion too: what is behind it is reached again.
 	_, _ = login(t.Context(), l, lab.Bastion, "sudo systemctl reboot")
-	await(t, "the bastion to come back", func() bool {
+	await.Until(t, "the bastion is back", func() bool {
 		return l.Host(lab.Bastion).PID() != 0 && func() bool {
 			_, err := login(t.Context(), l, "app1", "ping -c1 -W1 workstation")
 			return err == nil
@@ -129,7 +120,7 @@ func TestAHostThatRebootsItselfComesBack(t *testing.T) {
 	if _, err := l.Host("app1").Exec(t.Context(), "systemctl", "poweroff"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the host to be off", func() bool { return l.Host("app1").State() == lab.Off })
+	await.Until(t, "the host is off", func() bool { return l.Host("app1").State() == lab.Off })
 	if err := l.Host("app1").Boot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +149,7 @@ func TestACutHostIsReachedAgainWhenMended(t *testing.T) {
 		if err := h.Mend(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		await(t, name+" to be reached again", func() bool {
+		await.Until(t, name+" is reached again", func() bool {
 			_, err := login(t.Context(), l, "app1", "true")
 			return err == nil
 		})

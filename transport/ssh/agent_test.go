@@ -14,6 +14,7 @@ import (
 
 	xssh "golang.org/x/crypto/ssh"
 
+	"muster/tests/await"
 	"muster/transport"
 	"muster/transport/ssh"
 	"muster/transport/transporttest"
@@ -160,9 +161,7 @@ func TestCancellingEndsTheWaitForASignature(t *testing.T) {
 			}
 		})
 	}
-	for s.agent.Asked(publics[0]) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "the agent is asked", func() bool { return s.agent.Asked(publics[0]) > 0 })
 	cancel()
 	wg.Wait()
 	d.Close()
@@ -238,15 +237,10 @@ func TestARealAgentThatAsksAPerson(t *testing.T) {
 					_ = f.Close()
 				}
 			})
-			for deadline := time.Now().Add(10 * time.Second); ; {
-				if _, err := os.Stat(socket); err == nil {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("the agent makes no socket")
-				}
-				time.Sleep(5 * time.Millisecond)
-			}
+			await.Until(t, "the agent makes its socket", func() bool {
+				_, err := os.Stat(socket)
+				return err == nil
+			})
 			for i, options := range [][]string{{"-q", "-c"}, {"-q"}} {
 				file := filepath.Join(dir, "key"+string(rune('0'+i)))
 				writeKey(t, file, keys[i], "")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/tests/await"
 	"muster/transport"
 	"muster/transport/ssh"
 	"muster/transport/transporttest"
@@ -67,9 +68,7 @@ func TestHostsThatMisbehaveAreUnreachableInTime(t *testing.T) {
 func TestAHostThatIsResetIsTriedAgain(t *testing.T) {
 	s := newSite(t, 1, transporttest.Options{}, transporttest.Options{Fault: transporttest.Reset})
 	go func() {
-		for s.hosts[0].Connections() < 2 {
-			time.Sleep(time.Millisecond)
-		}
+		await.True(t.Context(), func() bool { return s.hosts[0].Connections() >= 2 })
 		s.hosts[0].SetFault(transporttest.None)
 	}()
 	target := s.hosts[0].Target("h1")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/host"
+	"muster/tests/await"
 )
 
 // armsIn is the variable that makes this program one that arms a revert and is killed.
@@ -45,15 +46,6 @@ func arm(t *testing.T, dir string, after time.Duration) *Armed {
 func ran(dir string) int {
 	data, _ := os.ReadFile(filepath.Join(dir, `what's $(left)`))
 	return strings.Count(string(data), "back\n")
-}
-
-func await(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: waited in vain", what)
-		}
-	}
 }
 
 func left(dir string) []string {
@@ -138,16 +130,22 @@ func TestRevertThatFailsSaysWhy(t *testing.T) {
 func TestRevertIsRunOrDisarmed(t *testing.T) {
 	for i := range 20 {
 		dir := t.TempDir()
-		a := arm(t, dir, time.Duration(i)*time.Millisecond)
-		time.Sleep(time.Duration(i) * time.Millisecond)
+		a := arm(t, dir, time.Duration(i/2)*time.Millisecond)
+		late := i%2 == 1
+		if late {
+			await.Until(t, "it has begun", func() bool {
+				_, err := os.Lstat(a.path("armed"))
+				return err != nil
+			})
+		}
 		fired, err := a.Disarm()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := ran(dir); n == 1 != fired || n > 1 {
+		if n := ran(dir); n == 1 != fired || n > 1 || late && !fired {
 			t.Errorf("fired %v, and it was run %d times", fired, n)
 		}
-		await(t, "its process", func() bool {
+		await.Until(t, "its process has ended", func() bool {
 			select {
 			case <-a.slept:
 				return true

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"muster/tests/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,14 +148,13 @@ func TestWhatIsKeptAndWhatIsAskedForAgain(t *testing.T) {
 // client may have its last byte before the file has its name.
 func settle(t *testing.T, f *fixture, n int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		names := f.files(t)
-		if len(names) == n && !strings.Contains(strings.Join(names, " "), tempPrefix) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the cache holds %v, want %d files", names, n)
-		}
+	var names []string
+	settled := await.True(t.Context(), func() bool {
+		names = f.files(t)
+		return len(names) == n && !strings.Contains(strings.Join(names, " "), tempPrefix)
+	})
+	if !settled {
+		t.Fatalf("the cache holds %v, want %d files", names, n)
 	}
 }
 
