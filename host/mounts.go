@@ -23,6 +23,7 @@ func mountPoints() []string {
 	return list
 }
 
+// below reports whether a path is a directory or lies in it.
 func below(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +27,7 @@ func (s *spot) allowed(how Way) error {
 	dir := filepath.Dir(s.path)
 	if value, laid, _, err := s.v.Look(File(dir)); laid && err == nil && value != nil {
 		var planned FileInfo
-		if Unmarshal(value, &planned) != nil || IsRoot() || planned.ACL || planned.Type != Directory || self().may(planned, 0o3) {
+		if Unmarshal(value, &planned) != nil || IsRoot() || planned.ACL || planned.Type != Directory || self().May(planned, MayWrite|MayEnter) {
 			return nil
 		}
 		text := fmt.Sprintf("permission denied: %s may not write in %s, which will belong to %s (mode %s)%s", acting(), dir, planned.Owner, planned.Mode, becoming())
@@ -60,18 +59,18 @@ func (s *spot) given(how Way, before, after FileInfo) error {
 		return nil
 	}
 	me := self()
-	if how == Altering && before.Exists() && !me.owners[before.Owner] {
+	if how == Altering && before.Exists() && !me.Owners[before.Owner] {
 		return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and only they can give it another mode or group%s", s.path, before.Owner, becoming())
 	}
 	kept := how == Altering || how == Rewriting // what isn't changed needn't be one's own to give
 	put := before.Type == Regular && how == Putting
-	if !me.owners[after.Owner] && !(kept && after.Owner == before.Owner) {
+	if !me.Owners[after.Owner] && !(kept && after.Owner == before.Owner) {
 		if put && after.Owner == before.Owner {
 			return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and a file that takes its place would belong to %s%s; or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path, before.Owner, acting(), becoming())
 		}
 		return s.obstacle(s.path, unix.EPERM, "%s is to belong to %s, which only root can do: add become = true to the task", s.path, after.Owner)
 	}
-	ours := me.groups[after.Group]
+	ours := me.Groups[after.Group]
 	if !ours && !(kept && after.Group == before.Group) && (how == Altering || !s.handsOn(after.Group)) {
 		if put && after.Group == before.Group {
 			return s.obstacle(s.path, unix.EPERM, "permission denied: %s has the group %s, which %s isn't in, and a file that takes its place couldn't have it%s; or write to it where it is (in_place = true of the kinds file, template, line and text_block)", s.path, before.Group, acting(), becoming())
@@ -117,32 +116,4 @@ func becoming() string {
 		return "; its file system doesn't let root"
 	}
 	return ": let root do it (become = true), or a user who may"
-}
-
-// identity is who this process acts as, by names and by numbers.
-type identity struct{ owners, groups map[string]bool }
-
-func self() identity {
-	uid := os.Geteuid()
-	me := identity{owners: map[string]bool{UserName(uint32(uid)): true, strconv.Itoa(uid): true}, groups: map[string]bool{}}
-	list, _ := os.Getgroups()
-	for _, gid := range append(list, os.Getegid()) {
-		me.groups[GroupName(uint32(gid))], me.groups[strconv.Itoa(gid)] = true, true
-	}
-	return me
-}
-
-// Member reports whether whoever acts can give a file that group and setgid with it.
-func Member(group string) bool { return IsRoot() || self().groups[group] }
-
-// may reports whether permission bits, three of them, let it do something.
-func (me identity) may(info FileInfo, bits Mode) bool {
-	mode := info.Mode
-	switch {
-	case me.owners[info.Owner]:
-		mode >>= 6
-	case me.groups[info.Group]:
-		mode >>= 3
-	}
-	return mode&bits == bits
 }

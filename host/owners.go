@@ -53,7 +53,7 @@ func (v *View) owned(path string, i FileInfo) FileInfo {
 	}
 	uid, gid := int(i.uid), int(i.gid)
 	for _, a := range laid {
-		if a.Space != Users || a.absent || !under(path, a.user.Home) {
+		if a.Space != Users || a.absent || a.user.Home == "" || a.user.Home == "/" || !below(path, a.user.Home) {
 			continue
 		}
 		now := v.passwd(a.Name)
@@ -88,11 +88,6 @@ func holder(laid []account, space string, number int, name string) string {
 		return found
 	}
 	return name
-}
-
-// under reports whether a path is a directory or lies in it.
-func under(path, dir string) bool {
-	return dir != "" && dir != "/" && (path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/"))
 }
 
 // passwd returns a user of /etc/passwd as the host is, nil if there is none.

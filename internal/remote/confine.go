@@ -99,7 +99,7 @@ func (c *confiner) effect(e host.Effect) (host.Effect, error) {
 	case host.Units: // polkit may let the user; only the host can tell
 		return host.Open(e.Key.Space, e.Key.Name), nil
 	}
-	if onlyRoots(e.Key) && !c.placer.id.root {
+	if onlyRoots(e.Key) && !c.placer.id.Root {
 		return e, c.foreign(e)
 	}
 	return e, nil
@@ -124,10 +124,10 @@ func (c *confiner) file(e host.Effect) (host.Effect, error) {
 	}
 	err = c.placer.free(path)
 	switch {
-	case errors.Is(err, errForeign) && e.State == host.Present && c.placer.id.owners[old.Owner] && old.Exists():
+	case errors.Is(err, errForeign) && e.State == host.Present && c.placer.id.Owners[old.Owner] && old.Exists():
 		// Theirs to alter, though not to replace.
 		return c.altered(e, old, true)
-	case errors.Is(err, errForeign) && e.State == host.Present && old.Type == host.Regular && c.placer.id.mayPerhaps(old, mayWrite):
+	case errors.Is(err, errForeign) && e.State == host.Present && old.Type == host.Regular && c.placer.id.Perhaps(old, host.MayWrite):
 		return c.altered(e, old, true)
 	case errors.Is(err, errForeign) && (c.session.preview.Tainted() || c.anything && c.named(path)):
 		// A program before it may let the user, or one with other rights than its
@@ -156,7 +156,7 @@ func (c *confiner) altered(e host.Effect, old host.FileInfo, kept bool) (host.Ef
 	if err := host.Unmarshal(e.Value, &info); err != nil || !info.Exists() || kept && info.Type != old.Type {
 		return e, c.foreign(e)
 	}
-	theirs := c.placer.id.root || c.placer.id.owners[info.Owner] || info.Owner == ""
+	theirs := c.placer.id.Root || c.placer.id.Owners[info.Owner] || info.Owner == ""
 	if !theirs && info.Linked != "" { // a second name of what may be somebody else's
 		if named, err := c.placer.view.Lstat(info.Linked); err == nil && named.Type == info.Type {
 			theirs = info.Owner == named.Owner
@@ -165,7 +165,7 @@ func (c *confiner) altered(e host.Effect, old host.FileInfo, kept bool) (host.Ef
 	if !theirs && (info.Owner != old.Owner || info.Type != old.Type) {
 		return e, fmt.Errorf("%s, which %s may not give to %s", e.Key, c.d.user, info.Owner)
 	}
-	if info.Type == host.Symlink && !c.placer.id.root && info.Target != old.Target {
+	if info.Type == host.Symlink && !c.placer.id.Root && info.Target != old.Target {
 		info.Owner = c.d.user // whatever it says: root follows links of root's
 	}
 	if info.Sum != "" {

@@ -12,28 +12,20 @@ import (
 	"muster/host"
 )
 
-// identity is a user as permissions know them.
-type identity struct {
-	name   string
-	root   bool            // may do everything
-	owners map[string]bool // what FileInfo.Owner calls them: names, and the number
-	groups map[string]bool // likewise of their groups
-}
-
 // identity returns what a user is on the preview of the tasks planned so far.
-func (s *Session) identity(ctx context.Context, name string) identity {
-	id := identity{name: name, owners: map[string]bool{name: true}, groups: map[string]bool{}}
+func (s *Session) identity(ctx context.Context, name string) host.Identity {
+	id := host.Identity{Name: name, Owners: map[string]bool{name: true}, Groups: map[string]bool{}}
 	join := func(number string) {
-		id.groups[number] = true
+		id.Groups[number] = true
 		if gid, err := strconv.ParseUint(number, 10, 32); err == nil {
-			id.groups[host.GroupName(uint32(gid))] = true
+			id.Groups[host.GroupName(uint32(gid))] = true
 		}
 	}
 	if u, err := user.Lookup(name); err == nil {
-		id.root = u.Uid == "0"
-		id.owners[u.Uid] = true
+		id.Root = u.Uid == "0"
+		id.Owners[u.Uid] = true
 		if uid, err := strconv.ParseUint(u.Uid, 10, 32); err == nil {
-			id.owners[host.UserName(uint32(uid))] = true
+			id.Owners[host.UserName(uint32(uid))] = true
 		}
 		numbers, _ := u.GroupIds()
 		for _, number := range append(numbers, u.Gid) {
@@ -45,7 +37,7 @@ func (s *Session) identity(ctx context.Context, name string) identity {
 	}
 	for _, group := range s.ahead.Laid(host.Groups) {
 		if g, err := s.ahead.Group(ctx, group); err == nil && g != nil && slices.Contains(g.Members, name) {
-			id.groups[group] = true
+			id.Groups[group] = true
 		}
 	}
 	return id
@@ -121,34 +113,6 @@ func (t *task) paths() (list []string) {
 	return list
 }
 
-// Permission bits.
-const (
-	mayRead  host.Mode = 4
-	mayWrite host.Mode = 2
-	mayEnter host.Mode = 1
-)
-
-// may reports whether permission bits let the user do something. Access control
-// lists are not read.
-func (id identity) may(info host.FileInfo, what host.Mode) bool {
-	bits := info.Mode
-	switch {
-	case id.root:
-		return true
-	case id.owners[info.Owner]:
-		bits >>= 6
-	case id.groups[info.Group]:
-		bits >>= 3
-	}
-	return bits&what == what
-}
-
-// mayPerhaps is may, but for a list of access control, whose entries grant at most
-// what the group bits say: they get the benefit of the doubt.
-func (id identity) mayPerhaps(info host.FileInfo, what host.Mode) bool {
-	return id.may(info, what) || info.ACL && info.Mode>>3&what == what
-}
-
 // above returns the directories that a path lies in, the outermost first.
 func above(path string) []string {
 	var list []string
@@ -163,14 +127,14 @@ func above(path string) []string {
 // reads reports whether a user may read a planned file: by its mode and by those of
 // the directories on the way to it, as planned. Where an access control list is
 // in play it is taken for no.
-func (s *Session) reads(id identity, path string, info host.FileInfo) bool {
+func (s *Session) reads(id host.Identity, path string, info host.FileInfo) bool {
 	for _, dir := range above(path) {
 		at, err := s.ahead.Lstat(dir)
-		if err != nil || at.Type != host.Directory || at.ACL || !id.may(at, mayEnter) {
+		if err != nil || at.Type != host.Directory || at.ACL || !id.May(at, host.MayEnter) {
 			return false
 		}
 	}
-	return !info.ACL && id.may(info, mayRead)
+	return !info.ACL && id.May(info, host.MayRead)
 }
 
 // errForeign is why an effect doesn't count: it isn't its user's to have.
@@ -178,7 +142,7 @@ var errForeign = errors.New("not theirs to alter")
 
 // placer tells what a user may put where, on a preview that grows with it.
 type placer struct {
-	id   identity
+	id   host.Identity
 	view *host.View
 	dirs map[string]error // what is known of directories: may the user put things there?
 }
@@ -199,12 +163,12 @@ func (p *placer) free(path string) error {
 	if err != nil {
 		return err
 	}
-	if at.Mode&0o1000 == 0 || p.id.root || p.id.owners[at.Owner] {
+	if at.Mode&0o1000 == 0 || p.id.Root || p.id.Owners[at.Owner] {
 		return nil
 	}
 	// In a sticky directory others' things stay theirs.
 	old, err := p.view.Lstat(path)
-	if err == nil && old.Exists() && !p.id.owners[old.Owner] {
+	if err == nil && old.Exists() && !p.id.Owners[old.Owner] {
 		return errForeign
 	}
 	return err
@@ -217,9 +181,9 @@ func (p *placer) enters(dir string) error {
 		switch {
 		case err != nil:
 			return err
-		case info.Type != host.Directory, !p.id.mayPerhaps(info, mayEnter):
+		case info.Type != host.Directory, !p.id.Perhaps(info, host.MayEnter):
 			return errForeign
-		case at == dir && !p.id.mayPerhaps(info, mayWrite|mayEnter):
+		case at == dir && !p.id.Perhaps(info, host.MayWrite|host.MayEnter):
 			return errForeign
 		}
 	}

@@ -31,7 +31,7 @@ func (s *server) told(ctx context.Context, d *delegate, effects []host.Effect) [
 	return list
 }
 
-func (s *server) toldOne(d *delegate, id identity, e host.Effect) host.Effect {
+func (s *server) toldOne(d *delegate, id host.Identity, e host.Effect) host.Effect {
 	if e.State != host.Present {
 		e.Value = nil
 		return e
