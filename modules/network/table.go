@@ -15,10 +15,11 @@ import (
 
 // The kernel lists a table in a form of its own, so that it can't be compared with what
 // was loaded. When a table is loaded its listing is noted beside the sum of what was
-// loaded: while it is listed like that, it is what that text makes of it. The note is
-// kept over a restart of the host, which loads the same.
+// loaded: while it is listed like that, it is what that text makes of it. The notes are
+// kept over a restart of the host, which loads the same; the last two of a table, and
+// those of one that is removed, since what isn't proven is taken back.
 
-// stamps is where notes are.
+// stamps is where notes are: of each table a list, the newest first.
 const stamps = "/var/lib/muster/nftables"
 
 // stamp is the note of a table.
@@ -74,11 +75,21 @@ func read(ctx context.Context, run runs, name string) (*table, error) {
 		return nil, err
 	}
 	t := &table{Shape: sumOf(shape(plain)), Text: text}
-	var s stamp
-	if data, err := os.ReadFile(stampPath(name)); err == nil && host.Unmarshal(data, &s) == nil && s.Shape == t.Shape {
-		t.Loaded = s.Loaded
+	for _, s := range noted(name) {
+		if s.Shape == t.Shape {
+			t.Loaded = s.Loaded
+			break
+		}
 	}
 	return t, nil
+}
+
+// noted returns the notes of a table.
+func noted(name string) (list []stamp) {
+	if data, err := os.ReadFile(stampPath(name)); err == nil {
+		_ = host.Unmarshal(data, &list) // what can't be read tells nothing
+	}
+	return list
 }
 
 var (
@@ -182,9 +193,8 @@ func (l *LoadTable) Apply(ctx context.Context, h *host.Host) (host.Result, error
 
 // note keeps how the table is listed.
 func (l *LoadTable) note(ctx context.Context, h *host.Host) error {
-	path := stampPath(l.Table)
 	if l.Wants == "" {
-		return host.Drop(path)
+		return nil
 	}
 	now, err := read(ctx, h.Runner.Run, l.Table)
 	if err != nil {
@@ -198,9 +208,15 @@ func (l *LoadTable) note(ctx context.Context, h *host.Host) error {
 		return err
 	}
 	d.Close()
-	data, err := host.Marshal(stamp{Loaded: l.Wants, Shape: now.Shape})
+	list := []stamp{{Loaded: l.Wants, Shape: now.Shape}}
+	for _, s := range noted(l.Table) {
+		if s.Shape != now.Shape && len(list) < 2 {
+			list = append(list, s)
+		}
+	}
+	data, err := host.Marshal(list)
 	if err != nil {
 		return err
 	}
-	return host.Put(path, data, 0o600)
+	return host.Put(stampPath(l.Table), data, 0o600)
 }

@@ -95,6 +95,27 @@ func TestRulesThatLetNoLoginInAreTakenBack(t *testing.T) {
 	}
 }
 
+// The table that stood before stands again, and is no drift.
+func TestTableThatIsTakenBackIsNoDrift(t *testing.T) {
+	command(t.Context(), t)
+	unfiltered(t)
+	good := filter(t, letsIn)
+	if r := muster(t, "apply", good, "--yes"); r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	gone := playbook(t, "play \"p\" {\n  hosts  = [\"app1\"]\n  become = true\n  task \"nftables\" \"inet probation\" { state = \"absent\" }\n}\n")
+	if r := muster(t, "apply", filter(t, keeps), "--yes"); r.code == 0 {
+		t.Fatalf("rules that let nobody in are kept\n%s%s", r.out, r.err)
+	}
+	if r := muster(t, "plan", good, "--detailed-exitcode"); r.code != 0 {
+		t.Errorf("something is left to do: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if r := muster(t, "apply", gone, "--yes"); r.code != 0 {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	on(t, "app1", "! { "+isLoaded+"; } && ! { "+isKept+"; }")
+}
+
 // halfway begins to load rules that let nobody in, and returns when they are in the
 // kernel and aren't proven.
 func halfway(t *testing.T) *exec.Cmd {
