@@ -104,7 +104,10 @@ echo '`+d.key+`' > $f; chown `+owner+`: $f; chmod `+mode+` $f
 		})
 	}
 	t.Run("StrictModes no", func(t *testing.T) {
-		sh(t, `chmod 0777 /home/mtmode; mkdir -p /run/sshd; echo 'StrictModes no' > /etc/ssh/sshd_config.d/mt.conf`)
+		sh(t, `u=mtmode h=/home/mtmode s=/home/mtmode/.ssh
+chown $u: $h; rm -rf $s; install -d -m 0700 -o $u -g $u $s
+echo '`+home.key+`' > $s/authorized_keys; chown $u: $s/authorized_keys
+chmod 0777 $h; mkdir -p /run/sshd; echo 'StrictModes no' > /etc/ssh/sshd_config.d/mt.conf`)
 		t.Cleanup(func() { sh(t, "rm /etc/ssh/sshd_config.d/mt.conf") })
 		if _, err := plan(t, &AuthorizedKey{User: "mtmode", Keys: []string{home.key}}); err != nil {
 			t.Error(err)
