@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync"
 )
@@ -15,6 +16,8 @@ import (
 type Host struct {
 	// Runner runs programs; System by default.
 	Runner Runner
+	// Dialer connects to sockets of the host; nil: those of this machine.
+	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 	// Bodies has the bytes behind contents. The zero value holds what was kept.
 	Bodies *Bodies
 	// Report, if not nil, is told how a long change is getting on.

@@ -1,12 +1,9 @@
 package host
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Scratch is a private folder for what a plan or a change has to hand to a
@@ -49,19 +46,3 @@ func (s *Scratch) MakeDir(name string) error { return os.Mkdir(filepath.Join(s.p
 
 // Remove removes the folder with all that is in it.
 func (s *Scratch) Remove() { _ = os.RemoveAll(s.path) }
-
-// Dial connects to a socket of the host ("unix:/run/x.sock", "tcp:127.0.0.1:80"),
-// to read from what listens there. Where one of the keys that this depends on
-// is pending, the answer is ErrNotYet.
-func (v *View) Dial(ctx context.Context, address string, reads ...Key) (net.Conn, error) {
-	for _, key := range reads {
-		if err := v.open(key); err != nil {
-			return nil, err
-		}
-	}
-	network, addr, ok := strings.Cut(address, ":")
-	if !ok {
-		return nil, fmt.Errorf("%q begins neither with unix: nor with tcp: as an address has to", address)
-	}
-	return new(net.Dialer).DialContext(ctx, network, addr)
-}

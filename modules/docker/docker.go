@@ -1,0 +1,30 @@
+// Package docker has the kinds that set up Docker and what runs in it.
+package docker
+
+import (
+	"muster/host"
+	"muster/modules"
+)
+
+// Kinds returns the kinds of this package.
+func Kinds() []modules.Kind {
+	return []modules.Kind{}
+}
+
+// Spaces of what the daemon keeps. A container's, a network's and a volume's name is its
+// own; an image's is its full reference, such as "docker.io/library/alpine:3.20".
+const (
+	containers = "docker_container"
+	images     = "docker_image"
+	networks   = "docker_network"
+	volumes    = "docker_volume"
+)
+
+// socket is where the daemon answers; unit is what it runs as.
+const (
+	socket = "/run/docker.sock"
+	unit   = "docker.service"
+)
+
+// engineKeys is what every answer of the daemon depends on.
+var engineKeys = []host.Key{{Space: host.Units, Name: unit}}
