@@ -18,6 +18,8 @@ type Host struct {
 	Runner Runner
 	// Dialer connects to sockets of the host; nil: those of this machine.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+	// Pins, if not nil, answers what names stand for.
+	Pins Pinner
 	// Bodies has the bytes behind contents. The zero value holds what was kept.
 	Bodies *Bodies
 	// Report, if not nil, is told how a long change is getting on.

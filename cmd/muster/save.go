@@ -96,7 +96,7 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 	}
 	p := &planfile.Plan{
 		Muster: view.Version, Created: time.Now().UTC().Truncate(time.Second), By: whoami(), Playbook: r.file, Dir: wd, Root: r.loaded.project.Dir,
-		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Facts: r.run.KnownFacts(), Tasks: shown.tasks, Rescues: shown.rescues, Key: r.key,
+		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Facts: r.run.KnownFacts(), Pins: r.run.KnownPins(), Tasks: shown.tasks, Rescues: shown.rescues, Key: r.key,
 	}
 	p.Files = planfile.Sources(r.playbook.Sources)
 	for _, f := range r.playbook.Files() {

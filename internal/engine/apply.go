@@ -28,6 +28,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	r.mu.Lock()
 	r.applying = true
 	for _, h := range r.order {
+		h.failed = h.failed || r.disagreed
 		h.unplanned = h.failed
 		h.ready()
 	}

@@ -62,6 +62,8 @@ type Options struct {
 	// Facts are taken for what hosts would say of themselves: those that a saved
 	// plan was made with, as JSON.
 	Facts map[string]json.RawMessage
+	// Pins are what names stand for in a saved plan.
+	Pins map[string]string
 	// Silence is how long a host may say nothing at all; 0: wire.Silence.
 	Silence time.Duration
 	// AliveEvery is how often hosts are told that the controller is there; 0:
@@ -115,6 +117,9 @@ type Run struct {
 	applying bool
 	stop     bool
 	broken   error // why it stopped by itself
+	pins     map[string]*pin
+	// disagreed: hosts have different answers to what a name stands for.
+	disagreed bool
 
 	emitting sync.Mutex
 
@@ -125,7 +130,7 @@ type Run struct {
 
 // New returns a run of the hosts that the playbook's plays match.
 func New(o Options) *Run {
-	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}}
+	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}, pins: savedPins(o.Pins)}
 	r.change = sync.NewCond(&r.mu)
 	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
 	r.name = hex.EncodeToString(r.key[:16])

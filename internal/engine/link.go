@@ -176,6 +176,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.host.tookUp(l, m.TakenUp)
 	case m.Need != nil:
 		return l.need(*m.Need)
+	case m.Pin != nil:
+		return l.pin(m.Pin)
 	case m.Prove != nil:
 		return l.prove(m.Prove)
 	case m.Undo != nil:

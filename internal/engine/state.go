@@ -208,6 +208,9 @@ func (h *hostRun) planned(p *wire.Planned) error {
 	if err := planWellFormed(p); err != nil {
 		return err
 	}
+	if err := h.pinned(p); err != nil {
+		return err
+	}
 	if err := h.told.kept(p.Changes, p.Then, len(p.Output)+len(p.Error)); err != nil {
 		return err
 	}

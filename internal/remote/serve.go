@@ -73,15 +73,16 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	defer abort(nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), lost: make(chan struct{})}
+	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), answers: make(chan *wire.Pin, 4), lost: make(chan struct{})}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
 	s.session.Probation, s.session.Gone = s.probation, s.lost
+	s.session.Ask = s.askPin
 	if o.Worker {
-		s.session.Probation = noTrial
+		s.session.Probation, s.session.Ask = noTrial, nil
 	}
 	u, err := user.Current()
 	if err != nil {
@@ -159,6 +160,8 @@ type server struct {
 
 	proofs  int              // that the controller was asked for
 	proven  chan *wire.Proof // its answers
+	asked   int              // what names stand for
+	answers chan *wire.Pin   // the controller's
 	lost    chan struct{}    // closed when the controller's stream ends
 	decided bool             // the task in hand was taken back: its end is certain
 
@@ -205,6 +208,11 @@ func (s *server) receive() error {
 		case m.Proof != nil:
 			select {
 			case s.proven <- m.Proof:
+			default: // nobody asked for so many
+			}
+		case m.Pin != nil:
+			select {
+			case s.answers <- m.Pin:
 			default: // nobody asked for so many
 			}
 		case m.Cancel != nil:

@@ -55,6 +55,11 @@ type Session struct {
 	// look at the host there.
 	Making func(c host.Change, atomic bool) (made func(told *host.Undo, err error))
 
+	// Ask, if not nil, asks the controller what a name stands for in this run.
+	Ask host.Pinner
+
+	pins    map[string]string // what names stand for
+	pinned  map[string]string // those that the plan in hand depends on; nil at other times
 	preview host.Preview
 	real    *host.View
 	ahead   *host.View // real, with preview laid
@@ -76,10 +81,11 @@ type task struct {
 
 // NewSession returns the session of h.
 func NewSession(kinds *modules.Registry, h *host.Host, key []byte) *Session {
-	s := &Session{Kinds: kinds, Host: h, Key: key, tasks: map[string]*task{}}
+	s := &Session{Kinds: kinds, Host: h, Key: key, tasks: map[string]*task{}, pins: map[string]string{}}
 	s.real = host.NewView(h, nil)
 	s.ahead = s.real.With(&s.preview)
 	h.Redact = s.redact.Redact
+	h.Pins = s.pin
 	return s
 }
 
@@ -133,7 +139,9 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	t := &task{Task: wt}
 	s.redact.Add(wt.Secrets...)
 	s.put(t)
+	s.pinned = map[string]string{}
 	p := s.plan(ctx, t)
+	p.Pins, s.pinned = s.pinned, nil
 	p.ID = wt.ID
 	p.Error = s.redact.Redact(p.Error)
 	p.Seconds = time.Since(start).Seconds()

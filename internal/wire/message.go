@@ -46,6 +46,7 @@ type Message struct {
 	Alive    *Alive    `cbor:"19,keyasint,omitempty"` // and from the controller
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
 	CutOff   *CutOff   `cbor:"25,keyasint,omitempty"`
+	Pin      *Pin      `cbor:"26,keyasint,omitempty"` // and from the controller
 
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
@@ -175,6 +176,18 @@ const (
 	ProofWait = 40 * time.Second
 )
 
+// Pin asks what a name stands for in this run, answers that, or tells it. A question is
+// answered with an Answer, with an Error, or with neither: then the remote finds out by
+// itself, and tells that with another Pin that is Told.
+type Pin struct {
+	N      int    // of the question; the answer has it
+	Name   string // "the image app:1.4"
+	Mine   string // what it stands for on the host already
+	Answer string
+	Error  string
+	Told   bool
+}
+
 // Cancel ends what is running: interruptible changes at once, others when they
 // are finished. Nothing granted before it is begun after it.
 type Cancel struct{}
@@ -242,6 +255,8 @@ type Planned struct {
 	// Facts are those that the task's changes move, MayFacts those that they may.
 	Facts    []string `cbor:"15,keyasint,omitempty"`
 	MayFacts []string `cbor:"16,keyasint,omitempty"`
+	// Pins are the names that the plan depends on, with what they stand for on the host.
+	Pins map[string]string `cbor:"17,keyasint,omitempty"`
 }
 
 // Done answers a granted task.
