@@ -45,6 +45,11 @@ func makeDirs(path string, mode Mode) (*Dir, error) {
 
 // Put writes a file whole or not at all. Its directory exists.
 func Put(path string, data []byte, mode Mode) error {
+	return PutOwned(path, data, mode, os.Geteuid(), os.Getegid())
+}
+
+// PutOwned is Put for a file of somebody else's, by their numbers.
+func PutOwned(path string, data []byte, mode Mode, uid, gid int) error {
 	path, err := placed(path)
 	if err != nil {
 		return err
@@ -63,6 +68,9 @@ func Put(path string, data []byte, mode Mode) error {
 		return err
 	}
 	_, err = f.Write(data)
+	if uid != os.Geteuid() || gid != os.Getegid() {
+		err = errors.Join(err, unix.Fchown(int(f.Fd()), uid, gid))
+	}
 	err = errors.Join(err, unix.Fchmod(int(f.Fd()), uint32(mode)), f.Close())
 	if err == nil {
 		err = d.Rename(tmp, name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"muster/host"
+	"muster/modules/loaded"
 )
 
 // verb is what is done to a unit, as systemctl calls it.
@@ -63,11 +64,11 @@ func (a *Act) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	m := manager{a.User}
 	// What is read before the act has been loaded after it. What changes in
 	// between is seen the next time.
-	restart, err := load(ctx, a.Restart)
+	restart, err := loaded.Load(a.Restart)
 	if err != nil {
 		return host.Result{}, err
 	}
-	reloads, err := load(ctx, a.Reload)
+	reloads, err := loaded.Load(a.Reload)
 	if err != nil {
 		return host.Result{}, err
 	}
@@ -90,7 +91,7 @@ func (a *Act) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	}
 	s := &stamp{Invocation: u.Invocation, Restart: restart, Reload: reloads}
 	if a.Verb == reload && old != nil && old.Invocation == u.Invocation {
-		s.Restart = merged(restart, old.Restart) // these weren't loaded anew
+		s.Restart = loaded.Merged(restart, old.Restart) // these weren't loaded anew
 	}
 	if err := m.writeStamp(a.Unit, s); err != nil {
 		return host.Result{}, err

@@ -13,6 +13,7 @@ import (
 
 	"muster/host"
 	"muster/modules"
+	"muster/modules/loaded"
 )
 
 func isNotYet(err error) bool { return errors.Is(err, host.ErrNotYet) }
@@ -262,11 +263,11 @@ func (p *planner) run() error {
 		p.act(start, "", restart)
 		return nil
 	}
-	loaded := stamp{}
+	was := stamp{}
 	if st != nil && (st.Invocation == u.Invocation || u.Pending || u.ends()) {
-		loaded = *st
+		was = *st
 	}
-	stale, err := changed(p.v, restart, loaded.Restart, u.Started)
+	stale, err := loaded.Changed(p.v, restart, was.Restart, u.Started)
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (p *planner) run() error {
 		p.act(again, strings.Join(stale, ", ")+" changed", restart)
 		return nil
 	}
-	if stale, err = changed(p.v, p.ReloadOn, loaded.Reload, u.Reloaded); err != nil || len(stale) == 0 {
+	if stale, err = loaded.Changed(p.v, p.ReloadOn, was.Reload, u.Reloaded); err != nil || len(stale) == 0 {
 		return err
 	}
 	if !u.Reloads && !u.Pending {
@@ -313,8 +314,8 @@ func (p *planner) act(verb verb, why string, restart []string) {
 			a.after.Active, a.after.Result = "inactive", "success"
 		}
 		st := &stamp{}
-		st.Restart, _ = sumsOf(p.v, restart)
-		st.Reload, _ = sumsOf(p.v, p.ReloadOn)
+		st.Restart, _ = loaded.Sums(p.v, restart)
+		st.Reload, _ = loaded.Sums(p.v, p.ReloadOn)
 		a.after.Loads = st
 	}
 	p.after = a.after

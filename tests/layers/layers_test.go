@@ -24,7 +24,7 @@ func allowed() map[string][]string {
 		"modules":                {"host", "secret"},
 		"modules/all":            {"modules…"},
 		"modules/modulestest":    {"modules", "modules/modulestest/watch", "host", "internal/remote", "internal/wire"},
-		"modules/…":              {"modules", "host", "secret"},
+		"modules/…":              {"modules", "modules/loaded", "host", "secret"},
 		"internal/hclguard":      nil,
 		"internal/lang":          {"modules", "host", "secret", "internal/hclguard", "internal/lang/funcs"},
 		"internal/lang/funcs":    {"internal/lang/funcs"},
