@@ -6,6 +6,7 @@ import (
 
 	"muster/modules"
 	"muster/modules/account"
+	"muster/modules/docker"
 	"muster/modules/file"
 	"muster/modules/hosts"
 	"muster/modules/message"
@@ -29,6 +30,7 @@ func Registry() *modules.Registry {
 		system.Kinds(),
 		hosts.Kinds(),
 		network.Kinds(),
+		docker.Kinds(),
 		message.Kinds(),
 	)...)
 }

@@ -8,7 +8,10 @@ import (
 
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
-	return []modules.Kind{}
+	return []modules.Kind{
+		{Name: "docker_image", Output: ImageOutput{}, Undoes: []host.Change{&UntagImage{}}, New: func() modules.Module { return &Image{} }},
+		{Name: "docker_container", Output: ContainerOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}}, New: func() modules.Module { return &Container{} }},
+	}
 }
 
 // Spaces of what the daemon keeps. A container's, a network's and a volume's name is its

@@ -1,0 +1,1 @@
+task "docker_image" "registry.example.com/app:1.4" {}
