@@ -372,7 +372,7 @@ type RemoveContainer struct {
 	ID      string `json:"id"`
 	Running bool   `json:"running,omitempty"`
 	Secrets string `json:"secrets,omitempty"`
-	Left    bool   `json:"left,omitempty"` // a run that was cut off left it
+	Left    bool   `json:"left,omitempty"` // another one has taken its place
 }
 
 // Type is "docker.container.remove/1".
@@ -383,7 +383,7 @@ func (r *RemoveContainer) Describe() host.Description {
 	d := host.Description{Action: host.Delete, Target: "container " + r.Name}
 	switch {
 	case r.Left:
-		d.Impact = "a run that was cut off left it"
+		d.Impact = "the old one"
 	case r.Running:
 		d.Impact = "it is stopped; its volumes stay"
 	}

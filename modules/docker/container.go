@@ -97,7 +97,14 @@ type ContainerOutput struct {
 
 // May is the container, its image, and its secrets.
 func (c *Container) May() []host.Effect {
-	list := []host.Effect{host.Open(containers, c.Name), host.Open(host.Files, secretsDir(c.Name))}
+	list := []host.Effect{host.Open(containers, c.Name)}
+	if c.Name == "" {
+		return append(list, host.Open(host.Files, ""), host.Open(images, ""))
+	}
+	list = append(list, host.Open(containers, c.Name+newSuffix), host.Open(containers, c.Name+oldSuffix), host.Begins(host.Files, secretsDir(c.Name)), host.Open(host.Files, secretsDir(c.Name)))
+	for _, path := range []string{state, keyPath, gapPath(c.Name), stampPath(c.Name)} {
+		list = append(list, host.Open(host.Files, path))
+	}
 	if r, err := parseRef(c.Image); err == nil {
 		list = append(list, host.Open(images, r.String()))
 	}

@@ -55,7 +55,7 @@ func unanswered(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New(`there is no Docker on this host: install it in an earlier task, task "docker_engine" "docker" {}`)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("Docker doesn't run on this host: start it in an earlier task, task \"service\" \"docker\" { state = \"running\" }, or see what stopped it: journalctl -u %s", unit)
+		return fmt.Errorf("the Docker daemon doesn't run on this host: start it in an earlier task, task \"service\" \"docker\" { state = \"running\" }, or see what stopped it: journalctl -u %s", unit)
 	case errors.Is(err, os.ErrPermission):
 		return errors.New(`only root and the group docker may ask Docker: give the task "become = true"`)
 	}

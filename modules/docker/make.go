@@ -37,9 +37,10 @@ type old struct {
 }
 
 // MakeContainer makes a container, in the place of an old one where there is one: the
-// new one is created beside it and takes its name, the old one is stopped, the new one
-// started, and the old one removed when that is healthy. At every moment one of the two
-// starts when the host does.
+// new one is created beside it and takes its name, the old one is stopped, and the new one
+// started. At every moment one of the two starts when the host does. The old one is kept
+// until the new one is healthy, and removed by a change of its own, which nothing takes
+// back.
 type MakeContainer struct {
 	Name     string            `json:"name"`
 	Spec     spec              `json:"spec"`
@@ -71,11 +72,11 @@ func (m *MakeContainer) Describe() host.Description {
 		d.Action = host.Update
 		gap := ""
 		if m.Gap > 0 {
-			gap = fmt.Sprintf(" for about %s, as the last time", m.Gap.Round(10*time.Millisecond))
+			gap = fmt.Sprintf(", for about %s by the last time", m.Gap.Round(10*time.Millisecond))
 		}
 		switch {
 		case m.Old.Running && m.After.Running:
-			impact = append(impact, "made anew: it doesn't answer"+gap+" while the old one stops and the new one starts")
+			impact = append(impact, "made anew: it doesn't answer while the old one stops and the new one starts"+gap)
 		default:
 			impact = append(impact, "made anew")
 		}
@@ -96,11 +97,8 @@ func (m *MakeContainer) Effects() []host.Effect {
 	if m.Old != nil {
 		list = append(list, host.Open(host.Files, gapPath(m.Name)))
 	}
-	if len(m.Secrets) > 0 || m.Old != nil && m.Old.Secrets != "" {
+	if len(m.Secrets) > 0 {
 		list = append(list, host.Begins(host.Files, secretsDir(m.Name)))
-		if m.Old != nil && m.Old.Secrets != "" {
-			list = append(list, host.Open(host.Files, m.Old.Secrets))
-		}
 	}
 	return append(list, m.Files.effects(m.Name)...)
 }
@@ -179,10 +177,7 @@ func (m *MakeContainer) Apply(ctx context.Context, h *host.Host) (host.Result, e
 			}
 		}
 	}
-	if m.Old == nil {
-		return host.Result{}, nil
-	}
-	return host.Result{}, errors.Join(removeOne(ctx, c, m.Old.ID), removeSecrets(m.Old.Secrets))
+	return host.Result{}, nil
 }
 
 // change gives the new container the name and the place of the old one, which is stopped.
@@ -229,7 +224,7 @@ func removeLeft(ctx context.Context, c *client.Client, name, suffix string) erro
 	} else if err != nil {
 		return err
 	}
-	if left.Config.Labels[isOf] != name {
+	if !leftOf(left.Config.Labels, name, suffix) {
 		return fmt.Errorf("a container %s, which muster hasn't made, is in the way: rename or remove it", name+suffix)
 	}
 	return errors.Join(removeOne(ctx, c, left.ID), removeSecrets(left.Config.Labels[secretly]))

@@ -23,7 +23,7 @@ const (
 
 // standing is what stands at a container's key.
 type standing struct {
-	Sum     string `json:"sum"` // of what was declared, keyed
+	Sum     string `json:"sum"` // of what was declared; it stays on the host
 	Image   string `json:"image"`
 	Running bool   `json:"running"`
 }
@@ -82,7 +82,7 @@ func (p *planner) plan(ctx context.Context) (plan modules.Plan, err error) {
 func (p *planner) at() host.Key { return host.Key{Space: containers, Name: p.Name} }
 
 func (p *planner) standing() standing {
-	return standing{Sum: p.want.sum(p.key), Image: p.want.Image, Running: p.State == "running"}
+	return standing{Sum: p.want.sum(nil), Image: p.want.Image, Running: p.State == "running"}
 }
 
 // named returns the container of a name, nil if there is none.
@@ -175,9 +175,9 @@ func (p *planner) update(ctx context.Context, c container.Summary) (modules.Plan
 	}
 	plan.Changes = append(plan.Changes, act...)
 	for _, suffix := range []string{newSuffix, oldSuffix} {
-		if left := p.named(p.Name + suffix); left != nil && left.Labels[isOf] == p.Name {
+		if left := p.named(p.Name + suffix); left != nil && leftOf(left.Labels, p.Name, suffix) {
 			plan.Changes = append(plan.Changes, &RemoveContainer{Name: nameOf(*left), ID: left.ID, Secrets: left.Labels[secretly], Left: true})
-			plan.Atomic = false
+			plan.Atomic = false // it comes last, and nothing takes it back
 		}
 	}
 	if len(plan.Changes) > 0 {
@@ -263,7 +263,14 @@ func (p *planner) recreate(ctx context.Context, c container.Summary, differ []di
 	m.Old = &old{ID: c.ID, Running: have.State.Running, Restart: specOf(have).Restart, Secrets: c.Labels[secretly], Anonymous: anonymousOf(have, p.want)}
 	m.Gap = gapOf(ctx, p.v, p.Name)
 	plan.Changes = append(plan.Changes, m)
+	plan.Then = []host.Description{{Action: host.Delete, Target: "container " + p.Name + oldSuffix, Impact: "the old one, once the new one runs"}}
 	return plan, nil
+}
+
+// leftOf reports whether a container is what making another one has left: the new one,
+// or the old one, which muster may have taken over.
+func leftOf(labels map[string]string, name, suffix string) bool {
+	return suffix == oldSuffix || labels[isOf] == name
 }
 
 // anonymousOf are the volumes of a container that have no name, by where they are
@@ -293,10 +300,10 @@ func (p *planner) absent(ctx context.Context) (modules.Plan, error) {
 	var plan modules.Plan
 	for _, name := range []string{p.Name, p.Name + newSuffix, p.Name + oldSuffix} {
 		c := p.named(name)
-		if c == nil || name != p.Name && c.Labels[isOf] != p.Name {
+		if c == nil || name != p.Name && !leftOf(c.Labels, p.Name, name[len(p.Name):]) {
 			continue
 		}
-		if c.Labels[isOf] == "" && !p.Adopt {
+		if name == p.Name && c.Labels[isOf] == "" && !p.Adopt {
 			return modules.Plan{}, fmt.Errorf("there is a container %s that muster hasn't made (of %s): give the task adopt = true to remove it", name, c.Image)
 		}
 		plan.Changes = append(plan.Changes, &RemoveContainer{Name: name, ID: c.ID, Running: c.State == container.StateRunning, Secrets: c.Labels[secretly], Left: name != p.Name})

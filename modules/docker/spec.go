@@ -52,14 +52,14 @@ func (c *Container) spec(fail func(arg, path, detail string)) spec {
 	for i, p := range c.Ports {
 		port, err := parsePort(p)
 		if err != nil {
-			fail("ports", fmt.Sprintf("[%d]", i), err.Error())
+			fail("ports", fmt.Sprintf("[%d]", i), err.Error()+".")
 		}
 		s.Ports = append(s.Ports, port)
 	}
 	for i, m := range c.Volumes {
 		mount, err := parseMount(m)
 		if err != nil {
-			fail("volumes", fmt.Sprintf("[%d]", i), err.Error())
+			fail("volumes", fmt.Sprintf("[%d]", i), err.Error()+".")
 		}
 		s.Volumes = append(s.Volumes, mount)
 	}
@@ -67,14 +67,14 @@ func (c *Container) spec(fail func(arg, path, detail string)) spec {
 	slices.Sort(s.Volumes)
 	var err error
 	if s.Memory, err = parseSize(c.Memory); err != nil {
-		fail("memory", "", err.Error())
+		fail("memory", "", err.Error()+".")
 	}
 	s.NanoCPUs = int64(math.Round(c.CPUs * 1e9))
 	if c.CPUs < 0 || c.CPUs > 1e6 || c.CPUs != 0 && c.CPUs < 0.01 {
 		fail("cpus", "", fmt.Sprintf("%v is no number of processors: from 0.01 on.", c.CPUs))
 	}
 	if _, _, err := parseRestart(c.Restart); err != nil {
-		fail("restart", "", err.Error())
+		fail("restart", "", err.Error()+".")
 	}
 	if h := c.Health; h != nil {
 		s.Health = &health{Test: []string(h.Test), Interval: span(h.Interval), Timeout: span(h.Timeout), Retries: h.Retries, StartPeriod: span(h.StartPeriod)}
@@ -111,7 +111,7 @@ func parsePort(s string) (string, error) {
 		protocol = "tcp"
 	}
 	if !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
-		return "", fmt.Errorf("%q: %q is no protocol: tcp, udp or sctp.", s, protocol)
+		return "", fmt.Errorf("%q: %q is no protocol: tcp, udp or sctp", s, protocol)
 	}
 	address := ""
 	if at := strings.LastIndex(rest, "]:"); at >= 0 {
@@ -122,7 +122,7 @@ func parsePort(s string) (string, error) {
 	if address != "" {
 		a, err := netip.ParseAddr(address)
 		if err != nil {
-			return "", fmt.Errorf("%q: %q is no address of the host.", s, address)
+			return "", fmt.Errorf("%q: %q is no address of the host", s, address)
 		}
 		if address = a.String(); a.IsUnspecified() && a.Is4() {
 			address = ""
@@ -130,11 +130,11 @@ func parsePort(s string) (string, error) {
 	}
 	outside, inside, ok := strings.Cut(rest, ":")
 	if !ok {
-		return "", fmt.Errorf(`%q publishes no port of the host: write "PORT:%s".`, s, rest)
+		return "", fmt.Errorf(`%q publishes no port of the host: write "PORT:%s"`, s, rest)
 	}
 	for _, p := range []string{outside, inside} {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 || strconv.Itoa(n) != p {
-			return "", fmt.Errorf("%q: %q is no port, from 1 to 65535. A range is written port by port.", s, p)
+			return "", fmt.Errorf("%q: %q is no port, from 1 to 65535. A range is written port by port", s, p)
 		}
 	}
 	return fmt.Sprintf("%s:%s:%s/%s", address, outside, inside, protocol), nil
@@ -160,15 +160,15 @@ func parseMount(s string) (string, error) {
 	}
 	switch {
 	case len(parts) < 2 || len(parts) > 3:
-		return "", fmt.Errorf(`%q is no mount: write "SOURCE:TARGET" or "SOURCE:TARGET:ro".`, s)
+		return "", fmt.Errorf(`%q is no mount: write "SOURCE:TARGET" or "SOURCE:TARGET:ro"`, s)
 	case !path.IsAbs(parts[1]):
-		return "", fmt.Errorf("%q: the path in the container is absolute.", s)
+		return "", fmt.Errorf("%q: the path in the container is absolute", s)
 	case mode != "rw" && mode != "ro":
-		return "", fmt.Errorf(`%q: %q is neither "ro" nor "rw".`, s, mode)
+		return "", fmt.Errorf(`%q: %q is neither "ro" nor "rw"`, s, mode)
 	case path.IsAbs(parts[0]):
 		parts[0] = path.Clean(parts[0])
 	case !nameForm.MatchString(parts[0]):
-		return "", fmt.Errorf("%q: %q is neither an absolute path on the host nor the name of a volume.", s, parts[0])
+		return "", fmt.Errorf("%q: %q is neither an absolute path on the host nor the name of a volume", s, parts[0])
 	}
 	return parts[0] + ":" + path.Clean(parts[1]) + ":" + mode, nil
 }
@@ -182,10 +182,10 @@ func parseSize(s string) (int64, error) {
 	n, err := strconv.ParseFloat(digits, 64)
 	factor, ok := map[string]float64{"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30, "t": 1 << 40, "tb": 1 << 40, "tib": 1 << 40}[strings.ToLower(s)[len(digits):]]
 	if err != nil || !ok || n <= 0 || n*factor > 1<<60 {
-		return 0, fmt.Errorf(`%q is no size: write a number and a unit, such as "512m" or "2g".`, s)
+		return 0, fmt.Errorf(`%q is no size: write a number and a unit, such as "512m" or "2g"`, s)
 	}
 	if n*factor < 6<<20 {
-		return 0, fmt.Errorf("%q is less than the 6m that Docker asks for.", s)
+		return 0, fmt.Errorf("%q is less than the 6m that Docker asks for", s)
 	}
 	return int64(n * factor), nil
 }
@@ -197,7 +197,7 @@ func parseRestart(s string) (name string, times int, err error) {
 		times, err = strconv.Atoi(count)
 	}
 	if err != nil || times < 0 || limited && name != "on-failure" || !slices.Contains([]string{"no", "on-failure", "always", "unless-stopped"}, name) {
-		return "", 0, fmt.Errorf(`%q is no restart policy: no, on-failure, on-failure:5, always or unless-stopped.`, s)
+		return "", 0, fmt.Errorf(`%q is no restart policy: no, on-failure, on-failure:5, always or unless-stopped`, s)
 	}
 	return name, times, nil
 }
