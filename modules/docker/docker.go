@@ -11,6 +11,7 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "docker_image", Output: ImageOutput{}, Undoes: []host.Change{&UntagImage{}}, New: func() modules.Module { return &Image{} }},
 		{Name: "docker_container", Output: ContainerOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}}, New: func() modules.Module { return &Container{} }},
+		{Name: "docker_engine", Undoes: []host.Change{&EngineAct{}}, New: func() modules.Module { return &Engine{} }},
 	}
 }
 

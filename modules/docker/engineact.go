@@ -1,0 +1,252 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+
+	"muster/host"
+)
+
+// verb is what is done to the daemon.
+type verb string
+
+const (
+	begin   verb = "start"
+	reload  verb = "reload"
+	restart verb = "restart"
+	end     verb = "stop"
+)
+
+// EngineAct has the daemon load its file, and asks it whether it has.
+type EngineAct struct {
+	Verb verb `json:"verb"`
+	// First has it loaded by a reload before the restart, so that the daemon that goes
+	// leaves the containers, or stops them, as the file says.
+	First bool     `json:"first,omitempty"`
+	Keys  []string `json:"keys,omitempty"`  // of which the daemon has something else
+	Stops []string `json:"stops,omitempty"` // containers that the restart stops
+	Keeps bool     `json:"keeps,omitempty"` // it keeps running ones
+	// Wants is the sum of the settings, Sum that of the file that holds them.
+	Wants string `json:"wants,omitempty"`
+	Sum   string `json:"sum,omitempty"`
+	// Back takes it back, once the file that was there before is restored.
+	Back verb `json:"back,omitempty"`
+	// Restored marks an act that loads the restored file; it restarts the daemon only
+	// if that was started anew after the process Invocation.
+	Restored   bool   `json:"restored,omitempty"`
+	Invocation string `json:"invocation,omitempty"`
+
+	after engine
+}
+
+// act plans what has the daemon load the settings.
+func (e *Engine) act(ctx context.Context, v *host.View, now *engine, want, old map[string]any, keys []string) (*EngineAct, error) {
+	a := &EngineAct{Verb: reload, Back: reload, Keys: keys, Wants: sumOf(pretty(want)), Sum: sumOf(pretty(want)), after: engine{Running: true, Loaded: marks(want)}}
+	if same(old, want) { // written as somebody else does
+		data, err := v.ReadFile(ctx, configFile, configLimit)
+		if err != nil {
+			return nil, err
+		}
+		a.Sum = sumOf(string(data))
+	}
+	if !now.Running {
+		a.Verb, a.Back = begin, end
+		return a, nil
+	}
+	all := settingsOf()
+	for _, key := range keys {
+		var was any
+		_ = json.Unmarshal([]byte(now.Loaded[key]), &was) // only features are told apart
+		if !all[key].reloadable(key, was, want[key]) {
+			a.Verb = restart
+		}
+		if !all[key].reloadable(key, want[key], old[key]) {
+			a.Back = restart
+		}
+	}
+	if a.Verb == reload {
+		return a, nil
+	}
+	a.Back = restart
+	a.First = slices.Contains(keys, "live-restore")
+	a.Keeps = e.LiveRestore && !slices.ContainsFunc(keys, func(k string) bool { return all[k].detaches })
+	if a.Keeps || now.info == nil {
+		return a, nil
+	}
+	list, err := listContainers(ctx, v)
+	for _, c := range list {
+		if c.State == container.StateRunning && len(c.Names) > 0 {
+			a.Stops = append(a.Stops, strings.TrimPrefix(c.Names[0], "/"))
+		}
+	}
+	slices.Sort(a.Stops)
+	return a, err
+}
+
+// Type is "docker.engine/1".
+func (*EngineAct) Type() string { return "docker.engine/1" }
+
+// Want is the settings that the daemon is to have.
+func (a *EngineAct) Want() any { return EngineAct{Wants: a.Wants} }
+
+// Describe says what is loaded, and what becomes of containers.
+func (a *EngineAct) Describe() host.Description {
+	d := host.Description{Action: host.Reload, Target: unit}
+	var says []string
+	if len(a.Keys) > 0 && a.Verb != begin {
+		says = append(says, "loads "+enumerate(a.Keys))
+	}
+	switch {
+	case a.Verb == begin:
+		d.Action, d.Diff = host.Update, "state: stopped → running"
+	case a.Verb == end:
+		d.Action, d.Diff = host.Update, "state: running → stopped"
+	case a.Verb == restart:
+		d.Action = host.Restart
+		switch {
+		case a.Restored:
+		case a.Keeps:
+			says = append(says, "running containers go on (live restore)")
+		case len(a.Stops) > 0:
+			says = append(says, "stops the containers "+enumerate(a.Stops))
+		default:
+			says = append(says, "no container runs")
+		}
+		if gone := unseen(a.Keys); gone != "" && !a.Restored {
+			says = append(says, gone)
+		}
+	}
+	d.Impact = strings.Join(says, "; ")
+	return d
+}
+
+// Effects is what the daemon has loaded. A reload, and a restart that keeps containers,
+// leave what else is asked of it as it is.
+func (a *EngineAct) Effects() []host.Effect {
+	list := []host.Effect{host.Is(settingsKey, a.after)}
+	if a.Restored {
+		list = []host.Effect{host.Open(settingsKey.Space, settingsKey.Name)}
+	}
+	if a.Verb == begin || a.Verb == end || a.Restored || a.Verb == restart && !a.Keeps {
+		list = append(list, host.Open(host.Units, unit))
+	}
+	return list
+}
+
+// Apply has the file loaded and asks the daemon what it has.
+func (a *EngineAct) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	now, err := look(ctx, h.Runner.Run)
+	if err != nil {
+		return host.Result{}, err
+	}
+	if a.Restored {
+		return host.Result{}, a.restore(ctx, h, now)
+	}
+	want, sum, err := fileNow(ctx, h)
+	if err != nil {
+		return host.Result{}, err
+	}
+	if sum != a.Sum {
+		return host.Result{}, fmt.Errorf("%s: %w", configFile, host.ErrMoved)
+	}
+	back := &EngineAct{Verb: a.Back, Restored: true, Invocation: now.invocation}
+	if err := h.Begin(host.Undo{After: []host.Change{back}}); err != nil {
+		return host.Result{}, err
+	}
+	if a.Verb == reload || a.First {
+		if err := reloaded(ctx, h); err != nil {
+			return host.Result{}, err
+		}
+	}
+	if a.Verb != reload {
+		if err := restarted(ctx, h); err != nil {
+			return host.Result{}, err
+		}
+	}
+	return host.Result{}, verified(ctx, h, want)
+}
+
+// restore has the daemon load the file that was put back. A reload is enough for the
+// process that had loaded it before, if it says that it has it.
+func (a *EngineAct) restore(ctx context.Context, h *host.Host, now service) error {
+	if err := h.Begin(host.Undo{}); err != nil {
+		return err
+	}
+	if a.Verb == end {
+		resetFailed(ctx, h)
+		_, err := h.Run(ctx, host.Command{Argv: []string{"systemctl", "stop", "--", unit}})
+		return err
+	}
+	want, _, err := fileNow(ctx, h)
+	if err != nil {
+		return err
+	}
+	if a.Verb == reload && now.running() && now.invocation == a.Invocation {
+		if reloaded(ctx, h) == nil && verified(ctx, h, want) == nil {
+			return nil
+		}
+	}
+	if err := restarted(ctx, h); err != nil {
+		return err
+	}
+	return verified(ctx, h, want)
+}
+
+// fileNow returns the settings that stand in the file, and its sum; none where there is
+// no file.
+func fileNow(ctx context.Context, h *host.Host) (settings map[string]any, sum string, err error) {
+	data, err := host.NewView(h, nil).ReadFile(ctx, configFile, configLimit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "", nil
+	case err != nil:
+		return nil, "", err
+	}
+	sum = sumOf(string(data))
+	if strings.TrimSpace(string(data)) == "" {
+		return nil, sum, nil
+	}
+	return settings, sum, json.Unmarshal(data, &settings)
+}
+
+// verified asks the daemon whether it has the settings, and notes what it has loaded.
+func verified(ctx context.Context, h *host.Host, want map[string]any) error {
+	s, err := startOf(ctx, host.NewView(h, nil))
+	if err != nil || s == nil {
+		return err
+	}
+	c, err := acting(h)
+	if err != nil {
+		return err
+	}
+	info, err := infoOf(ctx, c)
+	if err != nil {
+		return withLog(ctx, h, fmt.Errorf("Docker was to load its settings: %w", unanswered(err)))
+	}
+	var not []string
+	agrees := told(want, info, s)
+	for _, key := range slices.Sorted(maps.Keys(agrees)) {
+		if !agrees[key] {
+			not = append(not, key)
+		}
+	}
+	if not != nil {
+		return withLog(ctx, h, fmt.Errorf("Docker was to load its settings, and says that it has another value of %s", enumerate(not)))
+	}
+	u, err := look(ctx, h.Runner.Run)
+	if err != nil {
+		return err
+	}
+	if err := writeStamp(&stamp{Invocation: u.invocation, Loaded: marks(want)}); err != nil {
+		return err
+	}
+	return h.At("noted what Docker has loaded")
+}

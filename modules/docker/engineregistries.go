@@ -1,0 +1,31 @@
+package docker
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// registries are insecure registries as the daemon tells them: networks without their
+// hosts' part. Loopback is always among them and isn't told apart.
+func registries(v any) (list []string) {
+	for _, name := range texts(v) {
+		if p, err := netip.ParsePrefix(name); err == nil {
+			if p.Addr().IsLoopback() {
+				continue
+			}
+			name = p.Masked().String()
+		}
+		list = append(list, name)
+	}
+	return list
+}
+
+// cgroupDriver is the one that the settings name, "" where they name none.
+func cgroupDriver(want map[string]any) (driver string) {
+	for _, opt := range texts(want["exec-opts"]) {
+		if name, ok := strings.CutPrefix(opt, "native.cgroupdriver="); ok {
+			driver = name
+		}
+	}
+	return driver
+}
