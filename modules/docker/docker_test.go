@@ -9,16 +9,25 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"muster/modules/file"
 	"muster/modules/modulestest"
+	"muster/modules/systemd"
 )
 
+// The cases take a host with Docker and a registry: tests/real.sh makes one.
 func TestConformance(t *testing.T) {
 	prepare(t)
-	modulestest.Run(t, append(Kinds(), file.Kinds()...)...)
+	shared, err := filepath.Abs("testdata/engine.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ENGINE", shared)
+	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), systemd.Kinds())...)
 }
 
 // images makes the images of the cases, and pushes them to a registry on this host.

@@ -42,7 +42,7 @@ const (
 // Check refuses what daemon.json doesn't take.
 func (e *Engine) Check(unknown func(string) bool) []modules.ArgError {
 	c := &checker{}
-	all := settingsOf()
+	all := daemonSettings()
 	names := slices.Sorted(maps.Keys(all))
 	want := map[string]any{}
 	for _, key := range slices.Sorted(maps.Keys(e.Settings)) {
@@ -66,7 +66,7 @@ func (e *Engine) Check(unknown func(string) bool) []modules.ArgError {
 // together refuses settings that don't go with each other.
 func (c *checker) together(want map[string]any, open bool) {
 	labels := map[string]string{}
-	for i, l := range texts(want["labels"]) {
+	for i, l := range settingTexts(want["labels"]) {
 		name, value, _ := strings.Cut(l, "=")
 		if was, ok := labels[name]; ok && was != value {
 			c.fail(fmt.Sprintf(`["labels"][%d]`, i), "Conflicting arguments", "", "The label %q has two values, %q and %q.", name, was, value)
@@ -77,10 +77,10 @@ func (c *checker) together(want map[string]any, open bool) {
 	if runtimes["runc"] != nil {
 		c.fail(`["runtimes"]["runc"]`, "Wrong value", "", `"runc" is the runtime that Docker brings: give yours another name.`)
 	}
-	if name := text(want["default-runtime"], "runc"); !open && name != "runc" && runtimes[name] == nil && !strings.HasPrefix(name, "io.containerd.") {
+	if name := settingText(want["default-runtime"], "runc"); !open && name != "runc" && runtimes[name] == nil && !strings.HasPrefix(name, "io.containerd.") {
 		c.fail(`["default-runtime"]`, "Wrong value", "", "There is no runtime %q: define it in \"runtimes\".", name)
 	}
-	if hosts := texts(want["hosts"]); len(hosts) > 0 && !open && !slices.ContainsFunc(hosts, local) {
+	if hosts := settingTexts(want["hosts"]); len(hosts) > 0 && !open && !slices.ContainsFunc(hosts, listensLocally) {
 		c.fail(`["hosts"]`, "Wrong value", "", "The daemon has to listen on %s too, where muster and the command docker ask it: add \"unix://%s\".", socket, socket)
 	}
 	if want["host-gateway-ip"] != nil && want["host-gateway-ips"] != nil {
@@ -88,14 +88,14 @@ func (c *checker) together(want map[string]any, open bool) {
 	}
 }
 
-// local reports whether an address that the daemon listens on is the one it is asked on.
-func local(address string) bool {
-	return strings.HasPrefix(address, "fd://") || address == "unix://"+socket || address == "unix:///var"+socket
+// listensLocally reports whether an address that the daemon listens on is the one it is asked on.
+func listensLocally(settingAddress string) bool {
+	return strings.HasPrefix(settingAddress, "fd://") || settingAddress == "unix://"+socket || settingAddress == "unix:///var"+socket
 }
 
 // settings are those that daemon.json is to hold.
 func (e *Engine) settings() map[string]any {
-	c, all := &checker{}, settingsOf()
+	c, all := &checker{}, daemonSettings()
 	want := map[string]any{"live-restore": e.LiveRestore}
 	for key, value := range e.Settings {
 		if v := c.take(all[key].form, "", value); v != nil {
@@ -135,7 +135,7 @@ func (e *Engine) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 }
 
 func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	s, err := startOf(ctx, v)
+	s, err := unitStartOf(ctx, v)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -143,7 +143,7 @@ func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 		return modules.Plan{}, fmt.Errorf(`there is no %s on this host: install Docker in an earlier task, task "package" "docker.io" {}, or with the role "docker"`, unit)
 	}
 	want := e.settings()
-	if err := conflict(want, s); err != nil {
+	if err := flagConflict(want, s); err != nil {
 		return modules.Plan{}, err
 	}
 	now, err := e.engineNow(ctx, v, want, s)
@@ -172,9 +172,9 @@ func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	return modules.Plan{Changes: append(changes, act), Atomic: true}, nil
 }
 
-// conflict returns an error for a setting that the unit gives as a flag, too: the daemon
+// flagConflict returns an error for a setting that the unit gives as a flag, too: the daemon
 // doesn't start then.
-func conflict(want map[string]any, s *start) error {
+func flagConflict(want map[string]any, s *unitStart) error {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		f := s.of(key)
 		if f == nil || key == "runtimes" { // these are merged
@@ -185,13 +185,13 @@ func conflict(want map[string]any, s *start) error {
 			arg = "live_restore"
 		}
 		return fmt.Errorf("%s is given twice, which Docker refuses: by %s, for %s, and by the flag %q in %s. Leave one of them out; the unit's command line is changed by a part of it in an earlier task, such as\n%s",
-			key, arg, configFile, f, f.from, example(s, *f))
+			key, arg, configFile, f, f.from, exampleUnit(s, *f))
 	}
 	return nil
 }
 
-// example is a task that takes a flag out of the unit.
-func example(s *start, without flag) string {
+// exampleUnit is a task that takes a flag out of the unit.
+func exampleUnit(s *unitStart, without unitFlag) string {
 	line := s.program
 	for _, f := range s.flags {
 		if f != without {
@@ -216,10 +216,10 @@ func (e *Engine) file(ctx context.Context, v *host.View, want map[string]any) (c
 		return nil, nil, err
 	}
 	readable := json.Unmarshal(data, &old) == nil
-	if err == nil && readable && same(old, want) {
+	if err == nil && readable && sameSetting(old, want) {
 		return nil, old, nil
 	}
-	text := pretty(want)
+	text := daemonJSON(want)
 	write, err := v.Rewrite(ctx, configFile, func(string) (string, error) { return text, nil })
 	if err != nil {
 		return nil, nil, err
@@ -238,14 +238,14 @@ func (e *Engine) file(ctx context.Context, v *host.View, want map[string]any) (c
 
 // hideProxy keeps a new file from others where it holds a proxy's password.
 func hideProxy(w *host.WriteFile, want map[string]any) {
-	if strings.Contains(encode(want["proxies"]), "@") {
+	if strings.Contains(encodeSetting(want["proxies"]), "@") {
 		mode := host.Mode(0o600)
 		w.After.Mode, w.Attr.Mode = mode, &mode
 	}
 }
 
-// pretty is settings as a file.
-func pretty(settings map[string]any) string {
+// daemonJSON is settings as a file.
+func daemonJSON(settings map[string]any) string {
 	b := &strings.Builder{}
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
@@ -256,19 +256,19 @@ func pretty(settings map[string]any) string {
 
 // accepted asks all that can be asked about settings before they land: what this
 // version of the daemon takes, what it has, and the daemon's own check where it has one.
-func (e *Engine) accepted(ctx context.Context, v *host.View, want map[string]any, s *start, now *engine) error {
+func (e *Engine) accepted(ctx context.Context, v *host.View, want map[string]any, s *unitStart, now *engine) error {
 	version, err := versionOf(ctx, v, s.program)
 	if err != nil {
 		return err
 	}
-	all := settingsOf()
+	all := daemonSettings()
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if why := all[key].missing(version); why != "" {
 			return fmt.Errorf("settings[%q]: the Docker of this host is version %d and doesn't take it: %s", key, version, why)
 		}
 	}
 	if i := now.info; i != nil {
-		if driver := text(want["log-driver"], "json-file"); len(i.Plugins.Log) > 0 && !slices.Contains(i.Plugins.Log, driver) && !strings.Contains(driver, "/") && !strings.Contains(driver, ":") {
+		if driver := settingText(want["log-driver"], "json-file"); len(i.Plugins.Log) > 0 && !slices.Contains(i.Plugins.Log, driver) && !strings.Contains(driver, "/") && !strings.Contains(driver, ":") {
 			return fmt.Errorf("settings[\"log-driver\"]: this Docker has no driver %q: it has %s", driver, enumerate(i.Plugins.Log))
 		}
 		if e.LiveRestore && i.Swarm.LocalNodeState != "" && i.Swarm.LocalNodeState != "inactive" {
@@ -294,13 +294,13 @@ func versionOf(ctx context.Context, v *host.View, program string) (int, error) {
 }
 
 // validated has dockerd look at a private copy of the file.
-func validated(ctx context.Context, v *host.View, want map[string]any, s *start) error {
+func validated(ctx context.Context, v *host.View, want map[string]any, s *unitStart) error {
 	scratch, err := v.Scratch()
 	if err != nil {
 		return err
 	}
 	defer scratch.Remove()
-	tmp, err := scratch.Write("daemon.json", []byte(pretty(want)), 0o600)
+	tmp, err := scratch.Write("daemon.json", []byte(daemonJSON(want)), 0o600)
 	if err != nil {
 		return err
 	}

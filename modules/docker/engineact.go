@@ -15,19 +15,19 @@ import (
 	"muster/host"
 )
 
-// verb is what is done to the daemon.
-type verb string
+// engineVerb is what is done to the daemon.
+type engineVerb string
 
 const (
-	begin   verb = "start"
-	reload  verb = "reload"
-	restart verb = "restart"
-	end     verb = "stop"
+	actStart   engineVerb = "start"
+	actReload  engineVerb = "reload"
+	actRestart engineVerb = "restart"
+	actStop    engineVerb = "stop"
 )
 
 // EngineAct has the daemon load its file, and asks it whether it has.
 type EngineAct struct {
-	Verb verb `json:"verb"`
+	Verb engineVerb `json:"verb"`
 	// First has it loaded by a reload before the restart, so that the daemon that goes
 	// leaves the containers, or stops them, as the file says.
 	First bool     `json:"first,omitempty"`
@@ -38,7 +38,7 @@ type EngineAct struct {
 	Wants string `json:"wants,omitempty"`
 	Sum   string `json:"sum,omitempty"`
 	// Back takes it back, once the file that was there before is restored.
-	Back verb `json:"back,omitempty"`
+	Back engineVerb `json:"back,omitempty"`
 	// Restored marks an act that loads the restored file; it restarts the daemon only
 	// if that was started anew after the process Invocation.
 	Restored   bool   `json:"restored,omitempty"`
@@ -49,33 +49,33 @@ type EngineAct struct {
 
 // act plans what has the daemon load the settings.
 func (e *Engine) act(ctx context.Context, v *host.View, now *engine, want, old map[string]any, keys []string) (*EngineAct, error) {
-	a := &EngineAct{Verb: reload, Back: reload, Keys: keys, Wants: sumOf(pretty(want)), Sum: sumOf(pretty(want)), after: engine{Running: true, Loaded: marks(want)}}
-	if same(old, want) { // written as somebody else does
+	a := &EngineAct{Verb: actReload, Back: actReload, Keys: keys, Wants: sumOfText(daemonJSON(want)), Sum: sumOfText(daemonJSON(want)), after: engine{Running: true, Loaded: marksOf(want)}}
+	if sameSetting(old, want) { // written as somebody else does
 		data, err := v.ReadFile(ctx, configFile, configLimit)
 		if err != nil {
 			return nil, err
 		}
-		a.Sum = sumOf(string(data))
+		a.Sum = sumOfText(string(data))
 	}
 	if !now.Running {
-		a.Verb, a.Back = begin, end
+		a.Verb, a.Back = actStart, actStop
 		return a, nil
 	}
-	all := settingsOf()
+	all := daemonSettings()
 	for _, key := range keys {
 		var was any
 		_ = json.Unmarshal([]byte(now.Loaded[key]), &was) // only features are told apart
 		if !all[key].reloadable(key, was, want[key]) {
-			a.Verb = restart
+			a.Verb = actRestart
 		}
 		if !all[key].reloadable(key, want[key], old[key]) {
-			a.Back = restart
+			a.Back = actRestart
 		}
 	}
-	if a.Verb == reload {
+	if a.Verb == actReload {
 		return a, nil
 	}
-	a.Back = restart
+	a.Back = actRestart
 	a.First = slices.Contains(keys, "live-restore")
 	a.Keeps = e.LiveRestore && !slices.ContainsFunc(keys, func(k string) bool { return all[k].detaches })
 	if a.Keeps || now.info == nil {
@@ -101,15 +101,15 @@ func (a *EngineAct) Want() any { return EngineAct{Wants: a.Wants} }
 func (a *EngineAct) Describe() host.Description {
 	d := host.Description{Action: host.Reload, Target: unit}
 	var says []string
-	if len(a.Keys) > 0 && a.Verb != begin {
+	if len(a.Keys) > 0 && a.Verb != actStart {
 		says = append(says, "loads "+enumerate(a.Keys))
 	}
 	switch {
-	case a.Verb == begin:
+	case a.Verb == actStart:
 		d.Action, d.Diff = host.Update, "state: stopped → running"
-	case a.Verb == end:
+	case a.Verb == actStop:
 		d.Action, d.Diff = host.Update, "state: running → stopped"
-	case a.Verb == restart:
+	case a.Verb == actRestart:
 		d.Action = host.Restart
 		switch {
 		case a.Restored:
@@ -135,7 +135,7 @@ func (a *EngineAct) Effects() []host.Effect {
 	if a.Restored {
 		list = []host.Effect{host.Open(settingsKey.Space, settingsKey.Name)}
 	}
-	if a.Verb == begin || a.Verb == end || a.Restored || a.Verb == restart && !a.Keeps {
+	if a.Verb == actStart || a.Verb == actStop || a.Restored || a.Verb == actRestart && !a.Keeps {
 		list = append(list, host.Open(host.Units, unit))
 	}
 	return list
@@ -143,14 +143,14 @@ func (a *EngineAct) Effects() []host.Effect {
 
 // Apply has the file loaded and asks the daemon what it has.
 func (a *EngineAct) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
-	now, err := look(ctx, h.Runner.Run)
+	now, err := lookUnit(ctx, h.Runner.Run)
 	if err != nil {
 		return host.Result{}, err
 	}
 	if a.Restored {
 		return host.Result{}, a.restore(ctx, h, now)
 	}
-	want, sum, err := fileNow(ctx, h)
+	want, sum, err := settingsNow(ctx, h)
 	if err != nil {
 		return host.Result{}, err
 	}
@@ -161,48 +161,48 @@ func (a *EngineAct) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if err := h.Begin(host.Undo{After: []host.Change{back}}); err != nil {
 		return host.Result{}, err
 	}
-	if a.Verb == reload || a.First {
-		if err := reloaded(ctx, h); err != nil {
+	if a.Verb == actReload || a.First {
+		if err := reloadEngine(ctx, h); err != nil {
 			return host.Result{}, err
 		}
 	}
-	if a.Verb != reload {
-		if err := restarted(ctx, h); err != nil {
+	if a.Verb != actReload {
+		if err := restartEngine(ctx, h); err != nil {
 			return host.Result{}, err
 		}
 	}
-	return host.Result{}, verified(ctx, h, want)
+	return host.Result{}, verifyEngine(ctx, h, want)
 }
 
 // restore has the daemon load the file that was put back. A reload is enough for the
 // process that had loaded it before, if it says that it has it.
-func (a *EngineAct) restore(ctx context.Context, h *host.Host, now service) error {
+func (a *EngineAct) restore(ctx context.Context, h *host.Host, now unitState) error {
 	if err := h.Begin(host.Undo{}); err != nil {
 		return err
 	}
-	if a.Verb == end {
+	if a.Verb == actStop {
 		resetFailed(ctx, h)
 		_, err := h.Run(ctx, host.Command{Argv: []string{"systemctl", "stop", "--", unit}})
 		return err
 	}
-	want, _, err := fileNow(ctx, h)
+	want, _, err := settingsNow(ctx, h)
 	if err != nil {
 		return err
 	}
-	if a.Verb == reload && now.running() && now.invocation == a.Invocation {
-		if reloaded(ctx, h) == nil && verified(ctx, h, want) == nil {
+	if a.Verb == actReload && now.running() && now.invocation == a.Invocation {
+		if reloadEngine(ctx, h) == nil && verifyEngine(ctx, h, want) == nil {
 			return nil
 		}
 	}
-	if err := restarted(ctx, h); err != nil {
+	if err := restartEngine(ctx, h); err != nil {
 		return err
 	}
-	return verified(ctx, h, want)
+	return verifyEngine(ctx, h, want)
 }
 
-// fileNow returns the settings that stand in the file, and its sum; none where there is
+// settingsNow returns the settings that stand in the file, and its sum; none where there is
 // no file.
-func fileNow(ctx context.Context, h *host.Host) (settings map[string]any, sum string, err error) {
+func settingsNow(ctx context.Context, h *host.Host) (settings map[string]any, sum string, err error) {
 	data, err := host.NewView(h, nil).ReadFile(ctx, configFile, configLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -210,16 +210,16 @@ func fileNow(ctx context.Context, h *host.Host) (settings map[string]any, sum st
 	case err != nil:
 		return nil, "", err
 	}
-	sum = sumOf(string(data))
+	sum = sumOfText(string(data))
 	if strings.TrimSpace(string(data)) == "" {
 		return nil, sum, nil
 	}
 	return settings, sum, json.Unmarshal(data, &settings)
 }
 
-// verified asks the daemon whether it has the settings, and notes what it has loaded.
-func verified(ctx context.Context, h *host.Host, want map[string]any) error {
-	s, err := startOf(ctx, host.NewView(h, nil))
+// verifyEngine asks the daemon whether it has the settings, and notes what it has loaded.
+func verifyEngine(ctx context.Context, h *host.Host, want map[string]any) error {
+	s, err := unitStartOf(ctx, host.NewView(h, nil))
 	if err != nil || s == nil {
 		return err
 	}
@@ -229,23 +229,23 @@ func verified(ctx context.Context, h *host.Host, want map[string]any) error {
 	}
 	info, err := infoOf(ctx, c)
 	if err != nil {
-		return withLog(ctx, h, fmt.Errorf("Docker was to load its settings: %w", unanswered(err)))
+		return withEngineLog(ctx, h, fmt.Errorf("Docker was to load its settings: %w", unanswered(err)))
 	}
 	var not []string
-	agrees := told(want, info, s)
+	agrees := toldBy(want, info, s)
 	for _, key := range slices.Sorted(maps.Keys(agrees)) {
 		if !agrees[key] {
 			not = append(not, key)
 		}
 	}
 	if not != nil {
-		return withLog(ctx, h, fmt.Errorf("Docker was to load its settings, and says that it has another value of %s", enumerate(not)))
+		return withEngineLog(ctx, h, fmt.Errorf("Docker was to load its settings, and says that it has another value of %s", enumerate(not)))
 	}
-	u, err := look(ctx, h.Runner.Run)
+	u, err := lookUnit(ctx, h.Runner.Run)
 	if err != nil {
 		return err
 	}
-	if err := writeStamp(&stamp{Invocation: u.invocation, Loaded: marks(want)}); err != nil {
+	if err := writeEngineStamp(&engineStamp{Invocation: u.invocation, Loaded: marksOf(want)}); err != nil {
 		return err
 	}
 	return h.At("noted what Docker has loaded")

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// registries are insecure registries as the daemon tells them: networks without their
+// insecureRegistries are insecure registries as the daemon tells them: networks without their
 // hosts' part. Loopback is always among them and isn't told apart.
-func registries(v any) (list []string) {
-	for _, name := range texts(v) {
+func insecureRegistries(v any) (list []string) {
+	for _, name := range settingTexts(v) {
 		if p, err := netip.ParsePrefix(name); err == nil {
 			if p.Addr().IsLoopback() {
 				continue
@@ -22,7 +22,7 @@ func registries(v any) (list []string) {
 
 // cgroupDriver is the one that the settings name, "" where they name none.
 func cgroupDriver(want map[string]any) (driver string) {
-	for _, opt := range texts(want["exec-opts"]) {
+	for _, opt := range settingTexts(want["exec-opts"]) {
 		if name, ok := strings.CutPrefix(opt, "native.cgroupdriver="); ok {
 			driver = name
 		}

@@ -40,27 +40,34 @@ type engine struct {
 	info       *system.Info // nil where it doesn't run
 }
 
-// service is what systemd says of the unit.
-type service struct {
+// unitState is what systemd says of the unit.
+type unitState struct {
 	active     string
 	invocation string
 	started    time.Time
 }
 
-func (s service) running() bool { return s.active == "active" || s.active == "reloading" }
+func (s unitState) running() bool { return s.active == "active" || s.active == "reloading" }
 
-// runs runs a program, as a view or a host does.
-type runs func(ctx context.Context, c host.Command) (host.Output, error)
+// programs runs a program, as a view or a host does.
+type programs func(ctx context.Context, c host.Command) (host.Output, error)
 
-// look asks systemd about the unit. Docker itself isn't asked whether it runs: that
+// lookUnit asks systemd about the unit. Docker itself isn't asked whether it runs: that
 // would start it, where its socket is systemd's.
-func look(ctx context.Context, run runs) (service, error) {
-	c := host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState,InvocationID,ExecMainStartTimestamp", "--", unit}}
-	out, err := run(ctx, c)
-	if err == nil && out.ExitCode != 0 {
-		err = &host.ExitError{Argv: c.Argv, Output: out}
+func lookUnit(ctx context.Context, run programs) (unitState, error) {
+	ask := func(flags ...string) (host.Output, error) {
+		argv := append([]string{"systemctl", "show", "--property=ActiveState,InvocationID,ExecMainStartTimestamp"}, flags...)
+		out, err := run(ctx, host.Command{Argv: append(argv, "--", unit), Env: []string{"TZ=UTC"}})
+		if err == nil && out.ExitCode != 0 {
+			err = &host.ExitError{Argv: argv, Output: out}
+		}
+		return out, err
 	}
-	var s service
+	out, err := ask("--timestamp=us+utc")
+	if err != nil && strings.Contains(out.LastWords(), "--timestamp") { // systemd before 248: whole seconds
+		out, err = ask()
+	}
+	var s unitState
 	for line := range strings.Lines(string(out.Stdout)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
@@ -81,9 +88,9 @@ func look(ctx context.Context, run runs) (service, error) {
 
 // engineNow returns the daemon as pending changes will leave it, compared with what is
 // wanted.
-func (e *Engine) engineNow(ctx context.Context, v *host.View, want map[string]any, s *start) (*engine, error) {
+func (e *Engine) engineNow(ctx context.Context, v *host.View, want map[string]any, s *unitStart) (*engine, error) {
 	return host.Read(v, settingsKey, func() (*engine, error) {
-		u, err := look(ctx, func(ctx context.Context, c host.Command) (host.Output, error) { return v.Query(ctx, c, engineKeys...) })
+		u, err := lookUnit(ctx, func(ctx context.Context, c host.Command) (host.Output, error) { return v.Query(ctx, c, engineKeys...) })
 		if err != nil {
 			return nil, err
 		}
@@ -105,13 +112,13 @@ func (e *Engine) engineNow(ctx context.Context, v *host.View, want map[string]an
 				now.Loaded[key] = ""
 			}
 		}
-		for key, agrees := range told(want, now.info, s) {
+		for key, agrees := range toldBy(want, now.info, s) {
 			value, wanted := want[key]
 			switch {
 			case !agrees:
 				now.Loaded[key] = ""
 			case wanted:
-				now.Loaded[key] = mark(key, value)
+				now.Loaded[key] = markOf(key, value)
 			default:
 				delete(now.Loaded, key)
 			}
@@ -133,14 +140,14 @@ func infoOf(ctx context.Context, c *client.Client) (*system.Info, error) {
 	return &r.Info, nil
 }
 
-// lag is how far a file's change time may lie before the moment at which it was
+// clockLag is how far a file's change time may lie before the moment at which it was
 // changed: the kernel's coarse clock.
-const lag = 10 * time.Millisecond
+const clockLag = 10 * time.Millisecond
 
 // loadedBy returns what a running daemon has loaded of its file, exact false where
 // nobody can tell.
-func loadedBy(u service) (loaded map[string]string, exact bool) {
-	if s := readStamp(); s != nil && s.Invocation == u.invocation {
+func loadedBy(u unitState) (loaded map[string]string, exact bool) {
+	if s := readEngineStamp(); s != nil && s.Invocation == u.invocation {
 		return s.Loaded, true
 	}
 	loaded = map[string]string{}
@@ -152,7 +159,7 @@ func loadedBy(u service) (loaded map[string]string, exact bool) {
 		return loaded, false
 	}
 	c := st.Sys().(*syscall.Stat_t).Ctim
-	if !time.Unix(c.Sec, c.Nsec).Add(lag).Before(u.started) {
+	if !time.Unix(c.Sec, c.Nsec).Add(clockLag).Before(u.started) {
 		return loaded, false
 	}
 	data, err := os.ReadFile(configFile)
@@ -163,55 +170,55 @@ func loadedBy(u service) (loaded map[string]string, exact bool) {
 	if len(strings.TrimSpace(string(data))) > 0 && json.Unmarshal(data, &has) != nil {
 		return loaded, false
 	}
-	return marks(has), true
+	return marksOf(has), true
 }
 
-// marks are settings by which they can be told apart.
-func marks(settings map[string]any) map[string]string {
+// marksOf are settings by which they can be told apart.
+func marksOf(settings map[string]any) map[string]string {
 	out := map[string]string{}
 	for key, value := range settings {
-		out[key] = mark(key, value)
+		out[key] = markOf(key, value)
 	}
 	return out
 }
 
-// mark is the sum of a value: it may hold a password, that of a proxy. Of features it is
+// markOf is the sum of a value: it may hold a password, that of a proxy. Of features it is
 // the value, since which of them have changed counts.
-func mark(key string, value any) string {
+func markOf(key string, value any) string {
 	if key == "features" {
-		return encode(value)
+		return encodeSetting(value)
 	}
-	sum := sha256.Sum256([]byte(encode(value)))
+	sum := sha256.Sum256([]byte(encodeSetting(value)))
 	return hex.EncodeToString(sum[:])
 }
 
-// stamp is what a process of the daemon was made to load.
-type stamp struct {
+// engineStamp is what a process of the daemon was made to load.
+type engineStamp struct {
 	Invocation string            `json:"invocation"`
 	Loaded     map[string]string `json:"loaded"`
 }
 
-// stampPath is in /run: it goes with the boot, as the process does.
-const stampPath = "/run/muster/stamps/docker-engine"
+// engineStampPath is in /run: it goes with the boot, as the process does.
+const engineStampPath = "/run/muster/stamps/docker-engine"
 
-func readStamp() *stamp {
-	data, err := os.ReadFile(stampPath)
-	s := &stamp{}
+func readEngineStamp() *engineStamp {
+	data, err := os.ReadFile(engineStampPath)
+	s := &engineStamp{}
 	if err != nil || host.Unmarshal(data, s) != nil || s.Loaded == nil {
 		return nil
 	}
 	return s
 }
 
-func writeStamp(s *stamp) error {
-	d, err := host.MakeDirs(filepath.Dir(stampPath), 0o700)
+func writeEngineStamp(s *engineStamp) error {
+	d, err := host.MakeDirs(filepath.Dir(engineStampPath), 0o700)
 	if err != nil {
 		return err
 	}
 	d.Close()
 	data, err := host.Marshal(s)
 	if err == nil {
-		err = host.Put(stampPath, data, 0o600)
+		err = host.Put(engineStampPath, data, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("noting what Docker has loaded: %w", err)
@@ -219,9 +226,9 @@ func writeStamp(s *stamp) error {
 	return nil
 }
 
-// told returns for each key that the daemon tells of whether it has what is wanted, or
+// toldBy returns for each key that the daemon tells of whether it has what is wanted, or
 // its own default. Keys for which the unit has a flag are left out.
-func told(want map[string]any, info *system.Info, s *start) map[string]bool {
+func toldBy(want map[string]any, info *system.Info, s *unitStart) map[string]bool {
 	agrees := map[string]bool{}
 	yes := func(key string, has bool) {
 		wanted, _ := want[key].(bool)
@@ -230,15 +237,15 @@ func told(want map[string]any, info *system.Info, s *start) map[string]bool {
 	yes("debug", info.Debug)
 	yes("live-restore", info.LiveRestoreEnabled)
 	yes("experimental", info.ExperimentalBuild)
-	agrees["log-driver"] = text(want["log-driver"], "json-file") == info.LoggingDriver
-	agrees["default-runtime"] = text(want["default-runtime"], "runc") == info.DefaultRuntime
-	agrees["labels"] = sameSet(texts(want["labels"]), info.Labels)
+	agrees["log-driver"] = settingText(want["log-driver"], "json-file") == info.LoggingDriver
+	agrees["default-runtime"] = settingText(want["default-runtime"], "runc") == info.DefaultRuntime
+	agrees["labels"] = sameSet(settingTexts(want["labels"]), info.Labels)
 	if want["storage-driver"] != nil {
 		agrees["storage-driver"] = want["storage-driver"] == info.Driver
 	}
 	if r := info.RegistryConfig; r != nil {
 		var mirrors, has []string
-		for _, m := range texts(want["registry-mirrors"]) {
+		for _, m := range settingTexts(want["registry-mirrors"]) {
 			mirrors = append(mirrors, strings.TrimSuffix(m, "/"))
 		}
 		for _, m := range r.Mirrors {
@@ -256,7 +263,7 @@ func told(want map[string]any, info *system.Info, s *start) map[string]bool {
 				insecure = append(insecure, name)
 			}
 		}
-		agrees["insecure-registries"] = sameSet(registries(want["insecure-registries"]), insecure)
+		agrees["insecure-registries"] = sameSet(insecureRegistries(want["insecure-registries"]), insecure)
 	}
 	if driver := cgroupDriver(want); driver != "" && driver != info.CgroupDriver {
 		agrees["exec-opts"] = false
@@ -269,14 +276,14 @@ func told(want map[string]any, info *system.Info, s *start) map[string]bool {
 	return agrees
 }
 
-func text(v any, otherwise string) string {
+func settingText(v any, otherwise string) string {
 	if s, ok := v.(string); ok && s != "" {
 		return s
 	}
 	return otherwise
 }
 
-func texts(v any) (list []string) {
+func settingTexts(v any) (list []string) {
 	items, _ := v.([]any)
 	for _, item := range items {
 		if s, ok := item.(string); ok {
@@ -298,7 +305,7 @@ func sameSet(a, b []string) bool {
 func (n *engine) changed(want map[string]any) []string {
 	keys := map[string]bool{}
 	for key, value := range want {
-		if has, loaded := n.Loaded[key]; !loaded || has != mark(key, value) {
+		if has, loaded := n.Loaded[key]; !loaded || has != markOf(key, value) {
 			keys[key] = true
 		}
 	}

@@ -17,8 +17,8 @@ import (
 // signal with an event; where it refuses the file, with nothing but a line in its log.
 const reloadTime = 10 * time.Second
 
-// reloaded sends the signal, and waits until the daemon says that it has loaded its file.
-func reloaded(ctx context.Context, h *host.Host) error {
+// reloadEngine sends the signal, and waits until the daemon says that it has loaded its file.
+func reloadEngine(ctx context.Context, h *host.Host) error {
 	c, err := acting(h)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func reloaded(ctx context.Context, h *host.Host) error {
 		Filters: make(client.Filters).Add("type", "daemon").Add("event", "reload"),
 	})
 	if _, err := h.Run(ctx, host.Command{Argv: []string{"systemctl", "reload", "--", unit}}); err != nil {
-		return withLog(ctx, h, err)
+		return withEngineLog(ctx, h, err)
 	}
 	select {
 	case <-events.Messages:
@@ -40,16 +40,16 @@ func reloaded(ctx context.Context, h *host.Host) error {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("it hasn't said so after %s", reloadTime)
 		}
-		return withLog(ctx, h, fmt.Errorf("Docker was told to load %s: %w", configFile, err))
+		return withEngineLog(ctx, h, fmt.Errorf("Docker was told to load %s: %w", configFile, err))
 	}
 }
 
-// restarted restarts the daemon, or starts it. Systemd refuses one that was started too
+// restartEngine restarts the daemon, or starts it. Systemd refuses one that was started too
 // often, by anybody, so that its count is begun anew.
-func restarted(ctx context.Context, h *host.Host) error {
+func restartEngine(ctx context.Context, h *host.Host) error {
 	resetFailed(ctx, h)
 	if _, err := h.Run(ctx, host.Command{Argv: []string{"systemctl", "restart", "--", unit}}); err != nil {
-		return withLog(ctx, h, err)
+		return withEngineLog(ctx, h, err)
 	}
 	return h.At("restarted")
 }
@@ -60,8 +60,8 @@ func resetFailed(ctx context.Context, h *host.Host) {
 	}
 }
 
-// withLog adds to an error what the daemon last complained of, or its last lines.
-func withLog(ctx context.Context, h *host.Host, err error) error {
+// withEngineLog adds to an error what the daemon last complained of, or its last lines.
+func withEngineLog(ctx context.Context, h *host.Host, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	out, lerr := h.Runner.Run(ctx, host.Command{Argv: []string{"journalctl", "--no-pager", "--quiet", "-b", "-n", "60", "-o", "cat", "--unit=" + unit}, OutputLimit: 64 << 10})
@@ -75,7 +75,7 @@ func withLog(ctx context.Context, h *host.Host, err error) error {
 			continue
 		}
 		last = append(last, line)
-		if complaint(line) && (len(wrong) == 0 || wrong[len(wrong)-1] != line) {
+		if isComplaint(line) && (len(wrong) == 0 || wrong[len(wrong)-1] != line) {
 			wrong = append(wrong, line)
 		}
 	}
@@ -93,14 +93,14 @@ func withLog(ctx context.Context, h *host.Host, err error) error {
 	return &host.SaidError{Err: err, Said: "the last lines of its log:\n" + text}
 }
 
-// complaint reports whether a line of the daemon's log is about what went wrong.
-func complaint(line string) bool {
+// isComplaint reports whether a line of the daemon's log is about what went wrong.
+func isComplaint(line string) bool {
 	return strings.Contains(line, "level=error") || strings.Contains(line, "level=fatal") ||
 		strings.HasPrefix(line, "failed to") || strings.HasPrefix(line, "unable to") || strings.Contains(line, "unknown flag")
 }
 
-// sumOf is the sum of a file's text.
-func sumOf(text string) string {
+// sumOfText is the sum of a file's text.
+func sumOfText(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }

@@ -24,20 +24,20 @@ func unitFolders() []string {
 
 const unitLimit = 1 << 20
 
-// start is how the unit starts the daemon.
-type start struct {
+// unitStart is how the unit starts the daemon.
+type unitStart struct {
 	program string
-	flags   []flag
+	flags   []unitFlag
 }
 
-// flag is an option on the daemon's command line.
-type flag struct {
+// unitFlag is an option on the daemon's command line.
+type unitFlag struct {
 	name, value string
 	from        string // the file that it stands in
 }
 
-// startOf returns how the unit starts the daemon, nil where there is no such unit.
-func startOf(ctx context.Context, v *host.View) (*start, error) {
+// unitStartOf returns how the unit starts the daemon, nil where there is no such unit.
+func unitStartOf(ctx context.Context, v *host.View) (*unitStart, error) {
 	main := ""
 	drops := map[string]string{}
 	for _, dir := range unitFolders() {
@@ -65,13 +65,13 @@ func startOf(ctx context.Context, v *host.View) (*start, error) {
 	if main == "" {
 		return nil, nil
 	}
-	p := unitParser{vars: map[string]variable{}}
+	p := unitParser{vars: map[string]unitVariable{}}
 	files := []string{main}
 	for _, name := range slices.Sorted(maps.Keys(drops)) {
 		files = append(files, drops[name])
 	}
 	for _, file := range files {
-		text, err := readText(ctx, v, file)
+		text, err := readUnit(ctx, v, file)
 		if err != nil {
 			return nil, err
 		}
@@ -79,21 +79,21 @@ func startOf(ctx context.Context, v *host.View) (*start, error) {
 	}
 	for _, file := range p.env {
 		path, optional := strings.CutPrefix(file, "-")
-		text, err := readText(ctx, v, path)
+		text, err := readUnit(ctx, v, path)
 		if err != nil && (!optional || errors.Is(err, host.ErrNotYet)) {
 			return nil, err
 		}
 		for line := range strings.Lines(text) {
 			line = strings.TrimSpace(line)
 			if name, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";") {
-				p.vars[strings.TrimSpace(name)] = variable{strings.Join(words(value), " "), path}
+				p.vars[strings.TrimSpace(name)] = unitVariable{strings.Join(unitWords(value), " "), path}
 			}
 		}
 	}
 	return p.start(), nil
 }
 
-func readText(ctx context.Context, v *host.View, path string) (string, error) {
+func readUnit(ctx context.Context, v *host.View, path string) (string, error) {
 	path, err := v.Follow(path)
 	if err != nil {
 		return "", err
@@ -102,14 +102,14 @@ func readText(ctx context.Context, v *host.View, path string) (string, error) {
 	return string(data), err
 }
 
-// variable is one of the unit's environment, and the file that sets it.
-type variable struct{ value, from string }
+// unitVariable is one of the unit's environment, and the file that sets it.
+type unitVariable struct{ value, from string }
 
 // unitParser gathers what a unit's files say of its start.
 type unitParser struct {
 	exec, execFrom string
 	env            []string
-	vars           map[string]variable
+	vars           map[string]unitVariable
 }
 
 // unit reads a file: a setting without value empties the list before it.
@@ -135,11 +135,11 @@ func (p *unitParser) unit(file, text string) {
 			}
 		case "Environment":
 			if value == "" {
-				p.vars = map[string]variable{}
+				p.vars = map[string]unitVariable{}
 			}
-			for _, w := range words(value) {
+			for _, w := range unitWords(value) {
 				if name, value, ok := strings.Cut(w, "="); ok {
-					p.vars[name] = variable{value, file}
+					p.vars[name] = unitVariable{value, file}
 				}
 			}
 		}
@@ -147,21 +147,21 @@ func (p *unitParser) unit(file, text string) {
 }
 
 // start is the command line with its variables filled in.
-func (p *unitParser) start() *start {
+func (p *unitParser) start() *unitStart {
 	type word struct{ text, from string }
 	var line []word
-	for _, w := range words(strings.TrimLeft(p.exec, "-@:+!")) {
+	for _, w := range unitWords(strings.TrimLeft(p.exec, "-@:+!")) {
 		name, found := strings.CutPrefix(w, "$")
 		name = strings.Trim(name, "{}")
 		if v, set := p.vars[name]; found && set {
-			for _, part := range words(v.value) {
+			for _, part := range unitWords(v.value) {
 				line = append(line, word{part, v.from})
 			}
 		} else if !found {
 			line = append(line, word{w, p.execFrom})
 		}
 	}
-	s := &start{}
+	s := &unitStart{}
 	if len(line) == 0 {
 		return s
 	}
@@ -182,23 +182,23 @@ func (p *unitParser) start() *start {
 			i++
 			value = line[i].text
 		}
-		s.flags = append(s.flags, flag{name, value, w.from})
+		s.flags = append(s.flags, unitFlag{name, value, w.from})
 	}
 	return s
 }
 
 // of returns the flag that means the same as a key of daemon.json, nil where there is
 // none.
-func (s *start) of(key string) *flag {
+func (s *unitStart) of(key string) *unitFlag {
 	for i, f := range s.flags {
-		if slices.Contains(settingsOf()[key].names(key), f.name) {
+		if slices.Contains(daemonSettings()[key].names(key), f.name) {
 			return &s.flags[i]
 		}
 	}
 	return nil
 }
 
-func (f flag) String() string {
+func (f unitFlag) String() string {
 	dash := "--"
 	if len(f.name) == 1 {
 		dash = "-"
@@ -206,8 +206,8 @@ func (f flag) String() string {
 	return strings.TrimSpace(dash + f.name + " " + f.value)
 }
 
-// words splits a line as systemd does: at blanks, outside of quotes.
-func words(line string) (list []string) {
+// unitWords splits a line as systemd does: at blanks, outside of quotes.
+func unitWords(line string) (list []string) {
 	var word strings.Builder
 	quote, inWord := rune(0), false
 	for _, r := range line {

@@ -30,28 +30,28 @@ type setting struct {
 type reloading int
 
 const (
-	restarts reloading = iota // nothing: it takes a restart
-	setOnly                   // applies it where the file has it, and else leaves what was
-	always                    // applies it, and the default where the file lacks it
+	needsRestart reloading = iota // nothing: it takes a restart
+	whereSet                      // applies it where the file has it, and else leaves what was
+	everyTime                     // applies it, and the default where the file lacks it
 )
 
-// settingsOf returns all keys of daemon.json.
-func settingsOf() map[string]setting {
+// daemonSettings returns all keys of daemon.json.
+func daemonSettings() map[string]setting {
 	text, yes, whole := form{kind: textForm}, form{kind: boolForm}, form{kind: numberForm}
 	texts := listOf(text)
-	path := text.holding(absolute)
-	ip, cidr := text.holding(address), text.holding(subnet)
-	count := whole.holding(notNegative)
+	path := text.holding(settingPath)
+	ip, cidr := text.holding(settingAddress), text.holding(settingSubnet)
+	count := whole.holding(settingCount)
 	return map[string]setting{
 		"allow-direct-routing":             {form: yes, since: 28},
-		"allow-nondistributable-artifacts": {form: texts, reload: setOnly},
+		"allow-nondistributable-artifacts": {form: texts, reload: whereSet},
 		"api-cors-header":                  {form: text, until: 28},
-		"authorization-plugins":            {form: texts, flags: []string{"authorization-plugin"}, reload: always},
+		"authorization-plugins":            {form: texts, flags: []string{"authorization-plugin"}, reload: everyTime},
 		"bip":                              {form: cidr, detaches: true},
 		"bip6":                             {form: cidr, since: 28, detaches: true},
 		"bridge":                           {form: text, flags: []string{"b", "bridge"}, detaches: true},
 		"bridge-accept-fwmark":             {form: text, since: 29},
-		"builder":                          {form: builder()},
+		"builder":                          {form: builderForm()},
 		"cdi-spec-dirs":                    {form: listOf(path), flags: []string{"cdi-spec-dir"}, since: 25},
 		"cgroup-parent":                    {form: text},
 		"cluster-advertise":                {form: text, until: 22},
@@ -63,24 +63,24 @@ func settingsOf() map[string]setting {
 		"cpu-rt-runtime":                   {form: count},
 		"cri-containerd":                   {form: yes},
 		"data-root":                        {form: path, flags: []string{"data-root", "g", "graph"}, detaches: true},
-		"debug":                            {form: yes, flags: []string{"D", "debug"}, reload: setOnly},
-		"default-address-pools":            {form: listOf(object(map[string]form{"base": cidr, "size": count})), flags: []string{"default-address-pool"}, detaches: true},
-		"default-cgroupns-mode":            {form: text.oneOf("host", "private"), reload: setOnly},
+		"debug":                            {form: yes, flags: []string{"D", "debug"}, reload: whereSet},
+		"default-address-pools":            {form: listOf(objectOf(map[string]form{"base": cidr, "size": count})), flags: []string{"default-address-pool"}, detaches: true},
+		"default-cgroupns-mode":            {form: text.oneOf("host", "private"), reload: whereSet},
 		"default-gateway":                  {form: ip},
 		"default-gateway-v6":               {form: ip},
-		"default-ipc-mode":                 {form: text.oneOf("shareable", "private"), reload: setOnly},
+		"default-ipc-mode":                 {form: text.oneOf("shareable", "private"), reload: whereSet},
 		"default-network-opts":             {form: mapOf(mapOf(text)), flags: []string{"default-network-opt"}, since: 24},
-		"default-runtime":                  {form: text, reload: setOnly},
-		"default-shm-size":                 {form: text.holding(size), reload: setOnly},
-		"default-stop-timeout":             {form: count, since: 29, reload: setOnly},
-		"default-ulimits":                  {form: mapOf(object(map[string]form{"Name": text, "Hard": whole, "Soft": whole})), flags: []string{"default-ulimit"}},
+		"default-runtime":                  {form: text, reload: whereSet},
+		"default-shm-size":                 {form: text.holding(settingSize), reload: whereSet},
+		"default-stop-timeout":             {form: count, since: 29, reload: whereSet},
+		"default-ulimits":                  {form: mapOf(objectOf(map[string]form{"Name": text, "Hard": whole, "Soft": whole})), flags: []string{"default-ulimit"}},
 		"dns":                              {form: listOf(ip)},
 		"dns-opts":                         {form: texts, flags: []string{"dns-opt"}},
 		"dns-search":                       {form: texts},
-		"exec-opts":                        {form: listOf(text.holding(pair)), flags: []string{"exec-opt"}},
+		"exec-opts":                        {form: listOf(text.holding(settingPair)), flags: []string{"exec-opt"}},
 		"exec-root":                        {form: path, detaches: true},
 		"experimental":                     {form: yes},
-		"features":                         {form: mapOf(yes), flags: []string{"feature"}, reload: setOnly},
+		"features":                         {form: mapOf(yes), flags: []string{"feature"}, reload: whereSet},
 		"firewall-backend":                 {form: text.oneOf("iptables", "nftables"), since: 29},
 		"fixed-cidr":                       {form: cidr, detaches: true},
 		"fixed-cidr-v6":                    {form: cidr, detaches: true},
@@ -88,11 +88,11 @@ func settingsOf() map[string]setting {
 		"group":                            {form: text, flags: []string{"G", "group"}},
 		"host-gateway-ip":                  {form: ip},
 		"host-gateway-ips":                 {form: listOf(ip), flags: []string{"host-gateway-ip"}, since: 28},
-		"hosts":                            {form: listOf(text.holding(listen)), flags: []string{"H", "host"}},
+		"hosts":                            {form: listOf(text.holding(settingListen)), flags: []string{"H", "host"}},
 		"icc":                              {form: yes},
 		"init":                             {form: yes},
 		"init-path":                        {form: text},
-		"insecure-registries":              {form: listOf(text.holding(schemeless)), flags: []string{"insecure-registry"}, reload: setOnly},
+		"insecure-registries":              {form: listOf(text.holding(settingRegistry)), flags: []string{"insecure-registry"}, reload: whereSet},
 		"ip":                               {form: ip},
 		"ip-forward":                       {form: yes},
 		"ip-forward-no-drop":               {form: yes, since: 28},
@@ -100,33 +100,33 @@ func settingsOf() map[string]setting {
 		"ip6tables":                        {form: yes},
 		"iptables":                         {form: yes},
 		"ipv6":                             {form: yes, detaches: true},
-		"labels":                           {form: listOf(text.holding(pair)), flags: []string{"label"}, reload: setOnly},
-		"live-restore":                     {form: yes, reload: setOnly},
+		"labels":                           {form: listOf(text.holding(settingPair)), flags: []string{"label"}, reload: whereSet},
+		"live-restore":                     {form: yes, reload: whereSet},
 		"log-driver":                       {form: text},
 		"log-format":                       {form: text.oneOf("text", "json"), since: 25},
 		"log-level":                        {form: text.oneOf("debug", "info", "warn", "error", "fatal"), flags: []string{"l", "log-level"}},
 		"log-opts":                         {form: mapOf(text), flags: []string{"log-opt"}},
-		"max-concurrent-downloads":         {form: count, reload: always},
-		"max-concurrent-uploads":           {form: count, reload: always},
-		"max-download-attempts":            {form: count, reload: always},
+		"max-concurrent-downloads":         {form: count, reload: everyTime},
+		"max-concurrent-uploads":           {form: count, reload: everyTime},
+		"max-download-attempts":            {form: count, reload: everyTime},
 		"metrics-addr":                     {form: text},
 		"min-api-version":                  {form: text, since: 29},
 		"mtu":                              {form: count, detaches: true},
 		"network-control-plane-mtu":        {form: count},
-		"network-diagnostic-port":          {form: count, reload: always},
+		"network-diagnostic-port":          {form: count, reload: everyTime},
 		"no-new-privileges":                {form: yes},
-		"node-generic-resources":           {form: listOf(text.holding(pair)), flags: []string{"node-generic-resource"}},
-		"nri-opts":                         {form: object(map[string]form{"enable": yes, "plugin-path": path, "plugin-config-path": path, "socket-path": path}), since: 29},
+		"node-generic-resources":           {form: listOf(text.holding(settingPair)), flags: []string{"node-generic-resource"}},
+		"nri-opts":                         {form: objectOf(map[string]form{"enable": yes, "plugin-path": path, "plugin-config-path": path, "socket-path": path}), since: 29},
 		"oom-score-adjust":                 {form: whole, until: 25},
 		"pidfile":                          {form: path, flags: []string{"p", "pidfile"}},
-		"proxies":                          {form: object(map[string]form{"http-proxy": text, "https-proxy": text, "no-proxy": text}), flags: []string{"http-proxy", "https-proxy", "no-proxy"}, since: 23},
+		"proxies":                          {form: objectOf(map[string]form{"http-proxy": text, "https-proxy": text, "no-proxy": text}), flags: []string{"http-proxy", "https-proxy", "no-proxy"}, since: 23},
 		"raw-logs":                         {form: yes},
-		"registry-mirrors":                 {form: listOf(text.holding(mirror)), flags: []string{"registry-mirror"}, reload: setOnly},
+		"registry-mirrors":                 {form: listOf(text.holding(settingMirror)), flags: []string{"registry-mirror"}, reload: whereSet},
 		"rootless":                         {form: yes},
-		"runtimes":                         {form: mapOf(runtime()), reload: setOnly},
+		"runtimes":                         {form: mapOf(runtimeForm()), reload: whereSet},
 		"seccomp-profile":                  {form: text},
 		"selinux-enabled":                  {form: yes},
-		"shutdown-timeout":                 {form: whole, reload: setOnly},
+		"shutdown-timeout":                 {form: whole, reload: whereSet},
 		"storage-driver":                   {form: text, flags: []string{"s", "storage-driver"}, detaches: true},
 		"storage-opts":                     {form: texts, flags: []string{"storage-opt"}, detaches: true},
 		"swarm-default-advertise-addr":     {form: text},
@@ -141,19 +141,19 @@ func settingsOf() map[string]setting {
 	}
 }
 
-func runtime() form {
+func runtimeForm() form {
 	text := form{kind: textForm}
-	return object(map[string]form{"path": text, "runtimeArgs": listOf(text), "runtimeType": text, "options": {kind: anyForm}})
+	return objectOf(map[string]form{"path": text, "runtimeArgs": listOf(text), "runtimeType": text, "options": {kind: anyForm}})
 }
 
-// builder is what builds images. Its names are matched by dockerd whatever their case.
-func builder() form {
+// builderForm is what builds images. Its names are matched by dockerd whatever their case.
+func builderForm() form {
 	text, yes := form{kind: textForm}, form{kind: boolForm}
-	rule := object(map[string]form{"all": yes, "filter": listOf(text), "keepStorage": text, "reservedSpace": text, "maxUsedSpace": text, "minFreeSpace": text}).anyCase()
-	gc := object(map[string]form{"enabled": yes, "policy": listOf(rule), "defaultKeepStorage": text, "defaultReservedSpace": text, "defaultMaxUsedSpace": text, "defaultMinFreeSpace": text}).anyCase()
-	return object(map[string]form{
+	rule := objectOf(map[string]form{"all": yes, "filter": listOf(text), "keepStorage": text, "reservedSpace": text, "maxUsedSpace": text, "minFreeSpace": text}).anyCase()
+	gc := objectOf(map[string]form{"enabled": yes, "policy": listOf(rule), "defaultKeepStorage": text, "defaultReservedSpace": text, "defaultMaxUsedSpace": text, "defaultMinFreeSpace": text}).anyCase()
+	return objectOf(map[string]form{
 		"gc":           gc,
-		"entitlements": object(map[string]form{"network-host": yes, "security-insecure": yes, "device": yes}),
+		"entitlements": objectOf(map[string]form{"network-host": yes, "security-insecure": yes, "device": yes}),
 		"history":      {kind: anyForm},
 	}).anyCase()
 }
@@ -187,7 +187,7 @@ func (s setting) reloadable(key string, old, new any) bool {
 		was, _ := old.(map[string]any)
 		is, _ := new.(map[string]any)
 		for name := range is {
-			if name != "buildkit" && !same(was[name], is[name]) {
+			if name != "buildkit" && !sameSetting(was[name], is[name]) {
 				return false
 			}
 		}
@@ -198,7 +198,7 @@ func (s setting) reloadable(key string, old, new any) bool {
 		}
 		return true
 	}
-	return s.reload == always || s.reload == setOnly && new != nil
+	return s.reload == everyTime || s.reload == whereSet && new != nil
 }
 
 // unseen are keys where another value leaves what the daemon has out of its sight.
@@ -212,9 +212,9 @@ func unseen(keys []string) string {
 }
 
 // enumerate lists words for a sentence.
-func enumerate(words []string) string {
-	if len(words) > 8 {
-		words = append(slices.Clone(words[:8]), fmt.Sprintf("%d more", len(words)-8))
+func enumerate(unitWords []string) string {
+	if len(unitWords) > 8 {
+		unitWords = append(slices.Clone(unitWords[:8]), fmt.Sprintf("%d more", len(unitWords)-8))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(unitWords, ", ")
 }

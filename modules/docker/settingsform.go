@@ -54,7 +54,7 @@ func (f form) String() string {
 
 func listOf(e form) form                       { return form{kind: listForm, elem: &e} }
 func mapOf(e form) form                        { return form{kind: mapForm, elem: &e} }
-func object(fields map[string]form) form       { return form{kind: objectForm, fields: fields} }
+func objectOf(fields map[string]form) form     { return form{kind: objectForm, fields: fields} }
 func (f form) anyCase() form                   { f.folded = true; return f }
 func (f form) oneOf(values ...string) form     { f.values = values; return f }
 func (f form) holding(w func(any) string) form { f.holds = w; return f }
@@ -136,7 +136,7 @@ func (c *checker) plain(f form, at string, value any) any {
 	case textForm:
 		switch value.(type) {
 		case string, bool, int, int64, uint64, float64:
-			got = strings.Trim(encode(value), `"`)
+			got = strings.Trim(encodeSetting(value), `"`)
 			if isText {
 				got = text
 			}
@@ -148,7 +148,7 @@ func (c *checker) plain(f form, at string, value any) any {
 			got = text == "true"
 		}
 	case numberForm:
-		if n, err := strconv.ParseFloat(encode(value), 64); err == nil && !isText && n == math.Trunc(n) {
+		if n, err := strconv.ParseFloat(encodeSetting(value), 64); err == nil && !isText && n == math.Trunc(n) {
 			got = int64(n)
 		} else if n, err := strconv.ParseInt(text, 10, 64); err == nil && isText {
 			got = n
@@ -166,7 +166,7 @@ func (c *checker) plain(f form, at string, value any) any {
 	}
 	if f.holds != nil {
 		if why := f.holds(got); why != "" {
-			c.fail(at, "Wrong value", "", "%s %s.", encode(got), why)
+			c.fail(at, "Wrong value", "", "%s %s.", encodeSetting(got), why)
 		}
 	}
 	return got
@@ -180,7 +180,7 @@ func (c *checker) wrong(f form, at string, value any) any {
 	case bool:
 		is = "a bool"
 	case int, int64, uint64, float64:
-		is = "the number " + encode(value)
+		is = "the number " + encodeSetting(value)
 	case []any:
 		is = "a list"
 	case map[string]any:
@@ -190,8 +190,8 @@ func (c *checker) wrong(f form, at string, value any) any {
 	return nil
 }
 
-// encode is a value as JSON, on one line. Its keys are in order.
-func encode(value any) string {
+// encodeSetting is a value as JSON, on one line. Its keys are in order.
+func encodeSetting(value any) string {
 	b := &strings.Builder{}
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
@@ -201,53 +201,53 @@ func encode(value any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// same reports whether two values are one in JSON.
-func same(a, b any) bool { return encode(a) == encode(b) }
+// sameSetting reports whether two values are one in JSON.
+func sameSetting(a, b any) bool { return encodeSetting(a) == encodeSetting(b) }
 
-func absolute(v any) string {
+func settingPath(v any) string {
 	if !path.IsAbs(v.(string)) {
 		return `is no absolute path: it has to begin with "/"`
 	}
 	return ""
 }
 
-func address(v any) string {
+func settingAddress(v any) string {
 	if _, err := netip.ParseAddr(v.(string)); err != nil {
 		return "is no IP address"
 	}
 	return ""
 }
 
-func subnet(v any) string {
+func settingSubnet(v any) string {
 	if _, err := netip.ParsePrefix(v.(string)); err != nil {
 		return `is no address with its network's size, such as "172.30.0.1/16"`
 	}
 	return ""
 }
 
-func notNegative(v any) string {
+func settingCount(v any) string {
 	if v.(int64) < 0 {
 		return "is below 0"
 	}
 	return ""
 }
 
-func pair(v any) string {
+func settingPair(v any) string {
 	if name, _, ok := strings.Cut(v.(string), "="); !ok || name == "" {
 		return `isn't of the form "name=value"`
 	}
 	return ""
 }
 
-// size is what go-units reads as a size in RAM.
-func size(v any) string {
+// settingSize is what go-units reads as a size in RAM.
+func settingSize(v any) string {
 	if !regexp.MustCompile(`(?i)^\d+(\.\d+)? ?([kmgtp]i?)?b?$`).MatchString(v.(string)) {
 		return `is no size, such as "64M"`
 	}
 	return ""
 }
 
-func mirror(v any) string {
+func settingMirror(v any) string {
 	u, err := url.Parse(v.(string))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return `is no mirror: it takes a URL such as "https://mirror.example.com", without a user`
@@ -255,14 +255,14 @@ func mirror(v any) string {
 	return ""
 }
 
-func schemeless(v any) string {
+func settingRegistry(v any) string {
 	if s := v.(string); strings.Contains(s, "://") || strings.ContainsAny(s, " ,") || s == "" {
 		return `is no registry: it takes "host", "host:port" or a network such as "10.0.0.0/8", without "http://"`
 	}
 	return ""
 }
 
-func listen(v any) string {
+func settingListen(v any) string {
 	scheme, rest, ok := strings.Cut(v.(string), "://")
 	if !ok || !slices.Contains([]string{"fd", "unix", "tcp"}, scheme) || scheme != "fd" && rest == "" {
 		return `is no address to listen on: it takes "fd://", "unix:///run/docker.sock" or "tcp://127.0.0.1:2376"`
