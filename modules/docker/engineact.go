@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -39,10 +40,11 @@ type EngineAct struct {
 	Sum   string `json:"sum,omitempty"`
 	// Back takes it back, once the file that was there before is restored.
 	Back engineVerb `json:"back,omitempty"`
-	// Restored marks an act that loads the restored file; it restarts the daemon only
-	// if that was started anew after the process Invocation.
+	// Restored marks an act that loads the restored file, since the process Invocation
+	// was to load another one, at Since (RFC 3339).
 	Restored   bool   `json:"restored,omitempty"`
 	Invocation string `json:"invocation,omitempty"`
+	Since      string `json:"since,omitempty"`
 
 	after engine
 }
@@ -157,7 +159,7 @@ func (a *EngineAct) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if sum != a.Sum {
 		return host.Result{}, fmt.Errorf("%s: %w", configFile, host.ErrMoved)
 	}
-	back := &EngineAct{Verb: a.Back, Restored: true, Invocation: now.invocation}
+	back := &EngineAct{Verb: a.Back, Restored: true, Invocation: now.invocation, Since: time.Now().UTC().Format(time.RFC3339Nano)}
 	if err := h.Begin(host.Undo{After: []host.Change{back}}); err != nil {
 		return host.Result{}, err
 	}
@@ -175,7 +177,8 @@ func (a *EngineAct) Apply(ctx context.Context, h *host.Host) (host.Result, error
 }
 
 // restore has the daemon load the file that was put back. A reload is enough for the
-// process that had loaded it before, if it says that it has it.
+// process that had loaded it before, where it has refused the other one, or a reload can
+// load all that is different.
 func (a *EngineAct) restore(ctx context.Context, h *host.Host, now unitState) error {
 	if err := h.Begin(host.Undo{}); err != nil {
 		return err
@@ -189,7 +192,7 @@ func (a *EngineAct) restore(ctx context.Context, h *host.Host, now unitState) er
 	if err != nil {
 		return err
 	}
-	if a.Verb == actReload && now.running() && now.invocation == a.Invocation {
+	if now.running() && now.invocation == a.Invocation && (a.Verb == actReload || !loadedSince(ctx, h, a.Since)) {
 		if reloadEngine(ctx, h) == nil && verifyEngine(ctx, h, want) == nil {
 			return nil
 		}
