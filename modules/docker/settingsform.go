@@ -69,7 +69,7 @@ func (c *checker) fail(at, summary, hint, detail string, args ...any) {
 // take returns a value as daemon.json has it: numbers and bools are strings where these
 // are wanted, and the other way round, as in all arguments. What isn't known yet is nil.
 func (c *checker) take(f form, at string, value any) any {
-	if value == nil {
+	if _, unknown := value.(modules.UnknownValue); unknown || value == nil {
 		return nil
 	}
 	switch f.kind {
