@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	// Two runs with one ID would take each other's hosts down.
-	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real")})
+	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real"), Docker: []string{dockerHost}})
 	if err != nil {
 		panic(err)
 	}
