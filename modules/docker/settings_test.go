@@ -174,7 +174,7 @@ func TestWhatTheDaemonTellsIsComparedAsItMeansIt(t *testing.T) {
 	for settings, want := range map[string]string{
 		"{" + right + "}": "[]",
 		"{" + right + `, "exec-opts": ["native.cgroupdriver=cgroupfs"], "storage-driver": "overlay2", "log-driver": "json-file"}`: "[]",
-		"{" + right + `, "exec-opts": ["native.cgroupdriver=systemd"], "storage-driver": "vfs", "live-restore": true}`:             "[exec-opts live-restore storage-driver]",
+		"{" + right + `, "exec-opts": ["native.cgroupdriver=systemd"], "storage-driver": "vfs", "live-restore": true}`:            "[exec-opts live-restore storage-driver]",
 		"{}": "[debug insecure-registries labels registry-mirrors]",
 	} {
 		if got := differs(settings); got != want {

@@ -256,11 +256,17 @@ func (r *Refresh) Effects() []host.Effect {
 // it: apt would go on with its old list.
 func (r *Refresh) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	run := exclusive{locks: []string{listsDir + "/lock"}, wait: r.Wait}
+	if err := touch(unfetched); err != nil {
+		return host.Result{}, err
+	}
 	err := run.run(ctx, h, host.Command{Argv: []string{"apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"}})
 	if err != nil {
 		return host.Result{}, err
 	}
 	if err := touchStamp(); err != nil {
+		return host.Result{}, err
+	}
+	if err := host.Drop(unfetched); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("fetched the package lists")

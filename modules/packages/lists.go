@@ -16,6 +16,9 @@ import (
 const (
 	listsDir = "/var/lib/apt/lists"
 	stamp    = "/run/muster/stamps/apt-lists"
+	// unfetched is there while they are fetched, and after a time when that failed: apt
+	// touches the lists then, too.
+	unfetched = "/run/muster/stamps/apt-lists-unfetched"
 )
 
 func sourceDirs() []string {
@@ -64,7 +67,7 @@ func sourcesPending(v *host.View) (bool, error) {
 type listsState struct {
 	missing bool      // there are none, and none were asked for since the sources changed
 	since   time.Time // when they were last fetched; zero: never
-	stale   bool      // the sources changed since
+	stale   bool      // the sources changed since, or they were to be fetched in vain
 }
 
 func readLists(v *host.View) (listsState, error) {
@@ -93,7 +96,7 @@ func readLists(v *host.View) (listsState, error) {
 				sources = t
 			}
 		}
-		s.stale = sources.After(s.since)
+		s.stale = sources.After(s.since) || !changedAt(unfetched).IsZero()
 		lists, err := os.ReadDir(listsDir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s, err
@@ -120,11 +123,13 @@ func changedAt(path string) time.Time {
 }
 
 // touchStamp notes that the lists are as of this moment.
-func touchStamp() error {
-	d, err := host.MakeDirs(filepath.Dir(stamp), 0o700)
+func touchStamp() error { return touch(stamp) }
+
+func touch(path string) error {
+	d, err := host.MakeDirs(filepath.Dir(path), 0o700)
 	if err != nil {
 		return err
 	}
 	d.Close()
-	return host.Put(stamp, nil, 0o600)
+	return host.Put(path, nil, 0o600)
 }

@@ -100,3 +100,39 @@ func TestPlanningTouchesNothingOfApts(t *testing.T) {
 		}
 	}
 }
+
+// On a lab host: lists that couldn't be fetched are fetched the next time, though no
+// source has changed since: the repository is there by then, or its key.
+func TestListsThatCouldNotBeFetchedAreFetchedTheNextTime(t *testing.T) {
+	if os.Getenv(modulestest.LabHost) == "" {
+		t.Skip("fetches a lab host's package lists")
+	}
+	repository(t)
+	const source = "/etc/apt/sources.list.d/late.list"
+	t.Cleanup(func() { _ = os.Remove(source); _ = os.Remove("/srv/late"); _ = host.Drop(unfetched) })
+	if err := os.WriteFile(source, []byte("deb [trusted=yes] file:/srv/late ./\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&Refresh{}).Apply(t.Context(), host.New()); err == nil {
+		t.Fatal("lists of a repository that isn't there were fetched")
+	}
+	if err := os.Symlink("/srv/repo", "/srv/late"); err != nil {
+		t.Fatal(err)
+	}
+	stale := func() bool {
+		s, err := readLists(host.NewView(host.New(), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.stale
+	}
+	if !stale() {
+		t.Error("lists that couldn't be fetched are taken for new ones")
+	}
+	if _, err := (&Refresh{}).Apply(t.Context(), host.New()); err != nil {
+		t.Fatal(err)
+	}
+	if stale() {
+		t.Error("lists that were fetched are taken for old ones")
+	}
+}
