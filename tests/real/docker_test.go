@@ -1,6 +1,7 @@
 package real
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,17 +15,27 @@ const dockerHost = "log1"
 func dockerRole(t *testing.T, inputs string) string {
 	t.Helper()
 	// A role is found in the project of its playbook.
-	file := filepath.Join("..", "..", "playbooks", "test-"+filepath.Base(t.TempDir())+".hcl")
+	project := t.TempDir()
+	roles, err := filepath.Abs("../../roles")
+	if err == nil {
+		err = os.Symlink(roles, filepath.Join(project, "roles"))
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(project, "muster.hcl"), nil, 0o600)
+	}
+	file := filepath.Join(project, "docker.hcl")
 	text := "play \"docker\" {\n  hosts  = [\"" + dockerHost + "\"]\n  become = true\n  role \"docker\" {\n" + inputs + "\n  }\n}\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err == nil {
+		err = os.WriteFile(file, []byte(text), 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Remove(file) })
 	return file
 }
 
 // makeRepository makes an apt repository on the Docker host, signed by a key made for
-// it, and returns the key's text. Its packages have the names of Docker's own, and bring
+// it, and returns the key's text. Its packages have the names of Docker's own, and hold
 // the distribution's daemon.
 func makeRepository(t *testing.T, dir string) string {
 	t.Helper()
@@ -33,6 +44,10 @@ func makeRepository(t *testing.T, dir string) string {
 		rm -rf $root && mkdir -p $root/pool $root/dists/lab/stable/binary-amd64 $root/gpg && chmod 700 $root/gpg
 		export GNUPGHOME=$root/gpg
 		gpg --batch --quiet --passphrase '' --quick-gen-key "A test <test@example.org>" ed25519 sign never 2>/dev/null
+		cd $root && apt-get -q download docker.io >/dev/null 2>&1
+		mkdir $root/tree && dpkg-deb -R docker.io_*.deb $root/tree && rm docker.io_*.deb
+		depends=$(sed -n 's/^Depends: //p' $root/tree/DEBIAN/control)
+		# deb NAME VERSION DEPENDS: packs the tree, and lists the package.
 		deb() {
 			mkdir -p $root/tree/DEBIAN
 			printf 'Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody <nobody@example.org>\nDepends: %s\nDescription: a test\n' "$1" "$2" "$3" >$root/tree/DEBIAN/control
@@ -40,9 +55,9 @@ func makeRepository(t *testing.T, dir string) string {
 			rm -r $root/tree
 			{ dpkg-deb -f $root/pool/$1.deb; printf 'Filename: pool/%s.deb\nSize: %s\nSHA256: %s\n\n' $1 $(stat -c %s $root/pool/$1.deb) $(sha256sum <$root/pool/$1.deb | cut -d' ' -f1); } >>$root/dists/lab/stable/binary-amd64/Packages
 		}
-		deb docker-ce 5:99.1-1 "docker-ce-cli, containerd.io, docker.io"
-		deb docker-ce-cli 5:99.1-1 "docker.io"
-		deb containerd.io 99.0-1 "containerd"
+		deb docker-ce 5:99.1-1 "$depends, docker-ce-cli, containerd.io"
+		deb docker-ce-cli 5:99.1-1 libc6
+		deb containerd.io 99.0-1 containerd
 		cd $root/dists/lab
 		list=stable/binary-amd64/Packages
 		printf 'Origin: Test\nSuite: lab\nCodename: lab\nComponents: stable\nArchitectures: amd64\nDate: %s\nSHA256:\n %s %s %s\n' \
@@ -55,7 +70,7 @@ func makeRepository(t *testing.T, dir string) string {
 func withoutDocker(t *testing.T) {
 	t.Helper()
 	clean := func() {
-		_, _ = theLab.Host(dockerHost).Exec(t.Context(), "sh", "-c", `systemctl stop docker.socket docker containerd 2>/dev/null
+		_, _ = theLab.Host(dockerHost).Exec(context.Background(), "sh", "-c", `systemctl stop docker.socket docker containerd 2>/dev/null
 			apt-get purge -qy docker.io docker-ce docker-ce-cli containerd.io containerd runc >/dev/null 2>&1
 			rm -rf /etc/docker /etc/apt/keyrings/docker.asc /etc/apt/sources.list.d/docker.sources /run/muster/stamps/docker-engine`)
 	}
