@@ -232,7 +232,7 @@ func verifyEngine(ctx context.Context, h *host.Host, want map[string]any) error 
 	}
 	info, err := infoOf(ctx, c)
 	if err != nil {
-		return withEngineLog(ctx, h, fmt.Errorf("Docker was to load its settings: %w", unanswered(err)))
+		return withEngineLog(ctx, h, fmt.Errorf("dockerd was to load its settings: %w", unanswered(err)))
 	}
 	var not []string
 	agrees := toldBy(want, info, s)
@@ -242,7 +242,7 @@ func verifyEngine(ctx context.Context, h *host.Host, want map[string]any) error 
 		}
 	}
 	if not != nil {
-		return withEngineLog(ctx, h, fmt.Errorf("Docker was to load its settings, and says that it has another value of %s", enumerate(not)))
+		return withEngineLog(ctx, h, fmt.Errorf("dockerd was to load its settings, and says that it has another value of %s", enumerate(not)))
 	}
 	u, err := lookUnit(ctx, h.Runner.Run)
 	if err != nil {

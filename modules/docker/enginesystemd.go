@@ -46,13 +46,13 @@ func reloadEngine(ctx context.Context, h *host.Host) error {
 		case <-look.C:
 			lines, err := engineLog(ctx, h, "--since=@"+strconv.FormatInt(now.Unix(), 10))
 			if err == nil && slices.ContainsFunc(lines, refusesReload) {
-				return withEngineLog(ctx, h, fmt.Errorf("Docker was told to load %s, and refuses it", configFile))
+				return withEngineLog(ctx, h, fmt.Errorf("dockerd was told to load %s, and refuses it", configFile))
 			}
 		case err := <-events.Err:
 			if ctx.Err() != nil {
 				err = fmt.Errorf("it hasn't said so after %s", reloadTime)
 			}
-			return withEngineLog(ctx, h, fmt.Errorf("Docker was told to load %s: %w", configFile, err))
+			return withEngineLog(ctx, h, fmt.Errorf("dockerd was told to load %s: %w", configFile, err))
 		}
 	}
 }

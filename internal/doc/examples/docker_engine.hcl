@@ -3,6 +3,6 @@ task "docker_engine" "docker" {
     log-driver       = "json-file"
     log-opts         = { max-size = "20m", max-file = 5 }
     registry-mirrors = ["https://mirror.example.com"]
-    labels           = ["rack=${host.vars.rack}"]
+    labels           = ["role=app"]
   }
 }
