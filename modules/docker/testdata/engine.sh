@@ -2,8 +2,9 @@
 set -eu
 [ -n "${MUSTER_LAB_HOST:-}" ] || { echo "not a lab host" >&2; exit 1; }
 
-# engine TEXT: the daemon runs with that daemon.json, "" for none, and with its own unit.
-engine() {
+# settings TEXT: daemon.json holds that, "" for none; nothing is noted of the daemon, and
+# its unit is its own.
+settings() {
 	rm -f /run/muster/stamps/docker-engine
 	if [ -e /etc/systemd/system/docker.service.d ]; then
 		rm -r /etc/systemd/system/docker.service.d
@@ -14,6 +15,11 @@ engine() {
 	else
 		rm -f /etc/docker/daemon.json
 	fi
+}
+
+# engine TEXT: the daemon runs with these settings.
+engine() {
+	settings "$1"
 	systemctl -q reset-failed docker.service docker.socket
 	systemctl restart docker.service
 }
