@@ -89,7 +89,7 @@ if wants kinds; then
 	kind system db3 system
 	kind network db3 network
 	# Docker is there before its cases: they take one that runs.
-	$lab root log1 sh -c 'apt-get install -qy --no-install-recommends docker.io busybox-static >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
+	$lab root log1 sh -c 'apt-get install -qy --no-install-recommends docker.io docker-registry busybox-static curl iproute2 >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
 	kind docker log1 docker
 fi
 finish

@@ -1,7 +1,6 @@
 package docker
 
 import (
-<<<<<<< HEAD
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
@@ -13,11 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-=======
-	"os"
-	"os/exec"
-	"path/filepath"
->>>>>>> 9d766ca (docker: cases of docker_engine share a script)
 	"testing"
 
 	"muster/modules/file"
@@ -25,25 +19,14 @@ import (
 	"muster/modules/systemd"
 )
 
-<<<<<<< HEAD
 // The cases take a host with Docker and a registry: tests/real.sh makes one.
 func TestConformance(t *testing.T) {
 	prepare(t)
-=======
-// The cases take a host with Docker: tests/real.sh makes one.
-func TestConformance(t *testing.T) {
-	if os.Getenv(modulestest.LabHost) != "" {
-		if err := exec.Command("docker", "version").Run(); err != nil {
-			t.Fatalf("the lab's host has no Docker that runs: %v", err)
-		}
-	}
->>>>>>> 9d766ca (docker: cases of docker_engine share a script)
 	shared, err := filepath.Abs("testdata/engine.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("ENGINE", shared)
-<<<<<<< HEAD
 	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), systemd.Kinds())...)
 }
 
@@ -151,7 +134,4 @@ func foreign(t *testing.T, name, from, to, arch string) {
 		t.Fatal(err)
 	}
 	ask(http.MethodPut, base+"/manifests/"+to, manifestType, encoded).Body.Close()
-=======
-	modulestest.Run(t, append(append(Kinds(), file.Kinds()...), systemd.Kinds()...)...)
->>>>>>> 9d766ca (docker: cases of docker_engine share a script)
 }
