@@ -12,6 +12,8 @@ func Kinds() []modules.Kind {
 		{Name: "docker_image", Output: ImageOutput{}, Undoes: []host.Change{&UntagImage{}}, New: func() modules.Module { return &Image{} }},
 		{Name: "docker_container", Output: ContainerOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}}, New: func() modules.Module { return &Container{} }},
 		{Name: "docker_engine", Undoes: []host.Change{&EngineAct{}}, New: func() modules.Module { return &Engine{} }},
+		{Name: "docker_network", Output: NetworkOutput{}, Undoes: []host.Change{&CreateNetwork{}, &RemoveNetwork{}}, New: func() modules.Module { return &Network{} }},
+		{Name: "docker_volume", Output: VolumeOutput{}, Undoes: []host.Change{&RemoveVolume{}}, New: func() modules.Module { return &Volume{} }},
 	}
 }
 

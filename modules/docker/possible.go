@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/client"
 
 	"muster/host"
 )
@@ -46,28 +44,11 @@ func (p *planner) networksThere(ctx context.Context) error {
 		if slices.Contains([]string{"bridge", "host", "none"}, n) || strings.HasPrefix(n, "container:") {
 			continue
 		}
-		value, laid, open, err := p.v.Look(host.Key{Space: networks, Name: n})
+		there, err := readNetwork(ctx, p.v, n)
 		if err != nil {
 			return err
 		}
-		if laid && value != nil {
-			continue
-		}
-		d, err := asking(ctx, p.v)
-		if err != nil {
-			return err
-		}
-		list, err := host.Once(p.v, "docker networks", func() ([]network.Summary, error) {
-			r, err := d.NetworkList(ctx, client.NetworkListOptions{})
-			return r.Items, err
-		})
-		if err != nil {
-			return err
-		}
-		if laid || !slices.ContainsFunc(list, func(s network.Summary) bool { return s.Name == n }) {
-			if open {
-				return host.NotYet(host.Key{Space: networks, Name: n})
-			}
+		if there == nil {
 			return fmt.Errorf("there is no network %s: make it in an earlier task, task \"docker_network\" %q {}", n, n)
 		}
 	}
