@@ -109,12 +109,20 @@ func TestExamplesAreRight(t *testing.T) {
 		if !strings.Contains(k.Example, `task "`+k.Name+`" `) {
 			t.Errorf("the example of the kind %s has no task of it", k.Name)
 		}
-		load(t, "the example of "+k.Name, nil, "play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
+		variables := ""
+		for _, v := range readVariable.FindAllStringSubmatch(k.Example, -1) {
+			variables += "variable \"" + v[1] + "\" {\n  type      = string\n  sensitive = true\n}\n"
+		}
+		load(t, "the example of "+k.Name, nil, variables+"play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
 		if string(hclwrite.Format([]byte(k.Example))) != k.Example {
 			t.Errorf("the example of %s isn't formatted", k.Name)
 		}
 	}
 }
+
+// readVariable finds the variables that an example reads. It stands in a playbook that
+// declares them.
+var readVariable = regexp.MustCompile(`\bvar\.([a-z_]+)`)
 
 // load reads a playbook beside the files of the examples, and others.
 func load(t *testing.T, what string, files map[string]string, playbook string) {
