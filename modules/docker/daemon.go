@@ -26,7 +26,7 @@ func connect(d dial) (*client.Client, error) {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return d(ctx, "unix:"+socket)
 	}}
-	return client.New(client.WithHost("unix://"+socket), client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}))
+	return client.New(client.WithHost("unix://"+socket), client.WithHTTPClient(&http.Client{Transport: plainGateways{transport}, CheckRedirect: client.CheckRedirect}))
 }
 
 // asking returns a client of the daemon as it will be, that only reads. While the daemon

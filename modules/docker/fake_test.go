@@ -29,6 +29,7 @@ type fakeDaemon struct {
 	volumes    []vol.Volume
 	containers []container.Summary
 	refuse     map[string]string // what is said, by method and path
+	raw        map[string]string // what is answered, by method and path
 	passwords  map[string]string // by registry and user
 }
 
@@ -70,6 +71,8 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case d.raw[what] != "":
+		_, _ = w.Write([]byte(d.raw[what]))
 	case path == "/_ping":
 	case what == "GET /info":
 		answer(http.StatusOK, map[string]any{"Plugins": map[string]any{"Network": []string{"bridge"}, "Volume": []string{"nfs:latest"}}})

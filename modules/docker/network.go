@@ -90,6 +90,9 @@ func (n *Network) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	if err := overlaps(ctx, v, want, was); err != nil {
 		return modules.Plan{}, err
 	}
+	if err := cutsOff(ctx, v, want, was); err != nil {
+		return modules.Plan{}, err
+	}
 	create := &CreateNetwork{Network: want, Diff: strings.Join(diff, "\n")}
 	if now == nil {
 		create.Diff = strings.Join(want.lines(), "\n")

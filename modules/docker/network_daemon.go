@@ -82,7 +82,7 @@ func overlaps(ctx context.Context, v *host.View, want, was networkSpec) error {
 		}
 		for _, o := range other.Pools {
 			for _, p := range want.Pools {
-				if p.Subnet.Overlaps(o.Subnet) && !slices.ContainsFunc(was.Pools, func(w pool) bool { return w.Subnet == p.Subnet }) {
+				if p.Subnet.Overlaps(o.Subnet) && !was.has(p.Subnet) {
 					return fmt.Errorf("the subnet %s of the network %s overlaps with %s of the network %s: give it another, or remove that one first", p.Subnet, want.Name, o.Subnet, name)
 				}
 			}

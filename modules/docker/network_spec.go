@@ -195,9 +195,15 @@ func (n *Network) declared() []string {
 			list = append(list, what)
 		}
 	}
-	for what, texts := range map[string][]string{"subnet": n.Subnet, "gateway": n.Gateway, "ip_range": n.IPRange} {
-		for _, text := range texts {
-			list = append(list, what+" "+text)
+	for what, texts := range map[string][]string{"subnet": n.Subnet, "ip_range": n.IPRange} {
+		all, _ := prefixes(what, texts)
+		for _, p := range all {
+			list = append(list, what+" "+p.String())
+		}
+	}
+	for _, text := range n.Gateway {
+		if g, err := netip.ParseAddr(text); err == nil {
+			list = append(list, "gateway "+g.String())
 		}
 	}
 	return append(append(list, keyed("options", n.Options)...), keyed("labels", n.Labels)...)

@@ -88,20 +88,22 @@ func TestWhatANetworkIsComparedBy(t *testing.T) {
 		}, then: declares(Network{})},
 		"an option that is no longer declared goes": {first: full, then: func() Network { n := full; n.Options = nil; return n }(), diff: "options: - mtu = 1400"},
 		"a label that is no longer declared goes":   {first: full, then: func() Network { n := full; n.Labels = map[string]string{}; return n }(), diff: "labels: - team = web"},
-		"another value":                            {first: full, then: func() Network { n := full; n.Options = map[string]string{"mtu": "1500"}; return n }(), diff: "options: mtu = 1400 → 1500"},
-		"internal is no longer declared":           {first: full, then: func() Network { n := full; n.Internal = nil; return n }(), diff: "internal: true → false"},
-		"internal is false, as it was":             {first: declares(Network{}), then: declares(Network{Internal: &no})},
-		"IPv6 goes":                                {first: full, then: func() Network { n := full; n.Subnet = n.Subnet[:1]; return n }(), diff: "ipv6: true → false"},
-		"subnets in another order":                 {first: full, then: func() Network { n := full; n.Subnet = modules.OneOrMore{n.Subnet[1], n.Subnet[0]}; return n }()},
-		"another subnet":                           {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.21.0.0/24"}}), diff: "subnet: 10.20.0.0/24 → 10.21.0.0/24"},
-		"a subnet that is no longer declared":      {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{}), diff: "subnet: 10.20.0.0/24 → one that Docker chooses"},
-		"a subnet that Docker has chosen":          {first: declares(Network{}), alter: func(n *api.Network) { n.IPAM.Config = bridge("", "172.18.0.0/16", "172.18.0.1").IPAM.Config }, then: declares(Network{})},
-		"the gateway that there is without one":    {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}, Gateway: modules.OneOrMore{"10.20.0.1"}})},
-		"another gateway":                          {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}, Gateway: modules.OneOrMore{"10.20.0.254"}}), diff: "gateway: 10.20.0.1 → 10.20.0.254"},
-		"a gateway that is no longer declared":     {first: full, then: func() Network { n := full; n.Gateway = nil; return n }(), diff: "gateway: 10.20.0.9 → 10.20.0.128"},
-		"a range that is no longer declared":       {first: full, then: func() Network { n := full; n.IPRange = nil; return n }(), diff: "ip_range: 10.20.0.128/25 → all of 10.20.0.0/24"},
-		"a subnet with bits of a host, by hand":    {first: declares(Network{}), alter: func(n *api.Network) { n.IPAM.Config = bridge("", "10.20.0.5/24", "").IPAM.Config }, then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}})},
-		"another driver drops the options of this": {first: declares(Network{Options: map[string]string{"mtu": "1400"}}), then: declares(Network{Driver: "macvlan", Options: map[string]string{"parent": "eth0"}}), diff: "driver: bridge → macvlan\noptions: + parent = eth0"},
+		"another value":                                {first: full, then: func() Network { n := full; n.Options = map[string]string{"mtu": "1500"}; return n }(), diff: "options: mtu = 1400 → 1500"},
+		"internal is no longer declared":               {first: full, then: func() Network { n := full; n.Internal = nil; return n }(), diff: "internal: true → false"},
+		"internal is false, as it was":                 {first: declares(Network{}), then: declares(Network{Internal: &no})},
+		"IPv6 goes":                                    {first: full, then: func() Network { n := full; n.Subnet = n.Subnet[:1]; return n }(), diff: "ipv6: true → false"},
+		"subnets in another order":                     {first: full, then: func() Network { n := full; n.Subnet = modules.OneOrMore{n.Subnet[1], n.Subnet[0]}; return n }()},
+		"another subnet":                               {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.21.0.0/24"}}), diff: "subnet: 10.20.0.0/24 → 10.21.0.0/24"},
+		"a subnet that is no longer declared":          {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{}), diff: "subnet: 10.20.0.0/24 → one that Docker chooses"},
+		"a subnet that Docker has chosen":              {first: declares(Network{}), alter: func(n *api.Network) { n.IPAM.Config = bridge("", "172.18.0.0/16", "172.18.0.1").IPAM.Config }, then: declares(Network{})},
+		"the gateway that there is without one":        {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}, Gateway: modules.OneOrMore{"10.20.0.1"}})},
+		"addresses that are written in another way":    {first: declares(Network{Subnet: modules.OneOrMore{"FD00:20:0::/64"}, Gateway: modules.OneOrMore{"FD00:20::0009"}}), then: declares(Network{Subnet: modules.OneOrMore{"fd00:20::/64"}, Gateway: modules.OneOrMore{"fd00:20::9"}})},
+		"a gateway of IPv6 that is no longer declared": {first: declares(Network{Subnet: modules.OneOrMore{"FD00:20:0::/64"}, Gateway: modules.OneOrMore{"FD00:20::0009"}}), then: declares(Network{Subnet: modules.OneOrMore{"fd00:20::/64"}}), diff: "gateway: fd00:20::9 → fd00:20::1"},
+		"another gateway":                              {first: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}}), then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}, Gateway: modules.OneOrMore{"10.20.0.254"}}), diff: "gateway: 10.20.0.1 → 10.20.0.254"},
+		"a gateway that is no longer declared":         {first: full, then: func() Network { n := full; n.Gateway = nil; return n }(), diff: "gateway: 10.20.0.9 → 10.20.0.128"},
+		"a range that is no longer declared":           {first: full, then: func() Network { n := full; n.IPRange = nil; return n }(), diff: "ip_range: 10.20.0.128/25 → all of 10.20.0.0/24"},
+		"a subnet with bits of a host, by hand":        {first: declares(Network{}), alter: func(n *api.Network) { n.IPAM.Config = bridge("", "10.20.0.5/24", "").IPAM.Config }, then: declares(Network{Subnet: modules.OneOrMore{"10.20.0.0/24"}})},
+		"another driver drops the options of this":     {first: declares(Network{Options: map[string]string{"mtu": "1400"}}), then: declares(Network{Driver: "macvlan", Options: map[string]string{"parent": "eth0"}}), diff: "driver: bridge → macvlan\noptions: + parent = eth0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &fakeDaemon{}
@@ -179,6 +181,43 @@ func TestWhatANetworkIsRefusedFor(t *testing.T) {
 				t.Errorf("it says %q, want %q", got, c.says)
 			}
 		})
+	}
+}
+
+// A subnet that the host is in, and one of a network of Docker's that it is in as well.
+type routes struct{ list string }
+
+func (r routes) Run(_ context.Context, c host.Command) (host.Output, error) {
+	if c.Argv[0] != "ip" || c.Argv[1] == "-6" {
+		return host.Output{Stdout: []byte("[]")}, nil
+	}
+	return host.Output{Stdout: []byte(r.list)}, nil
+}
+
+func TestANetworkDoesNotCutTheHostOff(t *testing.T) {
+	for subnet, says := range map[string]string{
+		"10.0.1.128/25": "overlaps with 10.0.1.0/24, which the host itself is in (eth0)",
+		"10.0.0.0/8":    "overlaps with 10.0.1.0/24, which the host itself is in (eth0)",
+		"10.9.0.0/24":   "", // its own, before it is made anew
+		"192.0.2.0/24":  "", // behind a gateway
+	} {
+		h := fakeHost(t, &fakeDaemon{})
+		h.Runner = routes{`[{"dst":"default","gateway":"10.0.1.1","dev":"eth0"},{"dst":"10.0.1.0/24","dev":"eth0"},{"dst":"10.9.0.0/24","dev":"br-1"},{"dst":"192.0.2.0/24","gateway":"10.0.1.1","dev":"eth0"}]`}
+		task := &Network{Name: "app", State: "present", Subnet: modules.OneOrMore{subnet}}
+		if _, err := planned(t, h, task); says == "" && err != nil || !strings.Contains(text(err), says) {
+			t.Errorf("%s: %v, want %q", subnet, err, says)
+		}
+		task.Driver = "macvlan"
+		if _, err := planned(t, h, task); err != nil {
+			t.Errorf("%s by macvlan: %v", subnet, err)
+		}
+	}
+}
+
+func TestGatewaysThatDockerTellsWithAPrefix(t *testing.T) {
+	h := fakeHost(t, &fakeDaemon{raw: map[string]string{"GET /networks": `[{"Name":"six","Id":"x","Driver":"bridge","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"fd00:9::/64","Gateway":"fd00:9::1/64"}]}}]`}})
+	if left := mustPlan(t, h, &Network{Name: "six", State: "present", Gateway: nil, Subnet: modules.OneOrMore{"fd00:9::/64"}}); len(left) > 0 {
+		t.Errorf("the plan is %s", shows(left))
 	}
 }
 
