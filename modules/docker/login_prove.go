@@ -64,6 +64,9 @@ func prove(ctx context.Context, v *host.View, registry string, who credential) (
 	if errors.Is(err, host.ErrNotYet) {
 		return "proved once Docker runs", nil
 	}
+	if err != nil && !host.IsRoot() {
+		return "", fmt.Errorf("%w; or put the user into the group docker; or let root keep the login in the user's config", err)
+	}
 	if err != nil {
 		return "", err
 	}

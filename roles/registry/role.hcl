@@ -29,8 +29,8 @@ variable "users" {
   description = "who may pull and push: names, and for each the password or its bcrypt hash ($2y$…), which htpasswd -nB makes"
   sensitive   = true
   validation {
-    condition     = length(var.users) > 0 && alltrue([for name, secret in var.users : can(regex("^[^:\\s]+$", name)) && can(regex("^[^\\r\\n]+$", secret))])
-    message       = "There is a user at least; names have neither colons nor spaces, and passwords are one line."
+    condition = length(var.users) > 0 && alltrue([for name, secret in var.users : can(regex("^[^:\\s]+$", name)) && can(regex("^[^\\r\\n]+$", secret))])
+    message   = "There is a user at least; names have neither colons nor spaces, and passwords are one line."
   }
 }
 
@@ -71,6 +71,29 @@ locals {
   hashes = nonsensitive(alltrue([for secret in values(var.users) : can(regex("^[$]2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53}$", secret))]))
   port   = regex("[0-9]+$", var.listen)
   asked  = startswith(var.listen, "0.0.0.0:") ? "127.0.0.1:${local.port}" : startswith(var.listen, "[::]:") ? "[::1]:${local.port}" : var.listen
+}
+
+# What the registry or systemd would refuse later is found while planning.
+task "command" "pair" {
+  read_only   = true
+  failed_when = false # what it says isn't shown: it is given the key
+  stdin       = "${var.key}\n${var.certificate}\n"
+  shell       = <<-SH
+    command -v openssl >/dev/null || exit 0
+    all=$(cat)
+    [ "$(printf '%s\n' "$all" | openssl pkey -pubout)" = "$(printf '%s\n' "$all" | openssl x509 -noout -pubkey)" ]
+  SH
+}
+
+task "assert" "pair" {
+  condition = task.command.pair.output.exit_code == 0
+  message   = "The key is not that of the certificate."
+}
+
+task "command" "calendar" {
+  when      = var.collect != null
+  read_only = true
+  argv      = ["systemd-analyze", "calendar", "--", var.collect]
 }
 
 task "package" "registry" {

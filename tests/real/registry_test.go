@@ -65,6 +65,10 @@ play "docker" {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cert := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.ParseIP("10.0.1.41")},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
@@ -73,10 +77,17 @@ play "docker" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	err = errors.Join(err,
+	inPEM := func(key *ecdsa.PrivateKey) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	err = errors.Join(
 		os.WriteFile(filepath.Join(s.dir, "registry.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(filepath.Join(s.dir, "registry.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
+		os.WriteFile(filepath.Join(s.dir, "registry.key"), inPEM(key), 0o600),
+		os.WriteFile(filepath.Join(s.dir, "other.key"), inPEM(other), 0o600),
 		os.CopyFS(filepath.Join(s.dir, "roles"), os.DirFS("../../roles")))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +105,25 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 		}
 		return r
 	}
+	for _, wrong := range []struct {
+		old, new string
+		code     int
+		says     string
+	}{
+		{`listen      = "10.0.1.41:5000"`, `listen = ":5000"`, 1, "This is an IP address and a port"},
+		{`file("registry.key")`, `file("other.key")`, 4, "The key is not that of the certificate"},
+		{`var.collect`, `"at night"`, 4, "at night"},
+	} {
+		text, err := os.ReadFile(filepath.Join(s.dir, "site.hcl"))
+		err = errors.Join(err, os.WriteFile(filepath.Join(s.dir, "wrong.hcl"), []byte(strings.Replace(string(text), wrong.old, wrong.new, 1)), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := s.muster(wrong.code, "plan", "wrong.hcl", "--limit", "cache1", "--var", "password=first-one"); !strings.Contains(r.out+r.err, wrong.says) {
+			t.Errorf("with %s it says\n%s%s", wrong.new, r.out, r.err)
+		}
+	}
+
 	// The registry isn't there yet while the login is planned.
 	apply(0, "first-one")
 	if r := apply(0, "first-one"); !strings.Contains(r.out, "Nothing to change") {
