@@ -113,7 +113,7 @@ func (l *Login) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	plan := modules.Plan{Atomic: f.helper == ""}
 	if diff := kept.until(want, l.key()); diff != "" {
 		if want != nil {
-			later, err := prove(ctx, v, l.key(), *want)
+			later, err := prove(ctx, v, l.key(), *want, kept)
 			if err != nil {
 				return modules.Plan{}, err
 			}

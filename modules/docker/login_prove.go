@@ -29,7 +29,7 @@ func proved(ctx context.Context, c *client.Client, registry string, who credenti
 		return false
 	}; {
 	case errors.Is(err, errdefs.ErrUnauthenticated), says("unauthorized", "401 Unauthorized", "incorrect username or password"):
-		f.text = fmt.Sprintf("%s refuses the user %s with this password: see what its own list of users says", registry, who.User)
+		f.refused, f.text = true, fmt.Sprintf("%s refuses the user %s with this password: see what its own list of users says", registry, who.User)
 	case says("server gave HTTP response to HTTPS client"):
 		f.text = fmt.Sprintf("%s speaks HTTP without TLS, which Docker refuses: give the registry a certificate, or Docker's settings insecure-registries = [%q]", registry, registry)
 	case says("x509: certificate signed by unknown authority", "x509: “", "certificate is not trusted"):
@@ -46,9 +46,10 @@ func proved(ctx context.Context, c *client.Client, registry string, who credenti
 
 // loginError is why a login isn't proved.
 type loginError struct {
-	text   string
-	absent bool // nobody has answered
-	err    error
+	text    string
+	absent  bool // nobody has answered
+	refused bool // whoever it is
+	err     error
 }
 
 func (e *loginError) Error() string { return e.text }
@@ -59,7 +60,9 @@ func (e *loginError) Unwrap() error { return e.err }
 // prove proves a login while planning. Where that can't be done yet, later says why: the
 // daemon is still to come, the registry doesn't answer, or something is pending on this
 // host, which may be what is missing (a certificate, the registry's own list of users).
-func prove(ctx context.Context, v *host.View, registry string, who credential) (later string, err error) {
+// A registry that refuses a user's new password, and takes the one that is kept, may be
+// about to be given the new one, on another host of the run.
+func prove(ctx context.Context, v *host.View, registry string, who credential, kept *credential) (later string, err error) {
 	c, err := asking(ctx, v)
 	if errors.Is(err, host.ErrNotYet) {
 		return "proved once Docker runs", nil
@@ -70,10 +73,19 @@ func prove(ctx context.Context, v *host.View, registry string, who credential) (
 	if err != nil {
 		return "", err
 	}
-	_, err = host.Once(v, "docker login "+registry+" "+who.digest(registry), func() (bool, error) { return true, proved(ctx, c, registry, who) })
+	try := func(who credential) error {
+		_, err := host.Once(v, "docker login "+registry+" "+who.digest(registry), func() (bool, error) { return true, proved(ctx, c, registry, who) })
+		return err
+	}
+	err = try(who)
 	var f *loginError
-	if errors.As(err, &f) && (f.absent || v.Pending()) {
+	switch {
+	case !errors.As(err, &f):
+		return "", err
+	case f.absent, v.Pending():
 		return "not proved yet: " + f.text, nil
+	case f.refused && kept != nil && kept.User == who.User && kept.Password != "" && try(*kept) == nil:
+		return "not proved yet: " + f.text + "; it still takes the one that is kept", nil
 	}
 	return "", err
 }

@@ -225,6 +225,31 @@ func TestALoginIsProvedFirst(t *testing.T) {
 	}
 }
 
+// The registry gets a user's new password in the same run, on another host.
+func TestALoginWhoseNewPasswordIsStillToCome(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, []byte(oldAuth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := &fakeDaemon{passwords: map[string]string{"r:1 ada": "old-one"}}
+	h := fakeHost(t, d)
+	task := &Login{Registry: "r:1", User: "ada", Password: "new-one", Config: file, State: "present"}
+	changes := mustPlan(t, h, task)
+	if len(changes) != 2 || !strings.Contains(changes[0].Describe().Impact, "it still takes the one that is kept") {
+		t.Fatalf("the plan is\n%s", shows(changes))
+	}
+	if _, err := changes[0].Apply(context.Background(), h); err == nil {
+		t.Error("a password that is refused is proved")
+	}
+	d.passwords["r:1 ada"] = "new-one"
+	made(t, h, changes)
+	d.passwords["r:1 ada"] = "newest-one" // neither the one that is kept nor this one
+	task.Password = "wrong-one"
+	if _, err := planned(t, h, task); err == nil || !strings.Contains(err.Error(), "refuses the user ada") {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
+
 func TestModeOfAConfigThatIsThere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, []byte(newAuth), 0o644); err != nil {
