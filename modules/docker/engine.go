@@ -36,7 +36,7 @@ type Engine struct {
 const (
 	configFolder = "/etc/docker"
 	configFile   = "/etc/docker/daemon.json"
-	configLimit  = 1 << 20
+	configLimit  = 1 << 20 // the size, in bytes, up to which configurations are read
 )
 
 // Check refuses what daemon.json doesn't take.

@@ -49,9 +49,6 @@ func (c credential) digest(registry string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// configLimit is the size, in bytes, up to which config.json is read.
-const configLimit = 1 << 20
-
 // loginFile is a config.json of Docker's.
 type loginFile struct {
 	path   string

@@ -46,5 +46,5 @@ func driven(ctx context.Context, v *host.View, what, driver string) error {
 			}
 		}
 	}
-	return fmt.Errorf("Docker has no driver %q of %ss, nor a plugin of that name: docker plugin ls lists those there are", driver, what)
+	return fmt.Errorf("the Docker daemon has no driver %q of %ss, nor a plugin of that name: docker plugin ls lists those there are", driver, what)
 }
