@@ -6,7 +6,7 @@ ARCHES ?= amd64 arm64
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate clean
+.PHONY: build remotes test promises lint demo demo-down bench generate docker clean
 
 build: remotes
 	@mkdir -p bin
@@ -48,3 +48,7 @@ bench:
 
 clean:
 	rm -rf bin cmd/muster/remotes/linux-*
+
+# The application's containers on two bare hosts, with a registry: what each step prints.
+docker: build
+	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=docker $(GO) test -v -count=1 -timeout 20m -run TestApplicationServersRunOneImage ./tests/real

@@ -89,7 +89,7 @@ func find(ctx context.Context, v *host.View, r ref, pull, platform string) (foun
 		if err != nil {
 			return f, err
 		}
-		if strings.HasPrefix(answer, "image ") {
+		if mine == "" && strings.HasPrefix(answer, "image ") {
 			return f, fmt.Errorf("the image %s is one that only another host has: push it to a registry, or load it here, too", r.short())
 		}
 		if mine == "" {

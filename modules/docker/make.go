@@ -80,8 +80,8 @@ func (m *MakeContainer) Describe() host.Description {
 		default:
 			impact = append(impact, "made anew")
 		}
-		if n := len(m.Old.Anonymous); n > 0 {
-			impact = append(impact, fmt.Sprintf("its %d volumes without a name go over to the new one", n))
+		if len(m.Old.Anonymous) > 0 {
+			impact = append(impact, "its volumes without a name go over to the new one")
 		}
 	}
 	d.Impact = strings.Join(append(impact, m.Warnings...), "; ")

@@ -26,8 +26,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	// Two runs with one ID would take each other's hosts down.
-	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real"), Docker: []string{dockerHost}})
-	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real"), Docker: []string{"log1"}})
+	l, err := lab.Up(context.Background(), lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "real"), Docker: []string{dockerHost, "app1", "app2"}})
 	if err != nil {
 		panic(err)
 	}

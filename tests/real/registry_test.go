@@ -61,35 +61,8 @@ play "docker" {
   }
 }
 `)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.ParseIP("10.0.1.41")},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inPEM := func(key *ecdsa.PrivateKey) []byte {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	}
-	err = errors.Join(
-		os.WriteFile(filepath.Join(s.dir, "registry.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(filepath.Join(s.dir, "registry.key"), inPEM(key), 0o600),
-		os.WriteFile(filepath.Join(s.dir, "other.key"), inPEM(other), 0o600),
-		os.CopyFS(filepath.Join(s.dir, "roles"), os.DirFS("../../roles")))
-	if err != nil {
+	certificates(t, s.dir)
+	if err := os.CopyFS(filepath.Join(s.dir, "roles"), os.DirFS("../../roles")); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -178,4 +151,40 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 	apply(0, "second-one")
 	on(t, "cache1", "for i in $(seq 50); do systemctl is-active -q docker-registry-gc || break; sleep 0.2; done; ! systemctl is-failed -q docker-registry-gc")
 	on(t, "log1", fmt.Sprintf("docker push -q %[1]s/box:1 && docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
+}
+
+// certificates makes registry.crt and registry.key in a folder, for a registry on
+// cache1, and other.key, which isn't the certificate's.
+func certificates(t *testing.T, dir string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.ParseIP("10.0.1.41")},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inPEM := func(key *ecdsa.PrivateKey) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "registry.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(filepath.Join(dir, "registry.key"), inPEM(key), 0o600),
+		os.WriteFile(filepath.Join(dir, "other.key"), inPEM(other), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
 }
