@@ -163,7 +163,7 @@ func TestWhatANetworkIsRefusedFor(t *testing.T) {
 		"its subnet is in another":           {&fakeDaemon{networks: []api.Network{bridge("lan", "10.9.0.0/16", "")}}, other("10.9.7.0/24"), nil, "overlaps with 10.9.0.0/16 of the network lan"},
 		"its subnet is around Docker's own":  {&fakeDaemon{networks: []api.Network{bridge("bridge", "172.17.0.0/16", "")}}, other("172.16.0.0/12"), nil, "overlaps with 172.17.0.0/16 of the network bridge"},
 		"an earlier task takes the subnet":   {&fakeDaemon{}, other("10.9.7.0/24"), (&CreateNetwork{Network: networkSpec{Name: "new", Pools: []pool{{Subnet: netip.MustParsePrefix("10.9.0.0/16")}}}}).Effects(), "overlaps with 10.9.0.0/16 of the network new"},
-		"there is no such driver":            {&fakeDaemon{}, &Network{Name: "app", Driver: "weave"}, nil, `Docker has no driver "weave" of networks`},
+		"there is no such driver":            {&fakeDaemon{}, &Network{Name: "app", Driver: "weave"}, nil, `the Docker daemon has no driver "weave" of networks`},
 		"two have the name":                  {&fakeDaemon{networks: []api.Network{mine, mine}}, other("10.1.0.0/24"), nil, "there are two networks app"},
 		"the daemon has no address left":     {&fakeDaemon{refuse: map[string]string{"GET /networks": "broken inside"}}, other("10.1.0.0/24"), nil, "asking Docker for its networks: broken inside"},
 		"behind the engine":                  {&fakeDaemon{}, other("10.1.0.0/24"), []host.Effect{host.Open(host.Units, unit)}, host.ErrNotYet.Error()},

@@ -116,9 +116,9 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 	if listens := on(t, "cache1", "ss -Hltn 'sport = :5000' | awk '{ print $4 }'"); listens != registryAt {
 		t.Errorf("it listens on %q", listens)
 	}
-	on(t, "log1", "command -v busybox || apt-get install -yqq busybox-static")
-	on(t, "log1", fmt.Sprintf("tar -C / -c bin/busybox | docker import - %[1]s/box:1 && docker push -q %[1]s/box:1 && docker rmi -f %[1]s/box:1", registryAt))
-	on(t, "log1", fmt.Sprintf("docker pull -q %[1]s/box:1 && docker run --rm %[1]s/box:1 /bin/busybox true", registryAt))
+	on(t, dockerHost, "command -v busybox || apt-get install -yqq busybox-static")
+	on(t, dockerHost, fmt.Sprintf("tar -C / -c bin/busybox | docker import - %[1]s/box:1 && docker push -q %[1]s/box:1 && docker rmi -f %[1]s/box:1", registryAt))
+	on(t, dockerHost, fmt.Sprintf("docker pull -q %[1]s/box:1 && docker run --rm %[1]s/box:1 /bin/busybox true", registryAt))
 
 	// A user has another password: the registry goes on, and the login follows.
 	pid := on(t, "cache1", "systemctl show -P MainPID docker-registry")
@@ -131,18 +131,18 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 	if now := on(t, "cache1", "cat /etc/docker/registry/htpasswd"); now == hashes || bob(now) != bob(hashes) {
 		t.Errorf("users were\n%s\nand are\n%s", hashes, now)
 	}
-	login := on(t, "log1", "cat /root/.docker/config.json")
-	if r := apply(4, "wrong-one", "--limit", "log1"); !strings.Contains(r.out+r.err, registryAt+" refuses the user ada") || on(t, "log1", "cat /root/.docker/config.json") != login {
+	login := on(t, dockerHost, "cat /root/.docker/config.json")
+	if r := apply(4, "wrong-one", "--limit", dockerHost); !strings.Contains(r.out+r.err, registryAt+" refuses the user ada") || on(t, dockerHost, "cat /root/.docker/config.json") != login {
 		t.Errorf("a wrong password:\n%s%s", r.out, r.err)
 	}
 	if r := apply(0, "second-one"); !strings.Contains(r.out, "Nothing to change") {
 		t.Errorf("the run after a new password:\n%s", r.out)
 	}
-	on(t, "log1", fmt.Sprintf("docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
+	on(t, dockerHost, fmt.Sprintf("docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
 
 	// What is deleted is still there until the timer comes; then it is gone.
 	const curl = "curl -sk -u ada:second-one "
-	digest := on(t, "log1", "docker image inspect -f '{{index .RepoDigests 0}}' "+registryAt+"/box:1 | cut -d@ -f2")
+	digest := on(t, dockerHost, "docker image inspect -f '{{index .RepoDigests 0}}' "+registryAt+"/box:1 | cut -d@ -f2")
 	layer := on(t, "cache1", curl+"-H 'Accept: application/vnd.docker.distribution.manifest.v2+json' https://"+registryAt+"/v2/box/manifests/"+digest+" | grep -o 'sha256:[0-9a-f]*' | tail -n 1")
 	blob := "/var/lib/docker-registry/docker/registry/v2/blobs/sha256/" + strings.TrimPrefix(layer, "sha256:")[:2] + "/" + strings.TrimPrefix(layer, "sha256:")
 	on(t, "cache1", curl+"-f -X DELETE https://"+registryAt+"/v2/box/manifests/"+digest+" && test -d "+blob)
@@ -150,7 +150,7 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 	on(t, "cache1", "for i in $(seq 300); do [ -e "+blob+" ] || break; sleep 0.2; done; [ ! -e "+blob+" ]")
 	apply(0, "second-one")
 	on(t, "cache1", "for i in $(seq 50); do systemctl is-active -q docker-registry-gc || break; sleep 0.2; done; ! systemctl is-failed -q docker-registry-gc")
-	on(t, "log1", fmt.Sprintf("docker push -q %[1]s/box:1 && docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
+	on(t, dockerHost, fmt.Sprintf("docker push -q %[1]s/box:1 && docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
 }
 
 // certificates makes registry.crt and registry.key in a folder, for a registry on
