@@ -93,10 +93,16 @@ func listensLocally(settingAddress string) bool {
 	return strings.HasPrefix(settingAddress, "fd://") || settingAddress == "unix://"+socket || settingAddress == "unix:///var"+socket
 }
 
-// settings are those that daemon.json is to hold.
-func (e *Engine) settings() map[string]any {
+// settings are those that daemon.json is to hold, where the daemon is started so; nil
+// where that isn't known.
+func (e *Engine) settings(s *unitStart) map[string]any {
 	c, all := &checker{}, daemonSettings()
 	want := map[string]any{"live-restore": e.LiveRestore}
+	if s != nil {
+		if f := s.of("live-restore"); f != nil && (f.value != "false") == e.LiveRestore {
+			delete(want, "live-restore") // which can't be given twice
+		}
+	}
 	for key, value := range e.Settings {
 		if v := c.take(all[key].form, "", value); v != nil {
 			want[key] = v
@@ -126,12 +132,19 @@ func (e *Engine) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	}
 	plan, err := e.plan(ctx, v)
 	if errors.Is(err, host.ErrNotYet) {
-		plan = modules.Plan{Then: []host.Description{
-			{Action: host.Update, Target: configFile, Impact: "once an earlier task has brought Docker"},
-			{Action: host.Update, Target: unit, Impact: "a reload or a restart where it hasn't loaded that"},
-		}}
+		plan = modules.Plan{Then: e.forecast(ctx, v)}
 	}
 	return plan, err
+}
+
+// forecast is what may be left to do once the daemon can be asked.
+func (e *Engine) forecast(ctx context.Context, v *host.View) []host.Description {
+	old, err := v.ReadFile(ctx, configFile, configLimit)
+	file := host.Description{Action: host.Update, Target: configFile, Impact: "where it doesn't hold that by then"}
+	if file.Diff = host.Diff(old, []byte(daemonJSON(e.settings(nil)))); err != nil {
+		file.Action = host.Create
+	}
+	return []host.Description{file, {Action: host.Update, Target: unit, Impact: "a start, a reload or a restart, where it hasn't loaded that"}}
 }
 
 func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
@@ -142,7 +155,7 @@ func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if s == nil {
 		return modules.Plan{}, fmt.Errorf(`there is no %s on this host: install Docker in an earlier task, task "package" "docker.io" {}, or with the role "docker"`, unit)
 	}
-	want := e.settings()
+	want := e.settings(s)
 	if err := flagConflict(want, s); err != nil {
 		return modules.Plan{}, err
 	}
@@ -175,6 +188,11 @@ func (e *Engine) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 // flagConflict returns an error for a setting that the unit gives as a flag, too: the daemon
 // doesn't start then.
 func flagConflict(want map[string]any, s *unitStart) error {
+	for _, f := range s.flags {
+		if f.name == "config-file" && f.value != configFile {
+			return fmt.Errorf("the flag %q in %s has Docker read another file than %s: take it out with a part of the unit in an earlier task, such as\n%s", f, f.from, configFile, exampleUnit(s, f))
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		f := s.of(key)
 		if f == nil || key == "runtimes" { // these are merged
@@ -229,11 +247,26 @@ func (e *Engine) file(ctx context.Context, v *host.View, want map[string]any) (c
 		if !readable && len(data) > 0 {
 			w.Note = "what stands there is no JSON"
 		}
+		if open := openHost(want); open != "" {
+			w.Note = strings.TrimPrefix(w.Note+"; whoever reaches "+open+" is root on this host: there is no tlsverify", "; ")
+		}
 		if w.Before == nil || !w.Before.Exists() {
 			hideProxy(w, want)
 		}
 	}
 	return append(changes, write...), old, nil
+}
+
+// openHost is an address that anybody may use who reaches it, "" where there is none.
+func openHost(want map[string]any) string {
+	for _, h := range settingTexts(want["hosts"]) {
+		name := strings.TrimPrefix(h, "tcp://")
+		loopback := strings.HasPrefix(name, "127.") || strings.HasPrefix(name, "localhost") || strings.HasPrefix(name, "[::1]")
+		if name != h && !loopback && want["tlsverify"] != true {
+			return h
+		}
+	}
+	return ""
 }
 
 // hideProxy keeps a new file from others where it holds a proxy's password.

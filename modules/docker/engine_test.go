@@ -36,7 +36,7 @@ func TestDockerdChecksItsFileWhereItCan(t *testing.T) {
 			h := host.New()
 			h.Runner = fake
 			e := &Engine{Settings: map[string]any{"dns-search": []any{search}}}
-			err := e.accepted(t.Context(), host.NewView(h, nil), e.settings(), &unitStart{program: "/usr/bin/dockerd"}, &engine{})
+			err := e.accepted(t.Context(), host.NewView(h, nil), e.settings(nil), &unitStart{program: "/usr/bin/dockerd"}, &engine{})
 			refused := err != nil && strings.Contains(err.Error(), "with file /etc/docker/daemon.json: a..b isn't right")
 			if (fake.checked == 1) != checks || refused != (checks && search == "a..b") || err != nil && !refused {
 				t.Errorf("version %s, %s: asked %d times: %v", version, search, fake.checked, err)

@@ -76,7 +76,7 @@ func TestSettingsAreWrittenAsDockerTakesThem(t *testing.T) {
 	const want = `{"builder":{"GC":{"Enabled":true,"defaultKeepStorage":"10GB","policy":[{"all":true,"filter":["unused-for=24h"],"keepStorage":"1GB"}]}},` +
 		`"debug":true,"default-runtime":"runsc","default-shm-size":"64M","dns":[],"features":{"buildkit":true},"hosts":["fd://"],"insecure-registries":["10.0.0.0/8","r:5000"],` +
 		`"live-restore":true,"log-opts":{"compress":"true","max-file":"3"},"mtu":1400,"registry-mirrors":["https://a.example.com/"],"runtimes":{"runsc":{"path":"/usr/bin/runsc","runtimeArgs":["--x"]}}}`
-	if got := encodeSetting(e.settings()); got != want {
+	if got := encodeSetting(e.settings(nil)); got != want {
 		t.Errorf("it is\n%s\nwant\n%s", got, want)
 	}
 }
@@ -148,6 +148,43 @@ func TestFlagsOfTheUnit(t *testing.T) {
 	}
 	if err := flagConflict(map[string]any{"live-restore": true}, s); err == nil || !strings.Contains(err.Error(), "by live_restore, for") {
 		t.Error(err)
+	}
+}
+
+func TestUnitThatReadsAnotherFileIsRefused(t *testing.T) {
+	s := &unitStart{program: "dockerd", flags: []unitFlag{{"H", "fd://", "main"}, {"config-file", "/etc/other.json", "main"}}}
+	if err := flagConflict(nil, s); err == nil || !strings.Contains(err.Error(), `the flag "--config-file /etc/other.json" in main`) || !strings.Contains(err.Error(), `ExecStart=dockerd -H fd://\n`) {
+		t.Error(err)
+	}
+	s.flags[1].value = configFile
+	if err := flagConflict(nil, s); err != nil {
+		t.Error(err)
+	}
+}
+
+// Live restore has a default: a unit that gives it as a flag already isn't in its way.
+func TestLiveRestoreThatTheUnitGivesIsLeftToIt(t *testing.T) {
+	for _, c := range []struct {
+		flag string
+		want bool
+		err  bool
+	}{{"", true, false}, {"true", true, false}, {"false", false, false}, {"false", true, true}, {"", false, true}} {
+		s := &unitStart{flags: []unitFlag{{"live-restore", c.flag, "main"}}}
+		want := (&Engine{LiveRestore: c.want}).settings(s)
+		if err := flagConflict(want, s); (err != nil) != c.err || !c.err && len(want) > 0 {
+			t.Errorf("--live-restore=%s, live_restore = %v: %v, %v", c.flag, c.want, want, err)
+		}
+	}
+}
+
+func TestDaemonThatAnybodyMayUseIsSaid(t *testing.T) {
+	for settings, want := range map[string]string{
+		`{"hosts": ["fd://"]}`: "", `{"hosts": ["fd://", "tcp://127.0.0.1:2375"]}`: "", `{"hosts": ["fd://", "tcp://0.0.0.0:2375"]}`: "tcp://0.0.0.0:2375",
+		`{"hosts": ["tcp://0.0.0.0:2376"], "tlsverify": true}`: "", `{"hosts": ["tcp://0.0.0.0:2376"], "tls": true}`: "tcp://0.0.0.0:2376",
+	} {
+		if got := openHost(parsed(t, settings)); got != want {
+			t.Errorf("%s: %q, want %q", settings, got, want)
+		}
 	}
 }
 

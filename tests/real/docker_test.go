@@ -102,6 +102,9 @@ func TestDockerComesFromARepositoryThatATestSigns(t *testing.T) {
 
 	settings := "    users    = [\"deploy\"]\n    version  = \"5:99.*\"\n    settings = { labels = [\"from=test\"], log-opts = { max-size = \"10m\" } }\n"
 	file := dockerRole(t, repositoryInput(dir, key)+settings)
+	if r := muster(t, "plan", file); r.code != 0 || !strings.Contains(r.out, `+    "from=test"`) {
+		t.Errorf("the plan doesn't show the settings: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
 	if r := muster(t, "apply", "--yes", file); r.code != 0 {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
