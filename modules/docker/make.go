@@ -150,12 +150,19 @@ func (m *MakeContainer) Apply(ctx context.Context, h *host.Host) (host.Result, e
 			return host.Result{}, fmt.Errorf("container %s: %w", m.Name, said(err))
 		}
 	}
-	if m.After.Running {
+	if !m.After.Running {
+		if err := m.release(ctx, h, c); err != nil {
+			return host.Result{}, err
+		}
+	} else {
 		if _, err := c.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 			return host.Result{}, fmt.Errorf("starting container %s: %w", m.Name, said(err))
 		}
 		gap := time.Since(stopped)
 		if err := h.At("started the container"); err != nil {
+			return host.Result{}, err
+		}
+		if err := m.release(ctx, h, c); err != nil {
 			return host.Result{}, err
 		}
 		if err := awaitRunning(ctx, c, id, m.Wait); err != nil {
@@ -180,6 +187,17 @@ func (m *MakeContainer) Apply(ctx context.Context, h *host.Host) (host.Result, e
 	return host.Result{}, nil
 }
 
+// release has the old container not start with the host any more: the new one does.
+func (m *MakeContainer) release(ctx context.Context, h *host.Host, c *client.Client) error {
+	if m.Old == nil {
+		return nil
+	}
+	if err := (limits{Restart: "no"}).update(ctx, c, m.Old.ID); err != nil {
+		return fmt.Errorf("container %s: %w", m.Name, said(err))
+	}
+	return h.At("released the old container")
+}
+
 // change gives the new container the name and the place of the old one, which is stopped.
 func (m *MakeContainer) change(ctx context.Context, h *host.Host, c *client.Client, id string) (stopped time.Time, err error) {
 	rename := func(id, name string) func() error {
@@ -197,9 +215,10 @@ func (m *MakeContainer) change(ctx context.Context, h *host.Host, c *client.Clie
 	}{
 		{"renamed the old container", rename(m.Old.ID, m.Name+oldSuffix)},
 		{"named the new container", rename(id, m.Name)},
-		// From here on both start with the host, then the new one alone.
+		// Docker starts no container with the host that was never started, and none that
+		// was stopped, but where that one's policy is "always".
 		{"had the new container start with the host", restart(id, m.Spec.Restart)},
-		{"held the old container", restart(m.Old.ID, "no")},
+		{"had the old container start with the host although it is stopped", restart(m.Old.ID, held(m.Old.Restart))},
 		{"stopped the old container", func() error {
 			stopped = time.Now()
 			_, err := c.ContainerStop(ctx, m.Old.ID, client.ContainerStopOptions{})
@@ -214,6 +233,15 @@ func (m *MakeContainer) change(ctx context.Context, h *host.Host, c *client.Clie
 		}
 	}
 	return stopped, nil
+}
+
+// held is the policy of a container that is stopped and is to start with the host all
+// the same, where it did before.
+func held(policy string) string {
+	if policy == "unless-stopped" {
+		return "always"
+	}
+	return policy
 }
 
 // removeLeft removes what a cut run has left of a container.

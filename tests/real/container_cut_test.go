@@ -57,9 +57,9 @@ func TestContainerThatWasCutOffIsMadeAnewByTheNextRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := theLab.Host(dockerHost)
-	await.Until(t, "the old container is held while it stops", func() bool {
+	await.Until(t, "the old container is told to stop", func() bool {
 		out, err := h.Exec(t.Context(), "sh", "-c", `docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' app.muster-old`)
-		return err == nil && strings.TrimSpace(string(out)) == "no"
+		return err == nil && strings.TrimSpace(string(out)) == "always"
 	})
 	_ = cmd.Process.Kill()
 	if err := h.Kill(); err != nil {
