@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/moby/moby/api/types/container"
@@ -32,6 +33,9 @@ func connect(d dial) (*client.Client, error) {
 // asking returns a client of the daemon as it will be, that only reads. While the daemon
 // is still to come it is host.ErrNotYet.
 func asking(ctx context.Context, v *host.View) (*client.Client, error) {
+	if err := awake(ctx, v); err != nil {
+		return nil, unanswered(err)
+	}
 	conn, err := v.Dial(ctx, "unix:"+socket, engineKeys...)
 	if err != nil {
 		return nil, unanswered(err)
@@ -42,6 +46,23 @@ func asking(ctx context.Context, v *host.View) (*client.Client, error) {
 			return v.Dial(ctx, address, engineKeys...)
 		})
 	})
+}
+
+// awake returns an error where the daemon doesn't run and would be started by whoever
+// asks it: its socket is systemd's, and planning starts nothing.
+func awake(ctx context.Context, v *host.View) error {
+	_, err := host.Once(v, "docker awake", func() (struct{}, error) {
+		out, err := v.Query(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--", "docker.socket", unit}}, engineKeys...)
+		if errors.Is(err, host.ErrNoProgram) || err == nil && out.ExitCode != 0 {
+			return struct{}{}, nil // no systemd, so that nobody is started by being asked
+		}
+		states := strings.Fields(string(out.Stdout))
+		if err == nil && len(states) == 2 && states[0] == "ActiveState=active" && states[1] != "ActiveState=active" && states[1] != "ActiveState=reloading" {
+			err = syscall.ECONNREFUSED
+		}
+		return struct{}{}, err
+	})
+	return err
 }
 
 // acting returns a client of the daemon, for a change.
