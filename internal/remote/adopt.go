@@ -15,7 +15,7 @@ func (s *Session) Adopt(wt wire.Task, p wire.Planned, effects []host.Effect) {
 	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing}, planned: p, effects: effects}
 	t.settle(p)
 	s.put(t)
-	s.preview.Lay(effects)
+	s.lay(t.ID, effects)
 }
 
 // put puts a task in line, in the place of one of its ID.
@@ -54,7 +54,7 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	t.settle(p)
 	t.module, t.Task = nil, wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing} // the worker's, once there is one
 	s.put(t)
-	s.preview.Lay(t.effects)
+	s.lay(wt.ID, t.effects)
 	return p, true
 }
 
@@ -99,15 +99,6 @@ func (t *task) settle(p wire.Planned) {
 func (s *Session) tolerates(id string) bool {
 	t := s.tasks[id]
 	return t != nil && t.Tolerate
-}
-
-// laid returns the effects of every task planned so far, in order.
-func (s *Session) laid() []host.Effect {
-	var list []host.Effect
-	for _, t := range s.order {
-		list = append(list, t.effects...)
-	}
-	return list
 }
 
 func (s *Session) truths() map[string]modules.Truth {

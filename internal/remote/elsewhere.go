@@ -67,7 +67,7 @@ func (s *server) planBy(ctx context.Context, d *delegate, t wire.Task) (*wire.Pl
 				h.Shown = *lay.Shown
 			}
 			s.session.Adopt(t, *p, lay.Effects)
-			s.tell(ctx, d.user, wire.Lay{Effects: lay.Effects, Settled: s.settled(t.ID)})
+			s.tell(ctx, d.user, wire.Lay{ID: t.ID, Effects: lay.Effects, Settled: s.settled(t.ID)})
 			return p, nil
 		default:
 			return nil, s.lose(d, errUnasked)

@@ -137,7 +137,7 @@ func (s *Session) PlanCutOff(ctx context.Context, cut record.CutOff) (*wire.CutO
 	t.settle(p)
 	s.tasks[id] = t
 	s.order = append(s.order, t)
-	s.preview.Lay(t.effects)
+	s.lay(t.ID, t.effects)
 	return &wire.CutOff{ID: id, Since: cut.Since, Changes: p.Changes, Digest: p.Digest}, nil
 }
 

@@ -3,10 +3,8 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"muster/host"
 	"muster/internal/wire"
@@ -19,9 +17,9 @@ import (
 // what finds it.
 //
 // Before anything is made, tasks are planned on the preview of all. What isn't known
-// yet there is passed over, and so are probes; an error counts where another task has
-// taken away what the task is about. After it they are planned on the host itself: then
-// only the tasks of ids are, and every error counts.
+// yet there is passed over, and so are probes; an error is something left, since the
+// task had none when it was planned. After it they are planned on the host itself: then
+// only the tasks of ids are.
 func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Left {
 	v := s.ahead
 	switch {
@@ -42,30 +40,75 @@ func (s *Session) Review(ctx context.Context, made bool, ids []string) []wire.Le
 		if made && !slices.Contains(ids, t.ID) || !made && !s.settledly(t) {
 			continue
 		}
-		plan, err := s.askModule(ctx, t, v)
-		left := wire.Left{ID: t.ID}
-		switch {
-		case errors.Is(err, host.ErrNotYet):
-			continue
-		case err != nil:
-			left.Error = s.redact.Redact(t.failure(err))
-			if left.Keys = keysOf(t.effects); len(left.Keys) == 0 {
-				left.Keys = keysOf(s.bound(t))
-			}
-		case plan.Always:
+		left := s.left(ctx, t, v)
+		if left == nil {
 			continue
 		}
-		for i, c := range plan.Changes {
-			if d := s.describe(t, plan, i); d.Action.Counts() {
-				left.Changes = append(left.Changes, d)
-				left.Keys = append(left.Keys, keysOf(c.Effects())...)
-			}
+		if !made {
+			left.By = s.by(ctx, t)
 		}
-		if left.Error != "" || len(left.Changes) > 0 {
-			list = append(list, left)
-		}
+		list = append(list, *left)
 	}
 	return list
+}
+
+// left is what a task has to do on a view; nil where that is nothing, or isn't known.
+func (s *Session) left(ctx context.Context, t *task, v *host.View) *wire.Left {
+	plan, err := s.askModule(ctx, t, v)
+	left := &wire.Left{ID: t.ID}
+	switch {
+	case errors.Is(err, host.ErrNotYet):
+		return nil
+	case err != nil:
+		left.Error = s.redact.Redact(t.failure(err))
+		if left.Keys = keysOf(t.effects); len(left.Keys) == 0 {
+			left.Keys = keysOf(s.bound(t))
+		}
+		return left
+	case plan.Always:
+		return nil
+	}
+	for i, c := range plan.Changes {
+		if d := s.describe(t, plan, i); d.Action.Counts() {
+			left.Changes = append(left.Changes, d)
+			left.Effects = append(left.Effects, c.Effects()...)
+		}
+	}
+	if left.Keys = keysOf(left.Effects); len(left.Changes) == 0 {
+		return nil
+	}
+	return left
+}
+
+// by returns which task's plan first leaves t something to do, of those behind it: t
+// itself where its own effects do, "" where that can't be told. Several may have a hand
+// in one thing, and most of them get on with t.
+func (s *Session) by(ctx context.Context, t *task) string {
+	own := len(s.layers) - 1
+	for ; own >= 0 && s.layers[own].id != t.ID; own-- {
+	}
+	if own < 0 {
+		return ""
+	}
+	settled := func(n int) bool {
+		p := &host.Preview{}
+		for _, l := range s.layers[:n] {
+			p.Lay(l.effects)
+		}
+		return s.left(ctx, t, s.real.With(p)) == nil
+	}
+	if !settled(own + 1) {
+		return t.ID
+	}
+	good, bad := own+1, len(s.layers)
+	for bad-good > 1 {
+		if mid := (good + bad) / 2; settled(mid) {
+			good = mid
+		} else {
+			bad = mid
+		}
+	}
+	return s.layers[bad-1].id
 }
 
 // settledly reports whether a task's plan says for certain how it leaves the host.
@@ -81,77 +124,6 @@ func keysOf(effects []host.Effect) []host.Key {
 		keys = append(keys, e.Key)
 	}
 	return keys
-}
-
-// Conflicts says of what tasks have left to do which other task is in the way: the
-// last that leaves something else at the same key. Where there is none the kind
-// itself is at fault: it leaves out an effect, or doesn't settle.
-func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
-	var out []wire.Conflict
-	for _, left := range list {
-		t := s.tasks[left.ID]
-		if t == nil {
-			continue
-		}
-		other, key := s.other(t, left.Keys, func(e host.Effect) bool { return made || left.Error == "" || e.State == host.Absent }, made)
-		if !made && other != nil && other.planned.Certainty == wire.Deferred {
-			continue // what it will leave is known after apply, and reviewed then
-		}
-		c := wire.Conflict{ID: t.ID}
-		switch {
-		case other == nil && !made && left.Error != "":
-			continue // it may be for something else
-		case other == nil && made:
-			c.Text = fmt.Sprintf("it isn't settled: planned once more after the run, it %s. What else alters it on the host? If nothing does, the kind %q is at fault", left.Wants(), kindOf(t.label()))
-		case other == nil:
-			c.Alone, c.Text = true, fmt.Sprintf("planned on what it leaves itself, it %s", left.Wants())
-		default:
-			first, second := t, other
-			if slices.Index(s.order, t) > slices.Index(s.order, other) {
-				first, second = other, t
-			}
-			c.ID = second.ID
-			c.Text = fmt.Sprintf("two tasks want %s in two states: this one would undo what %s does, in every run; leave it to one of them", key, first.label())
-			if second.ID == t.ID && !made {
-				c.Text = fmt.Sprintf("two tasks want %s in two states: this one and %s, and each run would change it twice; leave it to one of them", key, first.label())
-			}
-		}
-		if !slices.ContainsFunc(out, func(o wire.Conflict) bool { return o.ID == c.ID }) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// other returns the last task besides t that leaves something at one of keys by an
-// effect that counts, and that key. What only may be brought there counts for nothing, and so does what was
-// known after apply and then came to nothing.
-func (s *Session) other(t *task, keys []host.Key, count func(host.Effect) bool, made bool) (*task, host.Key) {
-	for i := len(s.order) - 1; i >= 0; i-- {
-		o := s.order[i]
-		if o == t || o.Passing || made && o.planned.Certainty == wire.Deferred && o.changed == modules.False {
-			continue
-		}
-		for _, e := range o.effects {
-			if e.State == host.Possible || e.Key.Name == host.All || !count(e) {
-				continue
-			}
-			for _, key := range keys {
-				if covers([]host.Effect{e}, key) || e.State != host.Unknown && covers([]host.Effect{{Key: key}}, e.Key) && key.Name != host.All {
-					return o, key
-				}
-			}
-		}
-	}
-	return nil, host.Key{}
-}
-
-// kindOf is the kind in a task's label: task.KIND.LABEL.
-func kindOf(label string) string {
-	_, rest, _ := strings.Cut(label, "task.")
-	kind, _, _ := strings.Cut(rest, ".")
-	kind, _, _ = strings.Cut(kind, "[")
-	return kind
 }
 
 // review answers a request to plan all tasks once more: those of this session, and
@@ -224,6 +196,10 @@ func (s *server) leftBy(d *delegate, list []wire.Left) (own []wire.Left) {
 			}
 		}
 		l.Keys = slices.DeleteFunc(l.Keys, func(key host.Key) bool { return !covers(about, key) })
+		l.Effects = slices.DeleteFunc(l.Effects, func(e host.Effect) bool { return !covers(about, e.Key) })
+		if by := s.session.tasks[l.By]; by != nil && l.By != l.ID && !slices.ContainsFunc(by.effects, func(e host.Effect) bool { return meets(e, l.Keys) != nil }) {
+			l.By = ""
+		}
 		own = append(own, l)
 	}
 	return own

@@ -260,7 +260,7 @@ func (s *server) work(ctx context.Context) error {
 		case m.Gather != nil:
 			err = s.conn.Send(&wire.Message{Facts: &wire.Facts{Facts: s.o.Facts(ctx)}})
 		case m.Lay != nil:
-			s.session.Lay(m.Lay.Effects)
+			s.session.lay(m.Lay.ID, m.Lay.Effects)
 			for id, truth := range m.Lay.Settled {
 				s.session.Settled(id, truth)
 			}
@@ -333,7 +333,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 			return err
 		}
 	}
-	s.tell(ctx, "", wire.Lay{Effects: effects, Settled: s.settled(t.ID)})
+	s.tell(ctx, "", wire.Lay{ID: t.ID, Effects: effects, Settled: s.settled(t.ID)})
 	return s.planned(&p)
 }
 

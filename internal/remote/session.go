@@ -61,11 +61,18 @@ type Session struct {
 	pins    map[string]string // what names stand for
 	pinned  map[string]string // those that the plan in hand depends on; nil at other times
 	preview host.Preview
+	layers  []layer // what the preview is made of, in order
 	real    *host.View
 	ahead   *host.View // real, with preview laid
 	tasks   map[string]*task
 	order   []*task
 	redact  secret.Redactor
+}
+
+// layer is what one task leaves.
+type layer struct {
+	id      string // "" where it isn't known whose it is
+	effects []host.Effect
 }
 
 type task struct {
@@ -90,7 +97,13 @@ func NewSession(kinds *modules.Registry, h *host.Host, key []byte) *Session {
 }
 
 // Lay lays the effects of tasks that another session of this host planned.
-func (s *Session) Lay(effects []host.Effect) { s.preview.Lay(effects) }
+func (s *Session) Lay(effects []host.Effect) { s.lay("", effects) }
+
+// lay lays what a task leaves, which may be nothing.
+func (s *Session) lay(id string, effects []host.Effect) {
+	s.preview.Lay(effects)
+	s.layers = append(s.layers, layer{id, effects})
+}
 
 // Forget drops what was read: another session has changed the host.
 func (s *Session) Forget() { s.real.Forget() }
@@ -150,7 +163,7 @@ func (s *Session) Plan(ctx context.Context, wt wire.Task) (wire.Planned, []host.
 	}
 	p.Facts, p.MayFacts = s.moved(t.effects)
 	t.settle(p)
-	s.preview.Lay(t.effects)
+	s.lay(wt.ID, t.effects)
 	laid := t.effects
 	if wt.Shown != nil {
 		t.holdTo(wt.Shown)

@@ -160,10 +160,15 @@ func (s *server) start(ctx context.Context, d *delegate) error {
 		s.end(w)
 		return fmt.Errorf("becoming %s: the worker didn't start: %v", d.user, err)
 	}
-	for _, m := range []*wire.Message{
-		{Open: &wire.Open{Key: s.keyFor(d.user)}},
-		{Lay: &wire.Lay{Effects: s.told(ctx, d, s.session.laid()), Settled: s.session.truths()}},
-	} {
+	queue := []*wire.Message{{Open: &wire.Open{Key: s.keyFor(d.user)}}}
+	for _, l := range s.session.layers {
+		if len(l.effects) == 0 && d.held[l.id] == nil {
+			continue
+		}
+		queue = append(queue, &wire.Message{Lay: &wire.Lay{ID: l.id, Effects: s.told(ctx, d, l.effects)}})
+	}
+	queue = append(queue, &wire.Message{Lay: &wire.Lay{Settled: s.session.truths()}})
+	for _, m := range queue {
 		if err := w.conn.Queue(m); err != nil {
 			s.end(w)
 			return err

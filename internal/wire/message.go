@@ -324,6 +324,8 @@ type Lay struct {
 	Reset   bool                     // the host has been changed
 	// Shown, from a worker: what its task is held to, beside what Planned says.
 	Shown *Shown
+	// ID is the task whose effects they are, where they are one's.
+	ID string
 }
 
 // Shown is what a planned task is held to at its turn.

@@ -35,6 +35,11 @@ type Left struct {
 	Changes []host.Description `cbor:"2,keyasint,omitempty"`
 	Keys    []host.Key         `cbor:"3,keyasint,omitempty"` // that it would alter
 	Error   string             `cbor:"4,keyasint,omitempty"` // it can't be planned any more
+	// By is the task whose plan first left it something to do: itself, where its own
+	// effects do. Empty where that isn't known.
+	By string `cbor:"5,keyasint,omitempty"`
+	// Effects are what its changes would leave.
+	Effects []host.Effect `cbor:"6,keyasint,omitempty"`
 }
 
 // Wants says in a sentence's part what is left: "would update /etc/motd".
