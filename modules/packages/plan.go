@@ -24,7 +24,7 @@ func (p *Package) Plan(ctx context.Context, v *host.View) (modules.Plan, error) 
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	todo, open, err := p.compare(v, db)
+	todo, open, err := p.compare(ctx, v, db)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -105,7 +105,7 @@ func (p *Package) wait() time.Duration {
 
 // compare returns the packages that aren't as they are to be. With open, an
 // earlier task leaves that undecided.
-func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, err error) {
+func (p *Package) compare(ctx context.Context, v *host.View, db *database) (todo []want, open bool, err error) {
 	for _, w := range p.wants(db.native) {
 		have, err := db.lookup(v, w.name)
 		if errors.Is(err, host.ErrNotYet) {
@@ -132,7 +132,7 @@ func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, e
 			continue
 		}
 		if p.State == "absent" && have == nil {
-			others, err := db.providing(v, w.name)
+			others, err := db.providing(ctx, v, w.name)
 			if err != nil {
 				return nil, false, err
 			}
@@ -142,11 +142,24 @@ func (p *Package) compare(v *host.View, db *database) (todo []want, open bool, e
 	return todo, open, nil
 }
 
-// providing returns the installed packages that provide a name, sorted. apt removes
-// none by such a name, and says nothing.
-func (db *database) providing(v *host.View, name string) ([]want, error) {
+// providing returns the packages that are installed, or that an earlier task installs,
+// and provide a name, sorted. apt removes none by such a name, and says nothing.
+func (db *database) providing(ctx context.Context, v *host.View, name string) ([]want, error) {
+	names := slices.Clone(db.providers[name])
+	before, err := pending(v)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(before.Steps, func(s step) bool { return s.New != "" }) {
+		coming, err := providers(ctx, v, name)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, coming...)
+	}
+	slices.Sort(names)
 	var list []want
-	for _, other := range slices.Sorted(slices.Values(db.providers[name])) {
+	for _, other := range slices.Compact(names) {
 		have, err := db.lookup(v, other)
 		if errors.Is(err, host.ErrNotYet) || err == nil && have == nil || other == name {
 			continue

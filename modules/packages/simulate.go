@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -50,7 +51,7 @@ func simulate(ctx context.Context, v *host.View, options, args []string) ([]step
 	if err != nil {
 		return nil, err
 	}
-	all := append(append([]string{}, before.Args...), args...)
+	all := append(others(before.Args, args), args...)
 	steps, err := host.Once(v, "apt simulation "+strings.Join(options, " ")+" "+strings.Join(all, " "), func() ([]step, error) {
 		return runSimulation(ctx, v, append(append([]string{}, options...), "install"), all)
 	})
@@ -68,6 +69,10 @@ func simulate(ctx context.Context, v *host.View, options, args []string) ([]step
 		if s.New == "" && s.Old != "" && s.Old != "configuration" && !has(steps, s.Name) {
 			rest = append(rest, step{Name: s.Name, New: s.Old})
 		}
+		// What an earlier task installs and this one removes is no step of all together.
+		if s.New != "" && removes(args, s.Name) && !has(steps, s.Name) {
+			rest = append(rest, step{Name: s.Name, Old: s.New})
+		}
 	}
 	for _, s := range steps {
 		was, ok := done[s.Name]
@@ -80,6 +85,29 @@ func simulate(ctx context.Context, v *host.View, options, args []string) ([]step
 		rest = append(rest, s)
 	}
 	return rest, nil
+}
+
+// others are arguments without those about a package that args are about, too: of two
+// about one package, the later counts.
+func others(list, args []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(arg string) bool {
+		return slices.ContainsFunc(args, func(a string) bool { return argName(a) == argName(arg) })
+	})
+}
+
+// argName is the package that an argument of apt's is about, see want.asked.
+func argName(arg string) string {
+	name, _, _ := strings.Cut(arg[:len(arg)-1], "=")
+	return name
+}
+
+// removes reports whether arguments remove a package, by its name with or without an
+// architecture.
+func removes(args []string, name string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		bare, _, _ := strings.Cut(argName(a), ":")
+		return strings.HasSuffix(a, "-") && (argName(a) == name || bare == name)
+	})
 }
 
 func runSimulation(ctx context.Context, v *host.View, options, args []string) ([]step, error) {
@@ -171,6 +199,25 @@ func parseSimulation(text string) []step {
 		out = append(out, s)
 	}
 	return out
+}
+
+// providers returns the packages that provide a name, whether they are installed or not.
+func providers(ctx context.Context, v *host.View, name string) ([]string, error) {
+	return host.Once(v, "apt providers of "+name, func() ([]string, error) {
+		argv := append(append([]string{"apt-cache"}, private()...), "showpkg", name)
+		out, err := v.Query(ctx, host.Command{Argv: argv, OutputLimit: 1 << 20})
+		if err != nil {
+			return nil, fmt.Errorf("asking apt what provides %s: %w", name, err)
+		}
+		var list []string
+		_, text, _ := strings.Cut(string(out.Stdout), "\nReverse Provides:") // nothing where apt knows no such name
+		for line := range strings.Lines(text) {
+			if words := strings.Fields(line); len(words) > 1 {
+				list = append(list, words[0])
+			}
+		}
+		return list, nil
+	})
 }
 
 // candidates returns the version that apt would install of each package that
