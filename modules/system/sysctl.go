@@ -39,7 +39,7 @@ var parameterForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_:@+-]*([./][A-Z
 
 // May is the parameter and the file.
 func (s *Sysctl) May() []host.Effect {
-	return []host.Effect{host.Open(host.Kernel, s.Name), host.Open(host.Files, s.File)}
+	return []host.Effect{host.Open(host.Kernel, parameterKey(s.Name).Name), host.Open(host.Files, s.File)}
 }
 
 // Check refuses names that aren't any, and contradictions.
@@ -69,17 +69,30 @@ func (s *Sysctl) Check(unknown func(string) bool) []modules.ArgError {
 // parameterPath is where the kernel shows a parameter: sysctl.d(5).
 func parameterPath(name string) string {
 	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '.' {
-		name = strings.Map(func(r rune) rune {
-			switch r {
-			case '.':
-				return '/'
-			case '/':
-				return '.'
-			}
-			return r
-		}, name)
+		name = swapped(name)
 	}
 	return "/proc/sys/" + name
+}
+
+// swapped is a name with its dots for slashes, and its slashes for dots.
+func swapped(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '.':
+			return '/'
+		case '/':
+			return '.'
+		}
+		return r
+	}, name)
+}
+
+// parameterKey is a parameter's key, however its name is written: with dots.
+func parameterKey(name string) host.Key {
+	if name != "" {
+		name = swapped(strings.TrimPrefix(parameterPath(name), "/proc/sys/"))
+	}
+	return host.Key{Space: host.Kernel, Name: name}
 }
 
 // words are a value without regard to its spaces: the kernel shows tabs.
@@ -88,7 +101,7 @@ func words(value string) string { return strings.Join(strings.Fields(value), " "
 // Plan compares the kernel's value and the file's.
 func (s *Sysctl) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	var plan modules.Plan
-	now, err := host.Read(v, host.Key{Space: host.Kernel, Name: s.Name}, func() (*string, error) {
+	now, err := host.Read(v, parameterKey(s.Name), func() (*string, error) {
 		data, err := os.ReadFile(parameterPath(s.Name))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -203,7 +216,7 @@ func (s *SetSysctl) Describe() host.Description {
 
 // Effects is the value.
 func (s *SetSysctl) Effects() []host.Effect {
-	return []host.Effect{host.Is(host.Key{Space: host.Kernel, Name: s.Name}, s.Value)}
+	return []host.Effect{host.Is(parameterKey(s.Name), s.Value)}
 }
 
 // Apply writes the value and reads it back: the kernel may take another.
