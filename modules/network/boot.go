@@ -2,11 +2,13 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"muster/host"
+	"muster/modules/systemd"
 )
 
 // boot plans what loads the table when the host starts: a file, a line that reads it,
@@ -49,7 +51,11 @@ func (n *Nftables) boot(ctx context.Context, v *host.View, text string, sensitiv
 		return nil, err
 	}
 	changes = append(changes, line...)
-	enable, err := enabling(ctx, v)
+	// Where there is no systemd, whatever starts the host there isn't muster's.
+	enable, err := systemd.Enable(ctx, v, bootService)
+	if err != nil && !errors.Is(err, host.ErrNotYet) {
+		err = fmt.Errorf("%s can't be enabled, so that nothing would load the table at boot: %w", bootService, err)
+	}
 	return append(changes, enable...), err
 }
 
@@ -85,28 +91,3 @@ func (n *Nftables) without(old string) (string, error) {
 }
 
 func (n *Nftables) isLine(l string) bool { return strings.TrimSpace(l) == n.line() }
-
-// enabling has the service start at boot. Where there is no systemd, whatever starts the
-// host there isn't muster's.
-func enabling(ctx context.Context, v *host.View) ([]host.Change, error) {
-	running, err := v.Stat("/run/systemd/system")
-	if err != nil || !running.Exists() {
-		return nil, err
-	}
-	out, err := v.Query(ctx, host.Command{Argv: []string{"systemctl", "is-enabled", bootService}}, host.Key{Space: host.Units, Name: bootService})
-	if err != nil {
-		return nil, err
-	}
-	switch state := strings.TrimSpace(string(out.Stdout)); state {
-	case "enabled":
-		return nil, nil
-	case "disabled", "enabled-runtime":
-	default:
-		return nil, fmt.Errorf("%s can't be enabled, so that nothing would load the table at boot: systemctl says %q", bootService, strings.TrimSpace(state+" "+out.LastWords()))
-	}
-	return []host.Change{&host.RunProgram{
-		Argv:   []string{"systemctl", "enable", bootService},
-		Does:   host.Description{Action: host.Update, Target: bootService, Diff: "enabled: no → yes"},
-		Leaves: []host.Effect{host.Open(host.Units, bootService)},
-	}}, nil
-}

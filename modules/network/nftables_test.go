@@ -1,13 +1,16 @@
 package network
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"muster/modules/file"
 	"muster/modules/modulestest"
+	"muster/modules/systemd"
 )
 
-func TestConformance(t *testing.T) { modulestest.Run(t, Kinds()...) }
+func TestConformance(t *testing.T) { modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), systemd.Kinds())...) }
 
 func TestContentStaysInItsTable(t *testing.T) {
 	for body, wrong := range map[string]string{

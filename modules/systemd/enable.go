@@ -1,0 +1,32 @@
+package systemd
+
+import (
+	"context"
+	"fmt"
+
+	"muster/host"
+)
+
+// Enable returns the changes that have a unit of the system start at boot, as a service
+// task with enabled = true plans them. It is for kinds that need the unit for what they
+// are about; whether it runs is none of theirs. Where there is no such unit, or it can't
+// be enabled, it returns an error; where systemd doesn't run, nothing.
+func Enable(ctx context.Context, v *host.View, unit string) ([]host.Change, error) {
+	running, err := v.Stat("/run/systemd/system")
+	if err != nil || !running.Exists() {
+		return nil, err
+	}
+	on := true
+	p := planner{Service: &Service{Name: unit, Enabled: &on}, m: managerOf("system"), name: unitName(unit), v: v}
+	switch p.unit, err = p.m.lookup(ctx, v, p.name); {
+	case err != nil:
+		return nil, err
+	case p.unit == nil:
+		return nil, fmt.Errorf("there is no unit %s on this host", p.name)
+	case p.unit.masked():
+		return nil, fmt.Errorf("%s is masked", p.called())
+	}
+	p.after = *p.unit
+	err = p.boot()
+	return p.changes, err
+}
