@@ -7,7 +7,7 @@ import "muster/host"
 // The other facts never wait: what the machine and its system are, and what is
 // measured anew at each connection (memory, mounts, processors).
 func Keys() map[string][]host.Key {
-	name := []host.Key{{Space: "hostname", Name: "hostname"}, host.File("/etc/hostname"), {Space: host.Kernel, Name: "kernel.hostname"}}
+	name := []host.Key{host.File("/etc/hostname"), {Space: host.Kernel, Name: "kernel.hostname"}}
 	return map[string][]host.Key{
 		"hostname": name,
 		"fqdn":     append(name[:len(name):len(name)], host.File("/etc/hosts")),

@@ -119,7 +119,6 @@ func places() map[string][]string {
 		host.Units:    {"/etc/systemd/", "/run/systemd/", "/var/lib/systemd/", "/usr/local/lib/systemd/", "/etc/init.d/", "/etc/rc0.d/", "/etc/rc1.d/", "/etc/rc2.d/", "/etc/rc3.d/", "/etc/rc4.d/", "/etc/rc5.d/", "/etc/rc6.d/", "/etc/rcS.d/"},
 		host.Kernel:   {"/proc/sys/"},
 		host.Packages: {"/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/apt/", "/etc/apt/", "/etc/dpkg/"},
-		"hostname":    {"/proc/sys/kernel/hostname"},
 	}
 }
 

@@ -38,7 +38,8 @@ func (n *Hostname) May() []host.Effect {
 	return []host.Effect{{Key: hostnameKey(), State: host.Unknown}, host.Open(host.Files, "/etc/hostname")}
 }
 
-func hostnameKey() host.Key { return host.Key{Space: "hostname", Name: "hostname"} }
+// hostnameKey is the kernel's parameter that the name is.
+func hostnameKey() host.Key { return parameterKey("kernel.hostname") }
 
 // Plan compares the file and the kernel's name.
 func (n *Hostname) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
