@@ -14,6 +14,10 @@ import (
 
 // allowed finds places that whoever acts may not write to.
 func (s *spot) allowed(how Way) error {
+	planned, err := s.entered(how)
+	if err != nil || planned && how.inside() {
+		return err
+	}
 	if !how.inside() {
 		if how != Rewriting || s.entry == nil {
 			return nil
@@ -23,15 +27,6 @@ func (s *spot) allowed(how Way) error {
 			return s.obstacle(s.path, err, "permission denied: %s may not write to %s, which belongs to %s (mode %s)%s", acting(), s.path, UserName(uint32(uid)), s.entry.Mode(), becoming())
 		}
 		return nil
-	}
-	dir := filepath.Dir(s.path)
-	if value, laid, _, err := s.v.Look(File(dir)); laid && err == nil && value != nil {
-		var planned FileInfo
-		if Unmarshal(value, &planned) != nil || IsRoot() || planned.ACL || planned.Type != Directory || self().May(planned, MayWrite|MayEnter) {
-			return nil
-		}
-		text := fmt.Sprintf("permission denied: %s may not write in %s, which will belong to %s (mode %s)%s", acting(), dir, planned.Owner, planned.Mode, becoming())
-		return &Obstacle{Path: dir, Err: unix.EACCES, Text: text, Planned: true}
 	}
 	if err := access(s.dir.through(), unix.W_OK|unix.X_OK); denied(err) {
 		info, statErr := lstat(s.dir.path)
@@ -51,6 +46,34 @@ func (s *spot) allowed(how Way) error {
 		return s.obstacle(s.path, unix.EPERM, "permission denied: %s belongs to %s, and in %s, which is sticky, only they may replace or remove it%s", s.path, UserName(uint32(uid)), s.dir.path, becoming())
 	}
 	return nil
+}
+
+// entered finds directories on the way that whoever acts will not get into, as they are
+// planned; planned is whether the innermost one is.
+func (s *spot) entered(how Way) (planned bool, err error) {
+	if IsRoot() {
+		value, _, _, err := s.v.Look(File(filepath.Dir(s.path)))
+		return value != nil && err == nil, nil
+	}
+	for at := filepath.Dir(s.path); ; at = filepath.Dir(at) {
+		innermost := at == filepath.Dir(s.path)
+		need, verb := MayEnter, "enter"
+		if innermost && how.inside() {
+			need, verb = MayWrite|MayEnter, "write in"
+		}
+		var dir FileInfo
+		value, laid, _, err := s.v.Look(File(at))
+		if laid && err == nil && value != nil && Unmarshal(value, &dir) == nil {
+			planned = planned || innermost
+			if dir.Type == Directory && !dir.ACL && !self().May(dir, need) {
+				text := fmt.Sprintf("permission denied: %s may not %s %s, which will belong to %s (mode %s)%s", acting(), verb, at, dir.Owner, dir.Mode, becoming())
+				return planned, &Obstacle{Path: at, Err: unix.EACCES, Text: text, Planned: true}
+			}
+		}
+		if at == "/" {
+			return planned, nil
+		}
+	}
 }
 
 // given finds owners, groups and modes that only root, or another user, can give.

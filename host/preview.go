@@ -61,20 +61,6 @@ func (p *Preview) Pending() bool { return p != nil && p.pending }
 // unguarded command), so that what is planned after it is tentative.
 func (p *Preview) Tainted() bool { return p != nil && p.tainted }
 
-// Beyond reports whether anything is laid that isn't in one of the spaces.
-func (p *Preview) Beyond(spaces ...string) bool {
-	if p == nil {
-		return false
-	}
-	other := func(space string) bool { return !slices.Contains(spaces, space) }
-	for key := range p.exact {
-		if other(key.Space) {
-			return true
-		}
-	}
-	return p.tainted || slices.ContainsFunc(slices.Collect(maps.Keys(p.possible)), other) || slices.ContainsFunc(slices.Collect(maps.Keys(p.unknown)), other)
-}
-
 // look returns what is laid at key: an effect with its state, or ok false
 // where the host itself answers. A Possible effect means that the host
 // answers, but that its "absent" isn't final.

@@ -129,9 +129,9 @@ func (c *confiner) file(e host.Effect) (host.Effect, error) {
 		return c.altered(e, old, true)
 	case errors.Is(err, errForeign) && e.State == host.Present && old.Type == host.Regular && c.placer.id.Perhaps(old, host.MayWrite):
 		return c.altered(e, old, true)
-	case errors.Is(err, errForeign) && (c.session.preview.Tainted() || c.anything && c.named(path)):
-		// A program before it may let the user, or one with other rights than its
-		// user's makes or removes it.
+	case errors.Is(err, errForeign) && (c.session.preview.Tainted() || c.session.loosened(filepath.Dir(path)) || c.anything && c.named(path)):
+		// A program before it may let the user, or a unit mount what is theirs; or a
+		// program with other rights than its user's makes or removes it.
 		return host.Open(host.Files, path), nil
 	case errors.Is(err, errForeign):
 		return e, c.foreign(e)

@@ -77,7 +77,8 @@ func (s *Session) moves(ctx context.Context, name string) bool {
 
 // unsettled reports whether what a task failed for while planning may have come in
 // order by its turn: anything behind an unguarded command or for a user who is about
-// to change, and for others a lack of permission at a path that pending changes touch.
+// to change, and for others a lack of permission where pending changes may do more than
+// edit files and accounts, or at a path that they touch.
 func (s *Session) unsettled(ctx context.Context, t *task, err error) bool {
 	switch {
 	case s.preview.Tainted(), s.moving(ctx):
@@ -89,7 +90,7 @@ func (s *Session) unsettled(ctx context.Context, t *task, err error) bool {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		paths = append(paths, at.Path)
 	}
-	return slices.ContainsFunc(paths, s.touched)
+	return s.loosened("") || slices.ContainsFunc(paths, s.touched)
 }
 
 // touched reports whether pending changes leave something at a path or above it.

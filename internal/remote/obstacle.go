@@ -45,14 +45,28 @@ func (s *Session) mayLift(ctx context.Context, t *task, err error) bool {
 	paths := t.paths()
 	if o := (*host.Obstacle)(nil); errors.As(err, &o) {
 		if o.Planned {
-			return false
+			return s.loosened(o.Path)
 		}
 		if o.Path != "" {
 			paths = append(paths, o.Path)
 		}
 	}
-	if s.preview.Beyond(host.Files, host.Users, host.Groups, "account") {
-		return true
+	return s.loosened("") || slices.ContainsFunc(paths, s.touched)
+}
+
+// loosened reports whether pending changes may do more than edit files and accounts: a
+// service may mount, a program of a package may do anything. What they do to a place that
+// is planned behind them is no matter.
+func (s *Session) loosened(place string) bool {
+	for _, l := range slices.Backward(s.layers) {
+		for _, e := range l.effects {
+			if !slices.Contains([]string{host.Files, host.Users, host.Groups, "account"}, e.Key.Space) {
+				return true
+			}
+		}
+		if slices.ContainsFunc(l.effects, func(e host.Effect) bool { return e.Key == host.File(place) && e.State == host.Present }) {
+			return false
+		}
 	}
-	return slices.ContainsFunc(paths, s.touched)
+	return false
 }
