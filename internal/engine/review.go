@@ -24,7 +24,7 @@ func (r *Run) review(ctx context.Context) {
 		}
 		for _, c := range conflicts {
 			it := r.itemOf(h, c.ID)
-			it.owner.take(it, &wire.Planned{ID: c.ID, Status: wire.Failed, Certainty: wire.Known, Error: c.Text}, false)
+			it.owner.take(it, &wire.Planned{ID: c.ID, Status: wire.Failed, Certainty: wire.Known, Error: r.conflict(h, c)}, false)
 		}
 	})
 }
@@ -61,11 +61,25 @@ func (h *hostRun) prove(ctx context.Context) {
 	}
 	for _, c := range conflicts {
 		it := h.run.itemOf(h, c.ID)
-		it.owner.finish(it, &wire.Done{ID: c.ID, Status: wire.Failed, Error: c.Text})
+		it.owner.finish(it, &wire.Done{ID: c.ID, Status: wire.Failed, Error: h.run.conflict(h, c)})
 		h.run.mu.Lock()
 		it.owner.failed = it.owner.failed || !it.rescued
 		h.run.mu.Unlock()
 	}
+}
+
+// conflict is what is told of a conflict on a host, with where the other task stands:
+// it may have the same name.
+func (r *Run) conflict(h *hostRun, c wire.Conflict) string {
+	other := r.itemOf(h, c.Other)
+	if other == nil {
+		return c.Text
+	}
+	task, owner := other.inst.Task, ""
+	if other.owner != r.itemOf(h, c.ID).owner {
+		owner = ", for " + other.owner.name
+	}
+	return fmt.Sprintf("%s (the other one: %s:%d, play %q%s)", c.Text, task.Range.Filename, task.Range.Start.Line, task.Play.Name, owner)
 }
 
 // itemOf returns the item that is known by an ID on the host acted on.

@@ -142,7 +142,56 @@ play "p" {
 `, "web1")
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
-	if got := f.failures(); s.Outcome != engine.OutcomeFailed || !strings.Contains(got, "web1 task.file.a: ") || !strings.Contains(got, "would update") {
+	if got := f.failures(); s.Outcome != engine.OutcomeFailed || !strings.Contains(got, "web1 task.file.a: ") || !strings.Contains(got, "would update") || !strings.Contains(got, "what task.command.spoils alters") {
+		t.Errorf("%s: %q", s.Outcome, got)
+	}
+}
+
+// Tasks may have one name in several plays, and be those of several hosts.
+func TestTheOtherTaskOfAConflictIsNamedWithItsPlace(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "one" {
+  hosts = ["web2"]
+  task "file" "f" {
+    on      = ["web1"]
+    path    = "DIR/f"
+    content = "a\n"
+  }
+}
+play "two" {
+  hosts = ["web1"]
+  task "file" "f" {
+    path    = "DIR/f"
+    content = "b\n"
+  }
+}
+`, "web1", "web2")
+	s := r.Plan(t.Context())
+	if got := f.failures(); s.Outcome != engine.OutcomeFailed || !strings.Contains(got, `.hcl:4, play "one", for web2)`) {
+		t.Errorf("%s: %q", s.Outcome, got)
+	}
+}
+
+// A guarded command that another one takes back isn't its kind's fault.
+func TestACommandThatUndoesAnotherIsNamed(t *testing.T) {
+	f := newFleet(t)
+	r := f.run(`
+play "p" {
+  hosts = ["all"]
+  task "command" "x" {
+    argv    = ["touch", "DIR/x"]
+    creates = "DIR/x"
+  }
+  task "command" "y" {
+    shell   = "rm DIR/x; touch DIR/y"
+    creates = "DIR/y"
+  }
+}
+`, "web1")
+	r.Plan(t.Context())
+	s := r.Apply(t.Context())
+	if got := f.failures(); s.Outcome != engine.OutcomeFailed || !strings.Contains(got, "web1 task.command.x: ") || !strings.Contains(got, "task.command.y alters") || strings.Contains(got, "at fault") {
 		t.Errorf("%s: %q", s.Outcome, got)
 	}
 }

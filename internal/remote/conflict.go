@@ -32,11 +32,14 @@ func (s *Session) Conflicts(list []wire.Left, made bool) []wire.Conflict {
 		case other == nil && !made && left.Error != "" && left.By == "":
 			continue // it may be for something else
 		case other == nil && made:
-			c.Text = fmt.Sprintf("it isn't settled: planned once more after the run, it %s. What else alters it on the host? If nothing does, the kind %q is at fault", left.Wants(), kindOf(t.label()))
+			c.Other, c.Text = s.unsettling(t, left)
 		case other == nil:
 			c.Alone, c.Text = true, fmt.Sprintf("planned on what it leaves itself, it %s", left.Wants())
 		default:
 			c.ID, c.Text = s.against(t, other, key, left, made)
+			if c.Other = other.ID; c.ID == other.ID {
+				c.Other = t.ID
+			}
 		}
 		if !slices.ContainsFunc(out, func(o wire.Conflict) bool { return o.ID == c.ID }) {
 			out = append(out, c)
@@ -61,6 +64,25 @@ func (s *Session) against(t, other *task, key host.Key, left wire.Left, made boo
 		text += fmt.Sprintf("this one would undo what %s does, in every run; leave it to one of them", first.label())
 	}
 	return second.ID, text
+}
+
+// unsettling says of a task that was made, and has something left to do, what that may
+// come from, where no task is known to be in its way: one of those behind it of which
+// nobody can tell what they alter, or what isn't of the run.
+func (s *Session) unsettling(t *task, left wire.Left) (other, text string) {
+	text = fmt.Sprintf("it isn't settled: planned once more after the run, it %s. ", left.Wants())
+	var behind []string
+	for _, o := range s.order[slices.Index(s.order, t)+1:] {
+		if o.changed == modules.True && slices.ContainsFunc(o.effects, func(e host.Effect) bool {
+			return e.State == host.Unknown && e.Key.Name == host.All && (e.Key.Space == host.All || slices.ContainsFunc(left.Keys, func(k host.Key) bool { return k.Space == e.Key.Space }))
+		}) {
+			other, behind = o.ID, append(behind, o.label())
+		}
+	}
+	if len(behind) > 0 {
+		return other, text + fmt.Sprintf("Nobody can tell what %s alters, which was made behind it: if it is that, each run would do both again, and it has to be left to one of them", strings.Join(behind, " or "))
+	}
+	return "", text + fmt.Sprintf("What else alters it on the host? If nothing does, the kind %q is at fault", kindOf(t.label()))
 }
 
 // other returns the task besides t that is in the way of what t has left to do, and

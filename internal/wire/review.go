@@ -27,6 +27,8 @@ type Conflict struct {
 	Text string `cbor:"2,keyasint,omitempty"`
 	// Alone: no other task is in the way, so that the kind itself is at fault.
 	Alone bool `cbor:"3,keyasint,omitempty"`
+	// Other is the task that is in the way, where one is.
+	Other string `cbor:"4,keyasint,omitempty"`
 }
 
 // Left is what a task still wants to do where nothing should be left.
