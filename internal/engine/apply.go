@@ -53,6 +53,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 		if !r.play(ctx, r.o.Playbook.Plays[i], hosts) {
 			break
 		}
+		r.gather(ctx, p)
 	}
 	if ctx.Err() == nil && !r.stopping() {
 		r.reviewMade(ctx)

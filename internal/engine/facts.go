@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"muster/host"
 	"muster/internal/lang"
 	"muster/internal/wire"
 	"muster/transport"
@@ -186,24 +187,28 @@ func without(facts cty.Value, open map[string]bool) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-// gather asks for the host's facts again, at the end of a play that has changed
-// something there, where the playbook reads facts that changes move.
-func (h *hostRun) gather(ctx context.Context, p *lang.Play) {
-	r := h.run
+// gather asks hosts for their facts again, at the end of a play: those on which
+// something was changed by it, whoever did that, where the playbook reads facts that
+// changes move. Until then facts are those at the play's start.
+func (r *Run) gather(ctx context.Context, p *lang.Play) {
 	if !r.movable(lang.FactsRead{Names: r.o.Playbook.Facts}) || p.Index == len(r.o.Playbook.Plays)-1 {
 		return
 	}
-	r.mu.Lock()
-	for _, it := range h.outcomes {
-		if it.on == h && it.inst.Task.Play == p && it.done != nil && (it.done.Status == wire.Changed || it.done.Status == wire.Failed) {
-			h.asked = true
+	each(r.reviewable(func(it *item) bool { return it.inst.Task.Play == p && it.altered() }), func(h *hostRun) {
+		if r.enter(ctx) != nil {
+			return
 		}
-	}
-	asked := h.asked && h.err == nil
-	r.mu.Unlock()
-	if !asked || ctx.Err() != nil {
-		return
-	}
-	h.send(&wire.Message{Gather: &wire.Gather{}}, false)
-	_ = r.await(ctx, func() bool { return !h.asked || h.err != nil })
+		defer r.leave()
+		r.mu.Lock()
+		h.asked = true
+		r.mu.Unlock()
+		h.send(&wire.Message{Gather: &wire.Gather{}}, false)
+		_ = r.await(ctx, func() bool { return !h.asked || h.err != nil })
+	})
+}
+
+// altered reports whether the host may be another one since the item was made, also
+// where it was judged to have changed nothing.
+func (it *item) altered() bool {
+	return it.done != nil && (it.done.Status == wire.Failed || slices.ContainsFunc(it.done.Changes, func(d host.Description) bool { return d.Action.Counts() }))
 }

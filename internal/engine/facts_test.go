@@ -3,21 +3,24 @@ package engine_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"muster/host"
 	"muster/internal/engine"
 	"muster/modules"
 	"muster/modules/file"
+	"muster/modules/program"
 )
 
 // factsFleet has a kind of task that alters the fact "os": it is what the file
 // HOST-os holds.
 func factsFleet(t *testing.T) *fleet {
 	f := newFleet(t)
-	f.kinds = modules.NewRegistry(append(file.Kinds(), modules.Kind{
+	f.kinds = modules.NewRegistry(slices.Concat(file.Kinds(), program.Kinds(), []modules.Kind{{
 		Name: "system", New: func() modules.Module { return &file.File{} },
-	})...)
+	}})...)
 	f.factKeys = map[string][]host.Key{"os": {host.File(filepath.Join(f.dir, "web1-os"))}}
 	f.facts = func(host string) []byte {
 		data, err := os.ReadFile(filepath.Join(f.dir, host+"-os"))
@@ -104,5 +107,58 @@ func TestFactsThatNothingAltersCostNothing(t *testing.T) {
 	}
 	if n := f.trips["web1"].n; n > 4 {
 		t.Errorf("%d round trips", n)
+	}
+}
+
+// A host's facts are moved by whoever acts on it, and a play reads them as all that
+// the plays before it have made leaves them: those of the host's own that end early,
+// and those of plays that the host has no part in.
+func TestFactsThatOthersTasksAlterAreGatheredAgain(t *testing.T) {
+	others := `
+play "first" {
+  hosts = [HOSTS]
+  task "command" "slow" {
+    shell   = host.name == "web1" ? "touch DIR/slow-web1" : "SLOW touch DIR/slow-web2"
+    creates = "DIR/slow-${host.name}"
+  }
+  task "file" "made" {
+    path    = "DIR/made-${host.name}"
+    content = "x"
+  }
+  task "system" "os" {
+    on      = [host.name == "web2" ? "web1" : host.name]
+    path    = host.name == "web2" ? "DIR/web1-os" : "DIR/web1-other"
+    content = "installed"
+  }
+}
+play "second" {
+  hosts = ["web1", "web3"]
+  task "file" "later" {
+    path    = "DIR/later-${host.name}"
+    content = hosts["web1"].facts.os
+  }
+}
+`
+	for name, hosts := range map[string]string{
+		"the host has no part in the play": `"web2"`,
+		"the host is done with the play":   `"web1", "web2"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := factsFleet(t)
+			slow := ""
+			if strings.Contains(hosts, "web1") {
+				slow = "while ! test -e DIR/made-web1; do sleep 0.01; done;"
+			}
+			r := f.run(strings.NewReplacer("HOSTS", hosts, "SLOW", slow).Replace(others), "web1", "web2", "web3")
+			r.Plan(t.Context())
+			if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+				t.Fatalf("%+v", s)
+			}
+			for _, name := range []string{"later-web1", "later-web3"} {
+				if got := read(t, f, name); got != "installed" {
+					t.Errorf("%s has %q, want %q", name, got, "installed")
+				}
+			}
+		})
 	}
 }

@@ -115,7 +115,6 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 	if len(p.after) > 0 && h.usable() && !h.run.stopping() && (ok || !p.play.Rolling.KeepOnFailure) {
 		ok = h.sequence(ctx, p.after) && ok
 	}
-	h.gather(ctx, p.play)
 	if !ok {
 		h.run.mu.Lock()
 		h.failed = true
