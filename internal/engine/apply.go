@@ -32,6 +32,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 		h.unplanned = h.failed
 		h.ready()
 	}
+	r.lineUp()
 	r.mu.Unlock()
 	for _, h := range r.order {
 		if h.hasFailed() {
@@ -120,6 +121,7 @@ func (h *hostRun) out() bool {
 // sequence makes nodes in order, and returns false where one failed for good.
 func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
 	g := &granted{host: h}
+	defer h.leave(nodes...)
 	for _, n := range nodes {
 		if h.out() || g.failed() {
 			break
@@ -156,6 +158,9 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	}
 	if it.planned.Status == wire.Failed {
 		return it.ev.OnError == lang.Continue
+	}
+	if !h.awaitTurn(ctx, g, it) {
+		return false
 	}
 	if !it.deferred() && it.on == h && !it.judged() {
 		return g.grant(ctx, it)

@@ -121,16 +121,22 @@ func (h *hostRun) stands(w way) {
 	h.run.change.Broadcast()
 }
 
-// turn waits for the turn of a task that acts on another host. Such tasks are
-// planned in the order of the play's tasks, and each in that of its hosts,
-// whoever is faster: a plan that is made again has to be the same.
+// turn waits for the turn of a task that may act on another host, or that stands behind
+// one. Such tasks are planned in the order of the play's tasks, and each in that of its
+// hosts, whoever is faster, and behind what the plays before have for the host that is
+// acted on: a plan that is made again has to be the same, and is made in that order.
 //
 // Nobody waits for ever: expressions read only what stands earlier.
-func (h *hostRun) turn(ctx context.Context, w way) error {
+func (h *hostRun) turn(ctx context.Context, w way, on *hostRun) error {
+	if w.at == nil || h.mixed != w.play {
+		return nil
+	}
 	r := h.run
 	h.stands(w)
-	h.flush()
-	return r.awaitOthers(ctx, func() bool {
+	ready := func() bool {
+		if on.reached < w.play.Index && !on.walked && on.err == nil {
+			return false
+		}
 		ahead := true // of this host, in the play's order
 		for _, name := range w.play.Hosts {
 			o := r.hosts[name]
@@ -147,7 +153,15 @@ func (h *hostRun) turn(ctx context.Context, w way) error {
 			}
 		}
 		return true
-	})
+	}
+	r.mu.Lock()
+	now := ready()
+	r.mu.Unlock()
+	if now {
+		return nil
+	}
+	h.flush()
+	return r.awaitOthers(ctx, ready)
 }
 
 // unusable is why nothing can be made on the host for others: it can't be

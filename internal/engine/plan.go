@@ -220,7 +220,7 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.B
 	}
 	var nodes []*node
 	for i, sc := range scopes {
-		run := &blockRun{block: b, scope: sc, way: w}
+		run := &blockRun{block: b, scope: sc, way: w.in(i, 1)}
 		inner := w.in(i, 0)
 		inner.rescued = w.rescued || len(b.Rescue) > 0
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
@@ -230,7 +230,7 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.B
 			h.passAll(sc, modules.Maybe, b.Rescue)
 			h.doubt(run.nodes)
 		}
-		if run.always, err = h.walk(ctx, w.in(i, 1), sc, b.Always); err != nil {
+		if run.always, err = h.walk(ctx, w.in(i, 2), sc, b.Always); err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, &node{block: run})
@@ -259,6 +259,7 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 // task evaluates a task's instances and sends them.
 func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Task) ([]*item, error) {
 	if t.ActsElsewhere() && !w.late {
+		h.mixed = w.play
 		defer h.stands(w.in(1))
 	}
 	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
@@ -282,10 +283,13 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 		}
 		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, passing: w.passing}
 		if inst.Target != h.name {
-			if it.on, err = h.run.helper(ctx, inst.Target); err == nil && !w.late {
-				err = h.turn(ctx, w)
+			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
+				return items, err
 			}
-			if err != nil {
+		}
+		if !w.late {
+			it.at = w.at
+			if err := h.turn(ctx, w, it.on); err != nil {
 				return items, err
 			}
 		}

@@ -112,6 +112,7 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 		return
 	}
 	ok := h.sequence(ctx, p.before) && h.sequence(ctx, p.nodes)
+	h.leave(p.nodes...)
 	if len(p.after) > 0 && h.usable() && !h.run.stopping() && (ok || !p.play.Rolling.KeepOnFailure) {
 		ok = h.sequence(ctx, p.after) && ok
 	}

@@ -42,6 +42,7 @@ type hostRun struct {
 	epoch     int
 	reached   int                      // every play before this one, by index, has been walked
 	at        []int                    // the place in that play that it has come to, as in way
+	mixed     *lang.Play               // it has come to a task of this play that acts elsewhere
 	asked     bool                     // for facts that haven't come yet
 	told      told                     // what it has said so far
 	reviewing *wire.Review             // was asked for, and isn't answered
@@ -99,6 +100,10 @@ type item struct {
 	done    *wire.Done
 	shared  *item
 
+	at    []int // its place in its play; see way
+	line  *line // nil: nobody else acts where it does
+	place int   // in its line
+
 	guess     bool       // facts that it was evaluated with may be moved by what is pending
 	passing   bool       // what it does is taken back by another task, by design
 	reverted  bool       // its block failed: a rescue may have taken it back
@@ -113,6 +118,7 @@ type item struct {
 	task      *wire.Task // as it was sent, until it is final: to be sent once more
 	again     bool       // it was sent once more, and isn't answered
 	once      bool       // its outcome is unknown, and it isn't made a second time
+	left      bool       // its host comes to it no more
 }
 
 // id identifies the item on the host acted on, where others may act as well.
