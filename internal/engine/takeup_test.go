@@ -107,6 +107,55 @@ func TestHostIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// A connection that is lost while it waits for the end of what an earlier one has in hand
+// leaves that to the next one: it is told, and nothing is made twice.
+func TestConnectionThatIsLostWhileItWaitsIsFollowedByAnother(t *testing.T) {
+	f := newFleet(t)
+	f.alive = 10 * time.Millisecond
+	f.severed = func(host string, _ int) bool {
+		if n := f.logins[host]; n < 3 && f.exists("first") {
+			fence, _ := filepath.Glob(filepath.Join(f.dir, "records-web1", "*.fence"))
+			return n == 1 || len(fence) == 1
+		}
+		return false
+	}
+	r := f.runWith(func(o *engine.Options) {
+		o.Connect = func(ctx context.Context, host string, s engine.Start) (engine.Stream, error) {
+			if f.logins[host] == 2 {
+				f.write(t, "go", "")
+			}
+			return f.connect(ctx, host, s)
+		}
+	}, `
+play "p" {
+  hosts = ["web1"]
+  task "command" "first" { shell = "echo >> DIR/first; until test -e DIR/go; do sleep 0.01; done; echo end" }
+  task "command" "guarded" {
+    shell   = "echo >> DIR/guarded; touch DIR/made"
+    creates = "DIR/made"
+  }
+  task "command" "known" { shell = "echo ${task.command.first.output.stdout} >> DIR/known" }
+}
+`, "web1")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged || s.Hosts["web1"].Changed != 3 {
+		t.Errorf("it came to %s, %+v: %s", s.Outcome, s.Hosts["web1"], f.failures())
+	}
+	if n := f.logins["web1"]; n != 3 {
+		t.Errorf("web1 was logged in to %d times", n)
+	}
+	for _, name := range []string{"first", "guarded", "known"} {
+		data, _ := os.ReadFile(filepath.Join(f.dir, name))
+		if n := strings.Count(string(data), "\n"); n != 1 {
+			t.Errorf("%s was made %d times", name, n)
+		}
+	}
+	r.Close()
+	if kept, _ := filepath.Glob(filepath.Join(f.dir, "records-*", "*")); len(kept) > 0 {
+		t.Errorf("the host keeps %v", kept)
+	}
+}
+
 // What was granted on a host that can't be taken up again may have been made: that is
 // what is said of it.
 func TestWhatWasGrantedOnALostHostIsUnknown(t *testing.T) {

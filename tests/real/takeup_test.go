@@ -3,6 +3,7 @@ package real
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,6 +94,28 @@ func TestHostIsTakenUpAgainAfterItsConnectionBroke(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The new connection is lost, too, while it waits for the end of what is in hand: the
+// next one is told that end.
+func TestHostIsTakenUpAgainAfterItsConnectionBrokeTwice(t *testing.T) {
+	command(t.Context(), t)
+	for _, file := range []string{"held", "unguarded"} {
+		t.Run(file, func(t *testing.T) {
+			whole(t, cut(t, file, func() {
+				loginsOf(t, "app1")
+				fenced(t, 1)
+				loginsOf(t, "app1")
+				fenced(t, 2)
+			}))
+		})
+	}
+}
+
+// fenced waits until the host is being taken up by a connection of this number.
+func fenced(t *testing.T, take int) {
+	t.Helper()
+	on(t, "app1", fmt.Sprintf("timeout 60 sh -c 'until grep -qx %d /var/lib/muster/*.fence; do sleep 0.05; done' 2>/dev/null", take))
 }
 
 func TestAllAreTakenUpAgainThroughABastionThatBroke(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -110,6 +111,15 @@ func (r *Record) Fenced() error {
 		return ErrFenced
 	}
 	return nil
+}
+
+// raise fences the connections before this one. One that comes too late leaves the
+// fence of a later one.
+func (r *Record) raise() error {
+	if err := r.Fenced(); err != nil {
+		return err
+	}
+	return host.Put(r.fence(), []byte(strconv.Itoa(r.take)), 0o600)
 }
 
 // Begin keeps, durably, that a task is about to make its first change, and whether it
@@ -217,11 +227,16 @@ func (r *Record) write(e entry) error {
 // Ack notes how many ends of the run the controller has.
 func (r *Record) Ack(n int) { r.acked = max(r.acked, n) }
 
-// Close lets go of the record, and removes it where nothing is in doubt.
+// Close lets go of the record, and removes it where nothing is in doubt. One that an
+// earlier connection still has is that one's, and stays.
 func (r *Record) Close() {
-	if r.open == 0 && r.acked >= r.ended && (r.f != nil || r.take > 0 || r.given) && r.Fenced() == nil {
-		for _, path := range []string{r.path(), r.fence(), r.mark()} {
-			_ = host.Drop(path)
+	if r.open == 0 && r.acked >= r.ended && r.Fenced() == nil {
+		if r.f != nil {
+			_ = host.Drop(r.path())
+			_ = host.Drop(r.fence())
+		}
+		if r.f != nil || r.given {
+			_ = host.Drop(r.mark())
 		}
 	}
 	if r.f != nil {
@@ -249,10 +264,13 @@ func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
 		return nil, err
 	}
 	d.Close()
-	if err := host.Put(r.fence(), []byte(strconv.Itoa(r.take)), 0o600); err != nil {
+	if err := r.raise(); err != nil {
 		return nil, err
 	}
 	if err := r.claim(ctx, waiting); err != nil {
+		return nil, err
+	}
+	if err := r.raise(); err != nil { // who had it may have removed the fence with it
 		return nil, err
 	}
 	data, err := io.ReadAll(r.f)
@@ -273,22 +291,18 @@ func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
 
 // claim opens the file and locks it, and waits for who has it.
 func (r *Record) claim(ctx context.Context, waiting func()) error {
-	f, err := host.OpenLock(r.path())
-	if err != nil {
-		return err
-	}
 	tell := time.Now().Add(2 * time.Second)
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			_ = f.Close()
+		f, err := r.lock()
+		if err != nil {
 			return err
 		}
+		if f != nil {
+			r.f = f
+			r.sweep()
+			return nil
+		}
 		if err := r.Fenced(); err != nil {
-			_ = f.Close()
 			return err
 		}
 		if waiting != nil && time.Now().After(tell) {
@@ -297,14 +311,34 @@ func (r *Record) claim(ctx context.Context, waiting func()) error {
 		}
 		select {
 		case <-ctx.Done():
-			_ = f.Close()
 			return context.Cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	r.f = f
-	r.sweep()
-	return nil
+}
+
+// lock opens the file and locks it; it returns nil where somebody else has it, or had it
+// till then and has removed it.
+func (r *Record) lock() (*os.File, error) {
+	f, err := host.OpenLock(r.path())
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		var mine, there os.FileInfo
+		if mine, err = f.Stat(); err == nil {
+			there, err = os.Lstat(r.path())
+		}
+		if err == nil && os.SameFile(mine, there) {
+			return f, nil
+		}
+	}
+	_ = f.Close()
+	if err == nil || errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return nil, err
 }
 
 // read takes the lines of a record, up to one that was cut off, and returns how

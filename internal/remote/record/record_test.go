@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -149,5 +150,71 @@ func TestTakingUpWaitsForTheChangeInHand(t *testing.T) {
 	must(t, err)
 	if len(left.Ended) != 1 || len(left.Doubtful) != 0 {
 		t.Errorf("left is %+v", left)
+	}
+}
+
+// A connection that ends while it waits leaves the record to the one that has it, and to
+// who comes after it.
+func TestWhoWaitedInVainLeavesTheRecord(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", true))
+	second := open(t, dir, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := second.TakeUp(ctx, cancel); !errors.Is(err, context.Canceled) {
+		t.Fatalf("it takes up what another has: %v", err)
+	}
+	second.Close()
+	if err := r.Fenced(); !errors.Is(err, ErrFenced) {
+		t.Errorf("the first is fenced no more: %v", err)
+	}
+	third := open(t, dir, 2)
+	left, err := third.TakeUp(t.Context(), func() {
+		r.End(done("a"), true)
+		r.Close()
+	})
+	must(t, err)
+	if len(left.Ended) != 1 || len(left.Doubtful) != 0 {
+		t.Errorf("left is %+v", left)
+	}
+	third.Ack(1)
+	third.Close()
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+// Two that take a host up at once: the one that comes too late lowers no fence.
+func TestConnectionThatComesTooLateIsFenced(t *testing.T) {
+	dir := t.TempDir()
+	_, err := open(t, dir, 2).TakeUp(t.Context(), nil)
+	must(t, err)
+	if _, err := open(t, dir, 1).TakeUp(t.Context(), nil); !errors.Is(err, ErrFenced) {
+		t.Errorf("it takes the host up: %v", err)
+	}
+}
+
+// Who had a record removes it and lets go of it: who waited for it takes one that others
+// find, and fences.
+func TestRecordThatWasRemovedMeanwhileIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", true))
+	r.End(done("a"), true)
+	r.Ack(1)
+	second := open(t, dir, 1)
+	left, err := second.TakeUp(t.Context(), func() {
+		must(t, os.Remove(second.fence())) // it looked before there was one
+		r.Close()
+	})
+	must(t, err)
+	if len(left.Ended) != 0 {
+		t.Errorf("left is %+v", left)
+	}
+	if list := files(t, dir); len(list) != 2 {
+		t.Errorf("there are %v", list)
+	}
+	if err := r.Fenced(); !errors.Is(err, ErrFenced) {
+		t.Errorf("the first is fenced no more: %v", err)
 	}
 }
