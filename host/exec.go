@@ -44,7 +44,10 @@ type Runner interface {
 // System runs programs on this machine, each in a process group of its own
 // that is killed when ctx ends. A program that has ended but whose children
 // hold its pipes open is waited for no longer than a second.
-type System struct{}
+type System struct {
+	// Started, if not nil, is told the number of each program's process.
+	Started func(pid int)
+}
 
 // plainEnv is the environment of every program: independent of whoever
 // started us, English, never asking questions.
@@ -61,7 +64,7 @@ func plainEnv() []string {
 }
 
 // Run runs c.
-func (System) Run(ctx context.Context, c Command) (Output, error) {
+func (s System) Run(ctx context.Context, c Command) (Output, error) {
 	if len(c.Argv) == 0 {
 		return Output{}, errors.New("no program named")
 	}
@@ -86,7 +89,12 @@ func (System) Run(ctx context.Context, c Command) (Output, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	err = cmd.Run()
+	if err = cmd.Start(); err == nil {
+		if s.Started != nil {
+			s.Started(cmd.Process.Pid)
+		}
+		err = cmd.Wait()
+	}
 	out := Output{Stdout: stdout.bytes(), Stderr: stderr.bytes()}
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("running %s: %w", c.Argv[0], context.Cause(ctx))

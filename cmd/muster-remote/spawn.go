@@ -156,6 +156,9 @@ func (c *child) Write(p []byte) (int, error) { return c.in.Write(p) }
 // CloseInput tells the worker to end when the change in hand is made.
 func (c *child) CloseInput() error { return c.in.Close() }
 
+// Pid is the number of the worker's process.
+func (c *child) Pid() int { return c.cmd.Process.Pid }
+
 // Kill ends the worker at once. Close is still to be called.
 func (c *child) Kill() error { return c.cmd.Process.Kill() }
 

@@ -351,8 +351,9 @@ func (h *hostRun) inHand() []*item {
 func (h *hostRun) acknowledge() {
 	h.run.mu.Lock()
 	ends, usable := h.ends, h.err == nil && !h.taking
+	began := ends > 0 || h.takes > 0
 	h.run.mu.Unlock()
-	if ends > 0 && usable {
+	if began && usable {
 		h.send(&wire.Message{Ack: &wire.Ack{Ends: ends}}, false)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Adopt notes a task that a worker planned, and lays its effects.
 func (s *Session) Adopt(wt wire.Task, p wire.Planned, effects []host.Effect) {
-	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing}, planned: p, effects: effects}
+	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing, Shown: wt.Shown}, planned: p, effects: effects}
 	t.settle(p)
 	s.put(t)
 	s.lay(t.ID, effects)

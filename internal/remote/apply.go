@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/host"
@@ -35,6 +36,7 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 		d = wire.Done{Status: wire.Failed, Error: "a task that its condition names hasn't run"}
 	}
 	s.settleCutOff(t, &d)
+	s.countUnended(id, &d)
 	d.ID = id
 	d.Changes = s.shown(t, d.Changes)
 	d.Error = s.redact.Redact(d.Error)
@@ -44,6 +46,14 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 		t.changed = modules.True
 	}
 	return d
+}
+
+// countUnended takes a task that an earlier connection of the run has begun, and of
+// which nothing is left to do, as changed: it is that connection that made it.
+func (s *Session) countUnended(id string, d *wire.Done) {
+	if t := s.tasks[id]; s.Unended == id && d.Status == wire.Unchanged && t != nil && t.Shown != nil {
+		d.Status, d.Changes = wire.Changed, append(slices.Clone(t.Shown.Changes), d.Changes...)
+	}
 }
 
 // attempts makes the task, again where it fails and asks for that.

@@ -124,6 +124,10 @@ func (s *server) makeElsewhere(ctx context.Context, name, id string) wire.Done {
 		delete(s.waits, id)
 		s.sendLate(d, t)
 	}
+	if p, ok := d.worker.pipe.(interface{ Pid() int }); ok {
+		s.keepRuns(p.Pid()) // it finishes what it has in hand when this is gone
+	}
+	d.runs = nil
 	// The epoch only grows, so that a worker drops nothing by itself.
 	s.grants++
 	if err := d.worker.conn.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{id}, Epoch: s.grants}}); err != nil {
@@ -136,7 +140,10 @@ func (s *server) makeElsewhere(ctx context.Context, name, id string) wire.Done {
 			return fail(s.lose(d, err))
 		case m.Progress != nil && m.Progress.ID == id, m.Undo != nil && m.Undo.ID == id:
 			_ = s.conn.Send(m)
+		case m.Runs != nil:
+			s.theirRuns(d, m.Runs)
 		case m.Done != nil && m.Done.ID == id && answersGrant(m.Done):
+			s.session.countUnended(id, m.Done)
 			s.session.Finish(id, *m.Done)
 			s.session.Forget()
 			s.tell(ctx, d.user, wire.Lay{Reset: true, Settled: s.settled(id)})

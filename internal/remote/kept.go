@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os/user"
 	"path/filepath"
 	"time"
 
+	"muster/internal/remote/process"
 	"muster/internal/remote/record"
 	"muster/internal/wire"
 )
@@ -28,6 +30,9 @@ func (s *server) open(ctx context.Context, o *wire.Open) error {
 		return nil
 	}
 	dir, err := s.records()
+	if err == nil {
+		s.lock.running = func() []process.ID { return record.Running(dir, o.Run) }
+	}
 	if err == nil && !o.ReadOnly {
 		s.kept, err = s.newRecord(dir, o)
 	}
@@ -63,7 +68,7 @@ func (s *server) newRecord(dir string, o *wire.Open) (*record.Record, error) {
 			return nil, err
 		}
 	}
-	return record.New(record.Options{Dir: dir, Marks: filepath.Dir(marks), Run: o.Run, Take: o.Take})
+	return record.New(record.Options{Dir: dir, Marks: filepath.Dir(marks), Run: o.Run, Take: o.Take, Silence: s.o.Silence})
 }
 
 // takeUp tells what the run's earlier connections have made here, when they have
@@ -75,7 +80,7 @@ func (s *server) takeUp(ctx context.Context, o *wire.Open) error {
 		}
 		return s.conn.Send(&wire.Message{TakenUp: &wire.TakenUp{Unknown: err.Error()}})
 	}
-	left, err := s.kept.TakeUp(ctx, func() { s.lock.tell("waiting for the end of what was being made here when the connection was lost") })
+	left, err := s.kept.TakeUp(ctx, s.lock.tell)
 	if err != nil {
 		return unknown(err)
 	}
@@ -87,6 +92,7 @@ func (s *server) takeUp(ctx context.Context, o *wire.Open) error {
 			return unknown(err)
 		}
 	}
+	s.session.Unended = left.Unended
 	for i := range left.Ended {
 		if left.Earlier+i >= o.Have {
 			if err := s.ended(&left.Ended[i]); err != nil {
@@ -104,8 +110,47 @@ func (s *server) begin(id string, repeats bool) error {
 			return err
 		}
 	}
-	s.begun, s.repeats = true, repeats
+	s.repeats = repeats
+	s.begun.Store(true)
 	return nil
+}
+
+// started keeps that a program acts for the task in hand, or has whoever keeps such
+// things do so.
+func (s *server) started(pid int) {
+	if !s.begun.Load() {
+		return
+	}
+	if s.o.Worker {
+		_ = s.conn.Send(&wire.Message{Runs: &wire.Runs{PID: pid}})
+		return
+	}
+	s.keepRuns(pid)
+}
+
+func (s *server) keepRuns(pid int) {
+	if id, err := process.Of(pid); err == nil && s.kept != nil {
+		s.kept.Runs(id)
+	}
+}
+
+// maxRuns is how many programs a worker may start for one task that are kept.
+const maxRuns = 10_000
+
+// theirRuns takes a worker's word that it has started a process, if that is its user's.
+func (s *server) theirRuns(d *delegate, r *wire.Runs) {
+	u, err := user.Lookup(d.user)
+	if err != nil || len(d.runs) == maxRuns {
+		return
+	}
+	id, err := process.Of(r.PID)
+	if err != nil {
+		return
+	}
+	if uid, err := process.User(r.PID); err == nil && u.Uid == uid {
+		d.runs = append(d.runs, id)
+		s.keepRuns(r.PID)
+	}
 }
 
 // keepEdit keeps what takes an edit of an atomic task back.
@@ -172,11 +217,11 @@ func (s *server) letFinish() {
 // it isn't to be made twice, or was on probation and taken back: it may be what cut the
 // connection.
 func (s *server) over(d *wire.Done) error {
-	if why := s.still(); why != nil && d.Status == wire.Failed && !s.decided && !(s.begun && s.repeats) {
+	if why := s.still(); why != nil && d.Status == wire.Failed && !s.decided && !(s.begun.Load() && s.repeats) {
 		return why
 	}
 	if s.kept != nil {
-		s.kept.End(d, s.begun)
+		s.kept.End(d, s.begun.Load())
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/host"
+	"muster/internal/remote/process"
 	"muster/internal/remote/revert"
 )
 
@@ -38,6 +39,10 @@ type lock struct {
 	moved bool
 
 	wait, patience time.Duration // 0: lockWait, lockPatience
+	vigil          process.Vigil // of who has it; the zero value is as patient as can be
+	// running returns what still acts on this host for runs whose remotes have ended;
+	// nil: nothing.
+	running func() []process.ID
 }
 
 func lockPath() (string, error) {
@@ -114,35 +119,77 @@ func (l *lock) others() bool {
 	return moved
 }
 
+// take takes the lock, and waits for who has it: for another run, for what it had on
+// probation, and for its programs that have outlived it.
 func (l *lock) take(ctx context.Context, how int) error {
 	if l.err != nil {
 		return l.err
 	}
-	wait := cmp.Or(l.wait, lockWait)
-	deadline, quiet := time.Now().Add(wait), time.Now().Add(cmp.Or(l.patience, lockPatience))
+	w := l.waiting()
 	for {
 		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
-			l.look()
-			return l.settle(ctx)
+			break
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
-		now := time.Now()
-		if now.After(deadline) {
-			l.err = fmt.Errorf("another run has had this host for more than %s (%s): wait for it, or end it", wait, l.who())
-			return l.err
+		for _, id := range l.vigil.Watch(l.f) {
+			w.say(fmt.Sprintf("ended another run's remote on this host (%s): it was stopped, or hung", id))
 		}
-		if l.tell != nil && now.After(quiet) {
-			l.tell(fmt.Sprintf("waiting for another run on this host (%s)", l.who()))
-			quiet = deadline
+		if err := w.turn(ctx, "another run", l.who); err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
+	}
+	l.look()
+	err := l.settle(ctx)
+	for err == nil && l.running != nil {
+		list := l.running()
+		if len(list) == 0 {
+			break
 		}
+		err = w.turn(ctx, "a program of a run that was cut off", func() string { return named(list) })
+	}
+	if err != nil {
+		_ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN)
+	}
+	return err
+}
+
+// patient waits for others on this host: aloud, and not for ever.
+type patient struct {
+	l               *lock
+	wait            time.Duration
+	deadline, quiet time.Time
+}
+
+func (l *lock) waiting() *patient {
+	wait := cmp.Or(l.wait, lockWait)
+	return &patient{l: l, wait: wait, deadline: time.Now().Add(wait), quiet: time.Now().Add(cmp.Or(l.patience, lockPatience))}
+}
+
+// turn waits a moment for what has the host, which who names.
+func (p *patient) turn(ctx context.Context, what string, who func() string) error {
+	now := time.Now()
+	if now.After(p.deadline) {
+		p.l.err = fmt.Errorf("%s has had this host for more than %s (%s): wait for it, or end it", what, p.wait, who())
+		return p.l.err
+	}
+	if now.After(p.quiet) {
+		p.say(fmt.Sprintf("waiting for %s on this host (%s)", what, who()))
+		p.quiet = p.deadline
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+func (p *patient) say(text string) {
+	if p.l.tell != nil {
+		p.l.tell(text)
 	}
 }
 
@@ -156,10 +203,21 @@ func (l *lock) settle(ctx context.Context) error {
 	})
 }
 
-// who is what the owner of the lock says of itself.
+// who names those who have the lock.
 func (l *lock) who() string {
-	text, _ := os.ReadFile(l.f.Name())
-	return strings.TrimSpace(string(text))
+	list := process.Holders(l.f)
+	if len(list) == 0 {
+		return "its process can't be seen from here"
+	}
+	return named(list)
+}
+
+func named(list []process.ID) string {
+	texts := make([]string, len(list))
+	for i, id := range list {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // idle frees a shared lock: nothing is being planned.

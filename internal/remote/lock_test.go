@@ -1,10 +1,16 @@
 package remote
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"muster/internal/remote/process"
+	"muster/internal/wire"
 )
 
 func TestHostOfAnotherRunIsWaitedForAloudAndRefusedOnce(t *testing.T) {
@@ -59,5 +65,57 @@ func TestOwnerBetweenTwoLooksIsNoticed(t *testing.T) {
 		if moved := l.others(); moved != test.moved {
 			t.Errorf("%s: moved is %v", test.what, moved)
 		}
+	}
+}
+
+// Of a lock that is shared nobody writes down who has it.
+func TestWhoSharesTheLockIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	was := lock{path: path}
+	if err := was.own(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = was.f.WriteAt([]byte("process 1 "), 0) // long ended
+	was.release()
+	other := lock{path: path}
+	defer other.release()
+	if err := other.share(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := lock{path: path, wait: time.Millisecond}
+	defer l.release()
+	if err := l.own(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("(process %d since ", os.Getpid())) {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// A remote that was stopped, while planning or while making, doesn't keep the host for ever.
+func TestStoppedRemoteLosesTheLock(t *testing.T) {
+	for _, making := range []bool{false, true} {
+		dir := t.TempDir()
+		first := remoteIn(t, dir, aRun, 0)
+		task := doing("command", "c", "", map[string]any{"shell": "echo > begun; until test -e go; do sleep 0.02; done", "dir": dir, "read_only": !making})
+		if err := first.Send(&wire.Message{Task: &task}); err != nil {
+			t.Fatal(err)
+		}
+		if making {
+			first.told()
+			if err := first.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{task.ID}, Epoch: 1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		until(t, "the task", func() bool { return exists(filepath.Join(dir, "begun")) })
+		_ = first.cmd.Process.Signal(syscall.SIGSTOP)
+		var told []string
+		l := lock{path: filepath.Join(dir, "lock"), tell: func(text string) { told = append(told, text) }}
+		l.vigil = process.Vigil{Silence: 200 * time.Millisecond, Every: 20 * time.Millisecond}
+		if err := l.own(t.Context()); err != nil {
+			t.Errorf("making: %t: %v", making, err)
+		}
+		l.release()
+		if want := fmt.Sprintf("(process %d since ", first.cmd.Process.Pid); len(told) != 1 || !strings.Contains(told[0], want) {
+			t.Errorf("making: %t: it tells %q", making, told)
+		}
+		write(t, filepath.Join(dir, "go"))
 	}
 }

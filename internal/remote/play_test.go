@@ -20,8 +20,12 @@ import (
 // other is a user of every host, whose worker the tests play or start.
 const other = "nobody"
 
-// asWorker is the variable that makes this program a worker.
-const asWorker = "MUSTER_TEST_WORKER"
+// asWorker is the variable that makes this program a worker, asRemote the one that makes
+// it a remote, whose lock and records are in the folder that it names.
+const (
+	asWorker = "MUSTER_TEST_WORKER"
+	asRemote = "MUSTER_TEST_REMOTE"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asWorker) != "" {
@@ -30,17 +34,26 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if dir := os.Getenv(asRemote); dir != "" {
+		o := Options{Kinds: all.Registry(), Spawn: spawnWorker, Lock: filepath.Join(dir, "lock"), Records: filepath.Join(dir, "records"), Facts: func(context.Context) []byte { return []byte("{}") }}
+		if Serve(context.Background(), os.Stdin, os.Stdout, o) != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
-// process is a worker's process.
-type process struct {
+// workerProcess is a worker's process.
+type workerProcess struct {
 	io.WriteCloser
 	io.Reader
 	cmd *exec.Cmd
 }
 
-func (p *process) Close() error {
+func (p *workerProcess) Pid() int { return p.cmd.Process.Pid }
+
+func (p *workerProcess) Close() error {
 	_ = p.WriteCloser.Close()
 	return p.cmd.Wait()
 }
@@ -65,7 +78,7 @@ func spawnWorker(_ context.Context, name string) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &process{in, out, cmd}, cmd.Start()
+	return &workerProcess{in, out, cmd}, cmd.Start()
 }
 
 // controller is a controller whose remote serves in this process.

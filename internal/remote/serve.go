@@ -77,6 +77,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
 	h.Bodies.Ask = s.ask
+	h.Runner = host.System{Started: s.started}
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
 	s.session.Probation, s.session.Gone = s.probation, s.lost
@@ -123,17 +124,22 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	return err
 }
 
-// alive tells the controller that this lives, until ctx ends.
+// alive tells the controller that this lives, until ctx ends. It goes on where nobody
+// hears that: who waits for a lock that this holds sees by it that this does something.
 func (s *server) alive(ctx context.Context) {
 	tick := time.NewTicker(cmp.Or(s.o.AliveEvery, wire.AliveEvery))
 	defer tick.Stop()
+	var saying atomic.Bool
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if s.conn.Send(&wire.Message{Alive: &wire.Alive{}}) != nil {
-				return
+			if saying.CompareAndSwap(false, true) { // which may take long
+				go func() {
+					_ = s.conn.Send(&wire.Message{Alive: &wire.Alive{}})
+					saying.Store(false)
+				}()
 			}
 		}
 	}
@@ -154,7 +160,7 @@ type server struct {
 	epochs   map[string]int // of each chain: grants up to this one are dropped
 
 	kept    *record.Record // of what is made here; nil: nothing is kept
-	begun   bool           // the task in hand has made a change, or is about to
+	begun   atomic.Bool    // the task in hand has made a change, or is about to
 	repeats bool           // and would make it anew if it were made again
 	heard   atomic.Int64   // when the controller was last heard of, in Unix nanoseconds
 
@@ -360,7 +366,7 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 	s.acked(g.Acked)
 	for _, id := range g.IDs {
 		d := wire.Done{ID: id, Status: wire.Skipped}
-		s.begun, s.decided = false, false
+		s.decided = false
 		switch {
 		case g.Epoch <= s.epochs[g.Chain]:
 			d.Error = "a task before it failed"
@@ -375,7 +381,9 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 		if d.Status == wire.Failed && !s.session.tolerates(id) {
 			s.epochs[g.Chain] = g.Epoch
 		}
-		if err := s.over(&d); err != nil {
+		err := s.over(&d)
+		s.begun.Store(false)
+		if err != nil {
 			return err
 		}
 		if err := s.ended(&d); err != nil {

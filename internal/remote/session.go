@@ -43,6 +43,9 @@ type Session struct {
 	// Gone, if not nil, is closed when Still will say so for good: nobody waits for
 	// another attempt then.
 	Gone <-chan struct{}
+	// Unended is the task, if any, that an earlier connection of the run has begun and
+	// didn't end.
+	Unended string
 	// Begin, if not nil, is told before a task makes its first change. Repeats: it
 	// would do its work anew if it were made again.
 	Begin func(id string, repeats bool) error

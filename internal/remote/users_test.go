@@ -176,7 +176,7 @@ func (a *accounts) options() Options {
 			w, err := spawnWorker(ctx, name)
 			if err == nil {
 				a.started.Add(1)
-				a.last.Store(int32(w.(*process).cmd.Process.Pid))
+				a.last.Store(int32(w.(*workerProcess).cmd.Process.Pid))
 			}
 			return w, err
 		},

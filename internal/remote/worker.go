@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"muster/host"
+	"muster/internal/remote/process"
 	"muster/internal/wire"
 )
 
@@ -25,6 +26,8 @@ type delegate struct {
 	held  map[string]*wire.Hold
 	// lost is why there can be no worker any more.
 	lost error
+	// runs are the programs that it has started for the task in hand.
+	runs []process.ID
 	// contents are those that the worker may ask for, by sum.
 	contents map[string]host.Content
 	// trees are manifests of which the files aren't among contents yet.
@@ -203,10 +206,15 @@ func (s *server) end(w *worker) {
 	_ = w.pipe.Close()
 }
 
-// lose ends a user's worker for good, and returns why: it is gone, or said what it
-// may not. The user's tasks fail; the host and its other users go on.
+// lose ends a user's worker for good, with the programs that it has started for the task
+// in hand, and returns why: it is gone, or said what it may not. The user's tasks fail;
+// the host and its other users go on.
 func (s *server) lose(d *delegate, why error) error {
 	d.lost = fmt.Errorf("the worker of %s: %w", d.user, why)
+	for _, id := range d.runs {
+		_ = id.KillGroup()
+	}
+	d.runs = nil
 	if d.worker != nil {
 		s.end(d.worker)
 		d.worker = nil

@@ -51,6 +51,7 @@ type Message struct {
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
 	Hold *Hold `cbor:"21,keyasint,omitempty"`
+	Runs *Runs `cbor:"27,keyasint,omitempty"`
 }
 
 // Hello is the remote's first message, sent without being asked.
@@ -191,6 +192,9 @@ type Pin struct {
 // Cancel ends what is running: interruptible changes at once, others when they
 // are finished. Nothing granted before it is begun after it.
 type Cancel struct{}
+
+// Runs says that a worker has started a process for the task in hand.
+type Runs struct{ PID int }
 
 // Alive says that its sender lives, whatever it is doing. Both sides send it every
 // AliveEvery: a long task can be told from a remote that hangs, and a remote that

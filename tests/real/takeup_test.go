@@ -134,14 +134,52 @@ func TestRemoteThatWasKilledIsFollowedByAnother(t *testing.T) {
 	if r.code != 0 {
 		t.Errorf("exit code %d\n%s", r.code, r.out)
 	}
-	// What the killed remote had started may still have ended as it should.
-	counts(t, map[string]int{"first": 1, "unguarded": 1, "last": 1})
+	// What the killed remote had started is waited for.
+	counts(t, map[string]int{"first": 1, "held": 1, "unguarded": 1, "last": 1})
 
 	r = cut(t, "unguarded", killed)
 	if r.code != 4 || !strings.Contains(r.out, "its outcome is unknown") {
 		t.Errorf("exit code %d\n%s", r.code, r.out)
 	}
 	counts(t, map[string]int{"first": 1, "held": 1, "unguarded": 1, "last": 0})
+}
+
+// A remote that is stopped and never goes on, of a run that makes or only plans, keeps the
+// host from nobody for ever.
+func TestStoppedRemoteDoesNotKeepItsHost(t *testing.T) {
+	command(t.Context(), t)
+	stop := `for e in /proc/[0-9]*/exe; do case $(readlink $e) in *muster*) p=${e%/exe}; kill -STOP ${p#/proc/} ;; esac; done`
+	for _, what := range []string{"apply", "plan"} {
+		t.Run(what, func(t *testing.T) {
+			on(t, "app1", "rm -rf /srv/once /var/lib/muster/* && mkdir /srv/once")
+			text := once
+			if what == "plan" {
+				text = strings.ReplaceAll(strings.Replace(once, `"unguarded" {`, `"unguarded" {
+    read_only = true`, 1), "shell = \"echo >> /srv/once/first\"", `argv = ["true"]`)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			cmd := command(ctx, t, what, playbook(t, text))
+			if what == "apply" {
+				cmd = command(ctx, t, what, playbook(t, text), "--yes")
+			}
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			file := map[string]string{"apply": "held", "plan": "unguarded"}[what]
+			on(t, "app1", "timeout 60 sh -c 'while ! test -e /srv/once/"+file+"; do sleep 0.02; done'")
+			on(t, "app1", stop)
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			on(t, "app1", "touch /srv/once/go /srv/once/on")
+			r := muster(t, "apply", playbook(t, once), "--yes")
+			if r.code != 0 || !strings.Contains(r.out+r.err, "ended another run's remote on this host (process ") {
+				t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+			}
+		})
+	}
 }
 
 // A host that is gone for good leaves its tasks unknown, and says so.

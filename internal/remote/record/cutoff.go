@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/host"
+	"muster/internal/remote/process"
 	"muster/internal/wire"
 )
 
@@ -27,49 +28,69 @@ type CutOff struct {
 // CutOffs returns the runs, other than one, of which an atomic task was begun and
 // hasn't ended although nobody is making it any more, oldest first.
 func CutOffs(dir, except string) ([]CutOff, error) {
+	var list []CutOff
+	err := abandoned(dir, except, func(run string, since time.Time, left *Left) {
+		if len(left.Edits) > 0 {
+			list = append(list, CutOff{Run: run, Since: since, Edits: left.Edits, dir: dir})
+		}
+	})
+	slices.SortFunc(list, func(a, b CutOff) int { return a.Since.Compare(b.Since) })
+	return list, err
+}
+
+// Running returns the processes that still act for runs, other than one, although
+// their remotes have ended.
+func Running(dir, except string) []process.ID {
+	var list []process.ID
+	_ = abandoned(dir, except, func(_ string, _ time.Time, left *Left) { // whoever may not look there has started none
+		for _, id := range left.runs {
+			if id.Runs() {
+				list = append(list, id)
+			}
+		}
+	})
+	return list
+}
+
+// abandoned calls each with what is left of every run, other than one, that nobody
+// has the record of, and when that was last written.
+func abandoned(dir, except string, each func(run string, since time.Time, left *Left)) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var list []CutOff
 	for _, e := range entries {
 		run, ok := strings.CutSuffix(e.Name(), ".journal")
 		if !ok || run == except || !runName.MatchString(run) || !e.Type().IsRegular() {
 			continue
 		}
-		c := CutOff{Run: run, dir: dir}
-		if err := c.read(); err == nil && len(c.Edits) > 0 {
-			list = append(list, c)
+		if since, left, err := readAbandoned(filepath.Join(dir, e.Name())); err == nil {
+			each(run, since, left)
 		}
 	}
-	slices.SortFunc(list, func(a, b CutOff) int { return a.Since.Compare(b.Since) })
-	return list, nil
+	return nil
 }
 
-// read takes the edits, unless somebody has the record.
-func (c *CutOff) read() error {
-	f, err := os.Open(c.Path())
+// readAbandoned reads a record, unless somebody has it.
+func readAbandoned(path string) (since time.Time, left *Left, err error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return since, nil, err
 	}
 	defer f.Close()
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
-		return err
+		return since, nil, err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return since, nil, err
 	}
 	data, err := os.ReadFile(f.Name())
-	if err != nil {
-		return err
-	}
-	left, _ := read(data)
-	c.Since, c.Edits = info.ModTime(), left.Edits
-	return nil
+	left, _ = read(data)
+	return info.ModTime(), left, err
 }
 
 // Path is where it is kept.

@@ -9,6 +9,7 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/host"
+	"muster/internal/remote/process"
 	"muster/internal/wire"
 )
 
@@ -33,6 +35,9 @@ const (
 	maxSize = 64 << 20 // bytes
 	maxAge  = 24 * time.Hour
 )
+
+// patience is how long is waited without a word.
+const patience = 2 * time.Second
 
 // ErrFenced is a remote whose run has connected anew: it begins nothing more.
 var ErrFenced = errors.New("the run has taken this host up again through another connection")
@@ -44,20 +49,23 @@ type Record struct {
 	take       int
 	f          *os.File // nil until there is something to keep
 	size       int64
-	open       int  // tasks begun that haven't ended
+	open       bool // a task was begun that hasn't ended: a host makes one at a time
 	ended      int  // of all the run's tasks here
 	acked      int  // of those, how many the controller has
 	given      bool // up: nothing more is kept
+	heard      bool // the controller has been told what earlier connections made
+	vigil      process.Vigil
 }
 
 // entry is a line of the file.
 type entry struct {
-	Earlier int        `json:"earlier,omitempty"` // tasks that had ended before there was a file
-	Begin   string     `json:"begin,omitempty"`   // a task's ID
-	Repeats bool       `json:"repeats,omitempty"` // it is no task to be planned again: each time it runs it does its work anew
-	End     *wire.Done `json:"end,omitempty"`
-	Edit    *wire.Undo `json:"edit,omitempty"`   // of an atomic task, with what takes it back
-	Undone  bool       `json:"undone,omitempty"` // the edits so far are taken back
+	Earlier int         `json:"earlier,omitempty"` // tasks that had ended before there was a file
+	Begin   string      `json:"begin,omitempty"`   // a task's ID
+	Repeats bool        `json:"repeats,omitempty"` // it is no task to be planned again: each time it runs it does its work anew
+	End     *wire.Done  `json:"end,omitempty"`
+	Edit    *wire.Undo  `json:"edit,omitempty"`   // of an atomic task, with what takes it back
+	Undone  bool        `json:"undone,omitempty"` // the edits so far are taken back
+	Runs    *process.ID `json:"runs,omitempty"`   // a program of the task in hand
 }
 
 // Dir is where records are: root's, or the user's own.
@@ -84,6 +92,9 @@ type Options struct {
 	Marks string // of what tells that no record could be kept: another file system
 	Run   string // the run's name, in hex
 	Take  int    // the connection's number in the run, from 0
+	// Silence is how long an earlier connection may do nothing at all before it is
+	// ended; 0: wire.Silence.
+	Silence time.Duration
 }
 
 // New returns the record of a run's connection. Nothing is written before something
@@ -92,7 +103,7 @@ func New(o Options) (*Record, error) {
 	if !runName.MatchString(o.Run) {
 		return nil, fmt.Errorf("a run can't be called %q", o.Run)
 	}
-	return &Record{dir: o.Dir, marks: o.Marks, run: o.Run, take: o.Take}, nil
+	return &Record{dir: o.Dir, marks: o.Marks, run: o.Run, take: o.Take, vigil: process.Vigil{Silence: cmp.Or(o.Silence, wire.Silence)}}, nil
 }
 
 func (r *Record) path() string  { return filepath.Join(r.dir, r.run+".journal") }
@@ -139,7 +150,7 @@ func (r *Record) Begin(id string, repeats bool) error {
 			return fmt.Errorf("what is made here can't be kept: %w", err)
 		}
 	}
-	r.open++
+	r.open = true
 	return nil
 }
 
@@ -196,12 +207,23 @@ func (r *Record) Undone() error {
 	return r.f.Sync()
 }
 
+// Runs keeps that a process acts for the task in hand: it may outlive who started it.
+// That isn't synced: neither outlives the host.
+func (r *Record) Runs(id process.ID) {
+	if r.f == nil || r.given || !r.open || r.size > maxSize {
+		return
+	}
+	if r.write(entry{Runs: &id}) != nil {
+		_ = r.giveUp()
+	}
+}
+
 // End keeps what became of a task, begun or passed over. The next Begin makes it
 // durable.
 func (r *Record) End(d *wire.Done, begun bool) {
 	r.ended++
 	if begun {
-		r.open--
+		r.open = false
 	}
 	if r.f == nil || r.given {
 		return
@@ -224,13 +246,15 @@ func (r *Record) write(e entry) error {
 	return err
 }
 
-// Ack notes how many ends of the run the controller has.
-func (r *Record) Ack(n int) { r.acked = max(r.acked, n) }
+// Ack notes how many ends of the run the controller has. Who says so has heard what was
+// told when the host was taken up.
+func (r *Record) Ack(n int) { r.acked, r.heard = max(r.acked, n), true }
 
 // Close lets go of the record, and removes it where nothing is in doubt. One that an
-// earlier connection still has is that one's, and stays.
+// earlier connection still has is that one's, and stays, as does one of which the
+// controller hasn't been told what earlier connections made.
 func (r *Record) Close() {
-	if r.open == 0 && r.acked >= r.ended && r.Fenced() == nil {
+	if (r.take == 0 || r.heard) && !r.open && r.acked >= r.ended && r.Fenced() == nil {
 		if r.f != nil {
 			_ = host.Drop(r.path())
 			_ = host.Drop(r.fence())
@@ -248,17 +272,22 @@ func (r *Record) Close() {
 type Left struct {
 	Earlier  int         // tasks that ended before those that are kept
 	Ended    []wire.Done // in the order in which they ended
-	Doubtful []string    // begun without an end, and not to be repeated
+	Unended  string      // begun without an end
+	Doubtful []string    // that, where it isn't to be repeated
 	// Edits are those of an atomic task that has no end, in the order in which they
 	// were made; the last may not have been.
 	Edits  []wire.Undo
 	Unkept bool // it couldn't be kept: nobody knows
+	// runs are the processes that acted for what has no end. They had ended when the
+	// host was taken up.
+	runs []process.ID
 }
 
 // TakeUp fences the connections of the run before this one, waits until they have
-// finished what they have in hand, and returns what they made. It tells, by waiting,
-// when that takes long.
-func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
+// finished what they have in hand, and returns what they made. One that has done nothing
+// at all for too long is ended. The programs of one that was ended are waited for, too.
+// It tells, by tell, what it waits for, or has done.
+func (r *Record) TakeUp(ctx context.Context, tell func(text string)) (*Left, error) {
 	d, err := host.MakeDirs(r.dir, 0o700)
 	if err != nil {
 		return nil, err
@@ -267,7 +296,7 @@ func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
 	if err := r.raise(); err != nil {
 		return nil, err
 	}
-	if err := r.claim(ctx, waiting); err != nil {
+	if err := r.claim(ctx, tell); err != nil {
 		return nil, err
 	}
 	if err := r.raise(); err != nil { // who had it may have removed the fence with it
@@ -278,6 +307,9 @@ func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
 		return nil, err
 	}
 	left, whole := read(data)
+	if err := r.outlive(ctx, left.runs, tell); err != nil {
+		return nil, err
+	}
 	if _, err := os.Lstat(r.mark()); err == nil {
 		left.Unkept = true
 	}
@@ -285,29 +317,49 @@ func (r *Record) TakeUp(ctx context.Context, waiting func()) (*Left, error) {
 	if _, err := r.f.Seek(int64(whole), io.SeekStart); err != nil {
 		return nil, err
 	}
-	r.size, r.ended, r.open = int64(whole), left.Earlier+len(left.Ended), 0
+	r.size, r.ended, r.open = int64(whole), left.Earlier+len(left.Ended), false
 	return left, r.f.Truncate(int64(whole))
 }
 
 // claim opens the file and locks it, and waits for who has it.
-func (r *Record) claim(ctx context.Context, waiting func()) error {
-	tell := time.Now().Add(2 * time.Second)
-	for {
-		f, err := r.lock()
-		if err != nil {
-			return err
-		}
+func (r *Record) claim(ctx context.Context, tell func(text string)) error {
+	return r.wait(ctx, tell, "waiting for the end of what was being made here when the connection was lost", func() (bool, error) {
+		f, err := r.lock(tell)
 		if f != nil {
 			r.f = f
 			r.sweep()
-			return nil
+		}
+		return f != nil, err
+	})
+}
+
+// outlive waits until processes have ended.
+func (r *Record) outlive(ctx context.Context, list []process.ID, tell func(text string)) error {
+	for _, id := range list {
+		err := r.wait(ctx, tell, "waiting for the end of what was being made here when the remote was ended ("+id.String()+")", func() (bool, error) {
+			return !id.Runs(), nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits until something is done, and says what for where that takes long, unless
+// the run has connected anew.
+func (r *Record) wait(ctx context.Context, tell func(text string), what string, done func() (bool, error)) error {
+	quiet := time.Now().Add(patience)
+	for {
+		if over, err := done(); err != nil || over {
+			return err
 		}
 		if err := r.Fenced(); err != nil {
 			return err
 		}
-		if waiting != nil && time.Now().After(tell) {
-			waiting()
-			waiting = nil
+		if tell != nil && !quiet.IsZero() && time.Now().After(quiet) {
+			tell(what)
+			quiet = time.Time{}
 		}
 		select {
 		case <-ctx.Done():
@@ -319,7 +371,7 @@ func (r *Record) claim(ctx context.Context, waiting func()) error {
 
 // lock opens the file and locks it; it returns nil where somebody else has it, or had it
 // till then and has removed it.
-func (r *Record) lock() (*os.File, error) {
+func (r *Record) lock(tell func(text string)) (*os.File, error) {
 	f, err := host.OpenLock(r.path())
 	if err != nil {
 		return nil, err
@@ -334,6 +386,13 @@ func (r *Record) lock() (*os.File, error) {
 			return f, nil
 		}
 	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		for _, id := range r.vigil.Watch(f) {
+			if tell != nil {
+				tell(fmt.Sprintf("ended the remote of the connection that was lost (%s): it was stopped, or hung", id))
+			}
+		}
+	}
 	_ = f.Close()
 	if err == nil || errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -345,7 +404,7 @@ func (r *Record) lock() (*os.File, error) {
 // many bytes they are.
 func read(data []byte) (left *Left, whole int) {
 	left = &Left{}
-	begun, size := "", len(data) // a host makes one task at a time
+	size, repeats := len(data), false // a host makes one task at a time
 	for {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
 		var e entry
@@ -358,17 +417,20 @@ func read(data []byte) (left *Left, whole int) {
 			left.Earlier = e.Earlier
 		case e.End != nil:
 			left.Ended = append(left.Ended, *e.End)
-			begun, left.Edits = "", nil
+			left.Unended, repeats, left.Edits, left.runs = "", false, nil, nil
 		case e.Edit != nil:
 			left.Edits = append(left.Edits, *e.Edit)
 		case e.Undone:
 			left.Edits = nil
-		case e.Repeats:
-			begun = e.Begin
+		case e.Runs != nil:
+			left.runs = append(left.runs, *e.Runs)
+		case e.Begin != "":
+			repeats = e.Repeats || repeats && e.Begin == left.Unended
+			left.Unended = e.Begin
 		}
 	}
-	if begun != "" {
-		left.Doubtful = []string{begun}
+	if repeats {
+		left.Doubtful = []string{left.Unended}
 	}
 	return left, size - len(data)
 }

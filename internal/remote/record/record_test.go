@@ -3,12 +3,17 @@ package record
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"muster/internal/remote/process"
 	"muster/internal/wire"
 )
 
@@ -146,7 +151,7 @@ func TestTakingUpWaitsForTheChangeInHand(t *testing.T) {
 		r.End(done("a"), true)
 		r.Close()
 	}()
-	left, err := open(t, dir, 1).TakeUp(t.Context(), func() { close(waits) })
+	left, err := open(t, dir, 1).TakeUp(t.Context(), func(string) { close(waits) })
 	must(t, err)
 	if len(left.Ended) != 1 || len(left.Doubtful) != 0 {
 		t.Errorf("left is %+v", left)
@@ -161,7 +166,7 @@ func TestWhoWaitedInVainLeavesTheRecord(t *testing.T) {
 	must(t, r.Begin("a", true))
 	second := open(t, dir, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := second.TakeUp(ctx, cancel); !errors.Is(err, context.Canceled) {
+	if _, err := second.TakeUp(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("it takes up what another has: %v", err)
 	}
 	second.Close()
@@ -169,7 +174,7 @@ func TestWhoWaitedInVainLeavesTheRecord(t *testing.T) {
 		t.Errorf("the first is fenced no more: %v", err)
 	}
 	third := open(t, dir, 2)
-	left, err := third.TakeUp(t.Context(), func() {
+	left, err := third.TakeUp(t.Context(), func(string) {
 		r.End(done("a"), true)
 		r.Close()
 	})
@@ -203,7 +208,7 @@ func TestRecordThatWasRemovedMeanwhileIsMadeAnew(t *testing.T) {
 	r.End(done("a"), true)
 	r.Ack(1)
 	second := open(t, dir, 1)
-	left, err := second.TakeUp(t.Context(), func() {
+	left, err := second.TakeUp(t.Context(), func(string) {
 		must(t, os.Remove(second.fence())) // it looked before there was one
 		r.Close()
 	})
@@ -216,5 +221,134 @@ func TestRecordThatWasRemovedMeanwhileIsMadeAnew(t *testing.T) {
 	}
 	if err := r.Fenced(); !errors.Is(err, ErrFenced) {
 		t.Errorf("the first is fenced no more: %v", err)
+	}
+}
+
+// What was told may not have been heard: it is told once more.
+func TestWhatATakerFoundIsKeptUntilTheControllerHasHeardOfIt(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", true))
+	_ = r.f.Close() // it was killed
+	for take := 1; take < 4; take++ {
+		next := open(t, dir, take)
+		left, err := next.TakeUp(t.Context(), nil)
+		must(t, err)
+		if left.Unended != "a" || !slices.Equal(left.Doubtful, []string{"a"}) {
+			t.Errorf("take %d: left is %+v", take, left)
+		}
+		if take == 3 {
+			next.Ack(0)
+		}
+		next.Close()
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+// A task that is tried several times has one end.
+func TestTaskThatIsBegunTwiceEndsOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("a", false))
+	must(t, r.Begin("a", false))
+	r.End(done("a"), true)
+	r.Ack(1)
+	r.Close()
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+// started is a program that runs until it is ended.
+func started(t *testing.T) (process.ID, *exec.Cmd) {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	id, err := process.Of(cmd.Process.Pid)
+	must(t, err)
+	return id, cmd
+}
+
+// Who ends while it waits for a program leaves the record, too.
+func TestProgramOfAKilledRemoteIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, 0)
+	must(t, r.Begin("over", true))
+	over, _ := started(t)
+	r.Runs(over)
+	r.End(done("over"), true)
+	must(t, r.Begin("a", true))
+	id, cmd := started(t)
+	r.Runs(id)
+	_ = r.f.Close() // it was killed
+	if list := Running(filepath.Join(dir, "records"), "another"); !slices.Equal(list, []process.ID{id}) {
+		t.Errorf("running are %v", list)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	second := open(t, dir, 1)
+	if _, err := second.TakeUp(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("it doesn't wait: %v", err)
+	}
+	second.Close()
+	left, err := open(t, dir, 2).TakeUp(t.Context(), func(text string) {
+		if !strings.Contains(text, id.String()) {
+			t.Errorf("it waits for %q", text)
+		}
+		must(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+	})
+	must(t, err)
+	if !slices.Equal(left.Doubtful, []string{"a"}) || id.Runs() {
+		t.Errorf("left is %+v", left)
+	}
+	if list := Running(filepath.Join(dir, "records"), "another"); len(list) > 0 {
+		t.Errorf("running are %v", list)
+	}
+}
+
+// TestMain is also a connection that has begun a task, in the folder that
+// MUSTER_TEST_RECORD names, and is stopped then.
+func TestMain(m *testing.M) {
+	dir := os.Getenv("MUSTER_TEST_RECORD")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run})
+	if err == nil {
+		err = r.Begin("a", true)
+	}
+	if err != nil {
+		panic(err)
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	time.Sleep(time.Minute)
+}
+
+// An earlier connection's remote that was stopped would keep the record for ever.
+func TestRemoteThatIsStoppedIsEndedByWhoTakesItsHostUp(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "MUSTER_TEST_RECORD="+dir)
+	must(t, cmd.Start())
+	defer cmd.Wait()         //nolint:errcheck // it is killed
+	defer cmd.Process.Kill() //nolint:errcheck // where it wasn't
+	var ws syscall.WaitStatus
+	_, err := syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil)
+	must(t, err)
+	second, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: 1, Silence: 100 * time.Millisecond})
+	must(t, err)
+	var told []string
+	left, err := second.TakeUp(t.Context(), func(text string) { told = append(told, text) })
+	must(t, err)
+	if !slices.Equal(left.Doubtful, []string{"a"}) || !slices.ContainsFunc(told, func(text string) bool {
+		return strings.Contains(text, fmt.Sprintf("process %d since ", cmd.Process.Pid))
+	}) {
+		t.Errorf("left is %+v, told %q", left, told)
 	}
 }
