@@ -123,8 +123,8 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 				return fail(fmt.Errorf("a fault of the kind %q: it expects more to do, but names no change", t.Kind))
 			}
 			d.Status, d.Output = wire.Unchanged, plan.Output
-			if d.Output == nil {
-				d.Output = said // a command that its guard keeps from running again
+			if said != nil {
+				d.Output = said // of what was done: the state doesn't tell it
 			}
 			if counts(d.Changes) {
 				d.Status = wire.Changed
@@ -141,7 +141,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		}
 		allowed.more = len(plan.Then) > 0
 		output, err := s.make(ctx, t, plan, &d)
-		said = output
+		if output != nil {
+			said = output
+		}
 		s.real.Forget()
 		// What was made is whole, and is looked at even where the run was told to
 		// stop while it was: no other change is begun then.

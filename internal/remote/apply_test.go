@@ -9,6 +9,40 @@ import (
 	"muster/modules"
 )
 
+// counting is a module whose state tells nothing of what was done, and whose changes do.
+type counting struct{ done int }
+
+func (m *counting) Plan(context.Context, *host.View) (modules.Plan, error) {
+	if m.done > 0 {
+		return modules.Plan{Output: []byte(`{"done":0}`)}, nil
+	}
+	return modules.Plan{Changes: []host.Change{&counted{of: m}}}, nil
+}
+
+type counted struct {
+	edit
+	of *counting
+}
+
+func (*counted) Describe() host.Description {
+	return host.Description{Action: host.Delete, Target: "one"}
+}
+func (*counted) Effects() []host.Effect { return nil }
+func (c *counted) Apply(context.Context, *host.Host) (host.Result, error) {
+	c.of.done = 1
+	return host.Result{Output: []byte(`{"done":1}`)}, nil
+}
+
+func TestWhatAChangeSaysGoesBeforeWhatTheStateTells(t *testing.T) {
+	s := NewSession(modules.NewRegistry(modules.Kind{Name: "counting", New: func() modules.Module { return &counting{} }}), host.New(), nil)
+	if p, _ := s.Plan(t.Context(), wire.Task{ID: "0/task.counting.c", Kind: "counting"}); p.Status != wire.Pending {
+		t.Fatalf("%+v", p)
+	}
+	if d := s.Apply(t.Context(), "0/task.counting.c"); d.Status != wire.Changed || string(d.Output) != `{"done":1}` {
+		t.Errorf("it ended as %+v", d)
+	}
+}
+
 // slow is a module whose change takes until the run is told to stop. Its plan
 // asks the host, which takes a context that isn't over.
 type slow struct {

@@ -13,6 +13,7 @@ func Kinds() []modules.Kind {
 		{Name: "docker_container", Output: ContainerOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}}, New: func() modules.Module { return &Container{} }},
 		{Name: "docker_engine", Undoes: []host.Change{&EngineAct{}}, New: func() modules.Module { return &Engine{} }},
 		{Name: "docker_network", Output: NetworkOutput{}, Undoes: []host.Change{&CreateNetwork{}, &RemoveNetwork{}}, New: func() modules.Module { return &Network{} }},
+		{Name: "docker_prune", Output: PruneOutput{}, New: func() modules.Module { return &Prune{} }},
 		{Name: "docker_login", New: func() modules.Module { return &Login{} }},
 		{Name: "docker_volume", Output: VolumeOutput{}, Undoes: []host.Change{&RemoveVolume{}}, New: func() modules.Module { return &Volume{} }},
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	vol "github.com/moby/moby/api/types/volume"
@@ -28,6 +29,7 @@ type fakeDaemon struct {
 	networks   []api.Network
 	volumes    []vol.Volume
 	containers []container.Summary
+	images     []image.Summary
 	refuse     map[string]string // what is said, by method and path
 	raw        map[string]string // what is answered, by method and path
 	passwords  map[string]string // by registry and user
@@ -82,6 +84,38 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, vol.ListResponse{Volumes: d.volumes})
 	case what == "GET /containers/json":
 		answer(http.StatusOK, d.containers)
+	case what == "GET /images/json":
+		answer(http.StatusOK, d.images)
+	case strings.HasPrefix(what, "GET /images/"):
+		for _, i := range d.images {
+			if i.ID == strings.TrimSuffix(strings.TrimPrefix(path, "/images/"), "/json") {
+				answer(http.StatusOK, map[string]any{"Id": i.ID, "RepoTags": i.RepoTags, "RepoDigests": i.RepoDigests})
+				return
+			}
+		}
+		say(http.StatusNotFound, "no such image")
+	case strings.HasPrefix(what, "DELETE /images/"):
+		name := strings.TrimPrefix(path, "/images/")
+		for n := range d.images {
+			i := heldOf(d.images[n])
+			if i.drop(name); i.id != name && len(i.names) == len(d.images[n].RepoTags)+len(d.images[n].RepoDigests) {
+				continue
+			}
+			d.images[n].RepoTags, d.images[n].RepoDigests = nil, nil
+			for _, ref := range i.refs() {
+				if strings.Contains(ref, "@") {
+					d.images[n].RepoDigests = append(d.images[n].RepoDigests, ref)
+				} else {
+					d.images[n].RepoTags = append(d.images[n].RepoTags, ref)
+				}
+			}
+			if len(i.names) == 0 || i.id == name {
+				d.images = append(d.images[:n:n], d.images[n+1:]...)
+			}
+			answer(http.StatusOK, []map[string]string{{"Deleted": i.id}})
+			return
+		}
+		say(http.StatusNotFound, "no such image")
 	case what == "POST /networks/create":
 		var q api.CreateRequest
 		_ = json.NewDecoder(r.Body).Decode(&q)
