@@ -31,7 +31,7 @@ func allowed() map[string][]string {
 		"internal/lang/funcs":     {"internal/lang/funcs"},
 		"internal/wire":           {"host", "modules", "secret"},
 		"internal/remote":         {"host", "modules", "secret", "internal/wire", "internal/remote/process", "internal/remote/record", "internal/remote/revert"},
-		"internal/remote/process": nil,
+		"internal/remote/process": {"internal/wire"},
 		"internal/remote/record":  {"host", "internal/wire", "internal/remote/process"},
 		"internal/remote/revert":  {"host"},
 		"internal/engine":         {"host", "modules", "secret", "internal/lang", "internal/wire", "inventory", "transport"},
