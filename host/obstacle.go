@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +56,7 @@ func (v *View) Obstacle(path string, how Way, before, after FileInfo) error {
 		return err
 	}
 	defer s.close()
-	for _, check := range []func(Way) error{s.name, s.writable, s.flags, s.mounted, s.allowed} {
+	for _, check := range []func(Way) error{s.name, s.kernels, s.writable, s.flags, s.mounted, s.allowed} {
 		if err := check(how); err != nil {
 			return err
 		}
@@ -148,6 +149,29 @@ func (s *spot) writable(how Way) error {
 	}
 	mount := mountOf(at)
 	return s.obstacle(at, unix.EROFS, "%s is on a file system that is mounted read-only: mount it for writing first (mount -o remount,rw %s)", s.path, mount)
+}
+
+// kernels finds what the kernel makes itself: in its file systems nothing can be made,
+// replaced or removed by others, only written to. Some take directories.
+func (s *spot) kernels(how Way) error {
+	var st unix.Statfs_t
+	if !how.inside() || unix.Fstatfs(s.dir.fd, &st) != nil {
+		return nil
+	}
+	switch uint32(st.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.SECURITYFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.SELINUX_MAGIC, unix.BINFMTFS_MAGIC:
+	case unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.TRACEFS_MAGIC:
+		if how == MakingDir || how == Removing {
+			return nil
+		}
+	default:
+		return nil
+	}
+	hint := "what it offers there can only be written to (in_place = true of the kinds file, template, line and text_block)"
+	if strings.HasPrefix(s.path, "/proc/sys/") {
+		hint = "the kind sysctl sets the kernel's parameters"
+	}
+	return s.obstacle(s.path, unix.EPERM, "%s is in a file system of the kernel's own, in which nobody else makes, replaces or removes anything: %s", s.path, hint)
 }
 
 // attributes are a file's attributes as statx(2) names them; 0 where it can't tell.

@@ -51,33 +51,69 @@ func (s *spot) allowed(how Way) error {
 // entered finds directories on the way that whoever acts will not get into, as they are
 // planned; planned is whether the innermost one is.
 func (s *spot) entered(how Way) (planned bool, err error) {
-	if IsRoot() {
-		value, _, _, err := s.v.Look(File(filepath.Dir(s.path)))
-		return value != nil && err == nil, nil
+	dir := filepath.Dir(s.path)
+	value, _, _, err := s.v.Look(File(dir))
+	planned = err == nil && value != nil
+	if how.inside() {
+		return planned, s.v.entered(dir, MayWrite|MayEnter)
 	}
-	for at := filepath.Dir(s.path); ; at = filepath.Dir(at) {
-		innermost := at == filepath.Dir(s.path)
-		need, verb := MayEnter, "enter"
-		if innermost && how.inside() {
-			need, verb = MayWrite|MayEnter, "write in"
-		}
-		var dir FileInfo
-		value, laid, _, err := s.v.Look(File(at))
-		if laid && err == nil && value != nil && Unmarshal(value, &dir) == nil {
-			planned = planned || innermost
-			if dir.Type == Directory && !dir.ACL && !self().May(dir, need) {
-				text := fmt.Sprintf("permission denied: %s may not %s %s, which will belong to %s (mode %s)%s", acting(), verb, at, dir.Owner, dir.Mode, becoming())
-				return planned, &Obstacle{Path: at, Err: unix.EACCES, Text: text, Planned: true}
+	return planned, s.v.entered(dir, MayEnter)
+}
+
+// entered returns an obstacle where a directory on the way to dir is planned so that
+// whoever acts may not enter it, or dir itself so that they may not do all of what there.
+func (v *View) entered(dir string, what Mode) error {
+	if IsRoot() {
+		return nil
+	}
+	for at := dir; ; at, what = filepath.Dir(at), MayEnter {
+		var planned FileInfo
+		value, laid, _, err := v.Look(File(at))
+		if laid && err == nil && value != nil && Unmarshal(value, &planned) == nil && planned.Type == Directory && !planned.ACL && !self().May(planned, what) {
+			verb := "enter"
+			if what != MayEnter {
+				verb = "write in"
 			}
+			return ahead(at, "permission denied: %s may not %s %s, which will belong to %s (mode %s)%s", acting(), verb, at, planned.Owner, planned.Mode, becoming())
 		}
 		if at == "/" {
-			return planned, nil
+			return nil
 		}
 	}
 }
 
-// given finds owners, groups and modes that only root, or another user, can give.
+// ahead is an obstacle of what earlier tasks will leave.
+func ahead(at, format string, a ...any) error {
+	return &Obstacle{Path: at, Err: unix.EACCES, Text: fmt.Sprintf(format, a...), Planned: true}
+}
+
+// withholds is why a planned file's content isn't told here: whoever acts may not read
+// it, or only root's process knows whether they may.
+func (v *View) withholds(path string, info FileInfo) error {
+	if IsRoot() {
+		return NotYet(File(path))
+	}
+	if err := v.entered(filepath.Dir(path), MayEnter); err != nil {
+		return err
+	}
+	if !info.ACL && !self().May(info, MayRead) {
+		return ahead(path, "permission denied: %s may not read %s, which will belong to %s (mode %s)%s", acting(), path, info.Owner, info.Mode, becoming())
+	}
+	return NotYet(File(path))
+}
+
+// given finds owners, groups and modes that only root, or another user, can give. Of a
+// thing that earlier tasks leave so that is known for good.
 func (s *spot) given(how Way, before, after FileInfo) error {
+	err := s.gives(how, before, after)
+	if o, ok := err.(*Obstacle); ok {
+		value, laid, _, lookErr := s.v.Look(File(s.path))
+		o.Planned = laid && lookErr == nil && value != nil
+	}
+	return err
+}
+
+func (s *spot) gives(how Way, before, after FileInfo) error {
 	if IsRoot() || how == Removing {
 		return nil
 	}

@@ -178,7 +178,7 @@ func (v *View) Sum(path string) (string, error) {
 		return info.Sum, nil
 	}
 	if info.withheld() {
-		return "", NotYet(File(path))
+		return "", v.withholds(path, info)
 	}
 	// A planned change of attributes leaves the content, but info is then the
 	// plan's and doesn't identify the file.
@@ -207,7 +207,7 @@ func (v *View) ReadFile(ctx context.Context, path string, limit int64) ([]byte, 
 	case info.Type != Regular:
 		return nil, fmt.Errorf("%s is %s, not a file", path, article(info.Type))
 	case info.withheld():
-		return nil, NotYet(File(path))
+		return nil, v.withholds(path, info)
 	case info.Size > limit:
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", path, info.Size, limit)
 	}

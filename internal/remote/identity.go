@@ -86,6 +86,9 @@ func (s *Session) unsettled(ctx context.Context, t *task, err error) bool {
 	case s.User == "" || !errors.Is(err, fs.ErrPermission):
 		return false
 	}
+	if o := (*host.Obstacle)(nil); errors.As(err, &o) && o.Planned {
+		return s.loosened(o.Path)
+	}
 	paths := t.paths()
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		paths = append(paths, at.Path)

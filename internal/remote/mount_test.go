@@ -103,3 +103,41 @@ func TestAFolderAboveThatIsClosedIsInTheWay(t *testing.T) {
 		}
 	}
 }
+
+// What root's tasks leave, and a user can't do anything with, is known.
+func TestWhatRootLeavesIsInAUsersWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		first, then wire.Task
+		says        string
+	}{
+		"a group that they can't keep": {
+			first: doing("file", "f", "", map[string]any{"path": "f", "content": "a\n", "owner": other}),
+			then:  doing("line", "l", other, map[string]any{"path": "f", "line": "b"}),
+			says:  "has the group root, which nobody isn't in",
+		},
+		"a file that they can't read": {
+			first: doing("file", "f", "", map[string]any{"path": "f", "content": "a\n", "mode": "0600"}),
+			then:  doing("line", "l", other, map[string]any{"path": "f", "line": "b"}),
+			says:  "may not read",
+		},
+		"a folder that they can't enter": {
+			first: doing("directory", "f", "", map[string]any{"path": "f", "mode": "0700"}),
+			then:  doing("file", "l", other, map[string]any{"path": "f/x", "content": "b"}),
+			says:  "may not write in",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := serving(t, spawnWorker)
+			dir := folder(t, other)
+			for _, task := range []wire.Task{test.first, test.then} {
+				task.Args["path"] = filepath.Join(dir, task.Args["path"].(string))
+			}
+			if p := c.plan(test.first); p.Status != wire.Pending {
+				t.Fatalf("the first is planned as %+v", p)
+			}
+			if p := c.plan(test.then); p.Status != wire.Failed || !strings.Contains(p.Error, test.says) {
+				t.Errorf("it is planned as %+v", p)
+			}
+		})
+	}
+}

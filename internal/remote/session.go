@@ -282,7 +282,13 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return onlyRoots(e.Key) && (e.State == host.Present || e.State == host.Absent)
 	})
 	if beyond >= 0 && !host.IsRoot() && !s.preview.Tainted() {
-		key := t.effects[beyond].Key
+		named, key := s.bound(t), t.effects[beyond].Key
+		for _, e := range t.effects { // rather what the task names than what that brings along
+			if onlyRoots(e.Key) && slices.ContainsFunc(named, func(n host.Effect) bool { return n.Key == e.Key }) {
+				key = e.Key
+				break
+			}
+		}
 		t.effects = nil
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: fmt.Sprintf("permission denied: only root can alter the %s: let root do it (become = true)", key)}
 	}

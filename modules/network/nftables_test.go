@@ -10,7 +10,9 @@ import (
 	"muster/modules/systemd"
 )
 
-func TestConformance(t *testing.T) { modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), systemd.Kinds())...) }
+func TestConformance(t *testing.T) {
+	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), systemd.Kinds())...)
+}
 
 func TestContentStaysInItsTable(t *testing.T) {
 	for body, wrong := range map[string]string{

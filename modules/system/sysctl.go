@@ -9,7 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"muster/host"
 	"muster/modules"
@@ -95,6 +98,23 @@ func parameterKey(name string) host.Key {
 	return host.Key{Space: host.Kernel, Name: name}
 }
 
+// texts are the parameters that may look like numbers, and take any text.
+var texts = []string{"kernel.hostname", "kernel.domainname", "kernel.core_pattern", "kernel.modprobe", "kernel.poweroff_cmd", "kernel.hotplug"}
+
+// numberForm is a number, or a list of them and of ranges, such as ports are: as
+// proc_dointvec and proc_do_large_bitmap of the kernel take them.
+var numberForm = regexp.MustCompile(`^[+-]?(0[xX][0-9A-Fa-f]+|[0-9]+([,-][0-9]+)*,?)$`)
+
+// notNumber returns the first word of a value that is no number; "" for none.
+func notNumber(value string) string {
+	for _, word := range strings.Fields(value) {
+		if !numberForm.MatchString(word) {
+			return word
+		}
+	}
+	return ""
+}
+
 // words are a value without regard to its spaces: the kernel shows tabs.
 func words(value string) string { return strings.Join(strings.Fields(value), " ") }
 
@@ -117,6 +137,9 @@ func (s *Sysctl) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 			return plan, fmt.Errorf("this kernel has no parameter %s (%s): check the name, or load the module that brings it first", s.Name, parameterPath(s.Name))
 		}
 		if *now != words(s.Value) {
+			if wrong := notNumber(s.Value); wrong != "" && notNumber(*now) == "" && *now != "" && !slices.Contains(texts, parameterKey(s.Name).Name) {
+				return plan, fmt.Errorf("%s takes numbers (it is %s), and %q is none", s.Name, *now, wrong)
+			}
 			plan.Changes = append(plan.Changes, &SetSysctl{Name: s.Name, Value: words(s.Value), Before: *now})
 		}
 	}
@@ -217,6 +240,16 @@ func (s *SetSysctl) Describe() host.Description {
 // Effects is the value.
 func (s *SetSysctl) Effects() []host.Effect {
 	return []host.Effect{host.Is(parameterKey(s.Name), s.Value)}
+}
+
+// Obstacle finds parameters that can only be read: for root, too, their permissions count.
+func (s *SetSysctl) Obstacle(*host.View) error {
+	path := parameterPath(s.Name)
+	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
+	if !host.IsRoot() || !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EROFS) {
+		return nil // whoever isn't root is told so
+	}
+	return &host.Obstacle{Path: path, Err: err, Text: fmt.Sprintf("%s can only be read on this host: %s can't be written to, not by root either (%v)", s.Name, path, err)}
 }
 
 // Apply writes the value and reads it back: the kernel may take another.

@@ -87,6 +87,9 @@ func (p *planner) plan() (modules.Plan, error) {
 			argv = append(argv, "--runtime")
 		}
 		p.mask("masked: yes → no", append(argv, u.ID), []string{"mask", u.ID}, host.Gone(host.File(p.m.maskOf(u))))
+		if err := p.m.permitted(p.v, p.name); err != nil {
+			return modules.Plan{}, err
+		}
 		// What is behind the mask shows only once it is gone.
 		return modules.Plan{Changes: p.changes, Then: p.forecast()}, nil
 	}
@@ -117,7 +120,7 @@ func (p *planner) plan() (modules.Plan, error) {
 		p.mask(diff, []string{"mask", u.ID}, []string{"unmask", u.ID}, host.Is(host.File(p.m.maskOf(&p.after)), maskLink()))
 	}
 	if len(p.changes) > 0 {
-		return modules.Plan{Changes: p.changes}, nil
+		return modules.Plan{Changes: p.changes}, p.m.permitted(p.v, p.name)
 	}
 	out, err := json.Marshal(Output{State: u.Active, Enabled: u.File, PID: u.PID})
 	return modules.Plan{Output: out}, err
