@@ -166,9 +166,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 // failure is the text of an error: of a sensitive task without what programs said.
 func (t *task) failure(err error) string {
 	if t.Sensitive {
-		return host.Wordless(err)
+		return host.Explain(err, host.Wordless(err))
 	}
-	return err.Error()
+	return host.Explain(err, err.Error())
 }
 
 // checks reports whether changes only look: what they saw is their end, and
