@@ -237,7 +237,11 @@ func (c *Common) plan(ctx context.Context, v *host.View, r *RunCommand) (modules
 	}
 	if r.Removes != "" && !isGlob(r.Removes) {
 		if path, err := v.Resolve(r.Removes); err == nil {
-			r.Leaves = append(r.Leaves, host.Gone(host.File(path)))
+			left := host.Gone(host.File(path))
+			if r.Creates != "" { // what it makes keeps it from running again; see kept
+				left = host.Effect{Key: left.Key, State: host.Unknown}
+			}
+			r.Leaves = append(r.Leaves, left)
 		}
 	}
 	for _, key := range r.patterns() {
