@@ -40,6 +40,8 @@ func (h *hostRun) outcome(host, id string) (lang.Outcome, bool) {
 	switch {
 	case it == nil:
 		return of.unsent(h, id)
+	case it.trial && of.err == nil && h.reached != playOf(id):
+		return open, false // it may be planned anew
 	case it.shared != nil:
 		return h.outcome(it.shared.owner.name, id)
 	case it.final && it.done != nil:

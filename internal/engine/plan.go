@@ -74,12 +74,11 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 	if actsElsewhere(p.play) {
 		w.at = []int{0}
 	}
+	if p.bracketed() {
+		return h.planBracket(ctx, p, w)
+	}
 	var err error
 	p.nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h), p.play.Steps)
-	h.stands(w.in(len(p.play.Steps)))
-	if err == nil {
-		err = h.planAround(ctx, p, w)
-	}
 	return err
 }
 
@@ -157,6 +156,10 @@ type way struct {
 	play    *lang.Play
 	rescued bool // a failure isn't the host's: a block around has a rescue
 	passing bool // what these steps do is taken back by others, by design
+	trial   bool // what these steps come to may be planned anew, and isn't told yet
+	// stepwise steps are told in the order in which they are made, whichever hosts plan
+	// them: where the next acts on another host, those before it are waited for.
+	stepwise bool
 	// late steps are those of a block that has failed. They are evaluated at
 	// their turn, since what they read may be the output of one before them.
 	late bool
@@ -264,7 +267,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 	}
 	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
-		return []*item{h.broken(scope, t, w.rescued, err)}, fatal(err)
+		return []*item{h.broken(scope, t, w, err)}, fatal(err)
 	}
 	var items []*item
 	for _, inst := range instances {
@@ -281,12 +284,19 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 				continue
 			}
 		}
-		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, passing: w.passing}
+		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, passing: w.passing, trial: w.trial}
 		if inst.Target != h.name {
 			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
 				return items, err
 			}
 		}
+		if w.stepwise && h.last != nil && it.on != h.last {
+			h.flush()
+			if err := h.answered(ctx); err != nil {
+				return items, err
+			}
+		}
+		h.last = it.on
 		if !w.late {
 			it.at = w.at
 			if err := h.turn(ctx, w, it.on); err != nil {
@@ -357,9 +367,9 @@ func (h *hostRun) fail(it *item, err error) *item {
 }
 
 // broken is the item of a task whose instances can't be told.
-func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, rescued bool, err error) *item {
+func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, w way, err error) *item {
 	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
-	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: rescued}, err)
+	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, trial: w.trial}, err)
 }
 
 // sendTask queues an evaluated item to the host acted on. What can be told

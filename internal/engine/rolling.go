@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"muster/internal/lang"
+	"muster/internal/wire"
 )
 
 // play makes a play on its hosts: all at once, or batch by batch. It returns
@@ -29,7 +30,7 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 	r.batch(ctx, p, rest)
 	allowed, failed := p.Rolling.MaxFailures.Of(len(hosts)), failures(rest)
 	at := 0
-	for _, size := range p.Rolling.Sizes(len(due)) {
+	for _, size := range r.sizes(p, due) {
 		if ctx.Err() != nil || r.stopping() {
 			return false
 		}
@@ -47,6 +48,23 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 		return false
 	}
 	return ctx.Err() == nil && !r.stopping()
+}
+
+// sizes returns how many hosts each batch has: those of the plan, as far as they are
+// still there, where it was made batch by batch.
+func (r *Run) sizes(p *lang.Play, due []*hostRun) []int {
+	if !bracketed(p) {
+		return p.Rolling.Sizes(len(due))
+	}
+	var sizes []int
+	last := 0
+	for _, h := range due {
+		if b := h.playRun(p).batch; b != last || len(sizes) == 0 {
+			last, sizes = b, append(sizes, 0)
+		}
+		sizes[len(sizes)-1]++
+	}
+	return sizes
 }
 
 // failures are those of hosts that have failed or are lost.
@@ -154,9 +172,18 @@ func (h *hostRun) barrier(ctx context.Context) bool {
 // due reports whether the play has to be made on the host: whether it would change
 // something there, or was cut off there before.
 func (h *hostRun) due(p *playRun) bool {
+	if p.batch > 0 {
+		return true
+	}
 	due := h.run.o.Unfinished[h.name]
-	eachNode(p.nodes, func(it *item) { due = due || it.pending() })
+	eachNode(p.nodes, func(it *item) { due = due || it.unsettled() })
 	return due
+}
+
+// unsettled reports whether the item is anything but done already: it would change
+// something, or can't be planned as the host is.
+func (it *item) unsettled() bool {
+	return it.pending() || it.planned != nil && it.planned.Status == wire.Failed && it.ev.OnError != lang.Continue
 }
 
 // hasFailed reports whether the host has failed or is lost.
@@ -164,87 +191,4 @@ func (h *hostRun) hasFailed() bool {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	return h.failed || h.err != nil
-}
-
-// planAround plans what a rolling play does before and after, on a host on which
-// it would change something. It is planned as it will be made, batch by batch: what
-// two hosts do one after the other to a third is seen as such, and so is what they
-// do at once.
-func (h *hostRun) planAround(ctx context.Context, p *playRun, w way) error {
-	r := p.play.Rolling
-	if r == nil || len(r.Before)+len(r.After) == 0 {
-		return nil
-	}
-	h.flush()
-	if err := h.answered(ctx); err != nil {
-		return err
-	}
-	batch, err := h.batchOf(ctx, p)
-	if err != nil || batch < 0 || !h.usable() {
-		return err
-	}
-	before, after := w, w
-	if w.at != nil {
-		before.at, after.at = []int{1, batch, 0}, []int{1, batch, 1}
-	}
-	h.stands(before)
-	before.passing = true
-	scope := h.run.o.Playbook.Scope(p.play, h.name, h)
-	if p.before, err = h.walk(ctx, before, scope, r.Before); err != nil {
-		return err
-	}
-	h.stands(after)
-	p.after, err = h.walk(ctx, after, scope, r.After)
-	return err
-}
-
-// batchOf returns the batch in which a rolling play comes to the host, from 0; -1
-// where the play has nothing to do there. It waits until the play itself is planned
-// on all of its hosts.
-func (h *hostRun) batchOf(ctx context.Context, p *playRun) (int, error) {
-	r := h.run
-	r.mu.Lock()
-	p.known = true
-	r.change.Broadcast()
-	var peers []*hostRun // in the order in which Apply takes them
-	for _, o := range r.order {
-		if o.playRun(p.play) != nil {
-			peers = append(peers, o)
-		}
-	}
-	r.mu.Unlock()
-	err := r.awaitOthers(ctx, func() bool {
-		for _, o := range peers {
-			if !o.playRun(p.play).known && !o.walked && o.err == nil {
-				return false
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return -1, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	place, due := -1, 0
-	for _, o := range peers {
-		if o.err != nil || !o.due(o.playRun(p.play)) {
-			continue
-		}
-		if o == h {
-			place = due
-		}
-		due++
-	}
-	if place < 0 {
-		return -1, nil
-	}
-	batch := 0
-	for i, size := range p.play.Rolling.Sizes(due) {
-		if place >= 0 {
-			batch = i
-		}
-		place -= size
-	}
-	return batch, nil
 }

@@ -43,6 +43,7 @@ type hostRun struct {
 	reached   int                      // every play before this one, by index, has been walked
 	at        []int                    // the place in that play that it has come to, as in way
 	mixed     *lang.Play               // it has come to a task of this play that acts elsewhere
+	last      *hostRun                 // the one that the task before acts on
 	asked     bool                     // for facts that haven't come yet
 	told      told                     // what it has said so far
 	reviewing *wire.Review             // was asked for, and isn't answered
@@ -67,7 +68,10 @@ type playRun struct {
 	play          *lang.Play
 	nodes         []*node
 	before, after []*node // of a rolling play
-	known         bool    // every task of the play itself is planned
+	// Of a rolling play that is planned as it is made: see bracket.go.
+	known  bool // all of them are
+	wanted bool // one of them has something to do
+	batch  int  // the one that the host has a place in, from 1; 0: in none
 }
 
 // node is a step on one host: an item, one that another host makes for this one
@@ -119,6 +123,7 @@ type item struct {
 	again     bool       // it was sent once more, and isn't answered
 	once      bool       // its outcome is unknown, and it isn't made a second time
 	left      bool       // its host comes to it no more
+	trial     bool       // it isn't told yet, and may be planned anew
 }
 
 // id identifies the item on the host acted on, where others may act as well.
@@ -240,11 +245,17 @@ func (h *hostRun) planned(p *wire.Planned) error {
 // take notes what an item would do, after telling it: who waits for it finds
 // it told.
 func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
-	h.run.tellPlanned(it, p)
+	if !it.trial {
+		h.run.tellPlanned(it, p)
+	}
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	it.planned, it.final, it.again = p, final, false
 	it.on.begun = it.on.begun || it.pending() || it.guess
+	if it.trial {
+		h.run.change.Broadcast()
+		return
+	}
 	if final {
 		it.shrink()
 		if !it.on.begun {

@@ -30,6 +30,25 @@ func (s *Session) put(t *task) {
 	s.order = append(s.order, t)
 }
 
+// Drop forgets planned tasks, and what they would have left. It returns whether that
+// was anything.
+func (s *Session) Drop(ids []string) (laid bool) {
+	for _, id := range ids {
+		t := s.tasks[id]
+		if t == nil {
+			continue
+		}
+		laid = laid || len(t.effects) > 0
+		delete(s.tasks, id)
+		s.order = slices.DeleteFunc(s.order, func(o *task) bool { return o == t })
+	}
+	s.preview = host.Preview{}
+	if all := s.laid(); len(all) > 0 {
+		s.preview.Lay(all)
+	}
+	return laid
+}
+
 // Finish notes what a worker's task came to.
 func (s *Session) Finish(id string, d wire.Done) {
 	if t := s.tasks[id]; t != nil {

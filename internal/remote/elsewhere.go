@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"muster/internal/wire"
 )
@@ -150,6 +151,26 @@ func (s *server) makeElsewhere(ctx context.Context, name, id string) wire.Done {
 			return *m.Done
 		default:
 			return fail(s.lose(d, errUnasked))
+		}
+	}
+}
+
+// drop takes tasks out of the plan. Workers were told of them: others are started, and
+// told what is left.
+func (s *server) drop(ids []string) {
+	laid := s.session.Drop(ids)
+	for _, id := range ids {
+		delete(s.away, id)
+		delete(s.waits, id)
+	}
+	for _, d := range s.delegates {
+		had := len(d.tasks)
+		d.tasks = slices.DeleteFunc(d.tasks, func(id string) bool { return slices.Contains(ids, id) })
+		for _, id := range ids {
+			delete(d.held, id)
+		}
+		if laid || len(d.tasks) < had {
+			s.retire(d)
 		}
 	}
 }

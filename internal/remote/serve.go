@@ -275,6 +275,8 @@ func (s *server) work(ctx context.Context) error {
 			if m.Lay.Reset {
 				s.session.Forget()
 			}
+		case m.Drop != nil:
+			s.drop(m.Drop.IDs)
 		case m.Hold != nil:
 			s.session.Hold(*m.Hold)
 		default:

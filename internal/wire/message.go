@@ -31,6 +31,7 @@ type Message struct {
 	Review *Review `cbor:"7,keyasint,omitempty"`
 	Ack    *Ack    `cbor:"8,keyasint,omitempty"`
 	Proof  *Proof  `cbor:"9,keyasint,omitempty"`
+	Drop   *Drop   `cbor:"27,keyasint,omitempty"`
 
 	// From the remote.
 	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
@@ -102,6 +103,10 @@ type CutOff struct {
 
 // CutOffID begins the IDs of changes that take back what a run left.
 const CutOffID = "cut-off/"
+
+// Drop takes tasks out of the plan of a host, which is from then on as if they hadn't
+// been sent: they are sent anew, behind others. None of them may have been granted.
+type Drop struct{ IDs []string }
 
 // Ack says how many ends of a run's tasks on this host the controller has.
 type Ack struct{ Ends int }
