@@ -228,7 +228,7 @@ func (a *app) showTask(t *journal.Task) {
 		sign = "-"
 	case wire.Failed:
 		sign = "!"
-	case "":
+	case "", wire.Unknown:
 		sign, what, changes = "?", engine.EndUnknown, t.Changes
 	}
 	if t.Undone {
@@ -339,7 +339,7 @@ func (a *app) runLines(d *journal.Detail) error {
 				Status: string(t.Status), Changes: t.Made, Error: t.Error, Undone: t.Undone, Seconds: t.Seconds,
 				Granted: stamp(t.GrantedAt), Ended: stamp(t.Ended), Undoable: t.Undoable, NotUndoable: t.NotUndoable,
 			}
-			if t.Status == "" {
+			if t.Status == "" || t.Status == wire.Unknown {
 				line.Status, line.Changes = "unknown", t.Changes
 			}
 			if line.Changes == nil {

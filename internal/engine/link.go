@@ -108,7 +108,7 @@ func (l *link) listen() {
 	defer close(l.done)
 	silence := l.host.run.silence()
 	hangs := time.AfterFunc(silence, func() {
-		l.host.cut(l, fmt.Errorf("%w: nothing was heard of the remote for %s, so that it hangs or was stopped; what it was making may have been made", ErrLost, silence))
+		l.host.cut(l, fmt.Errorf("%w: nothing was heard of the remote for %s, so that it hangs or was stopped%s", ErrLost, silence, l.host.mayHaveMade()))
 		_ = l.stream.Close()
 	})
 	defer hangs.Stop()
@@ -130,6 +130,16 @@ func (l *link) listen() {
 			return
 		}
 	}
+}
+
+// mayHaveMade is what is said of what a host was told to make, when nothing is heard of it.
+func (h *hostRun) mayHaveMade() string {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if !h.waited() {
+		return ""
+	}
+	return "; what it was making may have been made"
 }
 
 // words are the last ones of a remote that has ended.

@@ -57,6 +57,44 @@ func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
 	}
 }
 
+// A remote that is stopped while it plans has made nothing: nothing else is said.
+func TestRemoteThatSaysNothingWhilePlanningHasMadeNothing(t *testing.T) {
+	for _, making := range []bool{false, true} {
+		f := newFleet(t)
+		f.alive = 50 * time.Millisecond
+		f.stopped = map[string]bool{}
+		f.severed = func(_ string, part int) bool {
+			f.stopped["web1"] = f.stopped["web1"] || !making && part == 2 // behind its greeting
+			return false
+		}
+		r := f.runWith(func(o *engine.Options) {
+			o.Silence, o.Pauses = 300*time.Millisecond, []time.Duration{time.Millisecond}
+		}, long, "web1")
+		r.Plan(t.Context())
+		if making {
+			f.mu.Lock()
+			f.stopped["web1"] = true
+			f.mu.Unlock()
+			r.Apply(t.Context())
+		}
+		f.mu.Lock()
+		said, heard := false, false
+		for _, e := range f.events {
+			switch e := e.(type) {
+			case *engine.ProgressEvent:
+				said = said || strings.Contains(e.Text, "may have been made")
+				heard = heard || strings.Contains(e.Text, "nothing was heard of the remote")
+			case *engine.HostEvent:
+				said = said || strings.Contains(e.Error.Error(), "may have been made")
+			}
+		}
+		f.mu.Unlock()
+		if said != making || !heard {
+			t.Errorf("making: %t; it is given up: %t; that something may have been made is said: %t", making, heard, said)
+		}
+	}
+}
+
 // A run that is told to stop waits for what is in hand, however long that takes.
 func TestRemoteThatFinishesForAStoppedRunIsNotGivenUp(t *testing.T) {
 	f := newFleet(t)

@@ -153,6 +153,7 @@ func (h *hostRun) lost(err error) {
 	r.mu.Unlock()
 	r.emit(&HostEvent{Host: h.name, Error: err})
 	for _, it := range unknown {
+		r.journalDone(it, &wire.Done{ID: it.id(), Status: wire.Unknown, Error: unheard})
 		r.tell(it, TaskEvent{Status: wire.Unknown, Error: unheard})
 	}
 	r.mu.Lock()

@@ -178,6 +178,8 @@ play "p" {
   task "command" "late" { shell = "echo ${task.command.may.output.exit_code}" }
 }
 `, "web1")
+	kept := &notes{f: f}
+	r.Keep(kept)
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
 	if c := s.Hosts["web1"]; c.Unknown != 2 || c.Skipped != 1 || c.Failed != 1 {
@@ -198,6 +200,9 @@ play "p" {
 	}
 	if unknown != 2 {
 		t.Errorf("%d tasks are told as unknown", unknown)
+	}
+	if lines := strings.Join(kept.of("web1"), "\n"); strings.Count(lines, "web1 unknown ") != 2 {
+		t.Errorf("the journal has\n%s", lines)
 	}
 }
 

@@ -18,4 +18,8 @@ func TestOpenTasksAreThoseThatMayHaveBeenMade(t *testing.T) {
 			t.Errorf("of a run that has ended (%v), open are %v, want %v", ended, got, want)
 		}
 	}
+	lost := &Host{Tasks: []Task{{Status: wire.Changed}, {Status: wire.Unknown}, {Status: wire.Unknown}, {}}}
+	if got, want := slices.Sorted(maps.Keys(lost.Open(true))), []int{1, 2}; !slices.Equal(got, want) {
+		t.Errorf("of a host that was lost, open are %v, want %v", got, want)
+	}
 }

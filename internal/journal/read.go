@@ -58,7 +58,7 @@ type Task struct {
 	Key       string // of its for_each; "" without
 	GrantedAt time.Time
 	Ended     time.Time   // zero: the journal doesn't know what became of it
-	Status    wire.Status // "" likewise
+	Status    wire.Status // "" likewise; Unknown: nor did the run, which was told so
 	Made      []host.Description
 	Error     string
 	Undone    bool // an atomic plan failed and what it made was taken back
@@ -71,13 +71,14 @@ type Task struct {
 }
 
 // Open is the tasks of which it isn't known whether they were made, by their places in
-// Tasks. A run that has ended knows of all but the one that its host had in hand: tasks
-// are made in their order, and what follows that one was granted and not begun.
+// Tasks. Of a host that was lost the run has said which. Of another, a run that has ended
+// knows of all but the one that its host had in hand: tasks are made in their order, and
+// what follows that one was granted and not begun.
 func (h *Host) Open(ended bool) map[int]bool {
 	open := map[int]bool{}
 	for i := range h.Tasks {
 		t := &h.Tasks[i]
-		if t.Status == "" && (!ended || len(open) == 0 || t.Edits > 0) {
+		if t.Status == wire.Unknown || t.Status == "" && (!ended || len(open) == 0 || t.Edits > 0) {
 			open[i] = true
 		}
 	}
