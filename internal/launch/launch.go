@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"muster/secret"
@@ -66,9 +67,25 @@ type Remote struct {
 	cancel  context.CancelFunc
 }
 
-// Stderr is the end of what the remote and the shells before it printed to
-// stderr, without control characters.
+// Stderr is the end of what the remote printed to stderr, without control characters.
+// As long as it hasn't written to Stdout, so that nobody knows whether it runs, it is
+// also what the shells and sudo before it printed.
 func (r *Remote) Stderr() string { return r.stderr.words() }
+
+// begun forgets what was printed to stderr when the remote first writes to stdout.
+type begun struct {
+	io.Reader
+	once   sync.Once
+	stderr *tail
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.once.Do(b.stderr.forget)
+	}
+	return n, err
+}
 
 // Wait returns when the remote has ended; see transport.Ender.
 func (r *Remote) Wait() error { return r.process.Wait() }
@@ -113,6 +130,7 @@ func Start(ctx context.Context, conn transport.Conn, o Options) (*Remote, error)
 		return nil, fmt.Errorf("starting the remote: %w", err)
 	}
 	r.process, r.stderr, r.cancel = p, l.stderr, cancel
+	r.Stdout = &begun{Reader: r.Stdout, stderr: l.stderr}
 	return r, nil
 }
 

@@ -316,6 +316,7 @@ done
 shift
 case $SUDO_MODE in
 nopasswd) ;;
+warns) echo "sudo: unable to resolve host" >&2 ;;
 tty) echo "sudo: sorry, you must have a tty to run sudo" >&2; exit 1 ;;
 hang) exec sleep 60 ;;
 password)
@@ -381,6 +382,23 @@ func TestSudo(t *testing.T) {
 				t.Errorf("the password is an argument: %s", said)
 			}
 		})
+	}
+}
+
+// What sudo warned of is no word of a remote that was started: it isn't why that ends.
+func TestWarningOfSudoIsNoLastWord(t *testing.T) {
+	bin := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("sudo", fakeSudo)
+	write("id", "#!/bin/sh\nif [ -n \"$SUDO_USER\" ] || [ \"$1\" != -un ]; then exec /usr/bin/id \"$@\"; fi\necho ops\n")
+	conn := dialHost(t, transporttest.Options{Env: []string{"PATH=" + bin + ":/usr/bin:/bin", "SUDO_MODE=warns", "SUDO_LOG=" + filepath.Join(bin, "log")}})
+	r := works(t, conn, launch.Options{Binaries: newBinaries("1", 200<<10), Become: "root", Dirs: []string{filepath.Join(t.TempDir(), "cache")}, Timeout: 10 * time.Second})
+	if said := r.Stderr(); said != "" {
+		t.Errorf("it has said %q", said)
 	}
 }
 

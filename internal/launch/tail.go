@@ -68,6 +68,13 @@ func (t *tail) times() int {
 	return t.asks
 }
 
+// forget drops what is kept.
+func (t *tail) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept, t.panic = nil, ""
+}
+
 // words are the last lines; of a program that panicked, what it said then, and not
 // the stacks that it printed after it.
 func (t *tail) words() string {
