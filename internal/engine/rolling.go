@@ -18,10 +18,11 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 		return ctx.Err() == nil && !r.stopping()
 	}
 	// Hosts on which nothing would change take no place in a batch: the first
-	// batch is to try the change.
+	// batch is to try the change. Nor do those that are out already: they count as
+	// failed before any other is touched.
 	var due, rest []*hostRun
 	for _, h := range hosts {
-		if h.usable() && h.due(h.playRun(p)) {
+		if h.usable() && !h.hasFailed() && h.due(h.playRun(p)) {
 			due = append(due, h)
 		} else {
 			rest = append(rest, h)

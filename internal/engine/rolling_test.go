@@ -88,3 +88,36 @@ func TestRollingPlayDoesNothingAroundHostsItDoesNotChange(t *testing.T) {
 		}
 	}
 }
+
+// A host on which planning failed counts before the first batch, whatever else is to be
+// done there.
+func TestRollingPlayCountsHostsThatCouldNotBePlannedFirst(t *testing.T) {
+	for name, more := range map[string]string{"nothing else is pending there": `host.name == "web1"`, "something else is": "true"} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			r := f.run(`
+play "p" {
+  hosts = ["all"]
+  rolling {
+    batches = [1]
+  }
+  task "file" "work" {
+    when    = `+more+`
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+  task "file" "fails" {
+    when    = host.name == "web2"
+    path    = "DIR/no/such/folder"
+    content = "x"
+  }
+}
+`, "web1", "web2")
+			r.Plan(t.Context())
+			r.Apply(t.Context())
+			if f.exists("web1") {
+				t.Error("web1 was made, although web2 had failed")
+			}
+		})
+	}
+}
