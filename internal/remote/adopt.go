@@ -42,9 +42,10 @@ func (s *Session) Drop(ids []string) (laid bool) {
 		delete(s.tasks, id)
 		s.order = slices.DeleteFunc(s.order, func(o *task) bool { return o == t })
 	}
+	s.layers = slices.DeleteFunc(s.layers, func(l layer) bool { return slices.Contains(ids, l.id) })
 	s.preview = host.Preview{}
-	if all := s.laid(); len(all) > 0 {
-		s.preview.Lay(all)
+	for _, l := range s.layers {
+		s.preview.Lay(l.effects)
 	}
 	return laid
 }

@@ -52,7 +52,7 @@ type Message struct {
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
 	Hold *Hold `cbor:"21,keyasint,omitempty"`
-	Runs *Runs `cbor:"27,keyasint,omitempty"`
+	Runs *Runs `cbor:"28,keyasint,omitempty"`
 }
 
 // Hello is the remote's first message, sent without being asked.
