@@ -141,9 +141,10 @@ func (l *lock) take(ctx context.Context, how int) error {
 			return err
 		}
 	}
+	first := l.seen.IsZero()
 	l.look()
 	err := l.settle(ctx)
-	for err == nil && l.running != nil {
+	for err == nil && l.running != nil && (first || l.moved) { // only an owner starts any
 		list := l.running()
 		if len(list) == 0 {
 			break
