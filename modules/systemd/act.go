@@ -54,9 +54,13 @@ func (a *Act) Describe() host.Description {
 	return d
 }
 
-// Effects is the unit as it will be.
+// Effects is the unit as it will be, and what a mount brings into sight.
 func (a *Act) Effects() []host.Effect {
-	return effectsOf(manager{a.User}, a.Target, a.after)
+	list := effectsOf(manager{a.User}, a.Target, a.after)
+	if a.Verb == start {
+		list = append(list, manager{a.User}.mounts(a.Unit)...)
+	}
+	return list
 }
 
 // Apply tells systemd, and looks whether the unit stays up.

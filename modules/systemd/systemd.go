@@ -143,7 +143,7 @@ func (s *Service) Withhold(diff string, sensitive []string) (string, bool) {
 func (s *Service) May() []host.Effect {
 	m := managerOf(s.Scope)
 	own := m.key(unitName(s.Name))
-	list := []host.Effect{{Key: own, State: host.Unknown}, host.May(own.Space)}
+	list := append([]host.Effect{{Key: own, State: host.Unknown}, host.May(own.Space)}, m.mounts(own.Name)...)
 	if s.Masked == nil {
 		return list
 	}
