@@ -175,6 +175,11 @@ func (p *planner) update(ctx context.Context, c container.Summary) (modules.Plan
 	}
 	plan.Changes = append(plan.Changes, act...)
 	for _, suffix := range []string{newSuffix, oldSuffix} {
+		if value, laid, _, err := p.v.Look(host.Key{Space: containers, Name: p.Name + suffix}); err != nil {
+			return modules.Plan{}, err
+		} else if laid && value == nil {
+			continue
+		}
 		if left := p.named(p.Name + suffix); left != nil && leftOf(left.Labels, p.Name, suffix) {
 			plan.Changes = append(plan.Changes, &RemoveContainer{Name: nameOf(*left), ID: left.ID, Secrets: left.Labels[secretly], Left: true})
 			plan.Atomic = false // it comes last, and nothing takes it back
