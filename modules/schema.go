@@ -41,6 +41,8 @@ type Type struct {
 	Quoted bool
 	// Whole numbers have no fraction.
 	Whole bool
+	// Read: a Checker is given the file's bytes, up to ReadLimit, before any host is asked.
+	Read bool
 
 	parse func(string) error // of Quoted strings
 }
@@ -117,10 +119,10 @@ func TaskArgs() []string {
 
 // schemaOf reads the tags of a kind's struct:
 //
-//	arg:"NAME[,key][,path][,required][,sensitive][,empty][,file|template|tree]"  oneof:"a b"  default:"a"  means:"a, or b"
+//	arg:"NAME[,key][,path][,required][,sensitive][,empty][,file|template|tree][,read]"  oneof:"a b"  default:"a"  means:"a, or b"
 //
-// The last three words of arg are for fields of type *host.Content, which are Text
-// without. A default is filled in by Decode; means is only told to the user.
+// The last four words of arg are for fields of type *host.Content, which are Text
+// without; "read" goes with "file". A default is filled in by Decode; means is only told to the user.
 func schemaOf(k *Kind) *Schema {
 	t := reflect.TypeOf(k.New())
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
@@ -163,6 +165,8 @@ func argsOf(t reflect.Type, where string) []Arg {
 				a.Empty = true
 			case "file", "template", "tree":
 				a.Type.Base = Base(w)
+			case "read":
+				a.Type.Read = true
 			default:
 				panic(fmt.Sprintf("modules: %s.%s: unknown tag word %q", where, f.Name, w))
 			}
@@ -185,6 +189,9 @@ var (
 	oneOrMore   = reflect.TypeFor[OneOrMore]()
 	unmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// ReadLimit is the size, in bytes, up to which a file is read to be checked.
+const ReadLimit = 1 << 20
 
 func typeOf(t reflect.Type, where string) Type {
 	switch t {

@@ -60,7 +60,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 		}
 	case modules.File, modules.Tree:
 		if v.Type() == cty.String {
-			return c.local(v.AsString(), t.Base, sensitive)
+			return c.local(v.AsString(), t, sensitive)
 		}
 	}
 	switch typ := v.Type(); {
@@ -142,9 +142,9 @@ func (c *converter) content(data []byte, sensitive bool) host.Content {
 
 // local makes a content of a file or folder of the project. In checks it only
 // looks whether it is there, and an empty content stands for it: a kind's Check
-// sees that it is given.
-func (c *converter) local(path string, base modules.Base, sensitive bool) any {
-	e, at := c.e, c.a.raw.Range()
+// sees that it is given. Only where the kind checks the file itself it is read.
+func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
+	e, at, base := c.e, c.a.raw.Range(), t.Base
 	if sensitive && c.a != e.t.keyLabel { // a label is shown wherever its task is
 		e.secrets[path] = true
 	}
@@ -175,7 +175,14 @@ func (c *converter) local(path string, base modules.Base, sensitive bool) any {
 		e.s.p.files.copies(f, sensitive)
 	}
 	if e.s.checking() {
-		return host.ContentOf(nil, sensitive)
+		var data []byte
+		if t.Read && info.Size() <= modules.ReadLimit {
+			if data, err = f.read(); err != nil {
+				e.fail(at, "Can't read file", "", "Reading %s: %s.", f.name, plainPathError(err))
+				return nil
+			}
+		}
+		return host.ContentOf(data, sensitive)
 	}
 	if base == modules.Tree {
 		content, bodies, err := e.s.p.files.treeContent(f, sensitive)

@@ -76,6 +76,20 @@ type scriptKind struct {
 	Source *host.Content `arg:"source,key,file,required"`
 }
 
+// readKind looks at what its file holds.
+type readKind struct {
+	idle
+	Name   string        `arg:"name,key,required"`
+	Source *host.Content `arg:"source,file,read"`
+}
+
+func (r *readKind) Check(func(string) bool) []modules.ArgError {
+	if r.Source != nil && strings.Contains(string(r.Source.Data), "bad") {
+		return []modules.ArgError{{Arg: "source", Summary: "Wrong file", Detail: "Line 2: it is bad."}}
+	}
+	return nil
+}
+
 type packageKind struct {
 	idle
 	Name  modules.OneOrMore `arg:"name,key,required"`
@@ -151,6 +165,7 @@ func testKinds() *modules.Registry {
 		modules.Kind{Name: "template", New: func() modules.Module { return &templateKind{} }},
 		modules.Kind{Name: "directory", New: func() modules.Module { return &directoryKind{} }},
 		modules.Kind{Name: "script", New: func() modules.Module { return &scriptKind{} }},
+		modules.Kind{Name: "read", New: func() modules.Module { return &readKind{} }},
 		modules.Kind{Name: "package", New: func() modules.Module { return &packageKind{} }},
 		modules.Kind{Name: "service", New: func() modules.Module { return &serviceKind{} }},
 		modules.Kind{Name: "command", Output: commandOutput{}, New: func() modules.Module { return &commandKind{} }},
