@@ -262,8 +262,8 @@ func (a *Act) undo(running bool) host.Undo {
 	default:
 		return host.Undo{}
 	}
-	if running == (again.Do == doStart) {
-		return host.Undo{Changes: []host.Change{&Act{Name: a.Name, ID: a.ID, Do: doAwait, Wait: a.Wait}}}
+	if running == (a.Do == doStart) {
+		again.Do = a.Do // it was so before
 	}
 	return host.Undo{Changes: []host.Change{&again}}
 }
