@@ -102,7 +102,8 @@ func (c *Container) May() []host.Effect {
 		return append(list, host.Open(host.Files, ""), host.Open(images, ""))
 	}
 	list = append(list, host.Open(containers, c.Name+newSuffix), host.Open(containers, c.Name+oldSuffix), host.Begins(host.Files, secretsDir(c.Name)), host.Open(host.Files, secretsDir(c.Name)))
-	for _, path := range []string{state, keyPath, gapPath(c.Name), stampPath(c.Name)} {
+	list = append(list, host.Effect{Key: host.File(state), State: host.Possible}, host.Effect{Key: host.File(keyPath), State: host.Possible})
+	for _, path := range []string{gapPath(c.Name), stampPath(c.Name)} {
 		list = append(list, host.Open(host.Files, path))
 	}
 	if r, err := parseRef(c.Image); err == nil {

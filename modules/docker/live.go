@@ -41,10 +41,11 @@ const state = "/var/lib/muster/docker"
 // secrets among them are.
 const keyPath = state + "/key"
 
-// key returns that key; nil where there is none yet.
+// key returns that key; nil where there is none yet: then containers are compared field
+// by field.
 func key(ctx context.Context, v *host.View) ([]byte, error) {
 	data, err := v.ReadFile(ctx, keyPath, 1024)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, host.ErrNotYet) {
 		return nil, nil
 	}
 	return data, err

@@ -92,7 +92,7 @@ func (m *MakeContainer) Describe() host.Description {
 func (m *MakeContainer) Effects() []host.Effect {
 	list := []host.Effect{
 		host.Is(host.Key{Space: containers, Name: m.Name}, m.After),
-		host.Open(host.Files, state), host.Open(host.Files, keyPath),
+		{Key: host.File(state), State: host.Possible}, {Key: host.File(keyPath), State: host.Possible},
 	}
 	if m.Old != nil {
 		list = append(list, host.Open(host.Files, gapPath(m.Name)))

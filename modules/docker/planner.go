@@ -26,6 +26,7 @@ type standing struct {
 	Sum     string `json:"sum"` // of what was declared; it stays on the host
 	Image   string `json:"image"`
 	Running bool   `json:"running"`
+	Ports   string `json:"ports,omitempty"` // of the host that it publishes, while it runs
 }
 
 // planner plans one container.
@@ -82,7 +83,11 @@ func (p *planner) plan(ctx context.Context) (plan modules.Plan, err error) {
 func (p *planner) at() host.Key { return host.Key{Space: containers, Name: p.Name} }
 
 func (p *planner) standing() standing {
-	return standing{Sum: p.want.sum(nil), Image: p.want.Image, Running: p.State == "running"}
+	s := standing{Sum: p.want.sum(nil), Image: p.want.Image, Running: p.State == "running"}
+	if s.Running {
+		s.Ports = strings.Join(p.want.Ports, " ")
+	}
+	return s
 }
 
 // named returns the container of a name, nil if there is none.

@@ -86,19 +86,29 @@ func (p *planner) portsFree(ctx context.Context, c *container.Summary) error {
 	return nil
 }
 
-// publisher names another running container that publishes a port.
+// publisher names another container that publishes a port, once pending changes are made.
 func (p *planner) publisher(port published) string {
-	for _, c := range p.list {
-		if name := nameOf(c); name == p.Name || !publishes(c, port) || c.Labels[isOf] == p.Name {
+	var laid []string
+	for _, name := range p.v.Laid(containers) {
+		value, ok, _, err := p.v.Look(host.Key{Space: containers, Name: name})
+		if err != nil || !ok {
+			continue // as far as anybody can tell it stays as it is
+		}
+		laid = append(laid, name)
+		var s standing
+		if value == nil || name == p.Name || host.Unmarshal(value, &s) != nil {
 			continue
 		}
-		if value, laid, _, err := p.v.Look(host.Key{Space: containers, Name: nameOf(c)}); err == nil && laid {
-			var s standing
-			if value == nil || host.Unmarshal(value, &s) == nil && !s.Running {
-				continue // an earlier task removes or stops it
+		for _, text := range strings.Fields(s.Ports) {
+			if other := publishedOf(text); other.port == port.port && other.protocol == port.protocol && meets(other.address, port.address) {
+				return name
 			}
 		}
-		return nameOf(c)
+	}
+	for _, c := range p.list {
+		if name := nameOf(c); name != p.Name && publishes(c, port) && c.Labels[isOf] != p.Name && !slices.Contains(laid, name) {
+			return name
+		}
 	}
 	return ""
 }
