@@ -71,6 +71,7 @@ func compare(have, want spec, was []string) []difference {
 	field("ports", "ports", want.Ports != nil, each(have.Ports, plainPort), each(want.Ports, plainPort), "none")
 	field("volumes", "volumes", want.Volumes != nil, each(have.Volumes, plainMount), each(want.Volumes, plainMount), "none")
 	field("networks", "networks", want.Networks != nil, have.Networks, want.Networks, "[bridge]")
+	field("aliases", "aliases", want.Aliases != nil, have.Aliases, want.Aliases, "none")
 	field("restart", "restart", want.Restart != "", have.Restart, want.Restart, "no")
 	field("user", "user", want.User != "", have.User, want.User, images)
 	field("memory", "memory", want.Memory != 0, have.Memory, want.Memory, int64(0))

@@ -67,6 +67,8 @@ type Container struct {
 	Adopt bool `arg:"adopt"`
 	// Whether it runs.
 	State string `arg:"state" oneof:"running stopped absent" default:"running"`
+
+	aliases []string // its other names in its networks
 }
 
 // Health is how Docker finds out whether a container is healthy.

@@ -11,6 +11,7 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "docker_image", Output: ImageOutput{}, Undoes: []host.Change{&UntagImage{}}, New: func() modules.Module { return &Image{} }},
 		{Name: "docker_container", Output: ContainerOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}}, New: func() modules.Module { return &Container{} }},
+		{Name: "docker_compose", Output: ComposeOutput{}, Undoes: []host.Change{&PutBack{}, &Act{}, &UpdateContainer{}, &UntagImage{}, &CreateNetwork{}, &RemoveNetwork{}, &RemoveVolume{}}, New: func() modules.Module { return &Compose{} }},
 		{Name: "docker_engine", Undoes: []host.Change{&EngineAct{}}, New: func() modules.Module { return &Engine{} }},
 		{Name: "docker_network", Output: NetworkOutput{}, Undoes: []host.Change{&CreateNetwork{}, &RemoveNetwork{}}, New: func() modules.Module { return &Network{} }},
 		{Name: "docker_prune", Output: PruneOutput{}, New: func() modules.Module { return &Prune{} }},

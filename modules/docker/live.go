@@ -127,6 +127,7 @@ func specOf(c container.InspectResponse) spec {
 		s.Volumes = append(s.Volumes, m.Source+":"+path.Clean(m.Target)+":"+mode)
 	}
 	s.Networks = networksOf(string(c.HostConfig.NetworkMode), slices.Collect(maps.Keys(c.NetworkSettings.Networks)))
+	s.Aliases = aliasesOf(c)
 	s.Restart = string(c.HostConfig.RestartPolicy.Name)
 	if n := c.HostConfig.RestartPolicy.MaximumRetryCount; n > 0 {
 		s.Restart += fmt.Sprintf(":%d", n)
@@ -152,6 +153,21 @@ func networksOf(mode string, in []string) []string {
 	}
 	slices.Sort(in)
 	return in
+}
+
+// aliasesOf are the names that a container has in all of its networks, but for those
+// that Docker gives it.
+func aliasesOf(c container.InspectResponse) []string {
+	count := map[string]int{}
+	for _, e := range c.NetworkSettings.Networks {
+		for _, name := range e.Aliases {
+			if !strings.HasPrefix(c.ID, name) || len(name) != 12 {
+				count[name]++
+			}
+		}
+	}
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n < len(c.NetworkSettings.Networks) })
+	return slices.Sorted(maps.Keys(count))
 }
 
 // updated is what `docker update` alters of a container.

@@ -278,7 +278,7 @@ func (m *MakeContainer) create(ctx context.Context, c *client.Client, key []byte
 		return "", errors.Join(err, removeSecrets(dir))
 	}
 	for _, n := range m.Spec.Networks[min(1, len(m.Spec.Networks)):] {
-		if _, err := c.NetworkConnect(ctx, n, client.NetworkConnectOptions{Container: made.ID}); err != nil {
+		if _, err := c.NetworkConnect(ctx, n, client.NetworkConnectOptions{Container: made.ID, EndpointConfig: &network.EndpointSettings{Aliases: m.Spec.Aliases}}); err != nil {
 			return "", err
 		}
 	}
@@ -337,7 +337,7 @@ func (m *MakeContainer) options(key []byte, policy, secrets string) client.Conta
 	if len(s.Networks) > 0 {
 		hc.NetworkMode = container.NetworkMode(s.Networks[0])
 		if !slices.Contains([]string{"host", "none", "bridge"}, s.Networks[0]) && !strings.HasPrefix(s.Networks[0], "container:") {
-			opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Networks[0]: {}}}
+			opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Networks[0]: {Aliases: s.Aliases}}}
 		}
 	}
 	return opts

@@ -25,6 +25,7 @@ type spec struct {
 	Ports      []string          `json:"ports,omitempty"`   // "0.0.0.0:8080:80/tcp"; no address is all
 	Volumes    []string          `json:"volumes,omitempty"` // "/source:/target:rw"
 	Networks   []string          `json:"networks,omitempty"`
+	Aliases    []string          `json:"aliases,omitempty"` // its other names in these
 	Labels     map[string]string `json:"labels,omitempty"`
 	Restart    string            `json:"restart,omitempty"`
 	User       string            `json:"user,omitempty"`
@@ -47,7 +48,7 @@ var none = []string{"NONE"}
 
 // spec returns what the task declares; problems go to fail.
 func (c *Container) spec(fail func(arg, path, detail string)) spec {
-	s := spec{Command: c.Command, Entrypoint: c.Entrypoint, Env: c.Env, Labels: c.Labels, Networks: slices.Sorted(slices.Values(c.Networks)), Restart: c.Restart, User: c.User}
+	s := spec{Command: c.Command, Entrypoint: c.Entrypoint, Env: c.Env, Labels: c.Labels, Networks: slices.Sorted(slices.Values(c.Networks)), Aliases: c.aliases, Restart: c.Restart, User: c.User}
 	s.Secrets = slices.Sorted(maps.Keys(c.Secrets))
 	for i, p := range c.Ports {
 		port, err := parsePort(p)
