@@ -1,6 +1,6 @@
-// Command contact is the remote with the MySQL and Docker clients linked in that
-// kinds to come need: what it weighs is measured against what a first contact
-// may send. It is a module of its own, so that muster's doesn't name them yet.
+// Command contact is the remote with the MySQL client linked in, too, that kinds to come
+// need: what it weighs is measured against what a first contact may send. It is a module
+// of its own, so that muster's doesn't name that client yet.
 package main
 
 import (
