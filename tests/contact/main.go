@@ -10,7 +10,6 @@ import (
 	"os"
 
 	_ "github.com/go-sql-driver/mysql" // the driver
-	"github.com/moby/moby/client"
 
 	"muster/host/facts"
 	"muster/internal/remote"
@@ -40,16 +39,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	docker, err := client.New(client.FromEnv)
-	if err != nil {
-		return err
-	}
-	defer docker.Close()
-	if _, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true}); err != nil {
-		return err
-	}
-	if _, err := docker.ContainerCreate(ctx, client.ContainerCreateOptions{}); err != nil {
-		return err
-	}
 	return remote.Serve(ctx, os.Stdin, os.Stdout, remote.Options{Kinds: all.Registry(), Facts: facts.JSON, FactKeys: facts.Keys(), Sum: sum})
 }
