@@ -16,7 +16,7 @@ import (
 )
 
 // pair writes two files, both or none. Where a file "boom" stands beside them, the remote
-// dies between the two.
+// dies between the two; where "boom-then" does, when both are written.
 type pair struct {
 	Path    string `arg:"path,key,required"`
 	Content string `arg:"content,required"`
@@ -43,6 +43,9 @@ func (p *pair) Plan(_ context.Context, v *host.View) (modules.Plan, error) {
 		if before != p.Content {
 			plan.Changes = append(plan.Changes, &half{Path: p.Path + end, Before: before, After: p.Content})
 		}
+	}
+	if written, _ := os.ReadFile(p.Path + ".b"); len(plan.Changes) == 0 && string(written) == p.Content && os.Remove(filepath.Join(filepath.Dir(p.Path), "boom-then")) == nil {
+		panic("boom")
 	}
 	return plan, nil
 }
@@ -180,6 +183,31 @@ func TestWhatACutOffAtomicTaskLeftIsTakenBack(t *testing.T) {
 	}
 	if kept := f.kept(); len(kept) > 0 {
 		t.Errorf("the host keeps %v", kept)
+	}
+}
+
+// An atomic task that was cut off when all of it was made is whole: nobody takes it back.
+func TestAtomicTaskThatIsWholeIsNotTakenBack(t *testing.T) {
+	f := newFleet(t)
+	f.kinds = modules.NewRegistry(append(kindsOf(f.kinds), modules.Kind{Name: "pair", Undoes: []host.Change{&half{}}, New: func() modules.Module { return &pair{} }})...)
+	f.write(t, "x.a", "old")
+	f.write(t, "x.b", "old")
+	f.write(t, "boom-then", "")
+	r := f.run(fmt.Sprintf(pairs, "new"), "web1")
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	r.Close()
+	if _, err := os.Lstat(filepath.Join(f.dir, "boom-then")); err == nil {
+		t.Fatal("the remote didn't die")
+	}
+	f.forget()
+	r = f.run(fmt.Sprintf(pairs, "new"), "web1")
+	if s := r.Plan(t.Context()); s.Outcome != engine.OutcomeUnchanged || len(f.told("run ")) > 0 {
+		t.Errorf("it plans %+v, %q: %s", s.Hosts["web1"], f.told("run "), f.failures())
+	}
+	r.Close()
+	if a, b := f.read(t, "x.a"), f.read(t, "x.b"); a != "new" || b != "new" {
+		t.Errorf("the files are %q and %q", a, b)
 	}
 }
 

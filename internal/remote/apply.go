@@ -251,6 +251,11 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 	if p, ok := t.module.(*putBack); ok {
 		p.made = true
 	}
+	if plan.Atomic && s.Whole != nil && len(undo) > 0 {
+		if err := s.Whole(); err != nil {
+			return output, err
+		}
+	}
 	return output, nil
 }
 

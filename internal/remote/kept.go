@@ -49,6 +49,10 @@ func (s *server) open(ctx context.Context, o *wire.Open) error {
 	if err != nil || dir == "" {
 		return err
 	}
+	// A run that is still here may finish what it has in hand.
+	if err := s.lock.share(ctx); err != nil {
+		return err
+	}
 	return s.cutOffs(ctx, dir, o.Run)
 }
 
@@ -159,6 +163,15 @@ func (s *server) keepEdit(u *wire.Undo) error {
 		return nil
 	}
 	return s.kept.Edit(u)
+}
+
+// keepWhole keeps that the atomic plan in hand is whole: its task may go on, and what
+// is cut off then is none of its edits.
+func (s *server) keepWhole() error {
+	if s.kept == nil {
+		return nil
+	}
+	return s.kept.Undone()
 }
 
 // tellUndo tells the controller what takes an edit back. Where it can't be told any

@@ -415,7 +415,7 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
 	s.session.Undo = s.tellUndo
-	s.session.Still, s.session.Begin, s.session.Back = s.still, s.begin, s.keepEdit
+	s.session.Still, s.session.Begin, s.session.Back, s.session.Whole = s.still, s.begin, s.keepEdit, s.keepWhole
 	d := s.session.Apply(s.making, id)
 	s.tell(ctx, "", wire.Lay{Reset: true, Settled: s.settled(id)})
 	return d

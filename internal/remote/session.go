@@ -38,6 +38,9 @@ type Session struct {
 	// Back, if not nil, is told the same of edits of atomic plans, to be kept on the
 	// host: an error keeps the edit from being made.
 	Back func(*wire.Undo) error
+	// Whole, if not nil, is told that all of an atomic plan is made: nothing of it is
+	// taken back any more.
+	Whole func() error
 	// Still, if not nil, returns why no other change may be begun.
 	Still func() error
 	// Gone, if not nil, is closed when Still will say so for good: nobody waits for

@@ -194,8 +194,12 @@ func (r *Record) Edit(u *wire.Undo) error {
 	return r.f.Sync()
 }
 
-// Undone keeps that the edits of the task in hand were taken back.
+// Undone keeps that the edits of the task in hand were taken back, or belong to an
+// atomic plan that is whole: nobody is to take them back any more.
 func (r *Record) Undone() error {
+	if r.f == nil || r.given {
+		return nil
+	}
 	if err := r.write(entry{Undone: true}); err != nil {
 		return err
 	}
