@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -97,7 +98,7 @@ func (p *Prune) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	return plan, err
 }
 
-// choose returns the images to be removed, those that others are built on last.
+// choose returns the images to be removed, by name.
 func (p *Prune) choose(held []*heldImage) []*heldImage {
 	repositories := map[string][]*heldImage{}
 	var list []*heldImage
@@ -127,7 +128,9 @@ func (p *Prune) choose(held []*heldImage) []*heldImage {
 		young := p.ImagesOlderThan != nil && began.Sub(time.Unix(img.created, 0)) < time.Duration(*p.ImagesOlderThan)
 		return stays[img] || young
 	})
-	slices.SortFunc(list, newestFirst)
+	slices.SortFunc(list, func(a, b *heldImage) int {
+		return cmp.Or(slices.Compare(a.refs(), b.refs()), strings.Compare(a.id, b.id))
+	})
 	return list
 }
 

@@ -56,12 +56,12 @@ func TestWhatIsPruned(t *testing.T) {
 		effects    []host.Effect
 		says       string // targets that go, or of the error
 	}{
-		"the newest stay":                              {task: Prune{Keep: 2}, images: all, says: "app:2 app:1"},
+		"the newest stay":                              {task: Prune{Keep: 2}, images: all, says: "app:1 app:2"},
 		"what is in use stays besides":                 {task: Prune{Keep: 2}, images: all, containers: []container.Summary{uses("app", "running", four)}, says: "app:1"},
-		"also of a container that is stopped":          {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", four), uses("job", "exited", one)}, says: "app:3 app:2"},
-		"and of one that was kept to be put back":      {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", four), uses("app.muster-old", "exited", three)}, says: "app:2 app:1"},
-		"only what is old enough":                      {task: Prune{ImagesOlderThan: &week}, images: all, says: "app:3 app:2 app:1"},
-		"each repository has its own":                  {task: Prune{Keep: 1}, images: append([]image.Summary{anImage(9, 90, "db:1")}, all...), says: "app:3 app:2 app:1"},
+		"also of a container that is stopped":          {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", four), uses("job", "exited", one)}, says: "app:2 app:3"},
+		"and of one that was kept to be put back":      {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", four), uses("app.muster-old", "exited", three)}, says: "app:1 app:2"},
+		"only what is old enough":                      {task: Prune{ImagesOlderThan: &week}, images: all, says: "app:1 app:2 app:3"},
+		"each repository has its own":                  {task: Prune{Keep: 1}, images: append([]image.Summary{anImage(9, 90, "db:1")}, all...), says: "app:1 app:2 app:3"},
 		"an image of two repositories":                 {task: Prune{Keep: 1}, images: []image.Summary{one, two, anImage(9, 90, "app:0", "db:1")}, says: "app:1"},
 		"images that are known by digest alone":        {task: Prune{Keep: 1}, images: []image.Summary{anImage(1, 3, "app@"+digestNumber(1)), anImage(2, 2, "app@"+digestNumber(2))}, says: "app@sha256:000000000000"},
 		"one without a name":                           {task: Prune{Keep: 2}, images: []image.Summary{dangling, one}, says: "dddddddddddd"},
@@ -69,8 +69,8 @@ func TestWhatIsPruned(t *testing.T) {
 		"one without a name that is used":              {task: Prune{}, images: []image.Summary{dangling}, containers: []container.Summary{uses("app", "created", dangling)}},
 		"what another one was built on stays":          {task: Prune{Keep: 1}, images: []image.Summary{one, {ID: "sha256:" + strings.Repeat("c", 64), RepoTags: []string{"app:9"}, ParentID: one.ID, Created: time.Now().Unix()}}},
 		"what is built on another goes before it":      {task: Prune{}, images: []image.Summary{four, {ID: "sha256:" + strings.Repeat("c", 64), RepoTags: []string{"old:9"}, ParentID: four.ID}}, says: "old:9 app:4"},
-		"behind another image":                         {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", three)}, effects: []host.Effect{app(standing{Image: digestNumber(4), Running: true})}, says: "app:3 app:2 app:1"},
-		"behind another image that only this host has": {task: Prune{}, images: all, effects: []host.Effect{app(standing{Image: "image " + four.ID})}, says: "app:3 app:2 app:1"},
+		"behind another image":                         {task: Prune{}, images: all, containers: []container.Summary{uses("app", "running", three)}, effects: []host.Effect{app(standing{Image: digestNumber(4), Running: true})}, says: "app:1 app:2 app:3"},
+		"behind another image that only this host has": {task: Prune{}, images: all, effects: []host.Effect{app(standing{Image: "image " + four.ID})}, says: "app:1 app:2 app:3"},
 		"behind an image that is pulled for a container": {task: Prune{Keep: 1}, images: []image.Summary{one, two}, containers: []container.Summary{uses("app", "running", two)},
 			effects: []host.Effect{host.Is(imageKey("app:3"), kept{Digest: digestNumber(3)}), app(standing{Image: digestNumber(3), Running: true})}, says: "app:1"},
 		"behind an image that is pulled for nobody": {task: Prune{Keep: 1}, images: []image.Summary{one, two}, effects: []host.Effect{host.Is(imageKey("app:3"), kept{Digest: digestNumber(3)})}, says: host.ErrNotYet.Error()},
