@@ -133,7 +133,8 @@ func (p *planner) files() files { return files{Restart: p.RestartOn, Reload: p.R
 func (p *planner) introduced() []difference {
 	list := []difference{{"image", "none", p.image.short()}}
 	for _, d := range compare(spec{StopAfter: p.want.StopAfter}, p.want, nil) {
-		if d.field != "restart" || p.Restart != "unless-stopped" {
+		own := d.field == "labels" && strings.HasPrefix(d.new, ours)
+		if !own && (d.field != "restart" || p.Restart != "unless-stopped") {
 			list = append(list, d)
 		}
 	}
