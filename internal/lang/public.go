@@ -14,11 +14,14 @@ import (
 // readable by every user there (proc(5)), and both end up in logs and crash
 // reports, so nothing sensitive may be in them.
 func publicArgs() map[string]string {
-	const line, env = "a program's command line", "a program's environment"
+	const line, env, container = "a program's command line", "a program's environment", "a container's settings"
 	return map[string]string{
 		"command.argv": line, "command.shell": line, "command.env": env,
 		"script.args": line, "script.env": env,
 		"validate": line,
+
+		"docker_container.command": container, "docker_container.entrypoint": container, "docker_container.env": container,
+		"docker_container.labels": container, "docker_container.health": container,
 	}
 }
 
@@ -39,8 +42,11 @@ func (e *evaluation) exposed(a *argument, v cty.Value) hcl.Diagnostics {
 		return nil
 	}
 	hint := `stdin = …, or a file with mode = "0600" that the program reads`
-	if a.name == "validate" {
+	switch {
+	case a.name == "validate":
 		hint = "The program finds it in the file that it is to look at."
+	case e.t.Kind == "docker_container":
+		hint = "secrets = { NAME = … }, which the container has as the file /run/secrets/NAME"
 	}
 	var diags hcl.Diagnostics
 	_, marked := v.UnmarkDeepWithPaths()

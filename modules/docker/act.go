@@ -128,6 +128,13 @@ func (p *planner) act(ctx context.Context, c container.Summary, secrets bool) ([
 			return do(doSignal, strings.Join(stale, ", ")+" changed")
 		}
 	}
+	stale, err := p.replaced()
+	if err != nil {
+		return nil, err
+	}
+	if len(stale) > 0 {
+		return do(doAwait, fmt.Sprintf("it keeps the old %s, which is mounted by itself, until it is made anew: mount its folder", strings.Join(stale, ", ")))
+	}
 	if health := healthOf(c); c.State == container.StateRestarting || health == string(container.Unhealthy) {
 		return do(doAwait, "it is "+strings.TrimPrefix(health+" ", " ")+string(c.State))
 	}
@@ -270,6 +277,13 @@ func (a *Act) undo(running bool) host.Undo {
 
 // said is a daemon's error without what the client puts before it.
 func said(err error) error {
+	if strings.Contains(err.Error(), "port is already allocated") {
+		return fmt.Errorf("%w. Where nothing on the host has that port, Docker holds it for a container that was cut off with the host: systemctl restart docker frees it", plainly(err))
+	}
+	return plainly(err)
+}
+
+func plainly(err error) error {
 	if _, text, ok := strings.Cut(err.Error(), "Error response from daemon: "); ok {
 		return errors.New(text)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"muster/modules"
@@ -15,7 +16,9 @@ var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 var (
 	variable   = regexp.MustCompile(`^[^=\x00]+$`)
 	secretForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
-	signalForm = regexp.MustCompile(`^(SIG)?[A-Z][A-Z0-9+-]*$`)
+	userForm   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+	// signals are those that a program may take for "read it anew": signal(7).
+	signals = []string{"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "ALRM", "CONT", "URG", "IO", "PWR"}
 )
 
 // Check refuses what Docker wouldn't take.
@@ -88,7 +91,23 @@ func (c *Container) Check(unknown func(string) bool) []modules.ArgError {
 			}
 		}
 	}
-	if c.ReloadSignal != "" && !signalForm.MatchString(c.ReloadSignal) {
+	for i, n := range c.Networks {
+		if !nameForm.MatchString(strings.TrimPrefix(n, "container:")) {
+			fail("networks", fmt.Sprintf("[%d]", i), fmt.Sprintf("%q is no name of a network.", n))
+		} else if slices.Contains(c.Networks[:i], n) {
+			fail("networks", fmt.Sprintf("[%d]", i), fmt.Sprintf("%q stands in the list already.", n))
+		}
+	}
+	if c.User != "" && !userForm.MatchString(c.User) {
+		fail("user", "", fmt.Sprintf("%q is no user: a name or a number, with a group behind a colon.", c.User))
+	}
+	if len(c.Secrets) > 0 && slices.ContainsFunc(c.Volumes, func(m string) bool {
+		mount, err := parseMount(m)
+		return err == nil && targetOf(mount) == secretsInside
+	}) {
+		fail("volumes", "", secretsInside+" is where its secrets are.")
+	}
+	if c.ReloadSignal != "" && !slices.Contains(signals, strings.TrimPrefix(c.ReloadSignal, "SIG")) {
 		fail("reload_signal", "", fmt.Sprintf("%q is no signal: HUP, USR1.", c.ReloadSignal))
 	}
 	return errs

@@ -105,7 +105,7 @@ func (c *Container) May() []host.Effect {
 	}
 	list = append(list, host.Open(containers, c.Name+newSuffix), host.Open(containers, c.Name+oldSuffix), host.Begins(host.Files, secretsDir(c.Name)), host.Open(host.Files, secretsDir(c.Name)))
 	list = append(list, host.Effect{Key: host.File(state), State: host.Possible}, host.Effect{Key: host.File(keyPath), State: host.Possible})
-	for _, path := range []string{gapPath(c.Name), stampPath(c.Name)} {
+	for _, path := range []string{gapPath(c.Name), notePath(c.Name), stampPath(c.Name)} {
 		list = append(list, host.Open(host.Files, path))
 	}
 	if r, err := parseRef(c.Image); err == nil {

@@ -168,7 +168,11 @@ func askRegistry(ctx context.Context, v *host.View, r ref, platform string) (str
 	if len(offered) == 0 {
 		return said.Descriptor.Digest.String(), nil
 	}
-	return "", fmt.Errorf("the image %s isn't for %s/%s, which this host is, but for %s", r.short(), os, arch, strings.Join(offered, ", "))
+	wanted := os + "/" + arch
+	if platform == "" {
+		wanted += ", which this host is,"
+	}
+	return "", fmt.Errorf("the image %s isn't for %s but for %s", r.short(), wanted, strings.Join(offered, ", "))
 }
 
 func platformOr(platform string) string {

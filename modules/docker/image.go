@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 
 	"muster/host"
@@ -84,6 +85,15 @@ func (i *Image) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	}
 	if i.Digest != "" && f.Digest != i.Digest {
 		return modules.Plan{}, fmt.Errorf("the image %s is %s, not %s", r.short(), f.identity(), i.Digest)
+	}
+	if i.Platform != "" && f.ID != "" {
+		img, err := inspectedImage(ctx, v, f.ID)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return modules.Plan{}, err
+		}
+		if err == nil && img.platform != strings.Join(strings.SplitN(i.Platform, "/", 3)[:2], "/") {
+			return modules.Plan{}, fmt.Errorf("the image %s on this host is for %s, not for %s: remove it in an earlier task, or name the image by its digest", r.short(), img.platform, i.Platform)
+		}
 	}
 	if change := pulling(f, i.Platform); change != nil {
 		return modules.Plan{Changes: []host.Change{change}}, nil

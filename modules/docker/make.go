@@ -52,6 +52,7 @@ type MakeContainer struct {
 	Files    files             `json:"files"`
 	Diff     string            `json:"-"`
 	Warnings []string          `json:"-"`
+	Loses    []string          `json:"-"` // what the old one has and nobody declares
 	// Gap is for how long nothing ran the last time; 0 where that isn't known.
 	Gap time.Duration `json:"-"`
 }
@@ -83,6 +84,9 @@ func (m *MakeContainer) Describe() host.Description {
 		if len(m.Old.Anonymous) > 0 {
 			impact = append(impact, "its volumes without a name go over to the new one")
 		}
+	}
+	if len(m.Loses) > 0 {
+		impact = append(impact, "loses what isn't declared: "+strings.Join(m.Loses, ", "))
 	}
 	d.Impact = strings.Join(append(impact, m.Warnings...), "; ")
 	return d

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -42,6 +43,9 @@ type planner struct {
 func (p *planner) plan(ctx context.Context) (plan modules.Plan, err error) {
 	if p.list, err = listContainers(ctx, p.v); err != nil {
 		return plan, err
+	}
+	if !host.IsRoot() {
+		return plan, errors.New(`only root makes containers, whose secrets and notes are root's: give the task "become = true"`)
 	}
 	if p.State == "absent" {
 		return p.absent(ctx)
@@ -172,7 +176,7 @@ func (p *planner) update(ctx context.Context, c container.Summary) (modules.Plan
 		if err != nil {
 			return modules.Plan{}, err
 		}
-		plan.Changes = append(plan.Changes, &UpdateContainer{Name: p.Name, ID: c.ID, From: limitsOf(specOf(have)), To: limitsOf(p.want).over(limitsOf(specOf(have)), differ), Diff: diff(live), After: p.standing()})
+		plan.Changes = append(plan.Changes, &UpdateContainer{Name: p.Name, ID: c.ID, From: limitsOf(specOf(have)), To: limitsOf(p.want).over(limitsOf(specOf(have)), differ), Diff: diff(live), After: p.standing(), Fields: p.noteOf(c.ID), Noted: noted(ctx, p.v, p.Name, c.ID)})
 	}
 	plan.Changes = append(plan.Changes, secrets...)
 	act, err := p.act(ctx, c, len(secrets) > 0)
@@ -223,13 +227,26 @@ func (p *planner) differences(ctx context.Context, c container.Summary) (all, in
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, d := range compare(specOf(have), p.want, wasDeclared(c.Labels)) {
+	was := append(wasDeclared(c.Labels), noted(ctx, p.v, p.Name, c.ID).Fields...)
+	slices.Sort(was)
+	for _, d := range compare(specOf(have), p.want, slices.Compact(was)) {
 		all = append(all, d)
 		if slices.Contains(live, d.field) && d.new != "none" {
 			inPlace = append(inPlace, d)
 		}
 	}
 	return all, inPlace, nil
+}
+
+// noteOf is what is declared of what Docker alters in place.
+func (p *planner) noteOf(id string) declaredSince {
+	n := declaredSince{ID: id}
+	for _, f := range p.want.fields() {
+		if slices.Contains([]string{"restart", "memory", "nano_cpus"}, f) {
+			n.Fields = append(n.Fields, f)
+		}
+	}
+	return n
 }
 
 // inspected is all of a container, asked for once.
@@ -273,6 +290,9 @@ func (p *planner) recreate(ctx context.Context, c container.Summary, differ []di
 	m := &MakeContainer{Name: p.Name, Spec: p.want, Image: p.reference(), Secrets: p.Secrets, After: p.standing(), Wait: p.waits(), Diff: diff(differ), Warnings: warnings, Files: p.files()}
 	m.Old = &old{ID: c.ID, Running: have.State.Running, Restart: specOf(have).Restart, Secrets: c.Labels[secretly], Anonymous: anonymousOf(have, p.want)}
 	m.Gap = gapOf(ctx, p.v, p.Name)
+	if m.Loses, err = p.loses(ctx, have); err != nil {
+		return modules.Plan{}, err
+	}
 	plan.Changes = append(plan.Changes, m)
 	plan.Then = []host.Description{{Action: host.Delete, Target: "container " + p.Name + oldSuffix, Impact: "the old one, once the new one runs"}}
 	return plan, nil

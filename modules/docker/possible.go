@@ -19,6 +19,9 @@ import (
 // that somebody else has, a network or a mount that isn't there. c is the one in whose
 // place it is made, nil if there is none.
 func (p *planner) possible(ctx context.Context, c *container.Summary) error {
+	if err := p.runsHere(ctx); err != nil {
+		return err
+	}
 	for _, m := range p.want.Volumes {
 		source, _, _ := strings.Cut(m, ":")
 		if !path.IsAbs(source) {
@@ -106,7 +109,7 @@ func (p *planner) publisher(port published) string {
 		}
 	}
 	for _, c := range p.list {
-		if name := nameOf(c); name != p.Name && publishes(c, port) && c.Labels[isOf] != p.Name && !slices.Contains(laid, name) {
+		if name := nameOf(c); !slices.Contains([]string{p.Name, p.Name + newSuffix, p.Name + oldSuffix}, name) && publishes(c, port) && !slices.Contains(laid, name) {
 			return name
 		}
 	}
@@ -247,4 +250,24 @@ func dataRoot(ctx context.Context, v *host.View) (string, error) {
 func number(s string) (int, bool) {
 	n, err := strconv.Atoi(s)
 	return n, err == nil && n >= 0
+}
+
+// replaced are files that are mounted by themselves and that an earlier task replaces: the
+// container keeps the old ones.
+func (p *planner) replaced() ([]string, error) {
+	var list []string
+	for _, m := range p.want.Volumes {
+		source, _, _ := strings.Cut(m, ":")
+		if !path.IsAbs(source) {
+			continue
+		}
+		info, err := p.v.Stat(source)
+		if err != nil {
+			return nil, err
+		}
+		if info.Type == host.Regular && info.Sum != "" { // planned
+			list = append(list, source)
+		}
+	}
+	return list, nil
 }

@@ -45,18 +45,48 @@ func (p *planner) staleSecrets(ctx context.Context, dir string) (changes []host.
 	if !slices.Equal(names, p.want.Secrets) {
 		return nil, true, nil
 	}
+	folder, err := p.v.Lstat(dir)
+	if err != nil {
+		return nil, false, err
+	}
 	for _, name := range names {
-		written, err := p.v.Rewrite(ctx, filepath.Join(dir, name), func(string) (string, error) { return p.Secrets[name], nil })
+		path := filepath.Join(dir, name)
+		before, err := p.v.Lstat(path)
+		if err != nil {
+			return nil, false, err
+		}
+		attr, after := asMade(before, folder)
+		written, err := p.v.Rewrite(ctx, path, func(string) (string, error) { return p.Secrets[name], nil })
 		if err != nil {
 			return nil, false, err
 		}
 		for _, c := range written {
 			w := c.(*host.WriteFile)
 			w.Content.Sensitive, w.After.Sensitive, w.Diff = true, true, "(sensitive content)"
+			w.Attr, w.After.Mode, w.After.Owner, w.After.Group = attr, after.Mode, after.Owner, after.Group
+		}
+		if len(written) == 0 && attr != (host.Attr{}) {
+			written = []host.Change{&host.SetAttr{Path: path, Attr: attr, Before: before, After: after}}
 		}
 		changes = append(changes, written...)
 	}
 	return changes, false, nil
+}
+
+// asMade is what has to become of a secret's file to be as it was made: for the
+// container's user alone, whose the folder is.
+func asMade(f, folder host.FileInfo) (attr host.Attr, after host.FileInfo) {
+	after = f
+	if mode := host.Mode(0o400); f.Mode != mode {
+		attr.Mode, after.Mode = &mode, mode
+	}
+	if f.Owner != folder.Owner {
+		attr.Owner, after.Owner = folder.Owner, folder.Owner
+	}
+	if f.Group != folder.Group {
+		attr.Group, after.Group = folder.Group, folder.Group
+	}
+	return attr, after
 }
 
 // writeSecrets writes a container's secrets for its user alone.
@@ -70,6 +100,9 @@ func writeSecrets(dir string, values map[string]string, uid, gid int) error {
 			return err
 		}
 		at.Close()
+	}
+	if err := give(dir, uid, gid); err != nil {
+		return err
 	}
 	for name, value := range values {
 		if err := host.PutOwned(filepath.Join(dir, name), []byte(value), 0o400, uid, gid); err != nil {
@@ -105,4 +138,19 @@ func idsOf(user, passwd, group string) (uid, gid int, ok bool) {
 		}
 	}
 	return uid, gid, ok
+}
+
+// give makes a folder a user's: what stands in it is compared with that.
+func give(dir string, uid, gid int) error {
+	parent, name, err := host.OpenParent(dir)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	e, err := parent.Entry(name)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return e.Chown(uid, gid)
 }

@@ -147,3 +147,10 @@ func TestUnchangedContainersAreOneRequest(t *testing.T) {
 		t.Errorf("a container with other limits isn't looked at: %v", d.asked)
 	}
 }
+
+func TestWhatIsLostIsNamed(t *testing.T) {
+	m := &MakeContainer{Name: "app", Old: &old{Running: true}, Loses: []string{"the mounts rows:/var/db"}}
+	if d := m.Describe(); !strings.Contains(d.Impact, "loses what isn't declared: the mounts rows:/var/db") {
+		t.Errorf("it says %q", d.Impact)
+	}
+}

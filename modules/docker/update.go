@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -60,6 +61,46 @@ type UpdateContainer struct {
 	To    limits   `json:"to"`
 	Diff  string   `json:"-"`
 	After standing `json:"after"`
+	// Fields are those of what is altered so that a task declares, with what was
+	// noted of them before.
+	Fields declaredSince `json:"fields"`
+	Noted  declaredSince `json:"noted"`
+}
+
+// declaredSince is what a container was declared with after it was made: its labels can't be
+// altered.
+type declaredSince struct {
+	ID     string   `json:"id,omitempty"` // of the container; "" for none
+	Fields []string `json:"fields,omitempty"`
+}
+
+func notePath(name string) string { return filepath.Join(state, "declared-"+name) }
+
+// noted is what is noted of a container.
+func noted(ctx context.Context, v *host.View, name, id string) declaredSince {
+	var n declaredSince
+	data, err := v.ReadFile(ctx, notePath(name), 4096)
+	if err != nil || host.Unmarshal(data, &n) != nil || n.ID != id {
+		return declaredSince{}
+	}
+	return n
+}
+
+// write keeps the note, or removes it.
+func (n declaredSince) write(name string) error {
+	if n.ID == "" {
+		return host.Drop(notePath(name))
+	}
+	d, err := host.MakeDirs(state, 0o700)
+	if err != nil {
+		return err
+	}
+	d.Close()
+	data, err := host.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return host.Put(notePath(name), data, 0o600)
 }
 
 // Type is "docker.container.update/1".
@@ -75,7 +116,7 @@ func (u *UpdateContainer) Describe() host.Description {
 
 // Effects is the container.
 func (u *UpdateContainer) Effects() []host.Effect {
-	return []host.Effect{host.Is(host.Key{Space: containers, Name: u.Name}, u.After)}
+	return []host.Effect{host.Is(host.Key{Space: containers, Name: u.Name}, u.After), host.Open(host.Files, notePath(u.Name)), {Key: host.File(state), State: host.Possible}}
 }
 
 // Apply sets them.
@@ -91,12 +132,12 @@ func (u *UpdateContainer) Apply(ctx context.Context, h *host.Host) (host.Result,
 		return host.Result{}, unanswered(err)
 	}
 	back := *u
-	back.From, back.To = u.To, u.From
+	back.From, back.To, back.Fields, back.Noted = u.To, u.From, u.Noted, u.Fields
 	if err := h.Begin(host.Undo{Changes: []host.Change{&back}}); err != nil {
 		return host.Result{}, err
 	}
 	if err := u.To.update(ctx, c, u.ID); err != nil {
 		return host.Result{}, fmt.Errorf("container %s: %w", u.Name, said(err))
 	}
-	return host.Result{}, nil
+	return host.Result{}, u.Fields.write(u.Name)
 }
