@@ -247,7 +247,9 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 		} else {
 			list = append(list, "failed")
 		}
-		list = append(list, fmt.Sprintf("%s:%d", e.File, e.Line))
+		if e.File != "" { // what takes a cut-off run back is in no playbook
+			list = append(list, fmt.Sprintf("%s:%d", e.File, e.Line))
+		}
 	case wire.Unchanged, wire.Skipped, wire.Changed, wire.Unknown:
 		list = append(list, string(e.Status))
 	}

@@ -39,6 +39,9 @@ func TestTextShowsTasksAsTheyAre(t *testing.T) {
 		{"the lines of an error end where its text does", []string{"a"}, []*engine.TaskEvent{{
 			Host: "a", ID: "0/task.command.x", Name: "task.command.x", Status: wire.Failed, File: "site.hcl", Line: 3, Error: "a longer line of it\nshort",
 		}}, "site\n  ! command.x  on a  failed, site.hcl:3\n      a longer line of it\n      short\n\n"},
+		{"what takes back a run that was cut off is in no playbook", []string{"a"}, []*engine.TaskEvent{{
+			Host: "a", ID: "cut-off/x", Name: "run x", Status: wire.Failed, Error: "no",
+		}}, "site\n  ! run x  on a  failed\n      no\n\n"},
 		{"what several hosts answer alike is shown once", []string{"a", "b"}, []*engine.TaskEvent{
 			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
 			{Host: "b", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
