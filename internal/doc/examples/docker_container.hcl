@@ -5,5 +5,8 @@ task "docker_container" "app" {
   ports   = ["127.0.0.1:8080:80"]
   volumes = ["app-data:/var/lib/app", "/etc/app:/etc/app:ro"]
   memory  = "512m"
-  health  = { test = ["wget", "-q", "-O-", "http://localhost/health"], interval = "5s" }
+  health = {
+    test     = ["wget", "-q", "-O-", "http://localhost/health"]
+    interval = "5s"
+  }
 }
