@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -71,26 +72,30 @@ func identities(t *testing.T) map[string]string {
 
 func imageOf(identity string) string { return strings.Fields(identity)[2] }
 
+// bare has hosts be as they were made, before a test and after it: Docker leaves networks
+// behind, which other tests would find.
 func bare(t *testing.T, hosts ...string) {
 	t.Helper()
-	clean := func() {
+	reset := func() {
+		var all sync.WaitGroup
 		for _, host := range hosts {
-			_, _ = theLab.Host(host).Exec(context.Background(), "sh", "-c", `docker ps -aq | xargs -r docker rm -fv >/dev/null 2>&1
-				docker volume ls -q | xargs -r docker volume rm >/dev/null 2>&1
-				systemctl stop docker.socket docker containerd 2>/dev/null
-				apt-get purge -qy docker.io containerd runc >/dev/null 2>&1
-				rm -rf /etc/docker /root/.docker /run/muster/stamps/docker-engine /var/lib/muster/docker /var/lib/muster/secrets`)
+			all.Go(func() {
+				if err := theLab.Host(host).Reset(context.Background()); err != nil {
+					t.Errorf("making %s anew: %v", host, err)
+				}
+			})
 		}
+		all.Wait()
 	}
-	clean()
-	t.Cleanup(clean)
+	reset()
+	t.Cleanup(reset)
 }
 
 // From two bare servers to the same image on both, by digest, from a registry of the
 // site's own; again, which changes nothing; and a bad image, which is put back.
 func TestApplicationServersRunOneImage(t *testing.T) {
 	command(t.Context(), t)
-	bare(t, "app1", "app2")
+	bare(t, "app1", "app2", "cache1")
 	a := application{t, t.TempDir()}
 	certificates(t, a.dir)
 	a.run(0, "apply", "--yes", "--var", "release=1", "--tags", "registry,docker")
