@@ -16,6 +16,7 @@ import (
 	"muster/host"
 	"muster/internal/wire"
 	"muster/modules/all"
+	"muster/tests/await"
 )
 
 // killable is a remote in a process of its own.
@@ -62,16 +63,6 @@ func remoteIn(t *testing.T, dir, run string, take int) *killable {
 func (k *killable) kill() {
 	_ = k.cmd.Process.Kill()
 	_ = k.cmd.Wait()
-}
-
-// until waits for a condition.
-func until(t *testing.T, what string, ready func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ready(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 func exists(path string) bool {
@@ -131,12 +122,12 @@ func TestProgramThatOutlivesItsRemoteIsWaitedFor(t *testing.T) {
 			if err := first.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{task.ID}, Epoch: 1}}); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the program", func() bool { return exists(in("count")) })
+			await.Until(t, "the program has begun", func() bool { return exists(in("count")) })
 			programs := 1
 			if test.as != "" {
 				programs = 2 // with the worker
 			}
-			until(t, "the record", func() bool { return strings.Count(recorded(t, dir), `"runs"`) == programs })
+			await.Until(t, "the record has it", func() bool { return strings.Count(recorded(t, dir), `"runs"`) == programs })
 			workers := children(t, first.cmd.Process.Pid)
 			first.kill()
 			for _, pid := range workers {
@@ -196,8 +187,8 @@ func TestProgramOfAWorkerThatWasKilledIsEnded(t *testing.T) {
 	if err := first.Send(&wire.Message{Grant: &wire.Grant{IDs: []string{task.ID}, Epoch: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the record", func() bool { return strings.Count(recorded(t, dir), `"runs"`) == 2 })
-	until(t, "the program", func() bool { return exists(filepath.Join(theirs, "begun")) })
+	await.Until(t, "the record has it", func() bool { return strings.Count(recorded(t, dir), `"runs"`) == 2 })
+	await.Until(t, "the program has begun", func() bool { return exists(filepath.Join(theirs, "begun")) })
 	for _, pid := range children(t, first.cmd.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -205,7 +196,7 @@ func TestProgramOfAWorkerThatWasKilledIsEnded(t *testing.T) {
 		t.Errorf("it came to %+v", m)
 	}
 	data, _ := os.ReadFile(filepath.Join(theirs, "begun"))
-	until(t, "its end", func() bool { return !exists("/proc/" + strings.TrimSpace(string(data))) })
+	await.Until(t, "it has ended", func() bool { return !exists("/proc/" + strings.TrimSpace(string(data))) })
 }
 
 // A worker can't have the host wait for a process that isn't its user's.

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/remote/process"
 	"muster/internal/wire"
+	"muster/tests/await"
 )
 
 func TestHostOfAnotherRunIsWaitedForAloudAndRefusedOnce(t *testing.T) {
@@ -104,7 +105,7 @@ func TestStoppedRemoteLosesTheLock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		until(t, "the task", func() bool { return exists(filepath.Join(dir, "begun")) })
+		await.Until(t, "the task", func() bool { return exists(filepath.Join(dir, "begun")) })
 		_ = first.cmd.Process.Signal(syscall.SIGSTOP)
 		var told []string
 		l := lock{path: filepath.Join(dir, "lock"), tell: func(text string) { told = append(told, text) }}

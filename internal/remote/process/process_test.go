@@ -1,6 +1,7 @@
 package process
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/tests/await"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,8 +29,11 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	for range 6000 {
-		time.Sleep(10 * time.Millisecond)
+	go func() { // no longer than who started it
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	for range time.Tick(10 * time.Millisecond) { // it lives: now and then it does something
 	}
 }
 
@@ -36,6 +42,9 @@ func holder(t *testing.T, f *os.File) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "MUSTER_TEST_LOCK="+f.Name())
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,20 +52,10 @@ func holder(t *testing.T, f *os.File) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	until(t, func() bool {
+	await.Until(t, "the process shares the lock", func() bool {
 		return slices.ContainsFunc(Holders(f), func(id ID) bool { return id.PID == cmd.Process.Pid })
 	})
 	return cmd
-}
-
-// until waits for a condition.
-func until(t *testing.T, ready func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it never comes to that")
-		}
-	}
 }
 
 func lockFile(t *testing.T) *os.File {
@@ -78,11 +77,11 @@ func TestOnlyAHolderThatDoesNothingIsEnded(t *testing.T) {
 	}
 	v := Vigil{Silence: 300 * time.Millisecond, Every: 20 * time.Millisecond}
 	var ended []ID
-	until(t, func() bool { ended = append(ended, v.Watch(f)...); return len(ended) > 0 })
+	await.Until(t, "the holder is ended", func() bool { ended = append(ended, v.Watch(f)...); return len(ended) > 0 })
 	if len(ended) != 1 || ended[0].PID != stopped.Process.Pid {
 		t.Errorf("ended are %v, not process %d", ended, stopped.Process.Pid)
 	}
-	until(t, func() bool { return !ended[0].Runs() })
+	await.Until(t, "the holder is gone", func() bool { return !ended[0].Runs() })
 	left := Holders(f)
 	if len(left) != 1 || left[0].PID != busy.Process.Pid {
 		t.Errorf("holders are %v, not process %d", left, busy.Process.Pid)
@@ -127,7 +126,7 @@ func TestProcessThatHasEndedDoesNotRun(t *testing.T) {
 	if err := id.Kill(); err != nil {
 		t.Error(err)
 	}
-	until(t, func() bool { return !id.Runs() })
+	await.Until(t, "it has come to that", func() bool { return !id.Runs() })
 	_ = cmd.Wait()
 	if id.Runs() {
 		t.Errorf("%v runs", id)

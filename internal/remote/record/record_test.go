@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -327,7 +328,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-	time.Sleep(time.Minute)
+	_, _ = io.Copy(io.Discard, os.Stdin) // no longer than who started it
 }
 
 // An earlier connection's remote that was stopped would keep the record for ever.
@@ -335,11 +336,13 @@ func TestRemoteThatIsStoppedIsEndedByWhoTakesItsHostUp(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "MUSTER_TEST_RECORD="+dir)
+	_, err := cmd.StdinPipe()
+	must(t, err)
 	must(t, cmd.Start())
 	defer cmd.Wait()         //nolint:errcheck // it is killed
 	defer cmd.Process.Kill() //nolint:errcheck // where it wasn't
 	var ws syscall.WaitStatus
-	_, err := syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil)
+	_, err = syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil)
 	must(t, err)
 	second, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: 1, Silence: 100 * time.Millisecond})
 	must(t, err)
