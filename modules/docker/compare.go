@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -145,23 +146,9 @@ func shown(v any) string {
 		if x == nil || slices.Equal(x.Test, none) {
 			return "none"
 		}
-		return fmt.Sprintf("%q every %s, %s long, %d times, after %s", x.Test, orDefault(x.Interval, 30*time.Second), orDefault(x.Timeout, 30*time.Second), max(x.Retries, 3*b(x.Retries == 0)), x.StartPeriod)
+		return fmt.Sprintf("%q every %s, %s long, %d times, after %s", x.Test, cmp.Or(x.Interval, 30*time.Second), cmp.Or(x.Timeout, 30*time.Second), cmp.Or(x.Retries, 3), x.StartPeriod)
 	}
 	return fmt.Sprint(v)
-}
-
-func b(v bool) int {
-	if v {
-		return 1
-	}
-	return 0
-}
-
-func orDefault(d, def time.Duration) time.Duration {
-	if d == 0 {
-		return def
-	}
-	return d
 }
 
 // size is a number of bytes in the largest unit that it is whole in.

@@ -17,7 +17,7 @@ import (
 // loses names what a container has that the one in its place won't: what neither the
 // task declares nor the image brings, since somebody gave it to the container by hand.
 func (p *planner) loses(ctx context.Context, c container.InspectResponse) ([]string, error) {
-	img, err := p.inspectedImage(ctx, c.Image)
+	img, err := inspectedImage(ctx, p.v, c.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +71,6 @@ type brought struct {
 }
 
 // inspectedImage is what an image of the host brings, asked for once.
-func (p *planner) inspectedImage(ctx context.Context, id string) (brought, error) {
-	return inspectedImage(ctx, p.v, id)
-}
-
 func inspectedImage(ctx context.Context, v *host.View, id string) (brought, error) {
 	return host.Once(v, "docker image "+id, func() (brought, error) {
 		d, err := asking(ctx, v)
@@ -99,7 +95,7 @@ func (p *planner) runsHere(ctx context.Context) error {
 	if err != nil || !slices.ContainsFunc(list, func(i image.Summary) bool { return i.ID == p.image.ID }) {
 		return err // to be pulled: its registry was asked
 	}
-	img, err := p.inspectedImage(ctx, p.image.ID)
+	img, err := inspectedImage(ctx, p.v, p.image.ID)
 	if err != nil {
 		return err
 	}
