@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
 
 	"muster/host"
 )
@@ -149,6 +150,20 @@ func TestUnchangedContainersAreOneRequest(t *testing.T) {
 }
 
 func TestWhatIsLostIsNamed(t *testing.T) {
+	c := container.InspectResponse{Image: "sha256:1", Config: &container.Config{Env: []string{"X=1", "A=1"}, Cmd: []string{"/serve"}}, NetworkSettings: &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{"bridge": {}, "foo": {}}}}
+	c.HostConfig = &container.HostConfig{Binds: []string{"rows:/var/db"}, CapAdd: []string{"NET_ADMIN"}}
+	c.HostConfig.Memory = 64 << 20
+	for want, task := range map[string]*Container{
+		"the variables X; the mounts rows:/var/db; the networks foo; the limit of memory 64m; the command /serve; the capabilities NET_ADMIN": {Env: map[string]string{"A": "2"}},
+		"the capabilities NET_ADMIN": {Env: map[string]string{"A": "2", "X": "2"}, Volumes: []string{"rows:/var/db"}, Networks: []string{"foo"}, Memory: "32m", Command: []string{"/x"}},
+	} {
+		p := &planner{Container: task, v: host.NewView(fakeHost(t, &fakeDaemon{images: []image.Summary{{ID: "sha256:1"}}}), nil)}
+		p.want = task.spec(func(string, string, string) {})
+		got, err := p.loses(t.Context(), c)
+		if err != nil || strings.Join(got, "; ") != want {
+			t.Errorf("it loses %q, %v; want %q", strings.Join(got, "; "), err, want)
+		}
+	}
 	m := &MakeContainer{Name: "app", Old: &old{Running: true}, Loses: []string{"the mounts rows:/var/db"}}
 	if d := m.Describe(); !strings.Contains(d.Impact, "loses what isn't declared: the mounts rows:/var/db") {
 		t.Errorf("it says %q", d.Impact)
