@@ -56,7 +56,7 @@ kind() {
 
 # What takes longest is whole runs: they come first.
 cases() {
-	nice -n 5 $lab root "$2" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v=test2json -test.timeout 15m "$@"' "$1" "$3" "${@:4}" |
+	nice -n 5 $lab root "$2" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v=test2json -test.timeout 25m "$@"' "$1" "$3" "${@:4}" |
 		go tool test2json -t -p "muster/modules/$3"
 }
 
