@@ -27,6 +27,8 @@ type Host struct {
 	// Redact, if not nil, is applied to what programs print before anybody
 	// sees it.
 	Redact func(text string) string
+	// RunName is the name of the run that edits the host, in hex; "" where it has none.
+	RunName string
 	// Undo, if not nil, is told what takes an edit back, before it is made. An
 	// error fails the change.
 	Undo func(u Undo) error

@@ -35,6 +35,9 @@ type Plan struct {
 	Output  json.RawMessage    // of the state seen; unknown while Changes remain
 	Atomic  bool               // all of Changes, or undone
 	Always  bool               // can't tell whether it was done: an unguarded command
+	// Notes are what the user should know of the host though this plan leaves it as it is,
+	// whole sentences: "app1 of the backend app is drained, and not by muster."
+	Notes []string
 	// Probation, if not nil, makes the first of Changes on probation.
 	Probation *Probation
 }

@@ -45,9 +45,15 @@ func wellFormed(id string, statuses []wire.Status, status wire.Status, changes [
 	return nil
 }
 
+// maxNotes is how many notes a task's plan may have.
+const maxNotes = 1000
+
 func planWellFormed(p *wire.Planned) error {
 	if !slices.Contains([]wire.Certainty{wire.Known, wire.Tentative, wire.Deferred}, p.Certainty) {
 		return fmt.Errorf("%w: of task %q, the certainty %q", wire.ErrFrame, p.ID, p.Certainty)
+	}
+	if len(p.Notes) > maxNotes {
+		return fmt.Errorf("%w: of task %q, %d notes", wire.ErrFrame, p.ID, len(p.Notes))
 	}
 	return wellFormed(p.ID, []wire.Status{wire.Unchanged, wire.Pending, wire.Failed, wire.Skipped}, p.Status,
 		slices.Concat(p.Changes, p.Then), p.Output, p.Seconds)

@@ -90,7 +90,9 @@ func (r *Run) tell(it *item, e TaskEvent) {
 		e.On = it.inst.Target
 	}
 	e.ID, e.PlayIndex, e.Seq, e.Sensitive = it.inst.ID, t.Play.Index, t.Seq(), it.ev != nil && it.ev.Sensitive
-	e.File, e.Line = t.Range.Filename, t.Range.Start.Line
+	if e.File == "" {
+		e.File, e.Line = t.Range.Filename, t.Range.Start.Line
+	}
 	e.Error = r.o.Redact.Redact(e.Error)
 	if e.Output = r.redactedOutput(e.Output); e.Sensitive {
 		e.Output = nil // it is only for the expressions that read it

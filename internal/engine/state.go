@@ -223,7 +223,7 @@ func (h *hostRun) planned(p *wire.Planned) error {
 	if err := h.pinned(p); err != nil {
 		return err
 	}
-	if err := h.told.kept(p.Changes, p.Then, len(p.Output)+len(p.Error)); err != nil {
+	if err := h.told.kept(p.Changes, p.Then, len(p.Output)+len(p.Error)+size(p.Notes)); err != nil {
 		return err
 	}
 	h.run.mu.Lock()
@@ -295,10 +295,17 @@ func (it *item) shrink() {
 
 // tellPlanned tells what a task would do.
 func (r *Run) tellPlanned(it *item, p *wire.Planned) {
-	r.tell(it, TaskEvent{
+	for _, note := range p.Notes {
+		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(note)})
+	}
+	e := TaskEvent{
 		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Conditional: p.Conditional, Output: p.Output,
 		Digest: p.Digest, Wants: p.Wants, Behind: p.Behind, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
-	})
+	}
+	if p.ErrorArg != "" {
+		e.File, e.Line = it.inst.Task.Place(modules.ArgError{Arg: p.ErrorArg, Path: p.ErrorPath})
+	}
+	r.tell(it, e)
 }
 
 // finished takes what became of a granted task.

@@ -44,6 +44,14 @@ func (t *told) kept(changes, then []host.Description, more int) error {
 	return nil
 }
 
+// size is how many bytes texts have.
+func size(texts []string) (n int) {
+	for _, t := range texts {
+		n += len(t)
+	}
+	return n
+}
+
 // undo counts what takes an edit back, and leaves out its steps where there is too
 // much already.
 func (t *told) undo(u *wire.Undo) error {

@@ -149,6 +149,34 @@ type rule struct {
 	Name string `arg:"name,required"`
 }
 
+// proxyKind has arguments that are maps of objects, with more of them inside.
+type proxyKind struct {
+	idle
+	Global   *proxyGlobal         `arg:"global"`
+	Frontend map[string]proxyPart `arg:"frontend"`
+}
+
+type proxyGlobal struct {
+	Maxconn int `arg:"maxconn"`
+}
+
+type proxyPart struct {
+	Mode    string                 `arg:"mode" oneof:"http tcp"`
+	Bind    []proxyBind            `arg:"bind"`
+	Servers map[string]proxyServer `arg:"servers"`
+	ACL     map[string]string      `arg:"acl"`
+}
+
+type proxyBind struct {
+	Address string   `arg:"address,required"`
+	ALPN    []string `arg:"alpn"`
+}
+
+type proxyServer struct {
+	Address string `arg:"address,required"`
+	Weight  int    `arg:"weight"`
+}
+
 type checkKind struct {
 	idle
 	URL string `arg:"url,key,required"`
@@ -169,6 +197,7 @@ func testKinds() *modules.Registry {
 		modules.Kind{Name: "package", New: func() modules.Module { return &packageKind{} }},
 		modules.Kind{Name: "service", New: func() modules.Module { return &serviceKind{} }},
 		modules.Kind{Name: "command", Output: commandOutput{}, New: func() modules.Module { return &commandKind{} }},
+		modules.Kind{Name: "proxy", New: func() modules.Module { return &proxyKind{} }},
 		modules.Kind{Name: "user", New: func() modules.Module { return &userKind{} }},
 		modules.Kind{Name: "http_check", Output: httpOutput{}, Probe: true, New: func() modules.Module { return &checkKind{} }},
 	)

@@ -10,6 +10,12 @@ import (
 	"muster/modules"
 )
 
+// Place returns the file and line of what an argument's error is about.
+func (t *Task) Place(err modules.ArgError) (file string, line int) {
+	r := t.at(err)
+	return r.Filename, r.Start.Line
+}
+
 // at is the smallest range that an argument's error is about.
 func (t *Task) at(err modules.ArgError) hcl.Range {
 	a := t.arg(err.Arg)

@@ -252,13 +252,20 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		// right that its user is about to get.
 		return s.deferred(t, nil, "for now: "+t.failure(err))
 	case err != nil:
-		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
+		p := wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
+		if at := (modules.ArgError{}); errors.As(err, &at) {
+			p.ErrorArg, p.ErrorPath = at.Arg, at.Path
+		}
+		return p
 	}
 	hindered := s.obstacle(plan, s.ahead)
 	if hindered != nil && !s.mayLift(ctx, t, hindered) {
 		return wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(hindered)}
 	}
 	p := wire.Planned{Status: wire.Unchanged, Certainty: wire.Known, Always: plan.Always, Then: s.shown(t, plan.Then)}
+	for _, note := range plan.Notes {
+		p.Notes = append(p.Notes, s.redact.Redact(note))
+	}
 	if len(plan.Changes) == 0 && len(plan.Then) == 0 {
 		p.Output, p.OutputKnown = plan.Output, true
 		return p

@@ -266,6 +266,11 @@ type Planned struct {
 	MayFacts []string `cbor:"16,keyasint,omitempty"`
 	// Pins are the names that the plan depends on, with what they stand for on the host.
 	Pins map[string]string `cbor:"17,keyasint,omitempty"`
+	// Notes are what the user should know of the host besides.
+	Notes []string `cbor:"18,keyasint,omitempty"`
+	// ErrorArg and ErrorPath are the argument that Error is about, as modules.ArgError has them.
+	ErrorArg  string `cbor:"19,keyasint,omitempty"`
+	ErrorPath string `cbor:"20,keyasint,omitempty"`
 }
 
 // Done answers a granted task.
