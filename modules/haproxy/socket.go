@@ -66,6 +66,12 @@ func (s socket) send(ctx context.Context, text string) (string, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return "", err
 	}
+	// The master's keeps a connection open until nothing more can come.
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		if err := half.CloseWrite(); err != nil {
+			return "", err
+		}
+	}
 	data, err := io.ReadAll(io.LimitReader(conn, answerLimit+1))
 	switch {
 	case ctx.Err() != nil:
@@ -126,6 +132,9 @@ type process struct {
 	Type   string // master, worker, program
 	Old    bool   // a worker that ends, its connections done
 	Failed int    // of the master: reloads that failed since its start
+
+	ticks   uint64 // its start, by the kernel's clock
+	started time.Time
 }
 
 // processes asks the master for its workers.
