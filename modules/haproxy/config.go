@@ -123,7 +123,7 @@ type Backend struct {
 	Proxy
 	Origin
 	Rules
-	Servers
+	Farm
 }
 
 // Listen is a frontend and a backend in one.
@@ -134,7 +134,7 @@ type Listen struct {
 	Origin
 	Rules
 	Routes
-	Servers
+	Farm
 }
 
 // given reports whether anything of haproxy.cfg is declared.

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// address is where a socket is, as HAProxy writes it: the manual's section 11 of 3.0, or
+// endpoint is where a socket is, as HAProxy writes it: the manual's section 11 of 3.0, or
 // "bind" and "server" in older ones.
-type address struct {
+type endpoint struct {
 	family string // "quic4@", "ipv6@": with "@"; "" for none
 	host   string // without brackets
 	port   string // a number, a range, or an offset; "" for none
@@ -20,8 +20,8 @@ type address struct {
 
 var portForm = regexp.MustCompile(`^[+-]?[0-9]{1,5}(-[0-9]{1,5})?$`)
 
-// addressOf reads an address as HAProxy does: what stands behind the last colon is the port.
-func addressOf(text string) address {
+// endpointOf reads an address as HAProxy does: what stands behind the last colon is the port.
+func endpointOf(text string) endpoint {
 	family, rest, ok := strings.Cut(text, "@")
 	if !ok {
 		family, rest = "", text
@@ -30,9 +30,9 @@ func addressOf(text string) address {
 	}
 	inet := slices.Contains([]string{"", "ipv4@", "ipv6@", "ip@", "tcp@", "tcp4@", "tcp6@", "udp@", "udp4@", "udp6@", "quic4@", "quic6@"}, family)
 	if !inet || strings.ContainsAny(rest, "$/") {
-		return address{family: family, host: rest, other: true}
+		return endpoint{family: family, host: rest, other: true}
 	}
-	a := address{family: family, host: rest}
+	a := endpoint{family: family, host: rest}
 	if i := strings.LastIndex(rest, ":"); i >= 0 && !strings.HasSuffix(rest, "]") {
 		a.host, a.port = rest[:i], rest[i+1:]
 	}
@@ -44,7 +44,7 @@ func addressOf(text string) address {
 
 // wrong says why an address can't be; "" where it can. What names something is a host's name,
 // which only the host can look up.
-func (a address) wrong(text string) string {
+func (a endpoint) wrong(text string) string {
 	v6, err := netip.ParseAddr(text)
 	switch {
 	case a.other:
@@ -71,7 +71,7 @@ func isIPv6(host string) bool {
 }
 
 // key is equal for addresses that are bound at once: TCP and QUIC have ports of their own.
-func (a address) key() string {
+func (a endpoint) key() string {
 	kind := "tcp"
 	if strings.HasPrefix(a.family, "quic") || strings.HasPrefix(a.family, "udp") {
 		kind = "udp"
@@ -99,7 +99,7 @@ func (k *checker) binds(p proxy) {
 			if b.Address == "" {
 				break // not known, or refused already
 			}
-			a := addressOf(one)
+			a := endpointOf(one)
 			if why := a.wrong(one); why != "" {
 				k.fail(path, "Wrong value", "", "%s", why)
 				continue
@@ -119,9 +119,9 @@ func (k *checker) binds(p proxy) {
 
 // servers refuses addresses that can't be, and in HTTP those without a port.
 func (k *checker) servers(p proxy) {
-	for _, name := range slices.Sorted(maps.Keys(p.Servers.Servers)) {
-		s, path := p.Servers.Servers[name], fmt.Sprintf("%s.servers[%q].address", p.path, name)
-		a := addressOf(s.Address)
+	for _, name := range slices.Sorted(maps.Keys(p.Servers)) {
+		s, path := p.Servers[name], fmt.Sprintf("%s.servers[%q].address", p.path, name)
+		a := endpointOf(s.Address)
 		switch why := a.wrong(s.Address); {
 		case s.Address == "": // not known, or refused already
 		case why != "":

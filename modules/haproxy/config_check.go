@@ -48,7 +48,7 @@ type proxy struct {
 	Origin
 	Rules
 	Routes
-	Servers
+	Farm
 }
 
 // proxies returns the sections that arguments declare, in the order in which they are rendered.
@@ -64,11 +64,11 @@ func (c *Config) proxies() []proxy {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listen)) {
 		s := c.Listen[name]
-		add("listen", name, proxy{Proxy: s.Proxy, Binds: s.Binds, Origin: s.Origin, Rules: s.Rules, Routes: s.Routes, Servers: s.Servers})
+		add("listen", name, proxy{Proxy: s.Proxy, Binds: s.Binds, Origin: s.Origin, Rules: s.Rules, Routes: s.Routes, Farm: s.Farm})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Backend)) {
 		s := c.Backend[name]
-		add("backend", name, proxy{Proxy: s.Proxy, Origin: s.Origin, Rules: s.Rules, Servers: s.Servers})
+		add("backend", name, proxy{Proxy: s.Proxy, Origin: s.Origin, Rules: s.Rules, Farm: s.Farm})
 	}
 	return list
 }
@@ -121,10 +121,8 @@ func (c *Config) rawSections(keyword string) []string {
 // frontend and a backend may share one.
 func (k *checker) duplicates() {
 	for _, name := range slices.Sorted(maps.Keys(k.Listen)) {
-		for keyword, taken := range map[string]bool{"frontend": has(k.Frontend, name), "backend": has(k.Backend, name)} {
-			if taken {
-				k.fail(fmt.Sprintf("listen[%q]", name), "Conflicting arguments", "", "There is a %s %q as well, and a listen is a frontend and a backend: give one of them another name.", keyword, name)
-			}
+		if has(k.Frontend, name) || has(k.Backend, name) {
+			k.fail(fmt.Sprintf("listen[%q]", name), "Conflicting arguments", "", "A listen is a frontend and a backend, and one of these is called %q as well: give one of them another name.", name)
 		}
 	}
 	for _, keyword := range []string{"frontend", "backend", "listen"} {

@@ -20,8 +20,8 @@ func (k *checker) routes(p proxy) {
 	}
 	for i, u := range p.UseServer {
 		path := fmt.Sprintf("%s.use_server[%d]", p.path, i)
-		if !has(p.Servers.Servers, u.Server) && !p.writes("server") && !dynamic(u.Server) {
-			k.missing(path+".server", "server", u.Server, slices.Sorted(maps.Keys(p.Servers.Servers)))
+		if !has(p.Servers, u.Server) && !p.writes("server") && !dynamic(u.Server) {
+			k.missing(path+".server", "server", u.Server, slices.Sorted(maps.Keys(p.Servers)))
 		}
 		k.conditions(p, path, u.When, u.Unless)
 	}
@@ -79,11 +79,17 @@ func (k *checker) conditions(p proxy, path, when, unless string) {
 	if when != "" && unless != "" {
 		k.fail(path+".unless", "Conflicting arguments", "", `There is "when" already: a rule has one condition.`)
 	}
-	for arg, text := range map[string]string{".when": when, ".unless": unless} {
-		for _, name := range aclsOf(text) {
-			if !has(p.ACL, name) && !p.writes("acl") && !slices.Contains(predefined, name) && (p.ACL != nil || !k.unknown(p.keyword)) {
-				k.missing(path+arg, "ACL", name, slices.Sorted(maps.Keys(p.ACL)))
-			}
+	k.acls(p, path+".when", when)
+	k.acls(p, path+".unless", unless)
+}
+
+func (k *checker) acls(p proxy, path, condition string) {
+	if p.writes("acl") || p.ACL == nil && k.unknown(p.keyword) {
+		return
+	}
+	for _, name := range aclsOf(condition) {
+		if !has(p.ACL, name) && !slices.Contains(predefined, name) {
+			k.missing(path, "ACL", name, slices.Sorted(maps.Keys(p.ACL)))
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"muster/modules"
 )
 
-// Servers is who answers requests.
-type Servers struct {
+// Farm is who answers requests.
+type Farm struct {
 	// Rules about what servers send.
 	TCPResponse []string `arg:"tcp_response"`
 	// Rules that keep a client with its server by stick_table: "on src", "match src table web",

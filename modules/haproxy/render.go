@@ -90,12 +90,12 @@ func (r *renderer) config(c *Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listen)) {
 		s := c.Listen[name]
-		s.Servers.Servers = s.over(c.Defaults).filled(s.Servers.Servers)
+		s.Servers = s.over(c.Defaults).filled(s.Servers)
 		r.named("listen", name, s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Backend)) {
 		s := c.Backend[name]
-		s.Servers.Servers = s.over(c.Defaults).filled(s.Servers.Servers)
+		s.Servers = s.over(c.Defaults).filled(s.Servers)
 		r.named("backend", name, s)
 	}
 	for i, text := range c.Raw {
