@@ -11,8 +11,9 @@ import (
 type Config struct {
 	// The section "global": the process as a whole.
 	Global *Global `arg:"global"`
-	// The section "defaults": what holds for every section below it that doesn't say
-	// otherwise.
+	// The section "defaults": what holds for every section that doesn't say otherwise. Where
+	// it has what only HTTP knows, such as the option forwardfor, sections of mode "tcp" get
+	// a section "defaults" without that.
 	Defaults *Defaults `arg:"defaults"`
 	// Frontends by name: where clients connect, and to which backend they go.
 	Frontend map[string]Frontend `arg:"frontend"`
@@ -21,7 +22,7 @@ type Config struct {
 	// Sections by name that are a frontend and a backend in one.
 	Listen map[string]Listen `arg:"listen"`
 	// Other sections as HAProxy has them, such as resolvers, peers, userlist or cache, each
-	// with its first line. They come last.
+	// with its first line.
 	Raw modules.OneOrMore `arg:"raw"`
 }
 

@@ -171,4 +171,6 @@ type Health struct {
 	Timeout *modules.Duration `arg:"timeout"`
 	// The port that is checked, where that isn't the server's own.
 	Port *int `arg:"port"`
+
+	connect bool // it only connects, and takes back what its defaults ask for
 }

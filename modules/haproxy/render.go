@@ -35,10 +35,14 @@ func splitPath(path string) (arg, rest string) {
 
 // render returns haproxy.cfg for arguments in which check finds nothing. Equal arguments give
 // equal text.
+//
+// Sections are global, defaults, the frontends, the listens and the backends, each by name,
+// then what is raw. Where the defaults have what only HTTP knows, sections of another mode
+// come behind all that, with a section defaults of their own.
 func (c *Config) render() rendered {
 	r := &renderer{}
 	r.config(c)
-	return r.out
+	return rendered{text: r.text.String(), paths: r.paths}
 }
 
 // renderer turns arguments into lines. A field of the structs in config*.go becomes directives
@@ -65,8 +69,11 @@ func (c *Config) render() rendered {
 //
 // All text comes through clean, so that no argument can begin a directive of its own.
 type renderer struct {
-	out  rendered
-	errs []modules.ArgError // what can't be rendered, and is left out
+	text  strings.Builder
+	paths []string           // of the lines of text
+	errs  []modules.ArgError // what can't be rendered, and is left out
+
+	without map[string]bool // arguments that are left out on purpose
 }
 
 // directive is one, or a part of one, with the argument that it comes from.
@@ -85,24 +92,41 @@ func (r *renderer) config(c *Config) {
 	if c.Defaults != nil {
 		r.section("defaults", "defaults", *c.Defaults)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Frontend)) {
-		r.named("frontend", name, c.Frontend[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Listen)) {
-		s := c.Listen[name]
-		s.Servers = s.over(c.Defaults).filled(s.Servers)
-		r.named("listen", name, s)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Backend)) {
-		s := c.Backend[name]
-		s.Servers = s.over(c.Defaults).filled(s.Servers)
-		r.named("backend", name, s)
-	}
+	tcp, without, differs := c.Defaults.forTCP()
+	apart := func(p Proxy) bool { return differs && c.modeOf(p) != "http" }
+	r.sections(c, c.Defaults, func(p Proxy) bool { return !apart(p) })
 	for i, text := range c.Raw {
 		path := "raw" + element(c.Raw, i)
 		r.blank()
 		for _, d := range r.lines(path, text) {
 			r.line(d)
+		}
+	}
+	if slices.ContainsFunc(c.proxies(), func(p proxy) bool { return apart(p.Proxy) }) {
+		r.without = without
+		r.section("defaults", "defaults", tcp)
+		r.without = nil
+		r.sections(c, &tcp, apart)
+	}
+}
+
+// sections renders the proxies that are picked, which have defaults d.
+func (r *renderer) sections(c *Config, d *Defaults, pick func(Proxy) bool) {
+	for _, name := range slices.Sorted(maps.Keys(c.Frontend)) {
+		if s := c.Frontend[name]; pick(s.Proxy) {
+			r.named("frontend", name, s)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Listen)) {
+		if s := c.Listen[name]; pick(s.Proxy) {
+			s.Servers, s.Health = s.over(d).filled(s.Servers), s.Health.within(d, s.Options)
+			r.named("listen", name, s)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Backend)) {
+		if s := c.Backend[name]; pick(s.Proxy) {
+			s.Servers, s.Health = s.over(d).filled(s.Servers), s.Health.within(d, s.Options)
+			r.named("backend", name, s)
 		}
 	}
 }
@@ -116,21 +140,22 @@ func (r *renderer) section(head, path string, s any) {
 	r.blank()
 	r.line(directive{path, head})
 	for _, d := range r.fields(reflect.ValueOf(s), path) {
-		d.text = "    " + d.text
-		r.line(d)
+		if d.text = "    " + d.text; !r.without[d.path] {
+			r.line(d)
+		}
 	}
 }
 
 // blank parts a section from the one before it.
 func (r *renderer) blank() {
-	if len(r.out.paths) > 0 {
+	if len(r.paths) > 0 {
 		r.line(directive{})
 	}
 }
 
 func (r *renderer) line(d directive) {
-	r.out.text += strings.TrimRight(d.text, " \t") + "\n"
-	r.out.paths = append(r.out.paths, d.path)
+	r.text.WriteString(strings.TrimRight(d.text, " \t") + "\n")
+	r.paths = append(r.paths, d.path)
 }
 
 // fields returns the directives of an object's fields, in their order.
@@ -190,7 +215,7 @@ func (r *renderer) field(v reflect.Value, keyword, form, path string) []directiv
 		return []directive{{path, r.number(path, keyword, int(v.Int()))}}
 	case reflect.String:
 		if v.String() != "" {
-			return []directive{{path, r.text(path, keyword, form, v.String())}}
+			return []directive{{path, r.value(path, keyword, form, v.String())}}
 		}
 	case reflect.Slice:
 		return r.list(v, keyword, form, path)

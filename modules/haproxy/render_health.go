@@ -41,6 +41,9 @@ func (r *renderer) health(h *Health, path string) []directive {
 		add(".tcp_check", "option tcp-check")
 		list = append(list, r.list(reflect.ValueOf(h.TCPCheck), "tcp-check", "", path+".tcp_check")...)
 	}
+	if h.connect {
+		add("", "option tcp-check")
+	}
 	if h.Timeout != nil {
 		add(".timeout", "timeout check "+hatime(*h.Timeout))
 	}
@@ -70,4 +73,25 @@ func (r *renderer) health(h *Health, path string) []directive {
 // http reports whether checks speak HTTP.
 func (h *Health) http() bool {
 	return h.Path != "" || h.Method != "" || h.Host != "" || h.Headers != nil || h.ExpectStatus != "" || h.ExpectString != "" || len(h.Expect) > 0
+}
+
+// within returns the checks of a section with options and defaults: checks that only connect
+// take back what the defaults' checks say.
+func (h *Health) within(d *Defaults, options []string) *Health {
+	if h == nil || h.http() || len(h.TCPCheck) > 0 || d == nil || d.Health == nil || !d.Health.http() && len(d.Health.TCPCheck) == 0 {
+		return h
+	}
+	for _, o := range options {
+		if name, _, _ := strings.Cut(o, " "); strings.HasSuffix(name, "-check") || strings.HasSuffix(name, "chk") {
+			return h
+		}
+	}
+	own := *h
+	own.connect = true
+	return &own
+}
+
+// plain returns checks that only connect, as often as h.
+func (h *Health) plain() *Health {
+	return &Health{Interval: h.Interval, FastInterval: h.FastInterval, DownInterval: h.DownInterval, Rise: h.Rise, Fall: h.Fall, Timeout: h.Timeout, Port: h.Port}
 }

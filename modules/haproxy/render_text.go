@@ -72,8 +72,8 @@ func (r *renderer) rule(path, keyword, text string) string {
 	return text
 }
 
-// text returns a string behind its keyword.
-func (r *renderer) text(path, keyword, form, text string) string {
+// value returns a string behind its keyword.
+func (r *renderer) value(path, keyword, form, text string) string {
 	if form == "rule" {
 		return join(keyword, r.rule(path, keyword, text))
 	}
