@@ -181,7 +181,24 @@ func argsOf(t reflect.Type, where string) []Arg {
 		}
 		args = append(args, a)
 	}
+	if n := tagged(t); n != len(args) {
+		panic(fmt.Sprintf("modules: %s: a field of one of the structs that %s embeds is hidden by another name: %d of %d arguments are left", where, t, len(args), n))
+	}
 	return args
+}
+
+// tagged counts the arguments of a struct and of those that it embeds.
+func tagged(t reflect.Type) int {
+	n := 0
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, ok := f.Tag.Lookup("arg"); ok {
+			n++
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			n += tagged(f.Type)
+		}
+	}
+	return n
 }
 
 var (

@@ -105,7 +105,7 @@ func (k *checker) binds(p proxy) {
 				continue
 			}
 			if !a.other && a.port == "" {
-				k.fail(path, "Wrong value", "", "%q has no port: write \"%s:80\".", one, one)
+				k.fail(path, "Wrong value", "", "%q has no port: write \"%s:80\".", one, strings.TrimSuffix(one, ":"))
 				continue
 			}
 			key := a.key() + " " + b.Interface
@@ -127,7 +127,7 @@ func (k *checker) servers(p proxy) {
 		case why != "":
 			k.fail(path, "Wrong value", "", "%s", why)
 		case !a.other && a.port == "" && k.mode(p) == "http":
-			k.fail(path, "Wrong value", "", "%q has no port: write \"%s:8080\", or \"%s:+0\" for the port that the client came to.", s.Address, s.Address, s.Address)
+			k.fail(path, "Wrong value", "", "%q has no port: write \"%[2]s:8080\", or \"%[2]s:+0\" for the port that the client came to.", s.Address, strings.TrimSuffix(s.Address, ":"))
 		}
 	}
 }

@@ -29,7 +29,12 @@ func (c *Config) check(unknown func(arg string) bool) []modules.ArgError {
 		k.known("defaults.default_backend", d.DefaultBackend, "defaults")
 	}
 	k.codes()
-	return slices.DeleteFunc(k.errs, func(e modules.ArgError) bool { return e.Summary != "Wrong value" && unknown(e.Arg) })
+	seen := map[string]bool{} // one mistake at a place is enough, and the first says most
+	return slices.DeleteFunc(k.errs, func(e modules.ArgError) bool {
+		again := seen[e.Arg+e.Path]
+		seen[e.Arg+e.Path] = true
+		return again || e.Summary != "Wrong value" && unknown(e.Arg)
+	})
 }
 
 // checker gathers what is wrong: first what the renderer finds.

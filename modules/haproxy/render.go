@@ -293,9 +293,10 @@ func (r *renderer) entries(v reflect.Value, keyword, form, path string) []direct
 	var list []directive
 	for _, key := range slices.Sorted(maps.Keys(keysOf(v))) {
 		e, at := v.MapIndex(reflect.ValueOf(key)), fmt.Sprintf("%s[%q]", path, key)
-		head := keyword + " " + r.name(at, key)
+		name := r.name(at, key)
+		head := keyword + " " + name
 		if form == "joined" {
-			head = keyword + strings.ReplaceAll(r.name(at, key), "_", "-")
+			head = keyword + strings.ReplaceAll(name, "_", "-")
 		}
 		switch {
 		case e.Kind() == reflect.Struct:
