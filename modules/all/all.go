@@ -8,6 +8,7 @@ import (
 	"muster/modules/account"
 	"muster/modules/docker"
 	"muster/modules/file"
+	"muster/modules/haproxy"
 	"muster/modules/hosts"
 	"muster/modules/message"
 	"muster/modules/network"
@@ -21,7 +22,7 @@ import (
 // Registry returns the registry of all kinds.
 func Registry() *modules.Registry {
 	return modules.NewRegistry(slices.Concat(
-		file.Kinds(),
+		file.Kinds(), haproxy.Kinds(),
 		packages.Kinds(),
 		systemd.Kinds(),
 		account.Kinds(),

@@ -14,6 +14,9 @@ import (
 	"muster/host"
 )
 
+// configLimit is the size, in bytes, up to which files of HAProxy's are read.
+const configLimit = 16 << 20
+
 const (
 	unit       = "haproxy.service"
 	packageKey = "haproxy" // in host.Packages
@@ -103,7 +106,8 @@ func (d *daemon) checking(live, instead string) []string {
 // behind pending changes is host.ErrNotYet.
 func findDaemon(ctx context.Context, v *host.View) (*daemon, error) {
 	d, err := host.Once(v, "haproxy unit", func() (*daemon, error) {
-		return lookDaemon(func(c host.Command) (host.Output, error) { return v.Query(ctx, c, daemonKeys...) })
+		return lookDaemon(func(c host.Command) (host.Output, error) { return v.Query(ctx, c, daemonKeys...) },
+			func(path string) ([]byte, error) { return v.ReadFile(ctx, path, configLimit) })
 	})
 	if err != nil || d != nil {
 		return d, err
@@ -118,8 +122,8 @@ func findDaemon(ctx context.Context, v *host.View) (*daemon, error) {
 	return nil, nil
 }
 
-// lookDaemon is findDaemon for whoever runs programs.
-func lookDaemon(run func(host.Command) (host.Output, error)) (*daemon, error) {
+// lookDaemon is findDaemon for whoever runs programs and reads files.
+func lookDaemon(run func(host.Command) (host.Output, error), read func(path string) ([]byte, error)) (*daemon, error) {
 	argv := []string{"systemctl", "show", "--property=LoadState,ActiveState,InvocationID,MainPID,ExecStart,Environment,EnvironmentFiles", "--", unit}
 	out, err := run(host.Command{Argv: argv})
 	if errors.Is(err, host.ErrNoProgram) {
@@ -165,7 +169,7 @@ func lookDaemon(run func(host.Command) (host.Output, error)) (*daemon, error) {
 		}
 	}
 	for _, f := range files {
-		data, err := os.ReadFile(filepath.Clean(f))
+		data, err := read(filepath.Clean(f))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

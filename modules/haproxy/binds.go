@@ -1,0 +1,164 @@
+package haproxy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// mostPorts is how many ports of a range are tried.
+const mostPorts = 64
+
+// occupied returns why HAProxy couldn't listen where a bind says, nil where it could. A
+// socket is bound and closed again, as HAProxy binds its own (with SO_REUSEPORT, beside
+// those of the worker that still serves); it never listens.
+func (b bind) occupied(own []int) error {
+	if slices.Contains(b.words, "namespace") {
+		return nil
+	}
+	for port := b.ports[0]; port <= b.ports[1] && port < b.ports[0]+mostPorts; port++ {
+		if err := b.try(port); err != nil {
+			return err
+		}
+		if err := b.shared(port, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b bind) address() netip.Addr {
+	if a, err := netip.ParseAddr(b.host); err == nil {
+		return a
+	}
+	return netip.IPv4Unspecified()
+}
+
+func (b bind) try(port int) error {
+	at := b.address()
+	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: port, Addr: [4]byte(at.AsSlice()[:4])})
+	if at.Is6() {
+		family, sa = unix.AF_INET6, &unix.SockaddrInet6{Port: port, Addr: at.As16()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil // without IPv6, say: HAProxy's own check tells
+	}
+	defer unix.Close(fd)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	if family == unix.AF_INET6 && !slices.Contains(b.words, "v4v6") {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	}
+	if slices.Contains(b.words, "transparent") {
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+	}
+	err = unix.Bind(fd, sa)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is taken%s", port, b.by(port, nil))
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("this host has no address %s to listen on", at)
+	}
+	return nil
+}
+
+// shared returns an error where another program listens on the very address, which lets
+// others share it: requests would go to either.
+func (b bind) shared(port int, own []int) error {
+	if by := b.by(port, own); by != "" {
+		return fmt.Errorf("port %d is taken%s", port, by)
+	}
+	return nil
+}
+
+// by names who listens on a port where a bind does, " by nginx (process 12, nginx.service)";
+// "" where nobody does but the processes own, or nobody can tell.
+func (b bind) by(port int, own []int) string {
+	at := b.address()
+	inodes := map[string]bool{}
+	for _, table := range []string{"tcp", "tcp6"} {
+		data, err := os.ReadFile("/proc/self/net/" + table)
+		if err != nil {
+			continue
+		}
+		for l := range strings.Lines(string(data)) {
+			f := strings.Fields(l)
+			if len(f) < 10 || f[3] != "0A" { // TCP_LISTEN
+				continue
+			}
+			address, number, _ := strings.Cut(f[1], ":")
+			if n, err := strconv.ParseUint(number, 16, 16); err != nil || int(n) != port {
+				continue
+			}
+			any := strings.Trim(address, "0") == ""
+			if has := procAddress(address); any || at.IsUnspecified() || has == at || has.Unmap() == at {
+				inodes["socket:["+f[9]+"]"] = true
+			}
+		}
+	}
+	if len(inodes) == 0 {
+		return ""
+	}
+	pids, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range pids {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		links, _ := filepath.Glob(dir + "/fd/*")
+		for _, l := range links {
+			if to, err := os.Readlink(l); err != nil || !inodes[to] {
+				continue
+			}
+			if slices.Contains(own, pid) {
+				return ""
+			}
+			name, _ := os.ReadFile(dir + "/comm")
+			return fmt.Sprintf(" by %s (process %d%s)", strings.TrimSpace(string(name)), pid, unitOf(dir))
+		}
+	}
+	return ""
+}
+
+// procAddress reads an address as /proc/net/tcp has it: words of the machine's byte order.
+func procAddress(hex string) netip.Addr {
+	var b []byte
+	for i := 0; i+8 <= len(hex); i += 8 {
+		word, err := strconv.ParseUint(hex[i:i+8], 16, 32)
+		if err != nil {
+			return netip.Addr{}
+		}
+		b = append(b, byte(word), byte(word>>8), byte(word>>16), byte(word>>24))
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// unitOf is the unit that a process belongs to: ", nginx.service"; "" where it can't be told.
+func unitOf(dir string) string {
+	data, _ := os.ReadFile(dir + "/cgroup")
+	for l := range strings.Lines(string(data)) {
+		if name := filepath.Base(strings.TrimSpace(l)); strings.HasSuffix(name, ".service") {
+			return ", " + name
+		}
+	}
+	return ""
+}
+
+// family are the processes of a master and of its workers.
+func family(master int) []int {
+	list := []int{master}
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", master, master))
+	for _, f := range strings.Fields(string(data)) {
+		if pid, err := strconv.Atoi(f); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
