@@ -1,0 +1,144 @@
+package haproxy
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const running = `global
+    user haproxy
+defaults
+    mode http # a comment
+frontend web
+    bind :80,[::1]:81,10.0.0.1:8000-8002 ssl crt /etc/haproxy/certs
+    bind /run/web.sock
+    default_backend app
+backend app
+    server a 10.0.0.1:80 check weight 10
+    server "b" 10.0.0.2:80 check
+    server c app.example:80
+`
+
+// What can be told while HAProxy runs is told, and nothing else.
+func TestWhatIsToldInPlaceOfAReload(t *testing.T) {
+	for name, test := range map[string]struct {
+		old, new string
+		want     []string // nil: a reload
+	}{
+		"a weight":                      {"weight 10", "weight 20", []string{"set server app/a weight 20"}},
+		"a weight that was the default": {`"b" 10.0.0.2:80 check`, `"b" 10.0.0.2:80 check weight 5`, []string{"set server app/b weight 5"}},
+		"an address":                    {"10.0.0.1:80 check", "10.0.0.9:81 check", []string{"set server app/a addr 10.0.0.9 port 81"}},
+		"an address and a weight":       {"10.0.0.1:80 check weight 10", "10.0.0.9:80 check weight 1", []string{"set server app/a addr 10.0.0.9 port 80", "set server app/a weight 1"}},
+		"disabled":                      {`"b" 10.0.0.2:80 check`, `"b" 10.0.0.2:80 check disabled`, []string{"set server app/b state maint"}},
+		"spaces and comments":           {"    bind /run/web.sock", "\tbind  /run/web.sock # ours\n\n", []string{}},
+		"a name instead of an address":  {"10.0.0.1:80", "web.example:80", nil},
+		"a name's port":                 {"app.example:80", "app.example:81", nil},
+		"a port that is an offset":      {"10.0.0.1:80", "10.0.0.1:+80", nil},
+		"a check":                       {"10.0.0.1:80 check", "10.0.0.1:80", nil},
+		"another server":                {"server c app.example:80", "server d app.example:80", nil},
+		"one server more":               {"backend app\n", "backend app\n    server z 10.0.0.8:80\n", nil},
+		"another port to listen on":     {":80,", ":82,", nil},
+		"another backend's server":      {"backend app\n", "backend other\n", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(running, test.old) {
+				t.Fatalf("the configuration has no %q", test.old)
+			}
+			list, ok := runtime(parse(running), parse(strings.Replace(running, test.old, test.new, 1)))
+			var got []string
+			for _, c := range list {
+				got = append(got, c.Command)
+			}
+			if ok != (test.want != nil) || !slices.Equal(got, test.want) {
+				t.Errorf("told is %q, %v; want %q", got, ok, test.want)
+			}
+		})
+	}
+	t.Run("a weight where a default-server line may have it", func(t *testing.T) {
+		with := strings.Replace(running, "backend app\n", "backend app\n    default-server weight 7\n", 1)
+		if _, ok := runtime(parse(with), parse(strings.Replace(with, "weight 10", "", 1))); ok {
+			t.Error("the weight that it has by default is guessed")
+		}
+	})
+}
+
+func TestAddressesThatBindsListenOn(t *testing.T) {
+	var got []string
+	for _, b := range parse(running).binds {
+		got = append(got, net.JoinHostPort(b.host, strconv.Itoa(b.ports[0]))+"-"+strconv.Itoa(b.ports[1]))
+	}
+	want := []string{":80-80", "[::1]:81-81", "10.0.0.1:8000-8002"}
+	if !slices.Equal(got, want) {
+		t.Errorf("they are %q, want %q", got, want)
+	}
+}
+
+// Of what was set through sockets, a reload takes up that alone: with the port that the
+// configuration has, whose place the former one would take.
+func TestStatesThatAReloadTakesUp(t *testing.T) {
+	const answer = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n" +
+		"3 app 1 a 10.0.0.1 2 8 10 10 1 6 3 4 6 0 0 0 - 79 - 0 0 - - 0\n" + // drained
+		"3 app 2 b 10.0.0.2 2 0 7 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" + // its weight
+		"3 app 3 c 10.0.0.3 2 0 1 1 1 6 3 4 6 0 0 0 app.example 80 - 0 0 - - 0\n" + // nothing
+		"3 app 4 gone 10.0.0.4 2 8 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" + // not there any more
+		"4 other 1 a 10.0.0.5 0 4 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" // by the configuration
+	file, _ := kept(answer, parse(running))
+	lines := strings.Split(strings.TrimSpace(file), "\n")
+	want := []string{"1", lines[1], "3 app 1 a - 2 8 10 10 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0", "3 app 2 b - 2 0 7 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("they are\n%s", file)
+	}
+}
+
+// What HAProxy 2.6 to 3.2 print, and what is made of it.
+func TestComplaints(t *testing.T) {
+	const path = "/etc/haproxy/haproxy.cfg"
+	for name, test := range map[string]struct {
+		said string
+		want []complaint
+	}{
+		"a directive (2.6)": {"[NOTICE]   (12) : haproxy version is 2.6.12\n[ALERT]    (12) : config : parsing [/etc/haproxy/haproxy.cfg:7] : unknown keyword 'x' in 'frontend' section\n[ALERT]    (12) : config : Error(s) found in configuration file : /etc/haproxy/haproxy.cfg\n[ALERT]    (12) : config : Fatal errors found in configuration.\n",
+			[]complaint{{7, "unknown keyword 'x' in 'frontend' section"}}},
+		"a warning alone": {"[WARNING]  (12) : config : parsing [/etc/haproxy/haproxy.cfg:9] : 'option x' ignored\n[ALERT]    (12) : config : Some warnings were found and 'zero-warning' is set. Aborting.\n",
+			[]complaint{{9, "'option x' ignored"}}},
+		"a proxy":           {"[ALERT]    (12) : config : Proxy 'web': unable to find required default_backend: 'app'.\n", []complaint{{0, "Proxy 'web': unable to find required default_backend: 'app'."}}},
+		"what it notes too": {"[WARNING]  (1) : config : a warning\n[ALERT]    (1) : config : an error\n", []complaint{{0, "an error"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := complaints(test.said, path); !slices.Equal(got, test.want) {
+				t.Errorf("they are %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// A port that another program listens on is taken, and its owner is named, also where that
+// lets others share it; one's own processes are no others.
+func TestWhoListensOnAPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	at := func(host string) error {
+		return bind{host: host, ports: [2]int{port, port}}.occupied(nil)
+	}
+	for _, host := range []string{"127.0.0.1", ""} {
+		if err := at(host); err == nil || !strings.Contains(err.Error(), "is taken by haproxy.test (process ") {
+			t.Errorf("on %q: %v", host, err)
+		}
+	}
+	if err := at("127.0.0.9"); err != nil {
+		t.Errorf("on another address: %v", err)
+	}
+	if err := (bind{host: "192.0.2.1", ports: [2]int{port, port}}).occupied(nil); err == nil || !strings.Contains(err.Error(), "no address 192.0.2.1") {
+		t.Errorf("on an address that this host hasn't got: %v", err)
+	}
+	if err := (bind{host: "192.0.2.1", ports: [2]int{port, port}, words: []string{"bind", "192.0.2.1:80", "transparent"}}).occupied(nil); err != nil {
+		t.Errorf("on one that may come: %v", err)
+	}
+}
