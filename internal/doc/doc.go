@@ -47,6 +47,9 @@ type Arg struct {
 	Default  string   `json:"default,omitempty"`
 	OneOf    []string `json:"one_of,omitempty"`
 	Args     []Arg    `json:"attributes,omitempty"`
+	// Like is where an argument with the same attributes stands before this one:
+	// "frontend.bind". Texts show them once.
+	Like string `json:"-"`
 	// Of a role's inputs and outputs.
 	Sensitive  bool   `json:"sensitive,omitempty"`
 	Deprecated string `json:"deprecated,omitempty"` // what to use instead
@@ -82,6 +85,7 @@ func of(r *modules.Registry, name string, c map[string]source.Comments) Kind {
 		k.Key, k.KeyPath = key.Name, key.Path
 	}
 	k.Args = args(s.Args, c)
+	once(k.Args, s.Args, "", map[string]string{})
 	k.Output = args(modules.OutputOf(s.Kind), c)
 	if example, err := examples.ReadFile("examples/" + name + ".hcl"); err == nil {
 		k.Example = string(example)
@@ -101,6 +105,33 @@ func args(list []modules.Arg, c map[string]source.Comments) []Arg {
 		out = append(out, d)
 	}
 	return out
+}
+
+// once marks the objects whose attributes have been told before: those of the same struct.
+func once(list []Arg, from []modules.Arg, in string, told map[string]string) {
+	for i := range list {
+		fields := from[i].Type.Fields
+		if from[i].Type.Elem != nil {
+			fields = from[i].Type.Elem.Fields
+		}
+		path := in + list[i].Name
+		if len(fields) > 0 {
+			of := fields[0].GoType
+			if list[i].Like = told[of]; list[i].Like != "" {
+				continue
+			}
+			told[of] = path
+		}
+		once(list[i].Args, fields, path+".", told)
+	}
+}
+
+// Shown is the attributes that texts show, and a sentence in their place where there are none.
+func (a Arg) Shown() (list []Arg, instead string) {
+	if a.Like != "" {
+		return nil, "Its attributes are those of " + a.Like + "."
+	}
+	return a.Args, ""
 }
 
 // typeText is a type in words.

@@ -82,7 +82,11 @@ func writeArgs(b *strings.Builder, list []Arg, by string) {
 		if a.Deprecated != "" {
 			fmt.Fprintln(b, wrap("Deprecated: "+a.Deprecated, by+"    "))
 		}
-		writeArgs(b, a.Args, by+"    ")
+		attributes, instead := a.Shown()
+		if instead != "" {
+			fmt.Fprintln(b, wrap(instead, by+"    "))
+		}
+		writeArgs(b, attributes, by+"    ")
 	}
 }
 

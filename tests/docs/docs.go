@@ -113,8 +113,9 @@ func kindsPage(r *modules.Registry) string {
 func argRows(b *strings.Builder, list []doc.Arg, in string) {
 	for _, a := range list {
 		name := in + a.Name
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, cell(a.Notes()), cell(a.Text))
-		argRows(b, a.Args, name+".")
+		attributes, instead := a.Shown()
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, cell(a.Notes()), cell(strings.TrimSpace(a.Text+" "+instead)))
+		argRows(b, attributes, name+".")
 	}
 }
 
