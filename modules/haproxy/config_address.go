@@ -70,8 +70,9 @@ func isIPv6(host string) bool {
 	return err == nil && addr.Is6()
 }
 
-// key is equal for addresses that are bound at once: TCP and QUIC have ports of their own.
-func (a endpoint) key() string {
+// keys has one in common with those of an address that can't be bound at the same time: one for
+// each port. TCP and QUIC have ports of their own.
+func (a endpoint) keys() []string {
 	kind := "tcp"
 	if strings.HasPrefix(a.family, "quic") || strings.HasPrefix(a.family, "udp") {
 		kind = "udp"
@@ -79,7 +80,7 @@ func (a endpoint) key() string {
 	host := a.host
 	switch addr, err := netip.ParseAddr(host); {
 	case a.other:
-		return a.family + host
+		return []string{a.family + host}
 	case strings.HasSuffix(a.family, "6@") && (host == "" || host == "*"):
 		host = "::"
 	case host == "" || host == "*":
@@ -87,7 +88,15 @@ func (a endpoint) key() string {
 	case err == nil:
 		host = addr.String()
 	}
-	return fmt.Sprintf("%s [%s]:%s", kind, host, a.port)
+	var first, last int
+	if n, _ := fmt.Sscanf(a.port, "%d-%d", &first, &last); n < 2 {
+		last = first
+	}
+	var keys []string
+	for port := first; port <= min(last, 65535); port++ {
+		keys = append(keys, fmt.Sprintf("%s [%s]:%d", kind, host, port))
+	}
+	return keys
 }
 
 // binds refuses addresses without a port, and those that are bound twice: each would get a
@@ -108,11 +117,14 @@ func (k *checker) binds(p proxy) {
 				k.fail(path, "Wrong value", "", "%q has no port: write \"%s:80\".", one, strings.TrimSuffix(one, ":"))
 				continue
 			}
-			key := a.key() + " " + b.Interface
-			if first := k.bound[key]; first != "" && b.Params == "" {
-				k.fail(path, "Conflicting arguments", "", "%s is bound already, by %s: each would get a part of the connections.", one, first)
+			for _, key := range a.keys() {
+				key += " " + b.Interface
+				if first := k.bound[key]; first != "" && b.Params == "" {
+					k.fail(path, "Conflicting arguments", "", "%s is bound already, by %s: each would get a part of the connections.", one, first)
+					break
+				}
+				k.bound[key] = path
 			}
-			k.bound[key] = path
 		}
 	}
 }

@@ -10,7 +10,7 @@ type Proxy struct {
 	Log []string `arg:"log"`
 	// The program's name in logs.
 	LogTag string `arg:"log_tag"`
-	// Options as HAProxy calls them, with their words: "httplog", "dontlognull",
+	// What HAProxy calls options, with their words: "httplog", "dontlognull",
 	// "forwardfor except 127.0.0.0/8", "http-server-close", "redispatch",
 	// "mysql-check user haproxy". "no redispatch" takes one of the defaults back.
 	Options []string `arg:"options" cfg:"option,option"`

@@ -15,7 +15,7 @@ type Bind struct {
 	Address string `arg:"address,required" cfg:"-"`
 	// Clients speak TLS. Certificates imply it.
 	SSL bool `arg:"ssl"`
-	// Certificates with their keys: files, or folders of such.
+	// Files of certificates with their keys, or folders of such.
 	Certificates modules.OneOrMore `arg:"certificates" cfg:"crt,repeated"`
 	// A file that lists certificates and the names that they are for.
 	CRTList string `arg:"crt_list"`

@@ -23,6 +23,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"muster/modules"
 )
 
 var update = flag.Bool("update", false, "write what is rendered into the cases")
@@ -299,4 +301,37 @@ user x insecure-password y | raw[1]
 	if again := c.render(); !bytes.Equal([]byte(again.text), []byte(r.text)) {
 		t.Error("rendered twice, it isn't the same")
 	}
+}
+
+func TestTimesAreExact(t *testing.T) {
+	for in, want := range map[string]string{
+		"0s": "0s", "1ms": "1ms", "1500ms": "1500ms", "1.5s": "1500ms", "5s": "5s", "90s": "90s", "60s": "1m", "1h30m": "90m", "24h": "1d", "7d": "7d", "0.5ms": "500us", "1m1ms": "60001ms",
+	} {
+		var d modules.Duration
+		if err := d.UnmarshalText([]byte(in)); err != nil {
+			t.Fatal(err)
+		}
+		if got := hatime(d); got != want {
+			t.Errorf("%s is %s, not %s", in, got, want)
+		}
+	}
+}
+
+// TestQuotedWordsAreReadAsTheyAre has HAProxy open files whose names are hard to write.
+func TestQuotedWordsAreReadAsTheyAre(t *testing.T) {
+	if _, err := exec.LookPath("haproxy"); err != nil {
+		t.Skip("there is no haproxy here")
+	}
+	dir := t.TempDir()
+	second := modules.Duration(time.Second)
+	c := &Config{
+		Defaults: &Defaults{Proxy: Proxy{Mode: "http", ErrorFiles: map[string]string{}, Timeout: &Timeout{Connect: &second, Client: &second, Server: &second}}},
+		Listen:   map[string]Listen{"web": {Binds: Binds{Bind: []Bind{{Address: "127.0.0.1:8080"}}}}},
+	}
+	for i, name := range []string{"it's", `say "x"`, "a #b", "$HOME", "${HOME}", `back\\slash\\`, "a\tb", "''", "'", `"`, "é", `\n\x41`, "{ x }", `'\''`, "%[x]"} {
+		path := filepath.Join(dir, name)
+		write(t, path, []byte("HTTP/1.0 503 Service Unavailable\r\n\r\n"))
+		c.Defaults.ErrorFiles[[]string{"200", "400", "401", "403", "404", "405", "407", "408", "410", "413", "425", "429", "500", "501", "502", "503"}[i]] = path
+	}
+	accepted(t, c.render().text)
 }
