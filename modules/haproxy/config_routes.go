@@ -47,7 +47,7 @@ func (k *checker) missing(path, what, name string, names []string) {
 	}
 	list := "none is declared"
 	if len(names) > 0 {
-		list = "there are " + strings.Join(names, ", ")
+		list = "declared are " + strings.Join(names, ", ")
 	}
 	k.fail(path, "Unknown "+what, hint, "There is no %s %q: %s.", what, name, list)
 }
@@ -90,6 +90,9 @@ func (k *checker) acls(p proxy, path, condition string) {
 	for _, name := range aclsOf(condition) {
 		if !has(p.ACL, name) && !slices.Contains(predefined, name) {
 			k.missing(path, "ACL", name, slices.Sorted(maps.Keys(p.ACL)))
+			if e := &k.errs[len(k.errs)-1]; e.Hint == "" {
+				e.Detail += " An expression stands in braces: \"{ path_beg /api }\"."
+			}
 		}
 	}
 }

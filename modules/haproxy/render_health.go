@@ -19,7 +19,7 @@ func (r *renderer) health(h *Health, path string) []directive {
 	var list []directive
 	add := func(arg, text string) { list = append(list, directive{path + arg, text}) }
 	if h.http() {
-		add(".path", "option httpchk")
+		add("", "option httpchk")
 		send := "http-check send meth " + r.word(path+".method", cmp.Or(h.Method, "GET")) + " uri " + r.word(path+".path", cmp.Or(h.Path, "/"))
 		if h.Host != "" {
 			send += " ver HTTP/1.1 hdr Host " + r.word(path+".host", h.Host)

@@ -278,7 +278,7 @@ http-request set-header A b | frontend["web"].http_request[1]
 use_backend app if api | frontend["web"].use_backend[0]
  | 
 backend app | backend["app"]
-option httpchk | backend["app"].health.path
+option httpchk | backend["app"].health
 http-check send meth GET uri /health | backend["app"].health
 default-server inter 1s | backend["app"].health
 server a 10.0.0.1:80 check | backend["app"].servers["a"]

@@ -111,10 +111,10 @@ var sectionKeywords = []string{
 	"log-profile", "mailers", "peers", "program", "resolvers", "ring", "traces", "userlist",
 }
 
-// firstWord is the first word of a line; "" where it has none, or a comment.
+// firstWord is the first word of a line, without quotes; "" where it has none, or a comment.
 func firstWord(line string) string {
 	if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
-		return words[0]
+		return strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(words[0])
 	}
 	return ""
 }
