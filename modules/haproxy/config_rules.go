@@ -2,10 +2,15 @@ package haproxy
 
 import "muster/modules"
 
-// Binds is where a section listens.
+// Binds is where a section listens, and what it notes of its clients.
 type Binds struct {
 	// Where clients connect.
 	Bind []Bind `arg:"bind"`
+	// What logs say of requests and answers: "request header Host len 64",
+	// "cookie SESSION len 32".
+	Capture []string `arg:"capture"`
+	// Keeps a place for a rule's capture: "request len 64".
+	DeclareCapture []string `arg:"declare_capture" cfg:"declare capture"`
 }
 
 // Bind is one address or several that clients connect to.
@@ -75,11 +80,6 @@ func (b Bind) filled() any {
 type Rules struct {
 	// What is kept of clients, for rules that count them or keep them with their server.
 	StickTable *StickTable `arg:"stick_table"`
-	// What logs say of requests and answers: "request header Host len 64",
-	// "cookie SESSION len 32".
-	Capture []string `arg:"capture"`
-	// Keeps a place for a rule's capture: "request len 64".
-	DeclareCapture []string `arg:"declare_capture" cfg:"declare capture"`
 	// Filters: "compression", "cache pages", "trace".
 	Filter []string `arg:"filter"`
 	// Conditions by name, for the rules: {api = "path_beg /api"}. Of several, one has to hold.
