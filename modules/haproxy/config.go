@@ -17,7 +17,8 @@ type Config struct {
 	Defaults *Defaults `arg:"defaults"`
 	// Frontends by name: where clients connect, and to which backend they go.
 	Frontend map[string]Frontend `arg:"frontend"`
-	// Backends by name: servers, and how they are chosen and checked.
+	// Backends by name: servers, and how they are chosen and checked. Versions from 3.1 on
+	// refuse a frontend's name here.
 	Backend map[string]Backend `arg:"backend"`
 	// Sections by name that are a frontend and a backend in one.
 	Listen map[string]Listen `arg:"listen"`
