@@ -8,7 +8,7 @@ import (
 )
 
 // httpOptions are those that a proxy can't have that doesn't speak HTTP: with -dW HAProxy
-// refuses to inherit them. Found by asking HAProxy 2.6 about each.
+// refuses to inherit them. Found by asking HAProxy 2.6 and 3.2 about each.
 var httpOptions = []string{
 	"accept-invalid-http-request", "accept-invalid-http-response", "accept-unsafe-violations-in-http-request", "accept-unsafe-violations-in-http-response",
 	"checkcache", "disable-h2-upgrade", "forwarded", "forwardfor", "http-buffer-request", "http-drop-request-trailers", "http-drop-response-trailers",
@@ -16,7 +16,7 @@ var httpOptions = []string{
 }
 
 // httpBalance are the ways to choose a server that look at a request.
-var httpBalance = []string{"uri", "url_param", "hdr", "hash"}
+var httpBalance = []string{"uri", "url_param", "hdr"}
 
 // forTCP returns the defaults of sections that don't speak HTTP: those of the others without
 // what is about HTTP alone, and the arguments that are left out. It reports whether that
