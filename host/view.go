@@ -52,6 +52,9 @@ func (v *View) Forget() { clear(v.cache.memos); clear(v.cache.memory) }
 // Pending reports whether a change is planned before this one.
 func (v *View) Pending() bool { return v.preview.Pending() }
 
+// RunName is the name of the run that asks, "" where it has none: it only plans.
+func (v *View) RunName() string { return v.h.RunName }
+
 // Tainted reports whether a change planned before this one may alter anything at
 // all, such as an unguarded command: what is missing may be what it brings.
 func (v *View) Tainted() bool { return v.preview.Tainted() }

@@ -21,6 +21,7 @@ import (
 func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "haproxy", Output: Output{}, Undoes: []host.Change{&Load{}}, New: func() modules.Module { return &HAProxy{} }},
+		{Name: "haproxy_server", Output: ServerOutput{}, Undoes: []host.Change{&PutServer{}}, New: func() modules.Module { return &LiveServer{} }},
 	}
 }
 

@@ -1,0 +1,292 @@
+package haproxy
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"muster/host"
+)
+
+// loadedKey stands for the configuration that HAProxy runs with.
+var loadedKey = host.Key{Space: "haproxy", Name: "loaded"}
+
+// The bits of srv_admin_state, srv_check_state and srv_agent_state (management guide,
+// "show servers state").
+const (
+	forcedMaint     = 0x01
+	inheritedMaint  = 0x02
+	configuredMaint = 0x04
+	forcedDrain     = 0x08
+	inheritedDrain  = 0x10
+	unresolvedMaint = 0x20
+	checkConfigured = 0x02
+	checkEnabled    = 0x04
+	anyMaint        = forcedMaint | inheritedMaint | unresolvedMaint
+	anyDrain        = forcedDrain | inheritedDrain
+	opStopped       = 0
+	opRunning       = 2
+	opStopping      = 3
+	statesHeader    = "be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state srv_agent_state"
+	statsHeader     = "pxname svname qcur scur bck check_rise check_fall check_health last_chk last_agt status"
+)
+
+// row is a server as HAProxy answers about it.
+type row struct {
+	BackendID     string
+	Backend, Name string
+	Op, Admin     int
+	Weight        int // uweight
+	Initial       int // of the configuration
+	Check, Agent  int // the states of its checks
+	Sessions      int // that it has, or that wait for it
+	Backup        bool
+	Healthy       bool // its last check has passed
+	Says          string
+}
+
+func (r *row) name() string { return r.Backend + "/" + r.Name }
+
+// forced is the state that somebody has given the very server: ready, drain or maint.
+func (r *row) forced() string {
+	switch {
+	case r.Admin&forcedMaint != 0:
+		return maint
+	case r.Admin&forcedDrain != 0:
+		return drain
+	}
+	return ready
+}
+
+// state is the one that it is in, for people.
+func (r *row) state() string {
+	switch {
+	case r.Admin&anyMaint != 0:
+		return maint
+	case r.Admin&anyDrain != 0:
+		return drain
+	case r.Op == opStopped:
+		return "down"
+	case r.Op == opStopping:
+		return "stopping"
+	}
+	return ready
+}
+
+// serves reports whether it may be given requests of new clients.
+func (r *row) serves() bool { return r.state() == ready && r.Weight > 0 }
+
+func (r *row) agentOn() bool  { return r.Agent&checkEnabled != 0 }
+func (r *row) hasAgent() bool { return r.Agent&checkConfigured != 0 }
+func (r *row) checked() bool  { return r.Check&checkEnabled != 0 }
+
+// farm is all servers of a host's HAProxy.
+type farm struct {
+	daemon *daemon
+	rows   []row
+	kept   bool // states outlive a restart of HAProxy
+}
+
+func (f *farm) find(backend, name string) *row {
+	at := slices.IndexFunc(f.rows, func(r row) bool { return r.Backend == backend && r.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return &f.rows[at]
+}
+
+// readFarm asks for all servers, once for all tasks of a host: two questions.
+func readFarm(ctx context.Context, v *host.View) (*farm, error) {
+	for _, k := range append(slices.Clone(daemonKeys), loadedKey) {
+		if _, laid, _, err := v.Look(k); err != nil {
+			return nil, err
+		} else if laid {
+			return nil, host.NotYet(k)
+		}
+	}
+	return host.Once(v, "haproxy servers", func() (*farm, error) {
+		d, err := findDaemon(ctx, v)
+		switch {
+		case err != nil:
+			return nil, err
+		case d == nil:
+			return nil, errors.New(`there is no HAProxy on this host: install it and set it up in an earlier task, task "haproxy" "haproxy" { … }`)
+		}
+		config := d.text(viewFiles{ctx, v})
+		s, err := d.worker(func(ctx context.Context, address string) (net.Conn, error) {
+			return v.Dial(ctx, address, append(slices.Clone(daemonKeys), loadedKey)...)
+		}, []byte(config))
+		if err != nil {
+			return nil, err
+		}
+		f := &farm{daemon: d, kept: loadsStates(config)}
+		f.rows, err = s.servers(ctx, "")
+		return f, unanswered(err)
+	})
+}
+
+// servers asks for the servers of a backend, "" for all. What a server is set to and what
+// it does are two questions: where the answers aren't about the same servers, HAProxy
+// has been reloaded in between, or one was torn.
+func (s socket) servers(ctx context.Context, backend string) (rows []row, err error) {
+	const tries = 3
+	for try := 1; try <= tries; try++ {
+		if rows, err = s.serversOnce(ctx, backend, try == tries); !errors.Is(err, errTorn) {
+			break
+		}
+	}
+	return rows, err
+}
+
+// errTorn is an answer that isn't whole. Asking again helps.
+var errTorn = errors.New("it is cut short")
+
+func (s socket) serversOnce(ctx context.Context, backend string, partly bool) ([]row, error) {
+	command := strings.TrimSuffix("show servers state "+backend, " ")
+	answer, err := s.ask(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := parseStates(answer)
+	if err != nil {
+		return nil, fmt.Errorf("the answer to %q: %w", command, err)
+	}
+	id := "-1"
+	if backend != "" && len(rows) > 0 {
+		id = rows[0].BackendID
+	}
+	command = "show stat " + id + " 4 -1" // of servers only
+	if answer, err = s.ask(ctx, command); err != nil {
+		return nil, err
+	}
+	if rows, err = addStats(rows, answer, partly); err != nil {
+		return nil, fmt.Errorf("the answer to %q: %w", command, err)
+	}
+	return rows, nil
+}
+
+// refusal is what HAProxy says instead of an answer.
+func refusal(answer string) error {
+	first, _, _ := strings.Cut(strings.TrimSpace(answer), "\n")
+	if first == "" {
+		return fmt.Errorf("it is empty: %w", errTorn)
+	}
+	return fmt.Errorf("it is %q", first)
+}
+
+// columns finds columns by their names in a header.
+func columns(header []string, wanted string) ([]int, error) {
+	var at []int
+	for _, name := range strings.Fields(wanted) {
+		i := slices.Index(header, name)
+		if i < 0 {
+			return nil, fmt.Errorf("it has no column %s", name)
+		}
+		at = append(at, i)
+	}
+	return at, nil
+}
+
+// parseStates reads the answer to `show servers state`.
+func parseStates(answer string) (rows []row, err error) {
+	var at []int
+	width := 0
+	for line := range strings.Lines(answer) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 0 || at == nil && len(f) == 1 && f[0] == "1":
+		case at == nil && f[0] == "#":
+			if at, err = columns(f[1:], statesHeader); err != nil {
+				return nil, err
+			}
+			width = len(f) - 1
+		case at == nil:
+			return nil, refusal(answer)
+		case f[0] == "#":
+		case len(f) != width:
+			return nil, fmt.Errorf("a line has %d fields of %d: %w", len(f), width, errTorn)
+		default:
+			r := row{BackendID: f[at[0]], Backend: f[at[1]], Name: f[at[2]]}
+			for i, into := range []*int{&r.Op, &r.Admin, &r.Weight, &r.Initial, &r.Check, &r.Agent} {
+				if *into, err = strconv.Atoi(f[at[3+i]]); err != nil {
+					return nil, fmt.Errorf("of the server %s: %w", r.name(), err)
+				}
+			}
+			rows = append(rows, r)
+		}
+	}
+	if at == nil {
+		return nil, refusal(answer)
+	}
+	return rows, nil
+}
+
+// addStats adds what the answer to `show stat` tells of the same servers. It has nothing of
+// a section that is disabled. Where partly, an answer that is torn is not told from that.
+func addStats(rows []row, answer string, partly bool) ([]row, error) {
+	stats, err := parseStats(answer)
+	if err != nil {
+		return nil, err
+	}
+	backends := map[string]bool{}
+	for _, s := range stats {
+		backends[s.Backend] = true
+	}
+	both := make([]row, 0, len(rows))
+	for _, r := range rows {
+		s, ok := stats[r.name()]
+		switch {
+		case ok:
+			r.Sessions, r.Backup, r.Says, r.Healthy = s.Sessions, s.Backup, s.Says, s.Healthy
+			both = append(both, r)
+		case !partly || backends[r.Backend]:
+			return nil, fmt.Errorf("it lacks the server %s: %w", r.name(), errTorn)
+		}
+	}
+	if len(both) != len(stats) {
+		return nil, fmt.Errorf("it has %d servers, and %d are known: %w", len(stats), len(both), errTorn)
+	}
+	return both, nil
+}
+
+// parseStats reads the answer to `show stat`: what it tells of servers, by BACKEND/SERVER.
+func parseStats(answer string) (map[string]row, error) {
+	text, ok := strings.CutPrefix(strings.TrimSpace(answer), "# ")
+	if !ok {
+		return nil, refusal(answer)
+	}
+	c := csv.NewReader(strings.NewReader(text))
+	c.LazyQuotes = true
+	lines, err := c.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errTorn, err)
+	}
+	at, err := columns(lines[0], statsHeader)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]row{}
+	for _, f := range lines[1:] {
+		text := func(i int) string { return f[at[i]] }
+		number := func(i int) int { n, _ := strconv.Atoi(text(i)); return n }
+		if text(1) == "FRONTEND" || text(1) == "BACKEND" {
+			continue
+		}
+		r := row{Backend: text(0), Name: text(1), Sessions: number(2) + number(3), Backup: number(4) > 0}
+		// A check that passes sets its counter to the highest value at once.
+		r.Healthy = number(7) > 0 && number(7) >= number(5)+number(6)-1
+		r.Says = text(10)
+		for _, i := range []int{8, 9} {
+			if text(i) != "" {
+				r.Says += ", " + text(i)
+			}
+		}
+		all[r.name()] = r
+	}
+	return all, nil
+}
