@@ -125,8 +125,10 @@ func readFarm(ctx context.Context, v *host.View) (*farm, error) {
 			return nil, err
 		}
 		f := &farm{daemon: d, kept: loadsStates(config)}
-		f.rows, err = s.servers(ctx, "")
-		return f, unanswered(err)
+		if f.rows, err = s.servers(ctx, ""); err != nil {
+			return nil, unanswered(err)
+		}
+		return f, nil
 	})
 }
 
