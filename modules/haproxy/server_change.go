@@ -76,6 +76,9 @@ func onOff(on bool) string {
 	return "off"
 }
 
+// Interruptible: what is waited for may take minutes.
+func (*SetServer) Interruptible() {}
+
 // Effects is the server, and what is noted of it.
 func (s *SetServer) Effects() []host.Effect {
 	to := s.To

@@ -26,8 +26,8 @@ farm() {
 	mkdir -p /srv/www
 	echo ok >/srv/www/index.html
 	for port in 8081 8082 8083; do listens $port || busybox httpd -p 127.0.0.1:$port -h /srv/www; done
-	listens 9001 || setsid busybox nc -lk -p 9001 -e /tmp/agent.sh >/dev/null 2>&1 </dev/null &
-	listens 9002 || setsid busybox nc -lk -p 9002 -e /bin/cat >/dev/null 2>&1 </dev/null &
+	listens 9001 || setsid busybox nc -ll -p 9001 -e /tmp/agent.sh >/dev/null 2>&1 </dev/null &
+	listens 9002 || setsid busybox nc -ll -p 9002 -e /bin/cat >/dev/null 2>&1 </dev/null &
 	cat >/etc/haproxy/haproxy.cfg <<X
 global
 	stats socket /run/haproxy/admin.sock mode 660 level admin
@@ -61,6 +61,7 @@ X
 	systemctl restart haproxy
 	up app/app1
 	up app/app2
+	for try in $(seq 100); do [ "$(of one/sick 6)" = 0 ] && break; sleep 0.1; done
 }
 plain() {
 	rm -rf /var/lib/muster/haproxy
@@ -73,4 +74,5 @@ plain() {
 	say "enable agent agent/a1"
 	up app/app1
 	up app/app2
+	for try in $(seq 100); do [ "$(of one/sick 6)" = 0 ] && break; sleep 0.1; done
 } >/dev/null
