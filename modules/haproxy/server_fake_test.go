@@ -37,12 +37,17 @@ type fakeHAProxy struct {
 // newFake returns a fake with these servers, that listens on a socket of its own.
 func newFake(t *testing.T, rows ...row) *fakeHAProxy {
 	t.Helper()
-	f := &fakeHAProxy{t: t, address: filepath.Join(t.TempDir(), "master.sock"), rows: rows, say: map[string]string{}, old: map[int]int{}, time: time.Unix(1e9, 0), invocation: "i1"}
+	dir, err := os.MkdirTemp("", "") // a socket's path has 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	f := &fakeHAProxy{t: t, address: filepath.Join(dir, "master.sock"), rows: rows, say: map[string]string{}, old: map[int]int{}, time: time.Unix(1e9, 0), invocation: "i1"}
 	if !host.IsRoot() {
 		t.Skip("notes are root's: needs root")
 	}
 	f.backend = fmt.Sprintf("test-%d-%s", os.Getpid(), t.Name())
-	f.backend = strings.NewReplacer("/", "-", "#", "-").Replace(f.backend)
+	f.backend = strings.NewReplacer("/", "-", "#", "-", ",", "").Replace(f.backend)
 	t.Cleanup(func() { _ = os.RemoveAll(filepath.Join(notesDir, f.backend)) })
 	for i := range f.rows {
 		f.rows[i].Backend = f.backend
