@@ -100,7 +100,8 @@ func (h *HAProxy) May() []host.Effect {
 		host.Begins(host.Files, "/etc/haproxy/"), host.Open(host.Files, "/etc/haproxy/haproxy.cfg"),
 		host.Open(host.Files, certsFolder), host.Open(host.Files, mapsFolder),
 		host.Begins(host.Files, certsFolder+"/"), host.Begins(host.Files, mapsFolder+"/"),
-		host.Open(host.Units, unit), host.Open(loadedKey.Space, loadedKey.Name))
+		host.Open(host.Units, unit), host.Open(loadedKey.Space, loadedKey.Name),
+		host.Open(serverSpace, ""), host.Begins(host.Files, notesDir))
 }
 
 // keeps are the files that muster keeps.

@@ -22,14 +22,14 @@ const (
 
 // Load has HAProxy load its files, and asks it whether it has.
 type Load struct {
-	Verb    verb              `json:"verb"`
-	Config  string            `json:"config"`
-	Files   map[string]string `json:"files"` // sums by path
-	Sum     string            `json:"sum"`
-	Told    []told            `json:"told,omitempty"`
-	Certs   []string          `json:"certs,omitempty"`
-	Maps    []string          `json:"maps,omitempty"`
-	Impact  string            `json:"impact,omitempty"`
+	Verb   verb              `json:"verb"`
+	Config string            `json:"config"`
+	Files  map[string]string `json:"files"` // sums by path
+	Sum    string            `json:"sum"`
+	Told   []told            `json:"told,omitempty"`
+	Certs  []string          `json:"certs,omitempty"`
+	Maps   []string          `json:"maps,omitempty"`
+	Impact string            `json:"impact,omitempty"`
 	// Restored marks one that loads the files that stood there before.
 	Restored bool `json:"restored,omitempty"`
 }
@@ -141,7 +141,7 @@ func (l *Load) load(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	if err := putState(keptPath, []byte(emptyState(""))); err != nil {
 		return err
 	}
-	return note(worker, l.Sum, text)
+	return confirmed(worker, l.Sum, text)
 }
 
 // certsOf are the certificates among the files.
@@ -192,7 +192,7 @@ func (l *Load) tell(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	if err := h.At("told"); err != nil {
 		return err
 	}
-	return note(worker, l.Sum, text)
+	return confirmed(worker, l.Sum, text)
 }
 
 // restore loads the files that stood there before. Where HAProxy doesn't take them, the
@@ -228,7 +228,7 @@ func (l *Load) restore(ctx context.Context, h *host.Host, d *daemon, text []byte
 	}
 	_ = putState(keptPath, []byte(emptyState("")))
 	_ = worker
-	_ = os.Remove(stampPath) // of the other files nothing is known: they are judged by time
+	_ = host.Drop(stampPath) // of the other files nothing is known: they are judged by time
 	return h.At("restored")
 }
 

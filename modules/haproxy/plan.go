@@ -71,7 +71,14 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 		return none, err
 	}
 	sum := sumFiles(sums)
+	back, err := p.leftOut(ctx)
+	if err != nil {
+		return none, err
+	}
 	if len(changes) == 0 && now.Running && now.Sum == sum {
+		if len(back) > 0 {
+			return modules.Plan{Changes: back, Notes: p.notes}, nil
+		}
 		return p.settled(ctx, string(old))
 	}
 	want := parse(p.text)
@@ -96,7 +103,21 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if l.Verb == verbReload && !want.loadsState {
 		p.notes = append(p.notes, "The template lacks server-state-file "+keptPath+` in its section global and load-server-state-from-file global in its defaults: a server that somebody has drained may take requests for a moment when HAProxy is reloaded.`)
 	}
-	return modules.Plan{Changes: append(changes, l), Atomic: true, Notes: p.notes}, nil
+	// Putting a server back is never taken back: it would be out again.
+	return modules.Plan{Changes: append(append(changes, l), back...), Atomic: len(back) == 0, Notes: p.notes}, nil
+}
+
+// leftOut plans that servers are put back that a run which didn't end has taken out.
+func (p *planner) leftOut(ctx context.Context) (changes []host.Change, err error) {
+	list, _ := leftOut(ctx, p.v) // where HAProxy doesn't answer, or not yet, nobody is out
+	for _, n := range list {
+		plan, err := (&LiveServer{Server: n.Server, Backend: n.Backend, State: ready}).Plan(ctx, p.v)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, plan.Changes...)
+	}
+	return changes, nil
 }
 
 // render makes the texts that are wanted.
@@ -350,18 +371,22 @@ func (r rendered) keeping() rendered {
 		add("global", "")
 		add(global, "")
 	}
-	if !slices.Contains(lines, "defaults") {
+	if !slices.ContainsFunc(lines, beginsDefaults) {
 		add("defaults", "")
 		add(defaults, "")
 	}
 	for i, l := range lines {
 		add(l, r.paths[i])
-		switch l {
-		case "global":
+		switch {
+		case l == "global":
 			add(global, "")
-		case "defaults":
+		case beginsDefaults(l):
 			add(defaults, "")
 		}
 	}
 	return out
+}
+
+func beginsDefaults(line string) bool {
+	return line == "defaults" || strings.HasPrefix(line, "defaults ")
 }

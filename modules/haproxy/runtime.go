@@ -93,7 +93,7 @@ func (s socket) apply(ctx context.Context, list []told) error {
 }
 
 // row is a server's row of `show servers state`.
-type row []string
+type stateRow []string
 
 // The columns of a row, as the answer's second line names them.
 const (
@@ -108,7 +108,7 @@ const (
 )
 
 // rows parses the answer to `show servers state`, and returns its second line besides.
-func rows(answer string) (list []row, header string) {
+func rows(answer string) (list []stateRow, header string) {
 	for text := range strings.Lines(answer) {
 		text = strings.TrimSpace(text)
 		f := strings.Fields(text)
@@ -130,7 +130,7 @@ const (
 )
 
 // set reports whether somebody has put the server into a state through a socket.
-func (r row) set() bool {
+func (r stateRow) set() bool {
 	admin, _ := strconv.Atoi(r[colAdmin])
 	return admin&(adminMaint|adminDrain) != 0 && admin&adminConfig == 0 || r[colWeight] != r[colInitial]
 }

@@ -75,8 +75,15 @@ func (d *daemon) text(f configFiles) string {
 	return b.String()
 }
 
-// loadsStates reports whether a configuration has states of servers outlive a restart.
+// loadsStates reports whether a configuration has states of servers outlive a restart. The
+// file that a haproxy task has it load holds none but while HAProxy is reloaded.
 func loadsStates(config string) bool {
+	for line := range strings.Lines(config) {
+		f := strings.Fields(line)
+		if len(f) > 1 && f[0] == "server-state-file" && f[1] == keptPath {
+			return false
+		}
+	}
 	for line := range strings.Lines(config) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "load-server-state-from-file" && f[1] != "none" {
 			return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -55,7 +56,7 @@ type serverControl struct {
 }
 
 func takeControl(ctx context.Context, h *host.Host, at clock, backend, server string) (*serverControl, error) {
-	d, err := lookDaemon(func(c host.Command) (host.Output, error) { return h.Runner.Run(ctx, c) })
+	d, err := lookDaemon(func(c host.Command) (host.Output, error) { return h.Runner.Run(ctx, c) }, os.ReadFile)
 	switch {
 	case err != nil:
 		return nil, err

@@ -13,9 +13,6 @@ import (
 	"muster/host"
 )
 
-// loadedKey stands for the configuration that HAProxy runs with.
-var loadedKey = host.Key{Space: "haproxy", Name: "loaded"}
-
 // The bits of srv_admin_state, srv_check_state and srv_agent_state (management guide,
 // "show servers state").
 const (

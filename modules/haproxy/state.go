@@ -61,8 +61,8 @@ func readStamp() *stamp {
 	return s
 }
 
-// note keeps what the worker has loaded.
-func note(worker process, sum string, config []byte) error {
+// confirmed keeps what the worker has loaded.
+func confirmed(worker process, sum string, config []byte) error {
 	if err := putState(goodPath, config); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@
 say() { printf '@1 %s\n' "$1" | socat -t 5 - UNIX-CONNECT:/run/haproxy-master.sock; }
 of() { say "show servers state ${1%/*}" | awk -v s="${1#*/}" -v n="$2" '$4 == s { print $n }'; }
 up() { for try in $(seq 100); do [ "$(of "$1" 13)" = 4 ] && return; sleep 0.1; done; echo "$1 isn't up" >&2; return 1; }
-hold() { (sleep "$1" | busybox nc 127.0.0.1 "$2" >/dev/null 2>&1 &) ; for try in $(seq 50); do say "show stat -1 4 -1" | grep -q "^[^,]*,[^,]*,[0-9]*,[0-9]*,[1-9]" && return; sleep 0.1; done; return 1; }
+hold() { (sleep "$1" | busybox nc 127.0.0.1 "$2") >/dev/null 2>&1 </dev/null & for try in $(seq 50); do say "show stat -1 4 -1" | grep -q "^[^,]*,[^,]*,[0-9]*,[0-9]*,[1-9]" && return; sleep 0.1; done; return 1; }
 noted() {
 	mkdir -p -m 700 /var/lib/muster /var/lib/muster/haproxy /var/lib/muster/haproxy/drained /var/lib/muster/haproxy/drained/$1
 	printf '{"backend":"%s","server":"%s","state":"%s","weight":%s,"initial":%s,"agent":%s,"left":["%s"],"settled":true,"run":"3f2a","invocation":"%s"}' \

@@ -1,0 +1,5 @@
+task "haproxy_server" "app1" {
+  backend       = "app"
+  state         = "drain"
+  drain_timeout = "1m"
+}
