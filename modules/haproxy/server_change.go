@@ -101,7 +101,7 @@ func (s *SetServer) apply(ctx context.Context, h *host.Host, at clock) (host.Res
 	if err != nil {
 		return host.Result{}, err
 	}
-	if err := s.unmoved(ctx, c); err != nil {
+	if s, err = s.unmoved(ctx, c); err != nil {
 		return host.Result{}, err
 	}
 	before := &PutServer{Backend: s.Backend, Server: s.Server, Set: s.To, Back: s.From}
@@ -131,34 +131,43 @@ func (s *SetServer) apply(ctx context.Context, h *host.Host, at clock) (host.Res
 	return host.Result{Output: output}, err
 }
 
-// unmoved looks whether the server is as it was planned on.
-func (s *SetServer) unmoved(ctx context.Context, c *serverControl) error {
+// unmoved returns the change as it is to be made, where the server is as it was planned
+// on. A weight that it doesn't set may have moved: agents do that all the time.
+func (s *SetServer) unmoved(ctx context.Context, c *serverControl) (*SetServer, error) {
 	rows, err := c.rows(ctx)
 	if err != nil {
-		return err
+		return s, err
 	}
 	r := rowOf(rows, s.Backend, s.Server)
 	if r == nil {
-		return fmt.Errorf("server %s isn't there any more: %w", s.name(), host.ErrMoved)
+		return s, fmt.Errorf("server %s isn't there any more: %w", s.name(), host.ErrMoved)
 	}
 	taken, err := lookNote(s.Backend, s.Server)
 	if err != nil {
-		return err
+		return s, err
 	}
 	if taken != nil && !taken.tells(r.forced(), c.daemon.Invocation, loadsStates(c.config)) {
 		taken = nil
 	}
-	if now := r.standing(); !now.sameSettings(s.From) || !taken.same(s.From.Taken) {
-		return fmt.Errorf("server %s: %w", s.name(), host.ErrMoved)
+	as := *s
+	if s.From.Weight == s.To.Weight {
+		as.From.Weight, as.To.Weight = r.Weight, r.Weight
+		if n := s.To.Taken; n != nil && s.From.Taken == nil {
+			as.To.Taken = n.planned()
+			as.To.Taken.Weight = r.Weight
+		}
+	}
+	if now := r.standing(); !now.sameSettings(as.From) || !taken.same(s.From.Taken) {
+		return s, fmt.Errorf("server %s: %w", s.name(), host.ErrMoved)
 	}
 	if s.Force || !s.takesOut(r) {
-		return nil
+		return &as, nil
 	}
 	others := slices.DeleteFunc(slices.Clone(rows), func(o row) bool { return o.Backend != s.Backend || o.Name == s.Server })
 	if err := lastOf(*r, others); err != nil {
-		return fmt.Errorf("%w by now: %w", host.ErrMoved, err)
+		return s, fmt.Errorf("%w by now: %w", host.ErrMoved, err)
 	}
-	return nil
+	return &as, nil
 }
 
 // out takes the server out, and waits until its sessions have ended.
@@ -269,14 +278,16 @@ func (p *PutServer) Apply(ctx context.Context, h *host.Host) (host.Result, error
 		return host.Result{}, err
 	}
 	probed := p.Back.State == maint && p.Set.State == ready
-	known := r.forced() == p.Set.State || r.forced() == p.Back.State || probed && r.forced() == drain
-	if !known || r.Weight != p.Set.Weight && r.Weight != p.Back.Weight {
+	if state := r.forced(); state != p.Set.State && state != p.Back.State && !(probed && state == drain) {
 		return host.Result{}, fmt.Errorf("server %s/%s: %w", p.Backend, p.Server, host.ErrMoved)
 	}
 	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err
 	}
 	back := p.Back
+	if r.Weight != p.Set.Weight {
+		back.Weight = r.Weight // somebody else's
+	}
 	back.Agent = back.Agent && r.hasAgent()
 	if err := c.set(ctx, back); err != nil {
 		return host.Result{}, fmt.Errorf("server %s/%s: %w", p.Backend, p.Server, err)

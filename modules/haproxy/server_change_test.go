@@ -310,6 +310,70 @@ func TestWhatSomebodyElseHasSetIsLeft(t *testing.T) {
 	}
 }
 
+func TestWeightThatAnAgentMovesMeanwhile(t *testing.T) {
+	f := newFake(t, up("app1"), up("app2"))
+	p := plan(t, f.task("app1", drain), f.view())
+	f.rows[0].Weight = 7
+	if _, err := p.Changes[0].(*SetServer).apply(context.Background(), f.host(), f); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.note("app1"); n.Weight != 7 || f.rows[0].Weight != 7 {
+		t.Errorf("noted is %+v; the weight is %d", n, f.rows[0].Weight)
+	}
+	back := &PutServer{Backend: f.backend, Server: "app1", Set: standing{State: drain, Weight: 1}, Back: standing{State: ready, Weight: 1}}
+	if _, err := back.Apply(context.Background(), f.host()); err != nil || f.rows[0].Weight != 7 || f.rows[0].forced() != ready || f.note("app1") != nil {
+		t.Errorf("taken back it is %+v: %v", f.rows[0], err)
+	}
+
+	task := f.task("app1", "")
+	task.Weight = "3"
+	p = plan(t, task, f.view())
+	f.rows[0].Weight = 8
+	if _, err := p.Changes[0].(*SetServer).apply(context.Background(), f.host(), f); !errors.Is(err, host.ErrMoved) {
+		t.Errorf("a weight that is to be set and has moved: %v", err)
+	}
+}
+
+func TestServerThatAnOperatorHadDrained(t *testing.T) {
+	app1 := up("app1")
+	app1.Admin, app1.Sessions = forcedDrain, 1
+	f := newFake(t, app1, up("app2"))
+	begin := f.time
+	f.step = func(at time.Time) {
+		if at.Sub(begin) > 2*time.Second {
+			f.rows[0].Sessions = 0
+		}
+	}
+	holds(t, f.make(f.task("app1", drain)), "") // its sessions have to end all the same
+	if spent := f.time.Sub(begin); spent < 2*time.Second {
+		t.Errorf("it waited for %s", spent)
+	}
+	holds(t, f.make(f.task("app1", maint)), "")
+	if got := planned(plan(t, f.task("app1", ready), f.view())); got != "state: maint → drain (it goes back to drained, as it was before that)" {
+		t.Errorf("planned is %s", got)
+	}
+	holds(t, f.make(f.task("app1", ready)), "")
+	if f.rows[0].forced() != drain || f.note("app1") != nil {
+		t.Errorf("it ends as %+v", f.rows[0])
+	}
+}
+
+func TestDrainAfterARestartDoesNotGoOnWithOldNotes(t *testing.T) {
+	f := newFake(t, up("app1"), up("app2"))
+	f.drained(t, "app1", "3f2a")
+	f.invocation = "i2"
+	f.rows[0].Admin, f.rows[0].Weight = forcedMaint, 5 // by an operator, since
+	task := f.task("app1", "")
+	task.Weight = "6"
+	holds(t, f.make(task), "")
+	f.rows[0].Admin, f.rows[0].Sessions = forcedDrain, 1
+	f.step = func(time.Time) { f.rows[0].Sessions = 0 }
+	holds(t, f.make(f.task("app1", drain)), "")
+	if n := f.note("app1"); n.State != drain || n.Weight != 6 || n.Invocation != "i2" {
+		t.Errorf("noted is %+v", n)
+	}
+}
+
 func TestLastServerByNow(t *testing.T) {
 	f := newFake(t, up("app1"), up("app2"))
 	p := plan(t, f.task("app1", drain), f.view())

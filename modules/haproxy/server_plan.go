@@ -48,6 +48,7 @@ func (f *farm) standing(ctx context.Context, v *host.View, r *row) (standing, *n
 	if s.Taken != nil && s.Taken.tells(s.State, f.daemon.Invocation, f.kept) {
 		return s, s.Taken, nil
 	}
+	s.Taken = nil
 	return s, nil, nil
 }
 

@@ -59,6 +59,14 @@ func TestServersThatEarlierTasksTakeOutOrPutBackCount(t *testing.T) {
 	if _, err := f.task("app2", drain).Plan(context.Background(), v); err == nil || !strings.Contains(err.Error(), "app2 is the last server of "+f.backend+" that is up") {
 		t.Errorf("with all servers drained in one plan the error is %v", err)
 	}
+	if p := plan(t, f.task("app1", maint), v); planned(p) != "state: drain → maint (its sessions have 30s to end)" {
+		t.Errorf("what is drained already is put into maintenance as %s", planned(p))
+	}
+	weightless := f.task("app2", "")
+	weightless.Weight = "0"
+	if _, err := weightless.Plan(context.Background(), v); err == nil {
+		t.Error("the last server may lose all its weight")
+	}
 	forced := f.task("app2", drain)
 	forced.Force = true
 	if p := plan(t, forced, v); len(p.Changes) != 1 {
@@ -165,6 +173,9 @@ func TestWhatHAProxyDoesNotSayWell(t *testing.T) {
 		{"a refusal", func(f *fakeHAProxy) { f.say["@1 show servers"] = "Permission denied\n\n" }, `it is "Permission denied"`},
 		{"no worker", func(f *fakeHAProxy) { f.say["@1 "] = "Can't find the target CLI!\n" }, `it is "Can't find the target CLI!"`},
 		{"a column that is missing", func(f *fakeHAProxy) { f.say["@1 show stat"] = "# pxname,svname\n" }, "it has no column qcur"},
+		{"a server in one answer alone", func(f *fakeHAProxy) {
+			f.say["@1 show servers"] = "1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state srv_agent_state\n2 " + f.backend + " app2 2 0 1 1 0 0\n\n"
+		}, "it has 2 servers, and 1 are known"},
 		{"no server in one answer", func(f *fakeHAProxy) {
 			f.say["@1 show stat"] = "# pxname,svname,qcur,scur,status,bck,check_rise,check_fall,check_health,last_chk,last_agt,\n" + f.backend + ",app1,0,0,UP,0,,,,,,\n\n"
 		}, "it lacks the server"},
