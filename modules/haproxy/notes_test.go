@@ -65,7 +65,7 @@ func TestServerThatIsBackIsLeftByNobody(t *testing.T) {
 }
 
 func TestNotesThatSayNothing(t *testing.T) {
-	for _, text := range []string{"", "{", `{"backend":"x","server":"y"}`, `[]`} {
+	for _, text := range []string{"", "{", `{"backend":"x","server":"app1"}`, `{"backend":"app","server":"y"}`, `[]`} {
 		if n, err := parseNote([]byte(text), nil, "app", "app1"); n != nil || err != nil {
 			t.Errorf("%q is read as %+v, %v", text, n, err)
 		}

@@ -186,7 +186,11 @@ func TestServerThatVanishes(t *testing.T) {
 	f := newFake(t, up("app1"), up("app2"))
 	f.rows[0].Sessions = 1
 	f.step = func(at time.Time) { f.rows[0].Name = "other" }
+	begin := f.time
 	holds(t, f.make(f.task("app1", drain)), "HAProxy doesn't have it any more")
+	if spent := f.time.Sub(begin); spent > time.Second {
+		t.Errorf("it was waited for %s", spent)
+	}
 }
 
 func TestRefusalIsAnError(t *testing.T) {
@@ -243,10 +247,13 @@ func TestOutOfMaintenanceAServerIsCheckedFirst(t *testing.T) {
 		app1.Check = checkConfigured | checkEnabled
 		app1.Admin = forcedMaint
 		f := newFake(t, app1, up("app2"))
-		begin, seen := f.time, ""
+		begin, seen, used := f.time, "", time.Duration(0)
 		f.step = func(at time.Time) {
 			if seen == "" {
 				seen = f.rows[0].forced() // while nobody knows how it is
+			}
+			if used == 0 && f.rows[0].forced() == ready {
+				used = at.Sub(begin)
 			}
 			if at.Sub(begin) > 3*time.Second {
 				f.rows[0].Healthy = healthy
@@ -260,6 +267,9 @@ func TestOutOfMaintenanceAServerIsCheckedFirst(t *testing.T) {
 		err := f.make(task)
 		if seen != drain || f.rows[0].forced() != ready {
 			t.Errorf("before it was checked it was %s; in the end %s", seen, f.rows[0].forced())
+		}
+		if used > 4*time.Second { // HAProxy gives one that is down no requests
+			t.Errorf("it is put back after %s", used)
 		}
 		want := ""
 		if !healthy {

@@ -27,6 +27,7 @@ type fakeHAProxy struct {
 	asked      []string
 	old        map[int]int       // sessions of the first server in workers that end, by their numbers
 	say        map[string]string // what is answered instead, by how a command begins
+	once       map[string]string // the same, for one answer
 	torn       int               // how many more answers are cut short
 	broken     bool              // connections are closed without an answer
 	step       func(at time.Time)
@@ -42,7 +43,7 @@ func newFake(t *testing.T, rows ...row) *fakeHAProxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	f := &fakeHAProxy{t: t, address: filepath.Join(dir, "master.sock"), rows: rows, say: map[string]string{}, old: map[int]int{}, time: time.Unix(1e9, 0), invocation: "i1"}
+	f := &fakeHAProxy{t: t, address: filepath.Join(dir, "master.sock"), rows: rows, say: map[string]string{}, once: map[string]string{}, old: map[int]int{}, time: time.Unix(1e9, 0), invocation: "i1"}
 	if !host.IsRoot() {
 		t.Skip("notes are root's: needs root")
 	}
@@ -131,6 +132,12 @@ func (f *fakeHAProxy) serve(conn net.Conn) {
 }
 
 func (f *fakeHAProxy) answer(command string) string {
+	for begin, answer := range f.once {
+		if strings.HasPrefix(command, begin) {
+			delete(f.once, begin)
+			return answer
+		}
+	}
 	for begin, answer := range f.say {
 		if strings.HasPrefix(command, begin) {
 			return answer

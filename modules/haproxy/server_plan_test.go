@@ -55,6 +55,8 @@ func TestServersThatEarlierTasksTakeOutOrPutBackCount(t *testing.T) {
 	v = v.Behind(first.Changes[0].Effects())
 	if p := plan(t, f.task("app1", drain), v); len(p.Changes) > 0 {
 		t.Errorf("behind its own effects it isn't settled: %s", planned(p))
+	} else if !strings.Contains(string(p.Output), `"state":"drain","weight":1,"sessions":0,"by":"muster"`) {
+		t.Errorf("behind it the output is %s", p.Output)
 	}
 	if _, err := f.task("app2", drain).Plan(context.Background(), v); err == nil || !strings.Contains(err.Error(), "app2 is the last server of "+f.backend+" that is up") {
 		t.Errorf("with all servers drained in one plan the error is %v", err)
@@ -170,6 +172,9 @@ func TestWhatHAProxyDoesNotSayWell(t *testing.T) {
 		{"answers that are cut short twice", func(f *fakeHAProxy) { f.torn = 2 }, ""},
 		{"answers that are always cut short", func(f *fakeHAProxy) { f.torn = 1000 }, "it is cut short"},
 		{"a connection that is closed", func(f *fakeHAProxy) { f.broken = true }, "it is empty: it is cut short"},
+		{"an answer that is cut short between two sections", func(f *fakeHAProxy) {
+			f.once["@1 show stat"] = "# pxname,svname,qcur,scur,status,bck,check_rise,check_fall,check_health,last_chk,last_agt,\n\n"
+		}, ""},
 		{"a refusal", func(f *fakeHAProxy) { f.say["@1 show servers"] = "Permission denied\n\n" }, `it is "Permission denied"`},
 		{"no worker", func(f *fakeHAProxy) { f.say["@1 "] = "Can't find the target CLI!\n" }, `it is "Can't find the target CLI!"`},
 		{"a column that is missing", func(f *fakeHAProxy) { f.say["@1 show stat"] = "# pxname,svname\n" }, "it has no column qcur"},
