@@ -101,7 +101,7 @@ func (h *HAProxy) May() []host.Effect {
 		host.Open(host.Files, certsFolder), host.Open(host.Files, mapsFolder),
 		host.Begins(host.Files, certsFolder+"/"), host.Begins(host.Files, mapsFolder+"/"),
 		host.Open(host.Units, unit), host.Open(loadedKey.Space, loadedKey.Name),
-		host.Open(serverSpace, ""), host.Begins(host.Files, notesDir))
+		host.Open(serverSpace, ""), host.Begins(host.Files, notesDir), host.Effect{Key: host.File("/var/lib/muster"), State: host.Possible})
 }
 
 // keeps are the files that muster keeps.

@@ -21,8 +21,11 @@ reload() { was=$(systemctl show -P MainPID haproxy); n=$(echo "show proc" | soca
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
 farm() {
 	printf 'ready up\n' >/tmp/agent-says
-	printf '#!/bin/sh\ncat /tmp/agent-says\n' >/tmp/agent.sh
-	chmod +x /tmp/agent.sh
+	[ -x /tmp/agent.sh ] || { # it may be running
+		printf '#!/bin/sh\ncat /tmp/agent-says\n' >/tmp/agent.new
+		chmod +x /tmp/agent.new
+		mv /tmp/agent.new /tmp/agent.sh
+	}
 	mkdir -p /srv/www
 	echo ok >/srv/www/index.html
 	for port in 8081 8082 8083; do listens $port || busybox httpd -p 127.0.0.1:$port -h /srv/www; done
