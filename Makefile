@@ -6,7 +6,7 @@ ARCHES ?= amd64 arm64
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate docker clean
+.PHONY: build remotes test promises lint demo demo-down bench generate docker load clean
 
 build: remotes
 	@mkdir -p bin
@@ -52,3 +52,9 @@ clean:
 # The application's containers on two bare hosts, with a registry: what each step prints.
 docker: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=docker $(GO) test -v -count=1 -timeout 20m -run TestApplicationServersRunOneImage ./tests/real
+
+# Requests from outside lb1 while HAProxy is reloaded ten times, while a release is
+# deployed, and while HAProxy is restarted, which has to show: how many failed or were
+# refused, and the longest gap between two answers.
+load: build
+	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=load $(GO) test -v -count=1 -timeout 20m -run '^TestLoad' ./tests/real

@@ -100,3 +100,18 @@ func golang(t testing.TB, env []string, args ...string) []byte {
 	}
 	return out
 }
+
+// BuildOf builds a command of another module, whose version the module in dir pins,
+// and returns where the program is: in a folder of the test's own. It can be run on
+// any host.
+func BuildOf(t testing.TB, dir, command string) string {
+	t.Helper()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "program")
+	golang(t, []string{"CGO_ENABLED=0"}, "-C", dir, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, command)
+	return file
+}
