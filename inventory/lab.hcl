@@ -34,3 +34,19 @@ group "cache" {
 group "log" {
   host "log1" { address = "10.0.1.51" }
 }
+
+# The shop, in two environments: what tells one from the other stands here.
+group "production" {
+  hosts = ["app1", "app2"]
+  vars = {
+    shop      = { port = 8081, memory = "64m", motto = "Good day." }
+    balancers = ["lb"] # in whose backend "shop" the hosts are
+  }
+}
+
+group "staging" {
+  hosts = ["log1"]
+  vars = {
+    shop = { port = 8081, memory = "48m", motto = "This is staging." }
+  }
+}

@@ -52,7 +52,7 @@ play "registry" {
 }
 
 play "docker" {
-  hosts  = ["app"]
+  hosts  = ["app", "staging"]
   become = true
   tags   = ["docker"]
 

@@ -140,7 +140,10 @@ play "load balancer" {
   task "template" "config" {
     path     = "/etc/haproxy/haproxy.cfg"
     source   = "templates/haproxy.cfg.tmpl"
-    vars     = { servers = { for name in groups.app : name => "${hosts[name].address}:${hosts[name].vars.app_port}" } }
+    vars = {
+      servers = { for name in groups.app : name => "${hosts[name].address}:${hosts[name].vars.app_port}" }
+      shop    = { for name in groups.production : name => "${hosts[name].address}:${hosts[name].vars.shop.port}" }
+    }
     validate = ["haproxy", "-c", "-f", "%s"]
   }
 

@@ -40,17 +40,17 @@ func (a application) text(name string) string {
 	return string(data)
 }
 
-// images makes images of the application on app1, one for each release, and pushes them.
-func (a application) images(releases map[string]string) {
-	a.t.Helper()
-	for release, serve := range releases {
-		on(a.t, "app1", `set -eu
+// pushImages makes images on a host, one for each tag, and pushes them.
+func pushImages(t *testing.T, host, name string, tags map[string]string) {
+	t.Helper()
+	for tag, serve := range tags {
+		on(t, host, `set -eu
 			command -v busybox >/dev/null || apt-get install -yqq busybox-static >/dev/null
 			d=$(mktemp -d) && mkdir -p $d/bin $d/www && cp /bin/busybox $d/bin/ && ln -s busybox $d/bin/sh
-			echo `+release+` >$d/www/release
-			printf '#!/bin/sh\n`+serve+`\n' >$d/serve && chmod +x $d/serve
-			tar -C $d -c . | docker import --change 'CMD ["/serve"]' --change 'VOLUME /cache' - `+registryAt+`/app:`+release+` >/dev/null
-			docker push -q `+registryAt+`/app:`+release+` && docker rmi -f `+registryAt+`/app:`+release+` >/dev/null; rm -r $d`)
+			echo `+tag+` >$d/www/release
+			printf '%s\n' '#!/bin/sh' '`+serve+`' >$d/serve && chmod +x $d/serve
+			tar -C $d -c . | docker import --change 'CMD ["/serve"]' --change 'VOLUME /cache' - `+registryAt+`/`+name+`:`+tag+` >/dev/null
+			docker push -q `+registryAt+`/`+name+`:`+tag+` && docker rmi -f `+registryAt+`/`+name+`:`+tag+` >/dev/null; rm -r $d`)
 	}
 }
 
@@ -77,6 +77,7 @@ func imageOf(identity string) string { return strings.Fields(identity)[2] }
 func bare(t *testing.T, hosts ...string) {
 	t.Helper()
 	reset := func() {
+		siteForRollout, shopReady = false, false
 		var all sync.WaitGroup
 		for _, host := range hosts {
 			all.Go(func() {
@@ -95,11 +96,11 @@ func bare(t *testing.T, hosts ...string) {
 // site's own; again, which changes nothing; and a bad image, which is put back.
 func TestApplicationServersRunOneImage(t *testing.T) {
 	command(t.Context(), t)
-	bare(t, "app1", "app2", "cache1")
+	bare(t, "app1", "app2", "cache1", "log1")
 	a := application{t, t.TempDir()}
 	certificates(t, a.dir)
 	a.run(0, "apply", "--yes", "--var", "release=1", "--tags", "registry,docker")
-	a.images(map[string]string{"1": serves, "2": serves, "bad": fails})
+	pushImages(t, "app1", "app", map[string]string{"1": serves, "2": serves, "bad": fails})
 	a.run(0, "apply", "--yes", "--var", "release=1")
 	first := identities(t)
 	if imageOf(first["app1"]) != imageOf(first["app2"]) {

@@ -1,0 +1,87 @@
+# The shop in one environment: staging, where no other is named. Staging and
+# production are made by these plays alone. What tells one from the other stands in
+# the inventory: the group's hosts and vars.
+#
+#   muster apply playbooks/staging.hcl -i inventory/lab.hcl --var release=2
+#
+# deploy.hcl and promote.hcl use it for both. Hosts have Docker, and may pull from
+# the registry: that is done by docker.hcl with --tags registry,docker.
+
+variable "environment" {
+  type        = string
+  description = "the group whose hosts are acted on"
+  default     = "staging"
+}
+
+variable "release" {
+  type        = string
+  description = "the tag of the image to run"
+  default     = null
+}
+
+variable "from" {
+  type        = string
+  description = "the environment whose image is run, by its digest, in place of a release"
+  default     = null
+}
+
+locals {
+  registry = "${hosts[groups.cache[0]].address}:5000"
+  source   = var.from == null ? var.environment : var.from
+}
+
+play "source" {
+  hosts  = [local.source]
+  become = true
+
+  task "assert" "release" {
+    once      = true
+    condition = (var.release == null) != (var.from == null)
+    message   = "Name the release with --var release=TAG, or the environment to take it from with --var from=staging."
+  }
+
+  task "command" "runs" {
+    when      = var.from != null
+    argv      = ["sh", "-c", "docker image inspect -f '{{index .RepoDigests 0}}' $(docker inspect -f '{{.Image}}' shop)"]
+    read_only = true
+  }
+}
+
+play "application" {
+  hosts  = [var.environment]
+  become = true
+
+  rolling {
+    batches      = [1]
+    max_failures = 0
+
+    # Where nothing is in front of the hosts, nothing is drained.
+    before {
+      role "haproxy_server" "drain" {
+        when      = can(host.vars.balancers)
+        balancers = try(host.vars.balancers, [host.name])
+        backend   = "shop"
+        server    = host.name
+        state     = "drain"
+      }
+    }
+    after {
+      role "haproxy_server" "ready" {
+        when      = can(host.vars.balancers)
+        balancers = try(host.vars.balancers, [host.name])
+        backend   = "shop"
+        server    = host.name
+        state     = "ready"
+      }
+    }
+  }
+
+  role "application" "shop" {
+    name    = "shop"
+    image   = var.from == null ? "${local.registry}/shop:${var.release}" : hosts[groups[local.source][0]].task.command.runs.output.stdout
+    port    = host.vars.shop.port
+    memory  = host.vars.shop.memory
+    env     = { MOTTO = host.vars.shop.motto }
+    answers = var.release == null ? {} : { "/release" = "release ${var.release}\n" }
+  }
+}
