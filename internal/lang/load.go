@@ -20,7 +20,7 @@ import (
 func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	l := newLoader(file, o)
 	p := l.p
-	if top := l.playbook(localFile{path: file, name: file}, nil, nil); top != nil {
+	if top := l.playbook(localFile{path: file, name: file}, nil, nil, func(*unit) {}); top != nil {
 		for _, name := range top.order {
 			p.Variables = append(p.Variables, top.variables[name])
 		}
@@ -92,8 +92,9 @@ func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
 	l.diags = append(l.diags, errorAt(at, summary, hint, detail, a...))
 }
 
-// playbook reads a playbook file; at and from are of the include.
-func (l *loader) playbook(f localFile, at *hcl.Range, from *unit) *unit {
+// playbook reads a playbook file; at and from are of the include, and given sets the
+// variables that it gives, before anything reads them.
+func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inner *unit)) *unit {
 	id, err := filepath.Abs(f.path)
 	if err != nil {
 		id = f.path
@@ -117,6 +118,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit) *unit {
 	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include"})
 	l.declarations(u, body, false)
 	l.resolve(u)
+	given(u)
 	l.analyseUnit(u)
 	for _, b := range body.Blocks {
 		switch b.Type {
@@ -138,14 +140,19 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 	if !l.labels(b, 1, `include "PATH"`) {
 		return
 	}
-	a := l.attributes(b.Body, "include", []string{"vars"}, nil)
-	inner := l.playbook(l.files.at(u.dir, b.Labels[0]), &b.LabelRanges[0], u)
-	if inner == nil || a["vars"] == nil {
-		return
-	}
-	object, ok := unwrap(a["vars"].Expr).(*hclsyntax.ObjectConsExpr)
+	vars := l.attributes(b.Body, "include", []string{"vars"}, nil)["vars"]
+	l.playbook(l.files.at(u.dir, b.Labels[0]), &b.LabelRanges[0], u, func(inner *unit) {
+		if vars != nil {
+			l.includeVars(u, inner, vars.Expr)
+		}
+	})
+}
+
+// includeVars gives the variables of a playbook the values that its include in u says.
+func (l *loader) includeVars(u, inner *unit, vars hclsyntax.Expression) {
+	object, ok := unwrap(vars).(*hclsyntax.ObjectConsExpr)
 	if !ok {
-		l.errorAt(a["vars"].Expr.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
+		l.errorAt(vars.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
 		return
 	}
 	l.diags = append(l.diags, duplicateKeys(object)...)

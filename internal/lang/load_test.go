@@ -227,6 +227,32 @@ beside
 	}
 }
 
+// What an include gives counts for all that is read of the playbook: its plays' hosts and
+// locals, too, and each include of it anew.
+func TestIncludedPlaybooksHaveTheHostsThatAreGiven(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+include "one.hcl" { vars = { where = "db1" } }
+include "one.hcl" { vars = { where = "lb1" } }
+-- one.hcl --
+variable "where" { default = "lb1" }
+locals { path = "/${var.where}" }
+play "p" {
+  hosts = [var.where]
+  task "file" "x" {
+    path    = local.path
+    content = "x"
+  }
+}
+`)
+	p := must(t, file, testOptions(dir))
+	for i, want := range []string{"db1", "lb1"} {
+		if got := p.Plays[i].Hosts; len(got) != 1 || got[0] != want {
+			t.Errorf("play %d is of %v, want %s", i, got, want)
+		}
+	}
+}
+
 func TestEmbeddedRoles(t *testing.T) {
 	dir, file := project(t, `
 -- site.hcl --
