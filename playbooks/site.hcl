@@ -137,19 +137,56 @@ play "load balancer" {
 
   task "package" "haproxy" {}
 
-  task "template" "config" {
-    path     = "/etc/haproxy/haproxy.cfg"
-    source   = "templates/haproxy.cfg.tmpl"
-    vars = {
-      servers = { for name in groups.app : name => "${hosts[name].address}:${hosts[name].vars.app_port}" }
-      shop    = { for name in groups.production : name => "${hosts[name].address}:${hosts[name].vars.shop.port}" }
+  task "haproxy" "haproxy" {
+    global {
+      user    = "haproxy"
+      group   = "haproxy"
+      maxconn = 4000
+      log     = ["/dev/log local0"]
+      stats_socket {
+        path  = "/run/haproxy/admin.sock"
+        mode  = "660"
+        level = "admin"
+      }
     }
-    validate = ["haproxy", "-c", "-f", "%s"]
+    defaults {
+      mode    = "http"
+      log     = ["global"]
+      options = ["httplog"]
+      timeout {
+        connect = "5s"
+        client  = "30s"
+        server  = "30s"
+      }
+    }
+    # The pages, and the shop under a name of its own.
+    frontend "web" {
+      bind { address = ":80" }
+      options         = ["idle-close-on-response"] # at a reload, too, no kept connection is closed under a request
+      acl             = { shop = "hdr(host) -i shop.example.com" }
+      use_backend     = [{ backend = "shop", when = "shop" }]
+      default_backend = "app"
+    }
+    backend "app" {
+      balance = "roundrobin"
+      health {
+        path     = "/"
+        interval = "1s"
+      }
+      servers = { for name in groups.app : name => { address = "${hosts[name].address}:${hosts[name].vars.app_port}" } }
+    }
+    backend "shop" {
+      balance = "roundrobin"
+      health {
+        path     = "/health"
+        interval = "1s"
+      }
+      servers = { for name in groups.production : name => { address = "${hosts[name].address}:${hosts[name].vars.shop.port}" } }
+    }
   }
 
   task "service" "haproxy" {
-    enabled   = true
-    reload_on = ["/etc/haproxy/haproxy.cfg"]
+    enabled = true
   }
 
   task "http_check" "answers" {
