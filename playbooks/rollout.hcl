@@ -23,7 +23,6 @@ variable "greeting" {
 locals {
   dir      = "/srv/releases/${var.release}"
   balancer = hosts[groups.lb[0]]
-  socat    = "socat - UNIX-CONNECT:/run/haproxy/admin.sock"
 }
 
 play "load balancer" {
@@ -31,22 +30,16 @@ play "load balancer" {
   become = true
   tags   = ["switch"]
 
-  # It speaks to HAProxy's admin socket.
-  task "package" "socat" {}
-
-  # A run that was cut off has left the server drained that it was at. It is put
-  # back before another is taken out, whether or not anything is left to do on it.
-  # Of a server's row, the fourth column is its name, the seventh how it was put
-  # out: 8 is drained, and 1 would be maintenance, which isn't ours to end.
-  task "command" "drained" {
-    read_only = true
-    shell     = "echo 'show servers state app' | ${local.socat} | awk '$7 == 8 { print $4 }'"
-  }
-
-  task "command" "ready" {
+  # A run that was cut off has left the server drained that it was at. It is put back
+  # before another is taken out, whether or not anything is left to do on it. One that
+  # somebody else has taken out stays so. A server that isn't up is no reason to stop:
+  # the release may mend that.
+  task "haproxy_server" "left" {
     for_each = groups.app
-    when     = contains(split("\n", task.command.drained.output.stdout), each.key)
-    shell    = "echo 'set server app/${each.key} state ready' | ${local.socat}"
+    server   = each.key
+    backend  = "app"
+    state    = "ready"
+    on_error = "continue"
   }
 }
 
@@ -78,21 +71,24 @@ play "release" {
     max_failures = 0
 
     before {
-      role "haproxy_server" "drain" {
-        backend = "app"
-        server  = host.name
-        state   = "drain"
+      task "haproxy_server" "drain" {
+        on            = ["lb"]
+        server        = host.name
+        backend       = "app"
+        state         = "drain"
+        drain_timeout = "30s"
       }
     }
 
     after {
-      role "haproxy_server" "ready" {
-        backend = "app"
+      task "haproxy_server" "ready" {
+        on      = ["lb"]
         server  = host.name
+        backend = "app"
         state   = "ready"
       }
       task "print" "back" {
-        message = "${host.name} is ${role.ready.settled} in HAProxy again."
+        message = "${host.name} is ${task.haproxy_server.ready.output.state} in HAProxy again."
       }
     }
   }

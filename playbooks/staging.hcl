@@ -28,6 +28,9 @@ variable "from" {
 locals {
   registry = "${hosts[groups.cache[0]].address}:5000"
   source   = var.from == null ? var.environment : var.from
+  # Where nothing is in front of the hosts, nothing is drained.
+  balanced  = can(host.vars.balancers)
+  balancers = try(host.vars.balancers, [host.name])
 }
 
 play "source" {
@@ -47,6 +50,23 @@ play "source" {
   }
 }
 
+# A run that was cut off may have left a host drained. It is put back before another
+# one is taken out, whether or not anything is left to do on it; one that somebody
+# else has drained stays so. Where the host isn't up, the new release may mend that.
+play "left" {
+  hosts  = [var.environment]
+  become = true
+
+  task "haproxy_server" "left" {
+    when     = local.balanced
+    on       = local.balancers
+    server   = host.name
+    backend  = "shop"
+    state    = "ready"
+    on_error = "continue"
+  }
+}
+
 play "application" {
   hosts  = [var.environment]
   become = true
@@ -55,23 +75,23 @@ play "application" {
     batches      = [1]
     max_failures = 0
 
-    # Where nothing is in front of the hosts, nothing is drained.
     before {
-      role "haproxy_server" "drain" {
-        when      = can(host.vars.balancers)
-        balancers = try(host.vars.balancers, [host.name])
-        backend   = "shop"
-        server    = host.name
-        state     = "drain"
+      task "haproxy_server" "drain" {
+        when          = local.balanced
+        on            = local.balancers
+        server        = host.name
+        backend       = "shop"
+        state         = "drain"
+        drain_timeout = "30s"
       }
     }
     after {
-      role "haproxy_server" "ready" {
-        when      = can(host.vars.balancers)
-        balancers = try(host.vars.balancers, [host.name])
-        backend   = "shop"
-        server    = host.name
-        state     = "ready"
+      task "haproxy_server" "ready" {
+        when    = local.balanced
+        on      = local.balancers
+        server  = host.name
+        backend = "shop"
+        state   = "ready"
       }
     }
   }

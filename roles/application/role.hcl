@@ -65,6 +65,7 @@ block "replace" {
   task "docker_container" "app" {
     name   = var.name
     image  = var.image
+    pull   = can(regex("@sha256:", var.image)) ? "missing" : "always" # a tag may have moved
     env    = var.env
     ports  = local.container.ports
     memory = var.memory
