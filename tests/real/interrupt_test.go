@@ -69,7 +69,7 @@ func TestRolloutThatIsKilledAndResumedPutsTheServerBack(t *testing.T) {
 	// app1 is put back before another is taken out.
 	list, _ := events(t, s.muster(0, "apply", rollout, "--resume", "--yes", "--var", "release=killed", "--output", "json"))
 	made := slices.DeleteFunc(list, func(e event) bool { return e.Status != "changed" })
-	if len(made) == 0 || made[0].Task != "ready" || made[0].Key != "app1" {
+	if len(made) == 0 || made[0].Task != "left" || made[0].Key != "app1" {
 		t.Errorf("resumed, the run made %+v", made)
 	}
 	serve(t, all("killed"))
@@ -112,7 +112,7 @@ func TestRolloutIsInterrupted(t *testing.T) {
 				name, _, _ := strings.Cut(part, ":")
 				of[name] = part
 			}
-			if !strings.Contains(history, ": interrupted\n") || !strings.Contains(of["app1"], test.history) || strings.Contains(of["app1"], "role.ready") {
+			if !strings.Contains(history, ": interrupted\n") || !strings.Contains(of["app1"], test.history) || strings.Contains(of["app1"], "haproxy_server.ready") {
 				t.Errorf("history says\n%s", history)
 			}
 			for _, name := range servers[1:] {

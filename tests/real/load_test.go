@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"muster/tests/await"
 	"muster/tests/program"
 )
 
@@ -179,30 +182,60 @@ func noneFails(t *testing.T, rows []row) {
 // worker is HAProxy's process that takes the connections at this moment.
 func worker(t *testing.T) string {
 	t.Helper()
-	return on(t, "lb1", `pgrep -n -P $(systemctl show -P MainPID haproxy) haproxy`)
+	return on(t, "lb1", "pgrep -n -P $(systemctl show -P MainPID haproxy) haproxy")
+}
+
+// balancer applies HAProxy's part of the site, with more connections than last time or
+// fewer: nothing can be told of that while it runs.
+func (s *site) balancer(connections int) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "playbooks", "site.hcl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	changed := regexp.MustCompile(`maxconn = \d+`).ReplaceAll(text, []byte("maxconn = "+strconv.Itoa(connections)))
+	if bytes.Equal(changed, text) {
+		s.t.Fatal("playbooks/site.hcl doesn't say maxconn in the way that is looked for")
+	}
+	if err := os.WriteFile(file, changed, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.muster(0, "apply", "playbooks/site.hcl", "--yes", "--limit", "lb")
 }
 
 func TestLoadOfTenReloadsFailsNoRequest(t *testing.T) {
-	newRollout(t, "1")
-	rows := underLoad(t, "10.0.1.11", "/release.txt", func() {
-		for range 10 {
+	s := newShop(t, "1")
+	t.Cleanup(func() { s.balancer(4000) })
+	rows := underLoad(t, "shop.example.com", "/release", func() {
+		for i := range 10 {
 			before := worker(t)
-			on(t, "lb1", "systemctl reload haproxy && for i in $(seq 100); do [ \"$(pgrep -n -P $(systemctl show -P MainPID haproxy) haproxy)\" = "+before+" ] || break; sleep 0.1; done")
+			s.balancer(4001 + i)
 			if worker(t) == before {
-				t.Fatal("HAProxy wasn't reloaded")
+				t.Error("HAProxy wasn't reloaded")
 			}
-			on(t, "lb1", "sleep 1")
 		}
 	})
 	show(t, "ten reloads", rows)
 	noneFails(t, rows)
 }
 
+func TestLoadOfADeployFailsNoRequest(t *testing.T) {
+	s := newShop(t, "1")
+	rows := underLoad(t, "shop.example.com", "/release", func() { s.deploy(0, "2") })
+	show(t, "one deploy", rows)
+	noneFails(t, rows)
+	shopRuns(t, everywhere("2"))
+}
+
 // The load is one that a restart shows in.
 func TestLoadOfARestartFailsRequests(t *testing.T) {
-	newRollout(t, "1")
-	rows := underLoad(t, "10.0.1.11", "/release.txt", func() {
-		on(t, "lb1", "sleep 2; systemctl restart haproxy; sleep 2")
+	newShop(t, "1")
+	rows := underLoad(t, "shop.example.com", "/release", func() {
+		on(t, "lb1", "systemctl restart haproxy")
+		await.Until(t, "HAProxy has found the servers up again", func() bool {
+			return inBackend(t, "shop", "app1") == "up" && inBackend(t, "shop", "app2") == "up"
+		})
 	})
 	show(t, "one restart", rows)
 	for _, r := range rows {

@@ -57,17 +57,34 @@ func (s *site) release(code int, release string, args ...string) result {
 // it answers.
 func inHAProxy(t *testing.T, server string) string {
 	t.Helper()
-	row := strings.Fields(on(t, "lb1", "echo 'show servers state app' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep ' "+server+" '"))
-	if len(row) < 7 {
-		t.Fatalf("HAProxy says of %s: %q", server, row)
+	return inBackend(t, "app", server)
+}
+
+// inBackend is inHAProxy for a server of a backend.
+func inBackend(t *testing.T, backend, server string) string {
+	t.Helper()
+	answer := askHAProxy(t, "show servers state "+backend)
+	for _, row := range strings.Split(answer, "\n") {
+		f := strings.Fields(row)
+		if len(f) < 7 || f[3] != server {
+			continue
+		}
+		switch running, admin := f[5], f[6]; {
+		case admin == "8":
+			return "drained"
+		case admin == "0" && running == "2":
+			return "up"
+		}
+		return "down"
 	}
-	switch running, admin := row[5], row[6]; {
-	case admin == "8":
-		return "drained"
-	case admin == "0" && running == "2":
-		return "up"
-	}
-	return "down"
+	t.Fatalf("HAProxy has no server %s/%s: %s", backend, server, answer)
+	return ""
+}
+
+// askHAProxy says a command to HAProxy on lb1, and returns the answer.
+func askHAProxy(t *testing.T, command string) string {
+	t.Helper()
+	return on(t, "lb1", `perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new("/run/haproxy/admin.sock") or die $!; print $s "$ARGV[0]\n"; print <$s>' '`+command+`'`)
 }
 
 // serve checks which release each server has, and that HAProxy has it up, but for
