@@ -98,7 +98,7 @@ play "application" {
 
   role "application" "shop" {
     name    = "shop"
-    image   = var.from == null ? "${local.registry}/shop:${var.release}" : hosts[groups[local.source][0]].task.command.runs.output.stdout
+    image   = var.from == null ? "${local.registry}/shop:${coalesce(var.release, "none")}" : hosts[groups[local.source][0]].task.command.runs.output.stdout
     port    = host.vars.shop.port
     memory  = host.vars.shop.memory
     env     = { MOTTO = host.vars.shop.motto }
