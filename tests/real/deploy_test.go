@@ -31,9 +31,12 @@ var shopImages = map[string]string{
 	"picky": `[ "$MOTTO" = "This is staging." ] || { echo "the motto is too long" >&2; exit 7; }; ` + answers("release picky"),
 }
 
-// answers is a shop that says its release, until it is told to stop.
+// answers is a shop that says its release, and answers what is posted to /cgi-bin/ping,
+// until it is told to stop.
 func answers(release string) string {
-	return `echo "` + release + `" >/www/release; echo well >/www/health; ` + serves
+	return `echo "` + release + `" >/www/release; echo well >/www/health; busybox mkdir -p /www/cgi-bin
+printf "#!/bin/sh\necho Content-Type: text/plain\necho\necho pong\n" >/www/cgi-bin/ping; busybox chmod +x /www/cgi-bin/ping
+` + serves
 }
 
 // newShop is a project on whose hosts a release of the shop runs.
