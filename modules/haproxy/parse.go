@@ -190,15 +190,3 @@ func (p *parsed) server(proxy, name string) *server {
 	}
 	return nil
 }
-
-// certificates are the files and folders that binds and servers take certificates from.
-func (p *parsed) certificates() (list []string) {
-	for _, l := range p.lines {
-		for i := 0; i+1 < len(l.words); i++ {
-			if l.words[i] == "crt" && (l.words[0] == "bind" || l.words[0] == "server") {
-				list = append(list, l.words[i+1])
-			}
-		}
-	}
-	return list
-}

@@ -249,9 +249,6 @@ func (f *fakeHAProxy) questions() (n int) {
 	return n
 }
 
-// server returns the server of a name, to be looked at or altered.
-func (f *fakeHAProxy) server(name string) *row { return rowOf(f.rows, f.backend, name) }
-
 // note is what is noted of a server.
 func (f *fakeHAProxy) note(name string) *note {
 	f.t.Helper()
