@@ -29,6 +29,9 @@ type Host struct {
 	Redact func(text string) string
 	// RunName is the name of the run that edits the host, in hex; "" where it has none.
 	RunName string
+	// Passing: what is done is to be taken back in the same run, as what a rolling play
+	// does before a host is.
+	Passing bool
 	// Undo, if not nil, is told what takes an edit back, before it is made. An
 	// error fails the change.
 	Undo func(u Undo) error

@@ -317,6 +317,7 @@ func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules
 		ctx, cancel = context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the task's timeout of %s is over", t.Timeout))
 		defer cancel()
 	}
+	s.Host.Passing = t.Passing
 	return t.module.Plan(ctx, v)
 }
 

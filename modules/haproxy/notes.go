@@ -33,6 +33,8 @@ type note struct {
 	Settled bool `json:"settled,omitempty"`
 	// Run is the name of the run that has taken it out.
 	Run string `json:"run,omitempty"`
+	// Passing: that run was to put it back itself, after what a rolling play does.
+	Passing bool `json:"passing,omitempty"`
 	// Invocation is systemd's of HAProxy's unit. A reload keeps it; a restart, after
 	// which no server is out that the configuration doesn't have so, doesn't.
 	Invocation string `json:"invocation,omitempty"`
@@ -108,7 +110,7 @@ func (n *note) planned() *note {
 		return nil
 	}
 	c := *n
-	c.Run, c.Invocation = "", ""
+	c.Run, c.Passing, c.Invocation = "", false, ""
 	return &c
 }
 
@@ -117,7 +119,7 @@ func (n *note) same(m *note) bool {
 		return n == m
 	}
 	return n.State == m.State && n.Weight == m.Weight && n.Initial == m.Initial && n.Agent == m.Agent &&
-		n.Settled == m.Settled && n.Run == m.Run && n.Invocation == m.Invocation && slices.Equal(n.Left, m.Left)
+		n.Settled == m.Settled && n.Run == m.Run && n.Passing == m.Passing && n.Invocation == m.Invocation && slices.Equal(n.Left, m.Left)
 }
 
 // tells reports whether the note explains the state that a server is in: muster has left

@@ -111,6 +111,10 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 func (p *planner) leftOut(ctx context.Context) (changes []host.Change, err error) {
 	list, _ := leftOut(ctx, p.v) // where HAProxy doesn't answer, or not yet, nobody is out
 	for _, n := range list {
+		if !n.Passing {
+			p.notes = append(p.notes, fmt.Sprintf("The server %s/%s is out of HAProxy since run %s: a task haproxy_server has it so, and one with state = \"ready\" puts it back.", n.Backend, n.Server, brief(n.Run)))
+			continue
+		}
 		plan, err := (&LiveServer{Server: n.Server, Backend: n.Backend, State: ready}).Plan(ctx, p.v)
 		if err != nil {
 			return nil, err

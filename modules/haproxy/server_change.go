@@ -173,7 +173,7 @@ func (s *SetServer) unmoved(ctx context.Context, c *serverControl) (*SetServer, 
 // out takes the server out, and waits until its sessions have ended.
 func (s *SetServer) out(ctx context.Context, c *serverControl) error {
 	n := *s.To.Taken
-	n.Run, n.Invocation, n.Settled = c.host.RunName, c.daemon.Invocation, false
+	n.Run, n.Passing, n.Invocation, n.Settled = c.host.RunName, c.host.Passing, c.daemon.Invocation, false
 	if s.From.Taken != nil {
 		n.Left = append(slices.Clone(n.Left), s.From.Taken.Left...)
 		slices.Sort(n.Left)
@@ -227,7 +227,7 @@ func (s *SetServer) probe(ctx context.Context, c *serverControl, until time.Time
 	if err != nil || !r.checked() {
 		return err
 	}
-	n := note{Backend: s.Backend, Server: s.Server, State: ready, Weight: s.From.Weight, Initial: r.Initial, Agent: s.From.Agent, Run: c.host.RunName, Invocation: c.daemon.Invocation}
+	n := note{Backend: s.Backend, Server: s.Server, State: ready, Weight: s.From.Weight, Initial: r.Initial, Agent: s.From.Agent, Run: c.host.RunName, Passing: c.host.Passing, Invocation: c.daemon.Invocation}
 	if s.From.Taken != nil {
 		n = *s.From.Taken
 	}
