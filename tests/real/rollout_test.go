@@ -99,7 +99,7 @@ func serve(t *testing.T, want map[string]string, drained ...string) {
 		if got := inHAProxy(t, name); got != state {
 			t.Errorf("HAProxy has %s %s, want %s", name, got, state)
 		}
-		if got := on(t, name, "curl -s --max-time 10 http://$(hostname -I | tr -d ' '):8080/release.txt"); got != "release "+want[name] {
+		if got := on(t, name, "curl -s --max-time 10 http://"+theLab.Host(name).Address()+":8080/release.txt"); got != "release "+want[name] {
 			t.Errorf("%s serves %q, want release %s", name, got, want[name])
 		}
 	}
