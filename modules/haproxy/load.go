@@ -62,7 +62,7 @@ func (l *Load) Describe() host.Description {
 // Effects is what HAProxy has loaded, and what muster notes of it.
 func (l *Load) Effects() []host.Effect {
 	list := []host.Effect{host.Is(loadedKey, loaded{Running: true, Sum: l.Sum})}
-	if l.Verb != verbTell {
+	if l.Verb == verbStart { // a reload leaves it running
 		list = append(list, host.Open(host.Units, unit))
 	}
 	return append(list, keeps()...)
