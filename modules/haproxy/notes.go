@@ -33,7 +33,7 @@ type note struct {
 	Settled bool `json:"settled,omitempty"`
 	// Run is the name of the run that has taken it out.
 	Run string `json:"run,omitempty"`
-	// Passing: that run was to put it back itself, after what a rolling play does.
+	// That run was to put it back itself, after what a rolling play does.
 	Passing bool `json:"passing,omitempty"`
 	// Invocation is systemd's of HAProxy's unit. A reload keeps it; a restart, after
 	// which no server is out that the configuration doesn't have so, doesn't.
