@@ -121,6 +121,15 @@ func splitLine(s string) (list []string) {
 	return list
 }
 
+// secretive reports whether a configuration has passwords in it.
+func (p *parsed) secretive() bool {
+	return slices.ContainsFunc(p.lines, func(l line) bool {
+		w := l.words
+		return w[0] == "stats" && len(w) > 2 && w[1] == "auth" || l.kind == "userlist" && w[0] == "user" && len(w) > 2 ||
+			slices.ContainsFunc(w, func(word string) bool { return strings.Contains(strings.ToLower(word), "authorization") })
+	})
+}
+
 func bindsOf(l line) (list []bind) {
 	for _, at := range strings.Split(l.words[1], ",") {
 		family := ""

@@ -75,9 +75,9 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err != nil {
 		return none, err
 	}
-	if len(changes) == 0 && now.Running && now.Sum == sum {
-		if len(back) > 0 {
-			return modules.Plan{Changes: back, Notes: p.notes}, nil
+	if now.Running && now.Sum == sum {
+		if changes = append(changes, back...); len(changes) > 0 { // of what is loaded already
+			return modules.Plan{Changes: changes, Notes: p.notes}, nil
 		}
 		return p.settled(ctx, string(old))
 	}
@@ -216,12 +216,42 @@ func (p *planner) write(ctx context.Context) (changes []host.Change, err error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range write {
-		if w, ok := c.(*host.WriteFile); ok && p.Source != nil && p.Source.Sensitive {
-			secret(w)
-		}
+	if write, err = p.guard(write); err != nil {
+		return nil, err
 	}
 	return append(changes, write...), nil
+}
+
+// guard keeps a configuration from others that has passwords in it: it is root's alone,
+// who starts HAProxy.
+func (p *planner) guard(write []host.Change) ([]host.Change, error) {
+	sensitive := p.Source != nil && p.Source.Sensitive
+	if !sensitive && !parse(p.text).secretive() {
+		return write, nil
+	}
+	for _, c := range write {
+		if w, ok := c.(*host.WriteFile); ok {
+			if sensitive {
+				secret(w)
+			}
+			mode := host.Mode(0o600)
+			w.Attr.Mode, w.After.Mode = &mode, mode
+		}
+	}
+	if len(write) > 0 {
+		return write, nil
+	}
+	path, err := p.v.Follow(p.path)
+	if err != nil {
+		return nil, err
+	}
+	before, err := p.v.Lstat(path)
+	if err != nil || before.Mode&0o077 == 0 {
+		return nil, err
+	}
+	mode, after := host.Mode(0o600), before
+	after.Mode = mode
+	return []host.Change{&host.SetAttr{Path: path, Attr: host.Attr{Mode: &mode}, Before: before, After: after}}, nil
 }
 
 // secret keeps a file that is written from others, and from being shown.
