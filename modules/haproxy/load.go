@@ -48,6 +48,9 @@ func (l *Load) Describe() host.Description {
 		return host.Description{Action: host.Reload, Target: unit, Impact: l.Impact}
 	}
 	d := host.Description{Action: host.Update, Target: unit, Impact: "told while it runs, without a reload"}
+	if len(l.Told)+len(l.Certs)+len(l.Maps) == 0 {
+		return host.Description{Action: host.Check, Target: unit, Impact: "whether it runs with this"}
+	}
 	var lines []string
 	for _, t := range l.Told {
 		lines = append(lines, t.Shows)

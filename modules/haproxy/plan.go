@@ -75,7 +75,12 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err != nil {
 		return none, err
 	}
+	l := &Load{Verb: verbReload, Config: p.path, Files: sums, Sum: sum}
 	if now.Running && now.Sum == sum {
+		if len(changes) > 0 && !now.noted { // by the files' times it would seem not to have loaded them
+			l.Verb = verbTell
+			changes = append(changes, l)
+		}
 		if changes = append(changes, back...); len(changes) > 0 { // of what is loaded already
 			return modules.Plan{Changes: changes, Notes: p.notes}, nil
 		}
@@ -88,7 +93,6 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err := p.free(want); err != nil {
 		return none, err
 	}
-	l := &Load{Verb: verbReload, Config: p.path, Files: sums, Sum: sum}
 	switch {
 	case !now.Running:
 		l.Verb, l.Impact = verbStart, "it doesn't run"

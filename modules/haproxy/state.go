@@ -32,7 +32,8 @@ type loaded struct {
 	Sum     string `json:"sum"` // of its files; "" where nobody can tell, or they are others
 
 	// Text is the configuration that it has loaded; "" where that isn't known.
-	text string
+	text  string
+	noted bool // muster has noted it, so that the files' times needn't tell
 }
 
 // The files that muster keeps.
@@ -95,7 +96,7 @@ func loadedBy(d *daemon, config string, files []string) *loaded {
 		return now
 	}
 	if s := readStamp(); s != nil && s.Worker == worker.id() {
-		now.Sum = s.Sum
+		now.Sum, now.noted = s.Sum, true
 		if good, err := os.ReadFile(goodPath); err == nil && sumOf(good) == s.Good {
 			now.text = string(good)
 		}
