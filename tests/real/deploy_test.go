@@ -64,6 +64,21 @@ func newShop(t *testing.T, release string) *site {
 	return s
 }
 
+// withoutShop has the hosts be without Docker and the registry that the shop's tests
+// have left there.
+func withoutShop(t *testing.T) {
+	t.Helper()
+	if !shopReady {
+		return
+	}
+	shopReady = false
+	for _, host := range []string{"cache1", dockerHost} {
+		if err := theLab.Host(host).Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // deploy deploys a release, and checks the exit code.
 func (s *site) deploy(code int, release string, args ...string) result {
 	s.t.Helper()

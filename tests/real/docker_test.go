@@ -69,6 +69,7 @@ func makeRepository(t *testing.T, dir string) string {
 // withoutDocker leaves the host as it was made, before a test and after it.
 func withoutDocker(t *testing.T) {
 	t.Helper()
+	withoutShop(t)
 	clean := func() {
 		_, _ = theLab.Host(dockerHost).Exec(context.Background(), "sh", "-c", `systemctl stop docker.socket docker containerd 2>/dev/null
 			apt-get purge -qy docker.io docker-ce docker-ce-cli containerd.io containerd runc >/dev/null 2>&1

@@ -61,6 +61,7 @@ play "docker" {
   }
 }
 `)
+	withoutShop(t)
 	certificates(t, s.dir)
 	if err := os.CopyFS(filepath.Join(s.dir, "roles"), os.DirFS("../../roles")); err != nil {
 		t.Fatal(err)
