@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"muster/host"
@@ -50,11 +51,11 @@ type Type struct {
 func (t Type) String() string {
 	switch {
 	case t.OneOrMore:
-		return t.Elem.String() + " or list of " + t.Elem.String() + "s"
+		return t.Elem.String() + " or list of " + t.Elem.plural()
 	case t.Base == List:
-		return "list of " + t.Elem.String() + "s"
+		return "list of " + t.Elem.plural()
 	case t.Base == Map:
-		return "map of " + t.Elem.String() + "s"
+		return "map of " + t.Elem.plural()
 	case t.Base == Text:
 		return "string"
 	case t.Base == File, t.Base == Template:
@@ -63,6 +64,28 @@ func (t Type) String() string {
 		return "path of a project's folder"
 	}
 	return string(t.Base)
+}
+
+// plural names several of a type: "strings", "maps of strings".
+func (t Type) plural() string {
+	switch {
+	case t.OneOrMore:
+		return t.Elem.plural() + " or lists of " + t.Elem.plural()
+	case t.Base == List:
+		return "lists of " + t.Elem.plural()
+	case t.Base == Map:
+		return "maps of " + t.Elem.plural()
+	case t.Base == Any:
+		return "any values"
+	case t.Base == File, t.Base == Template, t.Base == Tree:
+		return "paths"
+	}
+	return t.String() + "s"
+}
+
+// Has reports whether an object has an attribute of that name.
+func (t *Type) Has(name string) bool {
+	return slices.ContainsFunc(t.Fields, func(a Arg) bool { return a.Name == name })
 }
 
 // Arg is one argument of a kind, or one attribute of an object.

@@ -92,8 +92,13 @@ func (l *loader) blockObject(body *hclsyntax.Body, t *modules.Type) hclsyntax.Ex
 		blocks[b.Type] = append(blocks[b.Type], b)
 	}
 	for _, name := range order {
+		at := header(blocks[name][0])
+		if t.Base == modules.Object && !t.Has(name) {
+			item(name, at, &hclsyntax.ObjectConsExpr{SrcRange: at, OpenRange: at}) // which is told when it is decoded
+			continue
+		}
 		if e := l.blocksOf(name, blocks[name], fieldType(t, name)); e != nil {
-			item(name, header(blocks[name][0]), e)
+			item(name, at, e)
 		}
 	}
 	return o

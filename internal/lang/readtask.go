@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -357,6 +358,9 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	}
 	if t.vars != nil {
 		t.vars.expr = l.meta(t.vars.raw, s)
+		if !slices.ContainsFunc(t.args, func(a *argument) bool { return a.arg.Type.Base == modules.Template }) {
+			l.errorAt(t.vars.at, "Argument without use", "", "\"vars\" are what a template reads, and the task has none.")
+		}
 	}
 	l.label(t)
 }

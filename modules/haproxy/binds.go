@@ -64,7 +64,10 @@ func (b bind) try(port int) error {
 	err = unix.Bind(fd, sa)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port %d is taken%s", port, b.by(port, nil))
+		if by := b.by(port, nil); by != "" {
+			return fmt.Errorf("port %d is taken%s", port, by)
+		}
+		return nil // by one of HAProxy's own that is about to end
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("this host has no address %s to listen on", at)
 	}
@@ -80,9 +83,9 @@ func (b bind) shared(port int, own []int) error {
 	return nil
 }
 
-// by names who listens on a port where a bind does, " by nginx (process 12, nginx.service)";
-// "" where nobody does but the processes own, or nobody can tell.
-func (b bind) by(port int, own []int) string {
+// sockets are those that listen on a port where a bind does, as links of /proc/PID/fd name
+// them.
+func (b bind) sockets(port int) map[string]bool {
 	at := b.address()
 	inodes := map[string]bool{}
 	for _, table := range []string{"tcp", "tcp6"} {
@@ -105,6 +108,13 @@ func (b bind) by(port int, own []int) string {
 			}
 		}
 	}
+	return inodes
+}
+
+// by names who listens on a port where a bind does, " by nginx (process 12, nginx.service)";
+// "" where nobody does but HAProxy itself, or nobody can tell.
+func (b bind) by(port int, own []int) string {
+	inodes := b.sockets(port)
 	if len(inodes) == 0 {
 		return ""
 	}
@@ -116,7 +126,7 @@ func (b bind) by(port int, own []int) string {
 			if to, err := os.Readlink(l); err != nil || !inodes[to] {
 				continue
 			}
-			if slices.Contains(own, pid) {
+			if slices.Contains(own, pid) || unitOf(dir) == ", "+unit {
 				return ""
 			}
 			name, _ := os.ReadFile(dir + "/comm")

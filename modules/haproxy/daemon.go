@@ -143,8 +143,11 @@ func lookDaemon(run func(host.Command) (host.Output, error), read func(path stri
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 		switch name {
 		case "LoadState":
-			if value == "not-found" || value == "masked" {
+			switch value {
+			case "not-found":
 				return nil, nil
+			case "masked":
+				return nil, fmt.Errorf(`%s is masked, so that HAProxy can't run: task "service" "haproxy" { masked = false } ends that`, unit)
 			}
 		case "ActiveState":
 			d.Active = value

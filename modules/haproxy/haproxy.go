@@ -68,7 +68,7 @@ func (h *HAProxy) Check(unknown func(string) bool) []modules.ArgError {
 		errs = append(errs, modules.ArgError{Arg: arg, Path: path, Summary: summary, Detail: fmt.Sprintf(format, a...)})
 	}
 	switch given := h.given(); {
-	case given && h.Source != nil:
+	case given && (h.Source != nil || unknown("source")):
 		fail("source", "", "Conflicting arguments", "The configuration is either a template of one's own or made of blocks.")
 	case !given && h.Source == nil && !unknown("source") && !slices.ContainsFunc([]string{"global", "defaults", "frontend", "backend", "listen", "raw"}, unknown):
 		fail("", "", "Missing argument", `task "haproxy" needs a configuration: blocks such as "frontend" and "backend", or "source".`)

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,7 +123,8 @@ func (l *Load) look(ctx context.Context, h *host.Host) (*daemon, error) {
 // load reloads HAProxy, or starts it.
 func (l *Load) load(ctx context.Context, h *host.Host, d *daemon, text []byte) error {
 	want := parse(string(text))
-	if err := keepStates(ctx, h, d, want); err != nil {
+	set, err := keepStates(ctx, h, d, want)
+	if err != nil {
 		return err
 	}
 	if err := h.At("kept states"); err != nil {
@@ -131,6 +133,9 @@ func (l *Load) load(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	worker, err := serve(ctx, h, d, l.Verb == verbStart)
 	if err == nil {
 		err = confirm(ctx, h, d, want)
+	}
+	if err == nil && want.loadsState {
+		err = configured(ctx, h, d, text, want, set)
 	}
 	if err == nil {
 		err = served(ctx, want, l.certsOf())
@@ -144,7 +149,23 @@ func (l *Load) load(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	if err := putState(keptPath, []byte(emptyState(""))); err != nil {
 		return err
 	}
-	return confirmed(worker, l.Sum, text)
+	return confirmed(worker, l.loads(text), text)
+}
+
+// configured asks the worker whether its servers are as the configuration has them.
+func configured(ctx context.Context, h *host.Host, d *daemon, text []byte, want *parsed, set map[string]bool) error {
+	s, err := d.worker(h.Dial, text)
+	if err != nil {
+		return nil // it can't be asked
+	}
+	return s.asConfigured(ctx, want, set)
+}
+
+// loads are the sums of the files, that of the configuration without others' marks.
+func (l *Load) loads(text []byte) map[string]string {
+	files := maps.Clone(l.Files)
+	files[l.Config] = sumOf([]byte(withoutMarks(string(text))))
+	return files
 }
 
 // certsOf are the certificates among the files.
@@ -178,13 +199,18 @@ func (l *Load) tell(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 			return err
 		}
 	}
+	want := parse(string(text))
+	states, err := s.ask(ctx, "show servers state")
+	if err != nil {
+		return err
+	}
+	_, set := kept(states, parse(loadedText(d)), want)
 	if err := s.apply(ctx, l.Told); err != nil {
 		return err
 	}
-	want := parse(string(text))
 	err = confirm(ctx, h, d, want)
 	if err == nil {
-		err = s.told(ctx, want)
+		err = s.asConfigured(ctx, want, set)
 	}
 	if err == nil {
 		err = served(ctx, want, l.Certs)
@@ -195,7 +221,7 @@ func (l *Load) tell(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	if err := h.At("told"); err != nil {
 		return err
 	}
-	return confirmed(worker, l.Sum, text)
+	return confirmed(worker, l.loads(text), text)
 }
 
 // restore loads the files that stood there before. Where HAProxy doesn't take them, the
@@ -219,7 +245,7 @@ func (l *Load) restore(ctx context.Context, h *host.Host, d *daemon, text []byte
 		text = good
 	}
 	want := parse(string(text))
-	if err := keepStates(ctx, h, d, want); err != nil {
+	if _, err := keepStates(ctx, h, d, want); err != nil {
 		return err
 	}
 	worker, err := serve(ctx, h, d, !d.running())

@@ -16,6 +16,8 @@ type parsed struct {
 	frontends []string // names of frontends and listens
 	// loadsState: servers' states are read from the file of the global section.
 	loadsState bool
+	chroot     string
+	chrootLine int
 	defaults   bool // a default-server line may say what a server's own doesn't
 }
 
@@ -73,8 +75,12 @@ func parse(text string) *parsed {
 		l := line{number: number, kind: kind, proxy: proxy, words: w}
 		p.lines = append(p.lines, l)
 		switch {
-		case w[0] == "bind" && len(w) > 1 && (kind == "frontend" || kind == "listen"):
-			p.binds = append(p.binds, bindsOf(l)...)
+		case w[0] == "bind" && len(w) > 1 && (kind == "frontend" || kind == "listen" || kind == "peers" || kind == "log-forward"):
+			p.binds = append(p.binds, bindsOf(l, w[1])...)
+		case kind == "global" && w[0] == "stats" && len(w) > 2 && w[1] == "socket":
+			p.binds = append(p.binds, bindsOf(l, w[2])...)
+		case kind == "global" && w[0] == "chroot" && len(w) > 1:
+			p.chroot, p.chrootLine = w[1], number
 		case w[0] == "server" && len(w) > 2 && (kind == "backend" || kind == "listen"):
 			p.servers = append(p.servers, serverOf(l))
 		case w[0] == "load-server-state-from-file" && len(w) > 1 && w[1] == "global":
@@ -130,8 +136,8 @@ func (p *parsed) secretive() bool {
 	})
 }
 
-func bindsOf(l line) (list []bind) {
-	for _, at := range strings.Split(l.words[1], ",") {
+func bindsOf(l line, addresses string) (list []bind) {
+	for _, at := range strings.Split(addresses, ",") {
 		family := ""
 		if f, rest, ok := strings.Cut(at, "@"); ok {
 			if !slices.Contains([]string{"ipv4", "ipv6", "tcp", "tcp4", "tcp6"}, f) {

@@ -2,15 +2,11 @@ package haproxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"muster/host"
 	"muster/modules"
@@ -41,7 +37,7 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	var none modules.Plan
 	configs := p.daemon.configs()
 	if len(configs) != 1 {
-		return none, fmt.Errorf("%s reads %d configurations (%s), and a task makes one: give the unit one -f", unit, len(configs), strings.Join(configs, ", "))
+		return none, fmt.Errorf("%s reads %d configurations (%s), and a task makes one: give the unit one -f, and restart it", unit, len(configs), strings.Join(configs, ", "))
 	}
 	p.path = configs[0]
 	if info, err := p.v.Stat(p.path); err != nil {
@@ -56,7 +52,7 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err := p.render(ctx, string(old)); err != nil {
 		return none, err
 	}
-	changes, err := p.write(ctx)
+	changes, err := p.write(ctx, string(old))
 	if err != nil {
 		return none, err
 	}
@@ -64,13 +60,18 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	for _, f := range p.files {
 		sums[f.path] = sumOf(f.content)
 	}
+	if err := p.others(sums); err != nil {
+		return none, err
+	}
 	now, err := host.Read(p.v, loadedKey, func() (*loaded, error) {
 		return loadedBy(p.daemon, p.path, slices.Sorted(maps.Keys(sums))), nil
 	})
 	if err != nil {
 		return none, err
 	}
-	sum := sumFiles(sums)
+	whole := maps.Clone(sums)
+	whole[p.path] = sumOf([]byte(withoutMarks(p.text)))
+	sum := sumFiles(whole)
 	back, err := p.leftOut(ctx)
 	if err != nil {
 		return none, err
@@ -84,7 +85,7 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 		if changes = append(changes, back...); len(changes) > 0 { // of what is loaded already
 			return modules.Plan{Changes: changes, Notes: p.notes}, nil
 		}
-		return p.settled(ctx, string(old))
+		return p.settled(ctx, l)
 	}
 	want := parse(p.text)
 	if err := p.refused(ctx); err != nil && !isNotYet(err) {
@@ -93,13 +94,16 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 	if err := p.free(want); err != nil {
 		return none, err
 	}
+	if err := p.rooted(want); err != nil {
+		return none, err
+	}
 	switch {
 	case !now.Running:
 		l.Verb, l.Impact = verbStart, "it doesn't run"
 	case now.text == "":
 		l.Impact = "what it has loaded isn't known"
 	default:
-		l.Told, l.Certs, l.Maps, l.Impact = p.tell(now, want)
+		l.Told, l.Certs, l.Maps, l.Impact = p.tell(now, want, whole)
 		if l.Impact == "" {
 			l.Verb = verbTell
 		}
@@ -114,7 +118,11 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 // leftOut plans that servers are put back that a run which didn't end has taken out.
 func (p *planner) leftOut(ctx context.Context) (changes []host.Change, err error) {
 	list, _ := leftOut(ctx, p.v) // where HAProxy doesn't answer, or not yet, nobody is out
+	want := parse(p.text)
 	for _, n := range list {
+		if s := want.server(n.Backend, n.Server); s == nil || s.disabled {
+			continue // the configuration has it out
+		}
 		if !n.Passing {
 			p.notes = append(p.notes, fmt.Sprintf("The server %s/%s is out of HAProxy since run %s: a task haproxy_server has it so, and one with state = \"ready\" puts it back.", n.Backend, n.Server, brief(n.Run)))
 			continue
@@ -126,6 +134,30 @@ func (p *planner) leftOut(ctx context.Context) (changes []host.Change, err error
 		changes = append(changes, plan.Changes...)
 	}
 	return changes, nil
+}
+
+// others adds the files that stand in the folder of certificates besides: HAProxy loads
+// all of it, or, where one is bad, doesn't start.
+func (p *planner) others(sums map[string]string) error {
+	if !strings.Contains(p.text, certsFolder) {
+		return nil
+	}
+	names, err := p.v.ReadDir(certsFolder)
+	if err != nil && !absent(err) {
+		return err
+	}
+	for _, n := range names {
+		path := filepath.Join(certsFolder, n)
+		if info, err := p.v.Stat(path); err != nil {
+			return err
+		} else if info.Type != host.Regular || sums[path] != "" {
+			continue
+		}
+		if sums[path], err = p.v.Sum(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // render makes the texts that are wanted.
@@ -142,10 +174,9 @@ func (p *planner) render(ctx context.Context, old string) error {
 	}
 	marks := marksIn(old)
 	if len(marks) > 0 {
+		p.notes = append(p.notes, fmt.Sprintf("%s is written by somebody else, too, as its line %q tells: the two undo each other's changes.", p.path, marks[0]))
 		if withoutMarks(old) == p.text {
 			p.text = old // what another writer notes for itself is no difference
-		} else {
-			p.notes = append(p.notes, fmt.Sprintf("%s is written by somebody else, too, as its line %q tells: the two undo each other's changes.", p.path, marks[0]))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Certificates)) {
@@ -157,30 +188,8 @@ func (p *planner) render(ctx context.Context, old string) error {
 	return nil
 }
 
-// A data plane API keeps count of a file's versions in a comment at its top.
-var mark = regexp.MustCompile(`^# _(version|md5hash)\s*=`)
-
-func marksIn(text string) (list []string) {
-	for l := range strings.Lines(text) {
-		if mark.MatchString(l) {
-			list = append(list, strings.TrimSpace(l))
-		}
-	}
-	return list
-}
-
-func withoutMarks(text string) string {
-	var b strings.Builder
-	for l := range strings.Lines(text) {
-		if !mark.MatchString(l) {
-			b.WriteString(l)
-		}
-	}
-	return b.String()
-}
-
 // write plans the files: what the configuration refers to first.
-func (p *planner) write(ctx context.Context) (changes []host.Change, err error) {
+func (p *planner) write(ctx context.Context, old string) (changes []host.Change, err error) {
 	for _, dir := range []string{certsFolder, mapsFolder} {
 		if !slices.ContainsFunc(p.files, func(f wanted) bool { return filepath.Dir(f.path) == dir }) {
 			continue
@@ -210,7 +219,7 @@ func (p *planner) write(ctx context.Context) (changes []host.Change, err error) 
 		}
 		for _, c := range write {
 			if w, ok := c.(*host.WriteFile); ok && f.sensitive {
-				secret(w)
+				conceal(w)
 				w.Note = f.serials()
 			}
 		}
@@ -219,6 +228,11 @@ func (p *planner) write(ctx context.Context) (changes []host.Change, err error) 
 	write, err := p.v.Rewrite(ctx, p.path, func(string) (string, error) { return p.text, nil })
 	if err != nil {
 		return nil, err
+	}
+	for _, c := range write {
+		if w, ok := c.(*host.WriteFile); ok {
+			w.Diff = host.Diff([]byte(hidden(old)), []byte(hidden(p.text)))
+		}
 	}
 	if write, err = p.guard(write); err != nil {
 		return nil, err
@@ -236,7 +250,7 @@ func (p *planner) guard(write []host.Change) ([]host.Change, error) {
 	for _, c := range write {
 		if w, ok := c.(*host.WriteFile); ok {
 			if sensitive {
-				secret(w)
+				conceal(w)
 			}
 			mode := host.Mode(0o600)
 			w.Attr.Mode, w.After.Mode = &mode, mode
@@ -258,8 +272,8 @@ func (p *planner) guard(write []host.Change) ([]host.Change, error) {
 	return []host.Change{&host.SetAttr{Path: path, Attr: host.Attr{Mode: &mode}, Before: before, After: after}}, nil
 }
 
-// secret keeps a file that is written from others, and from being shown.
-func secret(w *host.WriteFile) {
+// conceal keeps a file that is written from others, and from being shown.
+func conceal(w *host.WriteFile) {
 	mode := host.Mode(0o600)
 	w.Diff, w.Content.Sensitive, w.After.Sensitive = "", true, true
 	w.Attr.Mode, w.After.Mode = &mode, mode
@@ -289,14 +303,39 @@ func (p *planner) free(want *parsed) error {
 		if p.v.Pending() && p.mayGo(err) {
 			continue // at its turn it is looked at once more
 		}
-		e := modules.ArgError{Summary: "HAProxy can't listen there", Detail: fmt.Sprintf("bind %s: %s", b.words[1], err)}
-		if e.Arg, e.Path = p.rendered.at(b.line); e.Arg == "" && p.Source != nil {
-			e.Arg = "source"
+		e := modules.ArgError{Summary: "HAProxy can't listen there", Detail: fmt.Sprintf("%s: %s", strings.Join(b.words[:min(3, len(b.words))], " "), err)}
+		if e.Arg, e.Path = p.place(b.line); p.Source != nil {
 			e.Detail = fmt.Sprintf("%s:%d: %s", p.path, b.line, e.Detail)
 		}
 		return e
 	}
 	return nil
+}
+
+// rooted returns an error where the folder that HAProxy shuts itself into isn't there: its
+// check doesn't look, and without it HAProxy ends.
+func (p *planner) rooted(want *parsed) error {
+	if want.chroot == "" {
+		return nil
+	}
+	info, err := p.v.Stat(want.chroot)
+	if err != nil || info.Type == host.Directory {
+		if isNotYet(err) {
+			return nil
+		}
+		return err
+	}
+	e := modules.ArgError{Summary: "There is no such folder", Detail: fmt.Sprintf("chroot %s: make it in an earlier task, owned by root; Debian's is /var/lib/haproxy.", want.chroot)}
+	e.Arg, e.Path = p.place(want.chrootLine)
+	return e
+}
+
+// place is the argument that a line of the configuration came from.
+func (p *planner) place(line int) (arg, path string) {
+	if p.Source != nil {
+		return "source", ""
+	}
+	return p.rendered.at(line)
 }
 
 // mayGo reports whether a pending change may end who listens on a port.
@@ -315,116 +354,30 @@ func (p *planner) mayGo(err error) bool {
 
 // tell returns what the running HAProxy is told in place of a reload; why, where it has to
 // be reloaded.
-func (p *planner) tell(now *loaded, want *parsed) (list []told, certs, mapFiles []string, why string) {
+func (p *planner) tell(now *loaded, want *parsed, files map[string]string) (list []told, certs, mapFiles []string, why string) {
 	list, ok := runtime(parse(now.text), want)
 	if !ok {
 		return nil, nil, nil, "for what can't be told while it runs"
 	}
-	for _, f := range p.files {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		was, there := now.files[path]
 		switch {
-		case f.there && string(f.was) == string(f.content):
-		case !f.there:
-			return nil, nil, nil, "for a file that is new"
-		case f.sensitive:
-			certs = append(certs, f.path)
+		case path == p.path || was == files[path]:
+		case !there:
+			return nil, nil, nil, "for " + path + ", which is new"
+		case filepath.Dir(path) == certsFolder:
+			certs = append(certs, path)
 		default:
-			mapFiles = append(mapFiles, f.path)
+			mapFiles = append(mapFiles, path)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(now.files)) {
+		if files[path] == "" && filepath.Dir(path) == certsFolder {
+			return nil, nil, nil, "for " + path + ", which has gone"
 		}
 	}
 	if s, err := p.daemon.worker(nil, []byte(now.text)); err != nil || s.address == "" {
 		return nil, nil, nil, "it has no socket on which it can be told"
 	}
-	if len(list)+len(certs)+len(mapFiles) == 0 && strings.TrimSpace(now.text) == "" {
-		return nil, nil, nil, "it hasn't loaded its files"
-	}
 	return list, certs, mapFiles, ""
-}
-
-// settled is the plan where nothing is to be done.
-func (p *planner) settled(ctx context.Context, text string) (modules.Plan, error) {
-	plan := modules.Plan{Notes: p.notes}
-	s, err := p.daemon.worker(func(ctx context.Context, address string) (net.Conn, error) {
-		return p.v.Dial(ctx, address, append(daemonKeys[:len(daemonKeys):len(daemonKeys)], loadedKey)...)
-	}, []byte(text))
-	if err != nil {
-		return plan, nil // it can't be asked, and needn't be
-	}
-	answers, err := host.Once(p.v, "haproxy states", func() ([2]string, error) {
-		var a [2]string
-		var err1, err2 error
-		a[0], err1 = s.ask(ctx, "show servers state")
-		a[1], err2 = s.ask(ctx, "show info")
-		return a, errors.Join(err1, err2)
-	})
-	if err != nil {
-		return plan, nil
-	}
-	out := Output{Set: []string{}}
-	for l := range strings.Lines(answers[1]) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(l), "Version: "); ok {
-			out.Version = v
-		}
-	}
-	list, _ := rows(answers[0])
-	for _, r := range list {
-		if r.set() {
-			out.Set = append(out.Set, r[colProxy]+"/"+r[colName])
-		}
-	}
-	plan.Output, err = host.Marshal(out)
-	return plan, err
-}
-
-// mapLine says why a key and its value can't be a line of a map, "" where they can.
-func mapLine(key, value string) string {
-	if key == "" || strings.ContainsFunc(key, unicode.IsSpace) || strings.HasPrefix(key, "#") {
-		return fmt.Sprintf("%q can't be a key of a map: a key is one word, and doesn't begin with #.", key)
-	}
-	if value == "" || strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value {
-		return fmt.Sprintf("%q can't be a value of a map: a value is the rest of a line, and not empty.", value)
-	}
-	return ""
-}
-
-// mapText is a map's file.
-func mapText(m map[string]string) string {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		fmt.Fprintf(&b, "%s %s\n", key, m[key])
-	}
-	return b.String()
-}
-
-// keeping is a configuration in which servers' states are taken up from muster's file when
-// it is loaded.
-func (r rendered) keeping() rendered {
-	out := rendered{}
-	add := func(text, path string) { out.text += text + "\n"; out.paths = append(out.paths, path) }
-	lines := strings.Split(strings.TrimSuffix(r.text, "\n"), "\n")
-	if strings.Contains(r.text, "server-state") {
-		return r
-	}
-	global, defaults := "\tserver-state-file "+keptPath, "\tload-server-state-from-file global"
-	if !slices.Contains(lines, "global") {
-		add("global", "")
-		add(global, "")
-	}
-	if !slices.ContainsFunc(lines, beginsDefaults) {
-		add("defaults", "")
-		add(defaults, "")
-	}
-	for i, l := range lines {
-		add(l, r.paths[i])
-		switch {
-		case l == "global":
-			add(global, "")
-		case beginsDefaults(l):
-			add(defaults, "")
-		}
-	}
-	return out
-}
-
-func beginsDefaults(line string) bool {
-	return line == "defaults" || strings.HasPrefix(line, "defaults ")
 }

@@ -85,11 +85,46 @@ func TestStatesThatAReloadTakesUp(t *testing.T) {
 		"3 app 3 c 10.0.0.3 2 0 1 1 1 6 3 4 6 0 0 0 app.example 80 - 0 0 - - 0\n" + // nothing
 		"3 app 4 gone 10.0.0.4 2 8 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" + // not there any more
 		"4 other 1 a 10.0.0.5 0 4 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" // by the configuration
-	file, _ := kept(answer, parse(running))
+	file, _ := kept(answer, parse(running), parse(running))
 	lines := strings.Split(strings.TrimSpace(file), "\n")
 	want := []string{"1", lines[1], "3 app 1 a - 2 8 10 10 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0", "3 app 2 b - 2 0 7 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"}
 	if !slices.Equal(lines, want) {
 		t.Errorf("they are\n%s", file)
+	}
+}
+
+// What muster told HAProxy while it ran is the configuration's, which the next one may
+// change; what somebody has set beside it stays.
+func TestWhatWasToldIsNotKept(t *testing.T) {
+	head := "1\n" + stateHeader + "\n"
+	server := func(admin, weight, initial string) string {
+		return head + "3 app 1 a 10.0.0.1 2 " + admin + " " + weight + " " + initial + " 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n"
+	}
+	with := func(more string) *parsed { return parse("backend app\n  server a 10.0.0.1:80 " + more + "\n") }
+	for name, test := range map[string]struct {
+		answer    string
+		was, want *parsed
+		kept      string // state, weight, initial weight; "" where nothing is
+	}{
+		"a weight that was told":                         {server("0", "10", "90"), with("weight 10"), with("weight 90"), ""},
+		"disabled, as was told":                          {server("1", "1", "1"), with("disabled"), with(""), ""},
+		"a weight that somebody has set":                 {server("0", "5", "90"), with("weight 90"), with("weight 90"), "0 5 90"},
+		"one set after one was told":                     {server("0", "5", "90"), with("weight 10"), with("weight 10"), "0 5 10"},
+		"one set, where the configuration changes it":    {server("8", "5", "90"), with("weight 90"), with("weight 20"), "8 20 20"},
+		"drained, with a weight that was told":           {server("8", "10", "90"), with("weight 10"), with("weight 90"), "8 90 90"},
+		"a weight set of one that was told its disabled": {server("1", "5", "1"), with("disabled"), with(""), "0 5 1"},
+		"nothing is known of what was loaded":            {server("0", "1", "1"), parse(""), with("weight 90"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, _ := kept(test.answer, test.was, test.want)
+			got := ""
+			if list, _ := rows(file); len(list) > 0 {
+				got = list[0][colAdmin] + " " + list[0][colWeight] + " " + list[0][colInitial]
+			}
+			if got != test.kept {
+				t.Errorf("kept is %q, want %q", got, test.kept)
+			}
+		})
 	}
 }
 
@@ -140,5 +175,17 @@ func TestWhoListensOnAPort(t *testing.T) {
 	}
 	if err := (bind{host: "192.0.2.1", ports: [2]int{port, port}, words: []string{"bind", "192.0.2.1:80", "transparent"}}).occupied(nil); err != nil {
 		t.Errorf("on one that may come: %v", err)
+	}
+}
+
+// Passwords of a file are hidden, also of one that no task has any more.
+func TestPasswordsOfAConfigurationAreHidden(t *testing.T) {
+	for _, line := range []string{
+		"    stats auth admin:hunter2", "user ann password hunter2", "  user ann insecure-password hunter2 groups x",
+		"    http-request set-header Authorization \"Basic hunter2\"",
+	} {
+		if got := hidden("global\n" + line + "\nfrontend web\n"); strings.Contains(got, "hunter2") || !strings.HasPrefix(got, "global\n") || !strings.HasSuffix(got, "\nfrontend web\n") {
+			t.Errorf("%q is shown as %q", line, got)
+		}
 	}
 }

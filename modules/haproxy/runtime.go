@@ -52,7 +52,7 @@ func (s server) becomes(to server, defaults bool) (list []told, ok bool) {
 		if net.ParseIP(s.host) == nil || net.ParseIP(to.host) == nil || err != nil || strings.HasPrefix(to.port, "+") || port < 1 {
 			return nil, false
 		}
-		list = append(list, told{fmt.Sprintf("set server %s addr %s port %d", name, to.host, port), fmt.Sprintf("%s: address %s → %s", name, net.JoinHostPort(s.host, s.port), net.JoinHostPort(to.host, to.port))})
+		list = append(list, toldAddress(to, net.JoinHostPort(s.host, s.port)))
 	}
 	if s.weight != to.weight {
 		if defaults && (s.weight == "" || to.weight == "") {
@@ -68,6 +68,12 @@ func (s server) becomes(to server, defaults bool) (list []told, ok bool) {
 		list = append(list, told{fmt.Sprintf("set server %s state ready", name), name + ": enabled"})
 	}
 	return list, true
+}
+
+// toldAddress is the command that has a server at its address.
+func toldAddress(to server, from string) told {
+	name := to.proxy + "/" + to.name
+	return told{fmt.Sprintf("set server %s addr %s port %s", name, to.host, to.port), fmt.Sprintf("%s: address %s → %s", name, from, net.JoinHostPort(to.host, to.port))}
 }
 
 func weightOr1(w string) string {
@@ -122,29 +128,43 @@ func rows(answer string) (list []stateRow, header string) {
 	return list, header
 }
 
-// Bits of the administrative state (management guide, "show servers state").
-const (
-	adminMaint  = 0x01
-	adminConfig = 0x04 // disabled in the configuration
-	adminDrain  = 0x08
-)
-
-// set reports whether somebody has put the server into a state through a socket.
-func (r stateRow) set() bool {
+// setBy tells what somebody has set of a server through a socket: not by the configuration
+// was that is loaded, whose weights and disabled servers may have been told while it ran.
+func (r stateRow) setBy(was *parsed) (state, weight bool) {
 	admin, _ := strconv.Atoi(r[colAdmin])
-	return admin&(adminMaint|adminDrain) != 0 && admin&adminConfig == 0 || r[colWeight] != r[colInitial]
+	s := was.server(r[colProxy], r[colName])
+	state = admin&(forcedMaint|forcedDrain) != 0 && admin&configuredMaint == 0
+	if s != nil && s.disabled && admin&forcedDrain == 0 {
+		state = false
+	}
+	configured := r[colInitial]
+	if s != nil && s.weight != "" {
+		configured = s.weight
+	}
+	return state, r[colWeight] != configured
 }
 
-// kept is the file from which a reload takes up what was set through sockets: of those
-// servers alone, with their ports as the configuration has them (with the former port the
-// row would win over it), and their addresses left to it.
-func kept(answer string, want *parsed) (file string, servers []string) {
+// word is the state that is set of a server.
+func (r stateRow) word() string {
+	if admin, _ := strconv.Atoi(r[colAdmin]); admin&forcedMaint != 0 {
+		return maint
+	}
+	return drain
+}
+
+// kept is the file from which a reload takes up what was set through sockets, of those
+// servers alone. Their ports are as the configuration has them (with the former port the
+// row would win over it), and their addresses are left to it; so are the weights and states
+// that nobody has set. A weight that the configuration changes is the configuration's.
+func kept(answer string, was, want *parsed) (file string, servers map[string]bool) {
 	list, header := rows(answer)
+	servers = map[string]bool{}
 	b := &strings.Builder{}
 	b.WriteString(emptyState(header))
 	for _, r := range list {
-		s := want.server(r[colProxy], r[colName])
-		if !r.set() || s == nil {
+		s, old := want.server(r[colProxy], r[colName]), was.server(r[colProxy], r[colName])
+		state, weight := r.setBy(was)
+		if s == nil || !state && !weight {
 			continue
 		}
 		r = slices.Clone(r)
@@ -153,11 +173,23 @@ func kept(answer string, want *parsed) (file string, servers []string) {
 		if _, err := strconv.Atoi(s.port); err != nil {
 			r[colPort] = "0"
 		}
-		if want := s.weight; want != "" && r[colWeight] == r[colInitial] {
-			r[colWeight], r[colInitial] = want, want
+		changes := old != nil && old.weight != s.weight || old == nil && s.weight != "" && s.weight != r[colInitial]
+		switch {
+		case !weight || changes:
+			if s.weight != "" {
+				r[colWeight], r[colInitial] = s.weight, s.weight
+			} else {
+				r[colWeight] = r[colInitial]
+			}
+		case s.weight != "":
+			r[colInitial] = s.weight
+		}
+		if !state {
+			admin, _ := strconv.Atoi(r[colAdmin])
+			r[colAdmin], r[colOper] = strconv.Itoa(admin&^(forcedMaint|forcedDrain|configuredMaint)), strconv.Itoa(opRunning)
 		}
 		b.WriteString(strings.Join(r, " ") + "\n")
-		servers = append(servers, r[colProxy]+"/"+r[colName])
+		servers[r[colProxy]+"/"+r[colName]] = true
 	}
 	return b.String(), servers
 }

@@ -21,22 +21,20 @@ const serveTime = 30 * time.Second
 // serveLook is how often it is looked for meanwhile.
 const serveLook = 20 * time.Millisecond
 
-// keepStates writes what was set through sockets where the next worker takes it up.
-func keepStates(ctx context.Context, h *host.Host, d *daemon, want *parsed) error {
+// keepStates writes what was set through sockets where the next worker takes it up, and
+// returns the servers it is about. Where nobody answers there is nothing to be kept: a
+// broken HAProxy is mended all the same.
+func keepStates(ctx context.Context, h *host.Host, d *daemon, want *parsed) (servers map[string]bool, err error) {
 	file := emptyState("")
 	if d.running() {
-		old, _ := os.ReadFile(goodPath)
-		s, err := d.worker(h.Dial, old)
-		if err == nil {
-			var answer string
-			if answer, err = s.ask(ctx, "show servers state"); err == nil {
-				file, _ = kept(answer, want)
+		old := loadedText(d)
+		if s, err := d.worker(h.Dial, []byte(old)); err == nil {
+			if answer, err := s.ask(ctx, "show servers state"); err == nil {
+				file, servers = kept(answer, parse(old), want)
 			}
 		}
-		// Where nobody answers there is nothing to be kept: a broken HAProxy is mended all the same.
-		_ = err
 	}
-	return putState(keptPath, []byte(file))
+	return servers, putState(keptPath, []byte(file))
 }
 
 // serve reloads HAProxy, or starts it, and waits for the worker that then serves.
@@ -162,8 +160,9 @@ func stats(answer string) map[string]string {
 	return out
 }
 
-// told asks whether servers have the addresses and weights that they were told.
-func (s socket) told(ctx context.Context, want *parsed) error {
+// asConfigured asks whether servers have the addresses, the weights and the states of the
+// configuration, but for what somebody has set of those that are named.
+func (s socket) asConfigured(ctx context.Context, want *parsed, set map[string]bool) error {
 	answer, err := s.ask(ctx, "show servers state")
 	if err != nil {
 		return err
@@ -171,14 +170,32 @@ func (s socket) told(ctx context.Context, want *parsed) error {
 	list, _ := rows(answer)
 	for _, r := range list {
 		w := want.server(r[colProxy], r[colName])
-		if w == nil || net.ParseIP(w.host) == nil || w.port == "" || strings.HasPrefix(w.port, "+") {
+		if w == nil {
 			continue
 		}
-		if r[colAddress] != w.host && !net.ParseIP(r[colAddress]).Equal(net.ParseIP(w.host)) || r[colPort] != w.port {
-			return fmt.Errorf("the server %s/%s is at %s, not at %s", w.proxy, w.name, net.JoinHostPort(r[colAddress], r[colPort]), net.JoinHostPort(w.host, w.port))
+		name := w.proxy + "/" + w.name
+		if r.elsewhere(w) {
+			return fmt.Errorf("the server %s is at %s, not at %s", name, net.JoinHostPort(r[colAddress], r[colPort]), net.JoinHostPort(w.host, w.port))
+		}
+		state, weight := r.setBy(want)
+		admin, _ := strconv.Atoi(r[colAdmin])
+		switch {
+		case set[name]:
+		case weight && w.weight != "" && !slices.Contains(w.rest, "agent-check"): // agents set weights
+			return fmt.Errorf("the server %s has the weight %s, not %s", name, r[colWeight], w.weight)
+		case state, w.disabled && admin&(forcedMaint|configuredMaint) == 0:
+			return fmt.Errorf("the server %s isn't in the state that the configuration has it in", name)
 		}
 	}
 	return nil
+}
+
+// elsewhere reports whether a server is at another address than the configuration has.
+func (r stateRow) elsewhere(w *server) bool {
+	if net.ParseIP(w.host) == nil || w.port == "" || strings.HasPrefix(w.port, "+") {
+		return false // a name, or an offset
+	}
+	return !net.ParseIP(r[colAddress]).Equal(net.ParseIP(w.host)) || r[colPort] != w.port
 }
 
 // certificate has the running HAProxy take a certificate from its file.
@@ -290,7 +307,7 @@ func (b bind) takes(path string) bool {
 
 // listening reports whether somebody listens where a bind says.
 func (b bind) listening() bool {
-	return b.by(b.ports[0], nil) != "" || slices.Contains(b.words, "namespace")
+	return len(b.sockets(b.ports[0])) > 0 || slices.Contains(b.words, "namespace")
 }
 
 // withLog adds to an error what HAProxy last complained of.

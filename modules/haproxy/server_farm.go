@@ -84,6 +84,7 @@ func (r *row) checked() bool  { return r.Check&checkEnabled != 0 }
 type farm struct {
 	daemon *daemon
 	rows   []row
+	config *parsed
 	kept   bool // states outlive a restart of HAProxy
 }
 
@@ -119,7 +120,7 @@ func readFarm(ctx context.Context, v *host.View) (*farm, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := &farm{daemon: d, kept: loadsStates(config)}
+		f := &farm{daemon: d, config: parse(config), kept: loadsStates(config)}
 		if f.rows, err = s.servers(ctx, ""); err != nil {
 			return nil, unanswered(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,7 +91,7 @@ func (p *serverPlanner) plan(ctx context.Context) (plan modules.Plan, err error)
 		plan.Notes = p.back(c)
 	}
 	if p.Weight != "" {
-		c.To.Weight, _ = weightOf(p.Weight, p.row.Initial)
+		c.To.Weight, _ = weightOf(p.Weight, p.configured())
 	}
 	if c.Await == "" && c.To.sameSettings(c.From) && c.To.Taken.same(c.From.Taken) {
 		plan.Output, err = host.Marshal(p.row.output(p.taken))
@@ -264,4 +265,15 @@ func (r *row) output(taken *note) ServerOutput {
 		o.By = "operator"
 	}
 	return o
+}
+
+// configured is the weight that the configuration gives the server, which HAProxy itself
+// doesn't know where it was told another one since.
+func (p *serverPlanner) configured() int {
+	if s := p.farm.config.server(p.Backend, p.Server); s != nil {
+		if w, err := strconv.Atoi(s.weight); err == nil {
+			return w
+		}
+	}
+	return p.row.Initial
 }

@@ -33,7 +33,8 @@ type loaded struct {
 
 	// Text is the configuration that it has loaded; "" where that isn't known.
 	text  string
-	noted bool // muster has noted it, so that the files' times needn't tell
+	files map[string]string // their sums
+	noted bool              // muster has noted it, so that the files' times needn't tell
 }
 
 // The files that muster keeps.
@@ -47,7 +48,8 @@ const (
 // stamp is what a worker has loaded, or was told since.
 type stamp struct {
 	Worker string `json:"worker"`
-	Sum    string `json:"sum"`
+	// Files are the sums of its files; of the configuration's that without others' marks.
+	Files map[string]string `json:"files"`
 	// Good is the sum of the file at goodPath.
 	Good string `json:"good"`
 }
@@ -62,11 +64,11 @@ func readStamp() *stamp {
 }
 
 // confirmed keeps what the worker has loaded.
-func confirmed(worker process, sum string, config []byte) error {
+func confirmed(worker process, files map[string]string, config []byte) error {
 	if err := putState(goodPath, config); err != nil {
 		return err
 	}
-	data, err := host.Marshal(stamp{Worker: worker.id(), Sum: sum, Good: sumOf(config)})
+	data, err := host.Marshal(stamp{Worker: worker.id(), Files: files, Good: sumOf(config)})
 	if err != nil {
 		return err
 	}
@@ -96,10 +98,7 @@ func loadedBy(d *daemon, config string, files []string) *loaded {
 		return now
 	}
 	if s := readStamp(); s != nil && s.Worker == worker.id() {
-		now.Sum, now.noted = s.Sum, true
-		if good, err := os.ReadFile(goodPath); err == nil && sumOf(good) == s.Good {
-			now.text = string(good)
-		}
+		now.files, now.Sum, now.noted, now.text = s.Files, sumFiles(s.Files), true, loadedText(d)
 		return now
 	}
 	sums := map[string]string{}
@@ -110,11 +109,25 @@ func loadedBy(d *daemon, config string, files []string) *loaded {
 			return now
 		}
 		if sums[path] = sumOf(data); path == config {
-			now.text = string(data)
+			now.text, sums[path] = string(data), sumOf([]byte(withoutMarks(string(data))))
 		}
 	}
-	now.Sum = sumFiles(sums)
+	now.files, now.Sum = sums, sumFiles(sums)
 	return now
+}
+
+// loadedText is the configuration that muster has noted to be loaded, "" where none is.
+func loadedText(d *daemon) string {
+	worker, ok := newestWorker(d.PID)
+	s := readStamp()
+	if !ok || s == nil || s.Worker != worker.id() {
+		return ""
+	}
+	good, err := os.ReadFile(goodPath)
+	if err != nil || sumOf(good) != s.Good {
+		return ""
+	}
+	return string(good)
 }
 
 // clockLag is how far a file's change time may lie before the moment at which it was

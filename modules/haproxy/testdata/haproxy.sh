@@ -29,6 +29,19 @@ backend app
     server a 127.0.0.1:8081 weight 10
     server b 127.0.0.1:8082
 '
+# loaded: it is noted that the worker has loaded the files as they are.
+loaded() {
+	p=$(worker)
+	cp /etc/haproxy/haproxy.cfg /var/lib/muster/haproxy/good.cfg
+	mkdir -p -m 700 /run/muster /run/muster/stamps
+	{
+		printf '{"worker":"%s %s","good":"%s","files":{' "$p" "$(sed 's/.*) //' /proc/$p/stat | cut -d' ' -f20)" "$(sha256sum </etc/haproxy/haproxy.cfg | cut -c1-64)"
+		for f in /etc/haproxy/certs/*.pem; do
+			if [ -e "$f" ] && grep -q /etc/haproxy/certs /etc/haproxy/haproxy.cfg; then printf '"%s":"%s",' "$f" "$(sha256sum <"$f" | cut -c1-64)"; fi
+		done
+		printf '"/etc/haproxy/haproxy.cfg":"%s"}}' "$(sha256sum </etc/haproxy/haproxy.cfg | cut -c1-64)"
+	} >/run/muster/stamps/haproxy
+}
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
 runs() {
 	for n in 1 2 3; do
