@@ -72,7 +72,7 @@ func withoutDocker(t *testing.T) {
 	withoutShop(t)
 	clean := func() {
 		_, _ = theLab.Host(dockerHost).Exec(context.Background(), "sh", "-c", `systemctl stop docker.socket docker containerd 2>/dev/null
-			apt-get purge -qy docker.io docker-ce docker-ce-cli containerd.io containerd runc >/dev/null 2>&1
+			dpkg-query -W -f '${Package}\n' docker.io docker-ce docker-ce-cli containerd.io containerd runc 2>/dev/null | xargs -r apt-get purge -qy >/dev/null 2>&1
 			rm -rf /etc/docker /etc/apt/keyrings/docker.asc /etc/apt/sources.list.d/docker.sources /run/muster/stamps/docker-engine`)
 	}
 	clean()
