@@ -75,12 +75,12 @@ wholes() {
 say "on real hosts: ${wanted[*]}"
 begin wholes
 if wants kinds; then
-	for package in packages systemd account system network docker haproxy; do
+	for package in packages systemd account system network docker haproxy mysql; do
 		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
 	done
 	export MUSTER_LAB_ID=kinds
 	trap 'rm -rf "$logs"; $lab down 2>/dev/null' EXIT
-	$lab up -hosts app1,app2,db1,db2,db3,lb1,log1 -docker log1
+	$lab up -hosts app1,app2,cache1,db1,db2,db3,lb1,log1 -docker log1
 	slow='TestConformance/package_(old_lists|started_once)$'
 	kind packages-slow app1 packages -test.run "$slow"
 	kind packages app2 packages -test.skip "$slow"
@@ -93,6 +93,8 @@ if wants kinds; then
 	kind docker log1 docker
 	$lab root lb1 sh -c 'apt-get install -qy --no-install-recommends haproxy busybox socat openssl >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
 	kind haproxy lb1 haproxy
+	$lab root cache1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
+	kind mysql cache1 mysql
 fi
 finish
 rm -f bin/*.test

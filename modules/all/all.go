@@ -11,6 +11,7 @@ import (
 	"muster/modules/haproxy"
 	"muster/modules/hosts"
 	"muster/modules/message"
+	"muster/modules/mysql"
 	"muster/modules/network"
 	"muster/modules/packages"
 	"muster/modules/probe"
@@ -32,6 +33,7 @@ func Registry() *modules.Registry {
 		hosts.Kinds(),
 		network.Kinds(),
 		docker.Kinds(),
+		mysql.Kinds(),
 		message.Kinds(),
 	)...)
 }

@@ -1,0 +1,19 @@
+# What the cases stand on: MariaDB on a lab host.
+#   sql STATEMENT     tells MariaDB, and prints its answer without a head
+#   halted            plain, and MariaDB doesn't run
+#   plain             no databases and accounts but its own
+#   as USER PASSWORD [STATEMENT]  logs in by the socket
+#   grants ACCOUNT    its privileges, without how it is let in
+#   auth USER HOST    what MariaDB knows of a password
+sql() { mariadb -N -B --raw -e "$1"; }
+as() { MYSQL_PWD=$2 mariadb -N -B --raw -u "$1" -e "${3-SELECT CURRENT_USER()}" 2>&1; }
+grants() { sql "SHOW GRANTS FOR $1" | sed 's/ IDENTIFIED .*//'; }
+auth() { sql "SELECT JSON_VALUE(Priv, '\$.authentication_string') FROM mysql.global_priv WHERE User = '$1' AND Host = '$2'"; }
+plain() {
+	systemctl reset-failed mariadb 2>/dev/null || true # it may have been started often
+	systemctl is-active -q mariadb || systemctl start mariadb
+	sql "SELECT CONCAT('DROP DATABASE \`', REPLACE(SCHEMA_NAME, '\`', '\`\`'), '\`;') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')" | mariadb
+	sql "SELECT CONCAT(IF(IFNULL(JSON_VALUE(Priv, '\$.is_role'), 0), CONCAT('DROP ROLE ', QUOTE(User)), CONCAT('DROP USER ', QUOTE(User), '@', QUOTE(Host))), ';') FROM mysql.global_priv WHERE User NOT IN ('root', 'mysql', 'mariadb.sys')" | mariadb
+	rm -rf /var/lib/muster/mysql
+}
+halted() { plain; systemctl stop mariadb; systemctl reset-failed mariadb 2>/dev/null || true; }
