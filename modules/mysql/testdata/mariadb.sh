@@ -1,6 +1,7 @@
 # What the cases stand on: MariaDB on a lab host.
 #   sql STATEMENT     tells MariaDB, and prints its answer without a head
 #   halted            plain, and MariaDB doesn't run
+#   logging           MariaDB keeps a binary log until 99-muster-test.cnf is removed
 #   plain             no databases and accounts but its own
 #   as USER PASSWORD [STATEMENT]  logs in by the socket
 #   grants ACCOUNT    its privileges, without how it is let in
@@ -17,3 +18,9 @@ plain() {
 	rm -rf /var/lib/muster/mysql
 }
 halted() { plain; systemctl stop mariadb; systemctl reset-failed mariadb 2>/dev/null || true; }
+logging() {
+	systemctl reset-failed mariadb 2>/dev/null || true
+	rm -f /var/lib/mysql/muster-bin.*
+	printf '[mysqld]\nlog_bin = muster-bin\n' >/etc/mysql/mariadb.conf.d/99-muster-test.cnf
+	systemctl restart mariadb
+}
