@@ -309,6 +309,73 @@ func TestHundredUnchangedTasksCostOneConnection(t *testing.T) {
 	}
 }
 
+func TestWhatALoginHasProvedIsNotedForTheNextRun(t *testing.T) {
+	const anywhere = `t10|%|{"plugin":"mysql_native_password","authentication_string":"*X"}`
+	f := mariadbFake(t, anywhere)
+	f.lets["t10"], f.me["t10"] = true, "t10@%"
+	forget(t, "t10", "%")
+	h := f.host()
+	s, err := connect(t.Context(), h.Dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.prove(t.Context(), h, "t10", "%", secret, &proofs{}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(notePath("t10", "%"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothingSecret(t, string(data))
+	// Another account is before it by now, and another run knows nothing of this one's login.
+	f.say("SELECT User, Host, Priv FROM mysql.global_priv", anywhere, `t10|localhost|{"plugin":"unix_socket"}`)
+	for password, changes := range map[string]int{secret: 0, "another": 1} {
+		plan, err := f.plan(user(User{Name: "t10", Host: "%", Password: password}), h)
+		if err != nil || len(plan.Changes) != changes {
+			t.Errorf("%q: %v, %v: want %d changes", password, plan.Changes, err, changes)
+		}
+	}
+	// The server has made something else of the password since.
+	f.say("SELECT User, Host, Priv FROM mysql.global_priv", strings.Replace(anywhere, "*X", "*Y", 1), `t10|localhost|{"plugin":"unix_socket"}`)
+	if plan, err := f.plan(user(User{Name: "t10", Host: "%", Password: secret}), h); err != nil || len(plan.Changes) != 1 {
+		t.Errorf("a password that somebody else has set: %v, %v", plan.Changes, err)
+	}
+}
+
+func TestDatabaseIsPutBack(t *testing.T) {
+	f := mariadbFake(t)
+	h := f.host()
+	f.say("SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT", "latin1|latin1_bin")
+	undo, err := makePlan(t, h, modules.Plan{Changes: []host.Change{&AlterDatabase{Name: "app", From: schema{"latin1", "latin1_bin"}, To: schema{"utf8mb4", "utf8mb4_bin"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.say("SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT", "utf8mb4|utf8mb4_bin")
+	if _, err := undo[0].Apply(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	f.say("SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT", []string{}...)
+	f.answers[0].rows = [][]string{}
+	undo, err = makePlan(t, h, modules.Plan{Changes: []host.Change{&CreateDatabase{Name: "new", To: schema{"utf8mb4", "utf8mb4_bin"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.say("SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT", "utf8mb4|utf8mb4_bin")
+	f.say("SELECT (SELECT COUNT(*) FROM information_schema.ROUTINES", "0")
+	f.say("SELECT TABLE_NAME, TABLE_TYPE", "orders|BASE TABLE|5")
+	if _, err := undo[0].Apply(t.Context(), h); !errors.Is(err, host.ErrMoved) {
+		t.Errorf("a database that has tables by now is taken back: %v", err)
+	}
+	f.answers[0].rows = [][]string{}
+	if _, err := undo[0].Apply(t.Context(), h); err != nil {
+		t.Error(err)
+	}
+	wantStatements(t, f.statements("CREATE", "ALTER", "DROP"),
+		"ALTER DATABASE `app` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "ALTER DATABASE `app` CHARACTER SET latin1 COLLATE latin1_bin",
+		"CREATE DATABASE `new` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "DROP DATABASE `new`")
+}
+
 func TestServersThatLie(t *testing.T) {
 	var db modules.Module = &Database{Name: "app", State: "present"}
 	for name, c := range map[string]struct {

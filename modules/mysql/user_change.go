@@ -289,7 +289,10 @@ func (p *PutUser) apply(ctx context.Context, h *host.Host) error {
 			return err
 		}
 		if err := s.do(ctx, "ALTER USER "+name+more); err != nil {
-			return fmt.Errorf("putting back how it was let in: %w", withoutPassword(err, p.Methods[0].Auth))
+			for _, m := range p.Methods {
+				err = withoutPassword(err, m.Auth)
+			}
+			return fmt.Errorf("putting back how it was let in: %w", err)
 		}
 	}
 	if len(p.Objects) == 0 {
