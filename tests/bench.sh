@@ -53,13 +53,7 @@ logged TestRunTakesLittleMemoryForEachHostWithItsConnection
 bin/bench memory bin/muster bin/fleet
 
 say "first contact"
-# Its module may lag behind ours: what it lacks is added to a copy.
-for arch in amd64 arm64; do
-	cp tests/contact/go.mod tests/contact/go.sum "$work"
-	sed -i "s|=> ../..|=> $PWD|" "$work/go.mod"
-	(cd tests/contact && GOARCH=$arch CGO_ENABLED=0 go build -mod=mod -modfile="$work/go.mod" -trimpath -buildvcs=false -ldflags='-s -w' -o "$work/linux-$arch" .)
-done
-bin/bench contact "$work/linux-amd64" "$work/linux-arm64"
+bin/bench contact bin/remotes/linux-amd64 bin/remotes/linux-arm64
 muster plan tests/bench/thousand.hcl >/dev/null
 bin/lab root app1 rm -rf /var/cache/muster
 a=$(sent)
