@@ -20,8 +20,10 @@ import (
 	"muster/host"
 )
 
-// sockets are where servers listen: Debian's, Red Hat's and SUSE's packages, and Oracle's.
-var sockets = []string{"/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/run/mysql/mysql.sock", "/tmp/mysql.sock"}
+// sockets are where servers of Debian's, Red Hat's and SUSE's packages listen. Only root and
+// the server's own user can listen there. In /tmp, where Oracle's archives have it, anybody
+// could, and be told passwords while the server is down.
+var sockets = []string{"/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/run/mysql/mysql.sock"}
 
 // serverKeys are what the server's answers depend on: the packages and units that bring it.
 var serverKeys = []host.Key{

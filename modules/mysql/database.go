@@ -73,8 +73,10 @@ func (d *Database) Withhold(diff string, sensitive []string) (string, bool) {
 	return modules.WithoutFields(diff, sensitive, "charset", "collation")
 }
 
-// May is the database.
-func (d *Database) May() []host.Effect { return []host.Effect{host.Open(databases, d.Name)} }
+// May is the database, also as a server calls it that has all names in small letters.
+func (d *Database) May() []host.Effect {
+	return []host.Effect{host.Open(databases, d.Name), host.Open(databases, strings.ToLower(d.Name))}
+}
 
 // schema is a database, as it stands at its key.
 type schema struct {

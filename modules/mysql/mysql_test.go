@@ -5,9 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"muster/modules/file"
 	"muster/modules/modulestest"
-	"muster/modules/packages"
 	"muster/modules/systemd"
 )
 
@@ -18,5 +16,5 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("MARIADB", path)
-	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), packages.Kinds(), systemd.Kinds())...)
+	modulestest.Run(t, slices.Concat(Kinds(), systemd.Kinds())...)
 }

@@ -50,11 +50,18 @@ type QueryOutput struct {
 	Affected int `json:"affected"`
 }
 
-// rowLimit is how many rows a task offers.
-const rowLimit = 1000
+// rowLimit is how many rows a task offers, sizeLimit how many bytes in all.
+const (
+	rowLimit  = 1000
+	sizeLimit = 1 << 20
+)
 
 // asks is how queries begin that only read.
-var asks = regexp.MustCompile(`(?i)^[\s(]*(select|show|with|table|values|describe|desc|explain|check)\b`)
+var asks = regexp.MustCompile(`(?i)^[\s(]*(select|show|with|table|values|describe|desc|explain)\b`)
+
+// writesFile is a part of a query that has the server write a file, which no transaction
+// keeps it from.
+var writesFile = regexp.MustCompile(`(?i)\binto\s+(outfile|dumpfile)\b`)
 
 // Check refuses contradictions, and guards that aren't queries.
 func (q *Query) Check(unknown func(string) bool) (errs []modules.ArgError) {
@@ -69,10 +76,10 @@ func (q *Query) Check(unknown func(string) bool) (errs []modules.ArgError) {
 	if q.Unless != "" && q.ReadOnly {
 		fail("unless", "Conflicting arguments", "A statement that only reads is asked in each run and changes nothing: leave unless out.")
 	}
-	if q.Unless != "" && !asks.MatchString(q.Unless) {
+	if q.Unless != "" && (!asks.MatchString(q.Unless) || writesFile.MatchString(q.Unless)) {
 		fail("unless", "Wrong value", "It has to be a query that only reads, such as SELECT or SHOW: it is asked while planning.")
 	}
-	if q.ReadOnly && !asks.MatchString(q.Statement) {
+	if q.ReadOnly && (!asks.MatchString(q.Statement) || writesFile.MatchString(q.Statement)) {
 		fail("statement", "Wrong value", "With read_only = true it has to be a query, such as SELECT or SHOW: it is asked while planning.")
 	}
 	if why := wrongName(q.Database); q.Database != "" && why != "" {
@@ -215,6 +222,7 @@ func (s *server) answer(ctx context.Context, query string) (o QueryOutput, first
 	if err != nil {
 		return o, "", err
 	}
+	size := 0
 	for r.Next() {
 		if len(o.Rows) == rowLimit {
 			return o, "", fmt.Errorf("the answer has more than %d rows: give the query a LIMIT", rowLimit)
@@ -230,7 +238,11 @@ func (s *server) answer(ctx context.Context, query string) (o QueryOutput, first
 		for i, f := range fields {
 			if f != nil {
 				row[names[i]] = *f
+				size += len(*f) + len(names[i])
 			}
+		}
+		if size > sizeLimit {
+			return o, "", fmt.Errorf("the answer has more than %d bytes: give the query a LIMIT, or fewer columns", sizeLimit)
 		}
 		if len(o.Rows) == 0 && len(fields) > 0 && fields[0] != nil {
 			first = *fields[0]

@@ -60,6 +60,14 @@ type userPlanner struct {
 	laid bool      // pending changes are about it
 }
 
+// at is the host of the account as the server writes it.
+func (p *userPlanner) at() string {
+	if p.real != nil {
+		return p.real.host
+	}
+	return strings.ToLower(p.Host)
+}
+
 // Plan compares the account with what is declared of it.
 func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
 	p := &userPlanner{User: u, v: v}
@@ -128,7 +136,7 @@ func (p *userPlanner) absent(ctx context.Context) (plan modules.Plan, err error)
 	if err := p.notOwn(); err != nil {
 		return plan, err
 	}
-	d := &DropUser{Name: p.Name, Host: p.Host, From: *p.now}
+	d := &DropUser{Name: p.Name, Host: p.at(), From: *p.now}
 	if p.real != nil {
 		if d.Runs, err = asking(ctx, p.v, func(s *server) (int, error) { return s.runsAs(ctx, p.real) }); err != nil {
 			return plan, err
@@ -143,7 +151,7 @@ func (p *userPlanner) change(ctx context.Context) (*SetUser, error) {
 	if most := map[flavor]int{mariadb: 128, mysqlOwn: 32}[p.all.flavor]; utf8.RuneCountInString(p.Name) > most {
 		return nil, modules.ArgError{Arg: "name", Summary: "Wrong value", Detail: fmt.Sprintf("%s takes names of up to %d letters.", p.all.flavor, most)}
 	}
-	c := &SetUser{Name: p.Name, Host: p.Host, From: p.now, proofs: p.proofs}
+	c := &SetUser{Name: p.Name, Host: p.at(), From: p.now, proofs: p.proofs}
 	if p.now != nil {
 		c.To = *p.now
 		c.To.Password = ""
