@@ -165,10 +165,33 @@ func (g grants) addLine(line string, p privileges, fold func(string) string) err
 		return bad()
 	}
 	if n := len(t); n > 3 && slices.Equal(t[n-3:], []string{"WITH", "GRANT", "OPTION"}) || slices.Contains(t[to:], "GRANT") && slices.Contains(t[to:], "OPTION") {
-		atoms = append(atoms, grantOption)
+		atoms = withOption(atoms)
 	}
 	g.add(object, atoms)
 	return nil
+}
+
+// handedOn is the right to hand on one of MySQL's dynamic privileges, which each of them
+// has for itself (Dynamic Privileges, "GRANT OPTION"): "CLONE_ADMIN WITH GRANT OPTION".
+const handedOn = " WITH GRANT OPTION"
+
+// dynamic reports whether a privilege is one of those: their names alone have a "_".
+func dynamic(name string) bool {
+	return strings.Contains(name, "_") && !strings.ContainsAny(name, " (")
+}
+
+// withOption adds the right to hand on: to dynamic privileges each, to the others together.
+func withOption(atoms []string) []string {
+	list := slices.Clone(atoms)
+	for _, a := range atoms {
+		if dynamic(a) {
+			list = append(list, a+handedOn)
+		}
+	}
+	if len(atoms) == 0 || slices.ContainsFunc(atoms, func(a string) bool { return !dynamic(a) }) {
+		list = append(list, grantOption)
+	}
+	return list
 }
 
 func (g grants) add(object string, atoms []string) {
@@ -260,7 +283,7 @@ func minus(a, b []string) []string {
 func (p privileges) listed(atoms []string, at level) string {
 	columns := map[string][]string{}
 	var names []string
-	plain := slices.DeleteFunc(slices.Clone(atoms), func(a string) bool { return a == grantOption })
+	plain := slices.DeleteFunc(slices.Clone(atoms), func(a string) bool { return a == grantOption || strings.HasSuffix(a, handedOn) })
 	if all := p.of(at); len(all) > 0 && len(minus(all, plain)) == 0 {
 		names, plain = []string{allWord}, minus(plain, all)
 	}
@@ -319,6 +342,8 @@ func (s step) statement(account string) string {
 	return text
 }
 
+func option(atom string) bool { return atom == grantOption || strings.HasSuffix(atom, handedOn) }
+
 // until are the steps from g to want: first what is given, so that nothing is missed that
 // the account has under another name, then what is taken.
 func (g grants) until(want grants, p privileges) (steps []step) {
@@ -327,20 +352,39 @@ func (g grants) until(want grants, p privileges) (steps []step) {
 		if len(more) == 0 {
 			continue
 		}
-		s := step{What: p.listed(more, levelOf(object)), On: object, Option: slices.Contains(more, grantOption)}
-		if all := p.of(levelOf(object)); len(all) > 0 && len(minus(all, want[object])) == 0 && len(minus(more, []string{grantOption})) > 0 {
+		var give []string // also what the account has, and may not hand on
+		for _, a := range more {
+			give = append(give, strings.TrimSuffix(a, handedOn))
+		}
+		slices.Sort(give)
+		give = slices.Compact(give)
+		s := step{What: p.listed(give, levelOf(object)), On: object, Option: slices.ContainsFunc(more, option)}
+		if all := p.of(levelOf(object)); len(all) > 0 && len(minus(all, want[object])) == 0 && !slices.ContainsFunc(more, option) {
 			s.What = allWord // also where it has a part of it
 		}
-		if s.What == "" {
-			s.What = usage
+		if s.What != "" {
+			steps = append(steps, s)
 		}
-		steps = append(steps, s)
+		if slices.Contains(more, grantOption) && !slices.ContainsFunc(give, func(a string) bool { return a != grantOption && !dynamic(a) }) {
+			steps = append(steps, step{What: usage, On: object, Option: true})
+		}
 	}
 	for _, object := range slices.Sorted(maps.Keys(g)) {
 		less := minus(g[object], want[object])
 		if what := p.listed(less, levelOf(object)); what != "" {
 			steps = append(steps, step{Revoke: true, What: what, On: object})
 		}
+		var stay []string // that may not be handed on any more: there is no other way
+		for _, a := range less {
+			if name, ok := strings.CutSuffix(a, handedOn); ok && slices.Contains(want[object], name) {
+				stay = append(stay, name)
+			}
+		}
+		if len(stay) > 0 {
+			names := strings.Join(stay, ", ")
+			steps = append(steps, step{Revoke: true, What: names, On: object}, step{What: names, On: object})
+		}
+		// Last: after it, MySQL 9.7 leaves dynamic privileges that are revoked.
 		if slices.Contains(less, grantOption) {
 			steps = append(steps, step{Revoke: true, What: grantOption, On: object})
 		}

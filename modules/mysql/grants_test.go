@@ -130,6 +130,42 @@ func TestPrivilegesAreSets(t *testing.T) {
 	}
 }
 
+// As MySQL 9.7 shows and takes them.
+func TestDynamicPrivilegesAreHandedOnEachByItself(t *testing.T) {
+	p := knownPrivileges(commonPrivileges + mysqlOnly)
+	for _, c := range []struct {
+		name  string
+		has   []string
+		wants []string
+		steps string
+	}{
+		{"no more", []string{"GRANT SELECT ON *.* TO `a`@`b` WITH GRANT OPTION", "GRANT CLONE_ADMIN,BACKUP_ADMIN ON *.* TO `a`@`b` WITH GRANT OPTION"}, []string{"SELECT", "CLONE_ADMIN"},
+			"revoke BACKUP_ADMIN on *.*; revoke CLONE_ADMIN on *.*; grant CLONE_ADMIN on *.*; revoke GRANT OPTION on *.*"},
+		{"unchanged", []string{"GRANT SELECT ON *.* TO `a`@`b` WITH GRANT OPTION", "GRANT CLONE_ADMIN ON *.* TO `a`@`b` WITH GRANT OPTION"}, []string{"CLONE_ADMIN", "SELECT", "GRANT OPTION"}, ""},
+		{"one more", []string{"GRANT SELECT ON *.* TO `a`@`b` WITH GRANT OPTION", "GRANT CLONE_ADMIN ON *.* TO `a`@`b`"}, []string{"CLONE_ADMIN", "SELECT", "GRANT OPTION"}, "grant CLONE_ADMIN on *.* with grant option"},
+		{"none but dynamic ones", []string{"GRANT USAGE ON *.* TO `a`@`b`"}, []string{"CLONE_ADMIN", "GRANT OPTION"}, "grant CLONE_ADMIN on *.* with grant option; grant USAGE on *.* with grant option"},
+		{"without the option, as they are", []string{"GRANT SELECT ON *.* TO `a`@`b`", "GRANT CLONE_ADMIN ON *.* TO `a`@`b`"}, []string{"SELECT", "CLONE_ADMIN"}, ""},
+	} {
+		g := grants{}
+		for _, line := range c.has {
+			if err := g.addLine(line, p, same); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, errs := wanted(map[string]modules.OneOrMore{"*.*": c.wants}, p, same)
+		if len(errs) > 0 {
+			t.Fatal(c.name, errs)
+		}
+		var got []string
+		for _, s := range g.until(want, p) {
+			got = append(got, s.String())
+		}
+		if text := strings.Join(got, "; "); text != c.steps {
+			t.Errorf("%s: %q, want %q", c.name, text, c.steps)
+		}
+	}
+}
+
 func TestPrivilegesThatCannotBe(t *testing.T) {
 	p := knownPrivileges(commonPrivileges + mariadbOnly)
 	for want, declared := range map[string]map[string]modules.OneOrMore{

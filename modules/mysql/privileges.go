@@ -91,6 +91,9 @@ func wanted(declared map[string]modules.OneOrMore, p privileges, fold func(strin
 			}
 			g.add(on, atoms)
 		}
+		if slices.Contains(g[on], grantOption) {
+			g.add(on, withOption(minus(g[on], []string{grantOption})))
+		}
 	}
 	return g, errs
 }
