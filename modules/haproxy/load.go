@@ -33,6 +33,8 @@ type Load struct {
 	Impact string            `json:"impact,omitempty"`
 	// Restored marks one that loads the files that stood there before.
 	Restored bool `json:"restored,omitempty"`
+	// Tried are the servers, as lines of a configuration, that were told what isn't to be.
+	Tried string `json:"tried,omitempty"`
 }
 
 // Type is "haproxy.load/1".
@@ -91,7 +93,7 @@ func (l *Load) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if l.Restored {
 		return host.Result{}, l.restore(ctx, h, d, text)
 	}
-	back := &Load{Verb: verbReload, Config: l.Config, Restored: true}
+	back := &Load{Verb: verbReload, Config: l.Config, Restored: true, Tried: parse(string(text)).told(l.Told)}
 	if err := h.Begin(host.Undo{After: []host.Change{back}}); err != nil {
 		return host.Result{}, err
 	}
@@ -123,7 +125,7 @@ func (l *Load) look(ctx context.Context, h *host.Host) (*daemon, error) {
 // load reloads HAProxy, or starts it.
 func (l *Load) load(ctx context.Context, h *host.Host, d *daemon, text []byte) error {
 	want := parse(string(text))
-	set, err := keepStates(ctx, h, d, want)
+	set, err := keepStates(ctx, h, d, want, &parsed{})
 	if err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (l *Load) tell(ctx context.Context, h *host.Host, d *daemon, text []byte) e
 	if err != nil {
 		return err
 	}
-	_, set := kept(states, parse(loadedText(d)), want)
+	_, set := kept(states, parse(loadedText(d)), want, &parsed{})
 	if err := s.apply(ctx, l.Told); err != nil {
 		return err
 	}
@@ -245,7 +247,7 @@ func (l *Load) restore(ctx context.Context, h *host.Host, d *daemon, text []byte
 		text = good
 	}
 	want := parse(string(text))
-	if _, err := keepStates(ctx, h, d, want); err != nil {
+	if _, err := keepStates(ctx, h, d, want, parse(l.Tried)); err != nil {
 		return err
 	}
 	worker, err := serve(ctx, h, d, !d.running())

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -125,6 +126,22 @@ func splitLine(s string) (list []string) {
 	}
 	end()
 	return list
+}
+
+// told is a configuration of the servers alone that commands are about.
+func (p *parsed) told(list []told) string {
+	var b strings.Builder
+	for _, s := range p.servers {
+		if !slices.ContainsFunc(list, func(t told) bool { return strings.HasPrefix(t.Command, "set server "+s.proxy+"/"+s.name+" ") }) {
+			continue
+		}
+		fmt.Fprintf(&b, "backend %s\nserver %s x:1 weight %s", s.proxy, s.name, weightOr1(s.weight))
+		if s.disabled {
+			b.WriteString(" disabled")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // secretive reports whether a configuration has passwords in it.

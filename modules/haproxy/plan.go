@@ -108,8 +108,17 @@ func (p *planner) plan(ctx context.Context) (modules.Plan, error) {
 			l.Verb = verbTell
 		}
 	}
+	if now.Running {
+		for _, t := range p.observe(ctx, parse(now.text), want).moved {
+			if l.Verb == verbTell {
+				l.Told = append(l.Told, t)
+			} else {
+				p.notes = append(p.notes, "Somebody has moved a server, which a reload has where it belongs: "+t.Shows+".")
+			}
+		}
+	}
 	if l.Verb == verbReload && !want.loadsState {
-		p.notes = append(p.notes, "The template lacks server-state-file "+keptPath+` in its section global and load-server-state-from-file global in its defaults: a server that somebody has drained may take requests for a moment when HAProxy is reloaded.`)
+		p.notes = append(p.notes, "The template lacks server-state-file "+keptPath+` in its section global and load-server-state-from-file global in its defaults: what somebody has set of servers, a drain too, is lost when HAProxy is reloaded.`)
 	}
 	// Putting a server back is never taken back: it would be out again.
 	return modules.Plan{Changes: append(append(changes, l), back...), Atomic: len(back) == 0, Notes: p.notes}, nil

@@ -57,6 +57,12 @@ func TestWhatIsToldInPlaceOfAReload(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a weight that an agent scales", func(t *testing.T) {
+		with := strings.Replace(running, "weight 10", "weight 10 agent-check agent-port 9", 1)
+		if _, ok := runtime(parse(with), parse(strings.Replace(with, "weight 10", "weight 20", 1))); ok {
+			t.Error("it is told, and the agent scales the one before")
+		}
+	})
 	t.Run("a weight where a default-server line may have it", func(t *testing.T) {
 		with := strings.Replace(running, "backend app\n", "backend app\n    default-server weight 7\n", 1)
 		if _, ok := runtime(parse(with), parse(strings.Replace(with, "weight 10", "", 1))); ok {
@@ -85,7 +91,7 @@ func TestStatesThatAReloadTakesUp(t *testing.T) {
 		"3 app 3 c 10.0.0.3 2 0 1 1 1 6 3 4 6 0 0 0 app.example 80 - 0 0 - - 0\n" + // nothing
 		"3 app 4 gone 10.0.0.4 2 8 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" + // not there any more
 		"4 other 1 a 10.0.0.5 0 4 1 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n" // by the configuration
-	file, _ := kept(answer, parse(running), parse(running))
+	file, _ := kept(answer, parse(running), parse(running), &parsed{})
 	lines := strings.Split(strings.TrimSpace(file), "\n")
 	want := []string{"1", lines[1], "3 app 1 a - 2 8 10 10 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0", "3 app 2 b - 2 0 7 1 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"}
 	if !slices.Equal(lines, want) {
@@ -101,22 +107,27 @@ func TestWhatWasToldIsNotKept(t *testing.T) {
 		return head + "3 app 1 a 10.0.0.1 2 " + admin + " " + weight + " " + initial + " 1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0\n"
 	}
 	with := func(more string) *parsed { return parse("backend app\n  server a 10.0.0.1:80 " + more + "\n") }
+	none := &parsed{}
 	for name, test := range map[string]struct {
-		answer    string
-		was, want *parsed
-		kept      string // state, weight, initial weight; "" where nothing is
+		answer           string
+		was, want, tried *parsed
+		kept             string // state, weight, initial weight; "" where nothing is
 	}{
-		"a weight that was told":                         {server("0", "10", "90"), with("weight 10"), with("weight 90"), ""},
-		"disabled, as was told":                          {server("1", "1", "1"), with("disabled"), with(""), ""},
-		"a weight that somebody has set":                 {server("0", "5", "90"), with("weight 90"), with("weight 90"), "0 5 90"},
-		"one set after one was told":                     {server("0", "5", "90"), with("weight 10"), with("weight 10"), "0 5 10"},
-		"one set, where the configuration changes it":    {server("8", "5", "90"), with("weight 90"), with("weight 20"), "8 20 20"},
-		"drained, with a weight that was told":           {server("8", "10", "90"), with("weight 10"), with("weight 90"), "8 90 90"},
-		"a weight set of one that was told its disabled": {server("1", "5", "1"), with("disabled"), with(""), "0 5 1"},
-		"nothing is known of what was loaded":            {server("0", "1", "1"), parse(""), with("weight 90"), ""},
+		"a weight that was told":                         {server("0", "10", "90"), with("weight 10"), with("weight 90"), none, ""},
+		"disabled, as was told":                          {server("1", "1", "1"), with("disabled"), with(""), none, ""},
+		"a weight that somebody has set":                 {server("0", "5", "90"), with("weight 90"), with("weight 90"), none, "0 5 90"},
+		"one set after one was told":                     {server("0", "5", "90"), with("weight 10"), with("weight 10"), none, "0 5 10"},
+		"one set, where the configuration changes it":    {server("8", "5", "90"), with("weight 90"), with("weight 20"), none, "8 20 20"},
+		"drained, with a weight that was told":           {server("8", "10", "90"), with("weight 10"), with("weight 90"), none, "8 90 90"},
+		"a weight set of one that was told its disabled": {server("1", "5", "1"), with("disabled"), with(""), none, "0 5 1"},
+		"nothing is known of what was loaded":            {server("0", "1", "1"), parse(""), with("weight 90"), none, ""},
+		"a weight that was told in vain":                 {server("0", "8", "5"), with("weight 5"), with("weight 5"), parse(with("weight 8").told([]told{{Command: "set server app/a weight 8"}})), ""},
+		"one that somebody had set before that":          {server("0", "9", "5"), with("weight 5"), with("weight 5"), parse(with("weight 8").told([]told{{Command: "set server app/a weight 8"}})), "0 9 5"},
+		"disabled in vain":                               {server("1", "5", "5"), with("weight 5"), with("weight 5"), parse(with("weight 5 disabled").told([]told{{Command: "set server app/a state maint"}})), ""},
+		"what another server was told in vain":           {server("0", "8", "5"), with("weight 5"), with("weight 5"), parse(with("weight 8").told([]told{{Command: "set server app/ab weight 8"}})), "0 8 5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file, _ := kept(test.answer, test.was, test.want)
+			file, _ := kept(test.answer, test.was, test.want, test.tried)
 			got := ""
 			if list, _ := rows(file); len(list) > 0 {
 				got = list[0][colAdmin] + " " + list[0][colWeight] + " " + list[0][colInitial]
@@ -187,5 +198,26 @@ func TestPasswordsOfAConfigurationAreHidden(t *testing.T) {
 		if got := hidden("global\n" + line + "\nfrontend web\n"); strings.Contains(got, "hunter2") || !strings.HasPrefix(got, "global\n") || !strings.HasSuffix(got, "\nfrontend web\n") {
 			t.Errorf("%q is shown as %q", line, got)
 		}
+	}
+}
+
+// What `show map` and `show ssl cert` answer, and whether the files hold the same.
+func TestWhatIsLoadedOfMapsAndCertificates(t *testing.T) {
+	for _, test := range []struct {
+		answer, file string
+		same         bool
+	}{
+		{"0x55 a.example app\n0x56 b.example app two\n", "b.example app two\na.example app\n", true},
+		{"0x55 a.example app\n", "# ours\n\na.example app\n", true},
+		{"0x55 a.example app\n", "a.example other\n", false},
+		{"", "a.example app\n", false},
+		{"", "", true},
+	} {
+		if got := sameLines(test.answer, test.file); got != test.same {
+			t.Errorf("%q and %q: %v", test.answer, test.file, got)
+		}
+	}
+	if n, ok := serialIn("Filename: /x\nStatus: Used\nSerial: 0A1002\n"); !ok || n != "A1002" {
+		t.Errorf("the number is %q, %v", n, ok)
 	}
 }

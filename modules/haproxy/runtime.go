@@ -55,8 +55,8 @@ func (s server) becomes(to server, defaults bool) (list []told, ok bool) {
 		list = append(list, toldAddress(to, net.JoinHostPort(s.host, s.port)))
 	}
 	if s.weight != to.weight {
-		if defaults && (s.weight == "" || to.weight == "") {
-			return nil, false
+		if defaults && (s.weight == "" || to.weight == "") || slices.Contains(to.rest, "agent-check") {
+			return nil, false // an agent's percentage is of the weight that HAProxy was started with
 		}
 		from, weight := weightOr1(s.weight), weightOr1(to.weight)
 		list = append(list, told{fmt.Sprintf("set server %s weight %s", name, weight), fmt.Sprintf("%s: weight %s → %s", name, from, weight)})
@@ -146,17 +146,22 @@ func (r stateRow) setBy(was *parsed) (state, weight bool) {
 
 // word is the state that is set of a server.
 func (r stateRow) word() string {
-	if admin, _ := strconv.Atoi(r[colAdmin]); admin&forcedMaint != 0 {
+	switch admin, _ := strconv.Atoi(r[colAdmin]); {
+	case admin&(forcedMaint|configuredMaint) != 0:
 		return maint
+	case admin&forcedDrain != 0:
+		return drain
 	}
-	return drain
+	return ready
 }
 
 // kept is the file from which a reload takes up what was set through sockets, of those
 // servers alone. Their ports are as the configuration has them (with the former port the
 // row would win over it), and their addresses are left to it; so are the weights and states
 // that nobody has set. A weight that the configuration changes is the configuration's.
-func kept(answer string, was, want *parsed) (file string, servers map[string]bool) {
+//
+// Tried is what HAProxy was told in vain, and is taken back: nobody has set that.
+func kept(answer string, was, want, tried *parsed) (file string, servers map[string]bool) {
 	list, header := rows(answer)
 	servers = map[string]bool{}
 	b := &strings.Builder{}
@@ -164,6 +169,10 @@ func kept(answer string, was, want *parsed) (file string, servers map[string]boo
 	for _, r := range list {
 		s, old := want.server(r[colProxy], r[colName]), was.server(r[colProxy], r[colName])
 		state, weight := r.setBy(was)
+		if tried.server(r[colProxy], r[colName]) != nil {
+			again, anew := r.setBy(tried)
+			state, weight = state && again, weight && anew
+		}
 		if s == nil || !state && !weight {
 			continue
 		}

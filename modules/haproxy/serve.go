@@ -24,13 +24,13 @@ const serveLook = 20 * time.Millisecond
 // keepStates writes what was set through sockets where the next worker takes it up, and
 // returns the servers it is about. Where nobody answers there is nothing to be kept: a
 // broken HAProxy is mended all the same.
-func keepStates(ctx context.Context, h *host.Host, d *daemon, want *parsed) (servers map[string]bool, err error) {
+func keepStates(ctx context.Context, h *host.Host, d *daemon, want, tried *parsed) (servers map[string]bool, err error) {
 	file := emptyState("")
 	if d.running() {
 		old := loadedText(d)
 		if s, err := d.worker(h.Dial, []byte(old)); err == nil {
 			if answer, err := s.ask(ctx, "show servers state"); err == nil {
-				file, servers = kept(answer, parse(old), want)
+				file, servers = kept(answer, parse(old), want, tried)
 			}
 		}
 	}

@@ -227,7 +227,7 @@ func (s *SetServer) probe(ctx context.Context, c *serverControl, until time.Time
 	if err != nil || !r.checked() {
 		return err
 	}
-	n := note{Backend: s.Backend, Server: s.Server, State: ready, Weight: s.From.Weight, Initial: r.Initial, Agent: s.From.Agent, Run: c.host.RunName, Passing: c.host.Passing, Invocation: c.daemon.Invocation}
+	n := note{Backend: s.Backend, Server: s.Server, State: ready, Weight: s.From.Weight, Initial: parse(c.config).weightOf(r), Agent: s.From.Agent, Run: c.host.RunName, Passing: c.host.Passing, Invocation: c.daemon.Invocation}
 	if s.From.Taken != nil {
 		n = *s.From.Taken
 	}

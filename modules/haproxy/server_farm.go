@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/host"
@@ -166,4 +167,15 @@ func (s socket) serversOnce(ctx context.Context, backend string, partly bool) ([
 		return nil, fmt.Errorf("the answer to %q: %w", command, err)
 	}
 	return rows, nil
+}
+
+// weightOf is the weight that the configuration gives a server, which HAProxy itself
+// doesn't know where it was told another one since.
+func (p *parsed) weightOf(r *row) int {
+	if s := p.server(r.Backend, r.Name); s != nil {
+		if w, err := strconv.Atoi(s.weight); err == nil {
+			return w
+		}
+	}
+	return r.Initial
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -115,7 +114,7 @@ func (p *serverPlanner) out(c *SetServer) {
 	if idle && c.To.sameSettings(p.now) {
 		return
 	}
-	n := note{Backend: p.Backend, Server: p.Server, State: p.now.State, Weight: p.now.Weight, Initial: p.row.Initial, Agent: p.now.Agent}
+	n := note{Backend: p.Backend, Server: p.Server, State: p.now.State, Weight: p.now.Weight, Initial: p.configured(), Agent: p.now.Agent}
 	if p.taken != nil && !(p.taken.Settled && p.now.State == ready) { // else it has been put back since
 		n = *p.taken
 		n.Agent = n.Agent || p.now.Agent
@@ -135,7 +134,7 @@ func (p *serverPlanner) back(c *SetServer) []string {
 	switch {
 	case p.taken != nil:
 		c.To.Taken, c.To.Agent = nil, p.now.Agent || p.taken.Agent && p.row.hasAgent()
-		if p.taken.Initial == p.row.Initial { // else the configuration gives it another one by now
+		if p.taken.Initial == p.configured() { // else the configuration gives it another one by now
 			c.To.Weight = p.taken.Weight
 		}
 		c.To.State = ready
@@ -267,13 +266,4 @@ func (r *row) output(taken *note) ServerOutput {
 	return o
 }
 
-// configured is the weight that the configuration gives the server, which HAProxy itself
-// doesn't know where it was told another one since.
-func (p *serverPlanner) configured() int {
-	if s := p.farm.config.server(p.Backend, p.Server); s != nil {
-		if w, err := strconv.Atoi(s.weight); err == nil {
-			return w
-		}
-	}
-	return p.row.Initial
-}
+func (p *serverPlanner) configured() int { return p.farm.config.weightOf(&p.row) }
