@@ -1,6 +1,7 @@
 package modulestest
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -151,17 +152,28 @@ func (c *testCase) shell(t testing.TB, section string) {
 	if !c.has(section) {
 		return
 	}
-	cmd := exec.Command("sh", "-eu")
-	cmd.Stdin = strings.NewReader(c.text(section))
-	cmd.Dir = c.root
-	cmd.Env = append(os.Environ(), "ROOT="+c.root)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := c.run(section)
+	if err != nil && bytes.Contains(out, []byte("Interrupted system call")) {
+		// A script's programs are started under watch, too (package watch), where a signal
+		// may end the start of one, which no shell is prepared for.
+		out, err = c.run(section)
+	}
+	if err != nil {
 		if section == "check" {
 			t.Errorf("%s: %v\n%s", section, err, out)
 			return
 		}
 		t.Fatalf("%s: %v\n%s", section, err, out)
 	}
+}
+
+// run runs the script of a section.
+func (c *testCase) run(section string) ([]byte, error) {
+	cmd := exec.Command("sh", "-eu")
+	cmd.Stdin = strings.NewReader(c.text(section))
+	cmd.Dir = c.root
+	cmd.Env = append(os.Environ(), "ROOT="+c.root)
+	return cmd.CombinedOutput()
 }
 
 type caseTask struct {
