@@ -5,6 +5,7 @@ import (
 	"context"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -150,6 +151,10 @@ func TestRulesAreTakenBackWhereMusterWasKilled(t *testing.T) {
 func TestRulesAreTakenBackByTheHostWhereItsRemoteWasKilledToo(t *testing.T) {
 	command(t.Context(), t)
 	cmd := halfway(t)
+	// Stopped, it can't take the host up again before it is killed.
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	on(t, "app1", `for e in /proc/[0-9]*/exe; do case $(readlink $e) in *muster*) p=${e%/exe}; kill -9 ${p#/proc/} ;; esac; done`)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
