@@ -8,7 +8,7 @@ import (
 // What needs no other tests' state stands in this file.
 
 func TestSiteIsAppliedFromNothingAndThenUnchanged(t *testing.T) {
-	siteForRollout, shopReady = false, false // whose application servers are others
+	siteForRollout = false // its application servers are others
 	r := muster(t, "apply", "../../playbooks/site.hcl", "--yes", "--output", "json")
 	if r.code != 0 {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
