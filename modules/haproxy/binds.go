@@ -25,11 +25,12 @@ func (b bind) occupied(own []int) error {
 		return nil
 	}
 	for port := b.ports[0]; port <= b.ports[1] && port < b.ports[0]+mostPorts; port++ {
-		if err := b.try(port); err != nil {
+		if err := b.try(port, own); err != nil {
 			return err
 		}
-		if err := b.shared(port, own); err != nil {
-			return err
+		// Another program may let others share its very address: requests would go to either.
+		if by := b.holder(port, own); by != nil && !by.own {
+			return &portTaken{port, by}
 		}
 	}
 	return nil
@@ -42,7 +43,7 @@ func (b bind) address() netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-func (b bind) try(port int) error {
+func (b bind) try(port int, own []int) error {
 	at := b.address()
 	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: port, Addr: [4]byte(at.AsSlice()[:4])})
 	if at.Is6() {
@@ -64,23 +65,38 @@ func (b bind) try(port int) error {
 	err = unix.Bind(fd, sa)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		if by := b.by(port, nil); by != "" {
-			return fmt.Errorf("port %d is taken%s", port, by)
+		if by := b.holder(port, own); by == nil || !by.own { // HAProxy's own are about to end
+			return &portTaken{port, by}
 		}
-		return nil // by one of HAProxy's own that is about to end
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("this host has no address %s to listen on", at)
 	}
 	return nil
 }
 
-// shared returns an error where another program listens on the very address, which lets
-// others share it: requests would go to either.
-func (b bind) shared(port int, own []int) error {
-	if by := b.by(port, own); by != "" {
-		return fmt.Errorf("port %d is taken%s", port, by)
+// portTaken is a port that somebody else listens on.
+type portTaken struct {
+	port int
+	by   *holder // nil where it can't be told
+}
+
+func (t *portTaken) Error() string {
+	if t.by == nil {
+		return fmt.Sprintf("port %d is taken", t.port)
 	}
-	return nil
+	unit := ""
+	if t.by.unit != "" {
+		unit = ", " + t.by.unit
+	}
+	return fmt.Sprintf("port %d is taken by %s (process %d%s)", t.port, t.by.name, t.by.pid, unit)
+}
+
+// holder is a process that listens.
+type holder struct {
+	name string
+	pid  int
+	unit string // nginx.service; "" where it can't be told
+	own  bool   // it is HAProxy itself
 }
 
 // sockets are those that listen on a port where a bind does, as links of /proc/PID/fd name
@@ -111,29 +127,34 @@ func (b bind) sockets(port int) map[string]bool {
 	return inodes
 }
 
-// by names who listens on a port where a bind does, " by nginx (process 12, nginx.service)";
-// "" where nobody does but HAProxy itself, or nobody can tell.
-func (b bind) by(port int, own []int) string {
+// holder finds who listens on a port where a bind does: somebody else before HAProxy itself,
+// which are the processes own and those of its unit. It is nil where nobody does, or
+// nobody can tell.
+func (b bind) holder(port int, own []int) (found *holder) {
 	inodes := b.sockets(port)
 	if len(inodes) == 0 {
-		return ""
+		return nil
 	}
 	pids, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range pids {
-		pid, _ := strconv.Atoi(filepath.Base(dir))
 		links, _ := filepath.Glob(dir + "/fd/*")
-		for _, l := range links {
-			if to, err := os.Readlink(l); err != nil || !inodes[to] {
-				continue
-			}
-			if slices.Contains(own, pid) || unitOf(dir) == ", "+unit {
-				return ""
-			}
-			name, _ := os.ReadFile(dir + "/comm")
-			return fmt.Sprintf(" by %s (process %d%s)", strings.TrimSpace(string(name)), pid, unitOf(dir))
+		listens := slices.ContainsFunc(links, func(l string) bool {
+			to, err := os.Readlink(l)
+			return err == nil && inodes[to]
+		})
+		if !listens {
+			continue
 		}
+		h := &holder{unit: unitOf(dir)}
+		h.pid, _ = strconv.Atoi(filepath.Base(dir))
+		name, _ := os.ReadFile(dir + "/comm")
+		h.name = strings.TrimSpace(string(name))
+		if h.own = h.unit == unit || slices.Contains(own, h.pid); !h.own {
+			return h
+		}
+		found = h
 	}
-	return ""
+	return found
 }
 
 // procAddress reads an address as /proc/net/tcp has it: words of the machine's byte order.
@@ -150,12 +171,12 @@ func procAddress(hex string) netip.Addr {
 	return a
 }
 
-// unitOf is the unit that a process belongs to: ", nginx.service"; "" where it can't be told.
+// unitOf is the unit that a process belongs to: "nginx.service"; "" where it can't be told.
 func unitOf(dir string) string {
 	data, _ := os.ReadFile(dir + "/cgroup")
 	for l := range strings.Lines(string(data)) {
 		if name := filepath.Base(strings.TrimSpace(l)); strings.HasSuffix(name, ".service") {
-			return ", " + name
+			return name
 		}
 	}
 	return ""

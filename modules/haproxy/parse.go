@@ -49,11 +49,6 @@ type server struct {
 	rest        []string // of the words, what a running HAProxy can't be told
 }
 
-// sections are the words that begin one.
-func sections() []string {
-	return []string{"global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers", "program", "http-errors", "cache", "ring", "log-forward", "fcgi-app", "crt-store", "traces", "log-profile", "acme"}
-}
-
 // parse reads a configuration's text.
 func parse(text string) *parsed {
 	p := &parsed{}
@@ -65,7 +60,7 @@ func parse(text string) *parsed {
 		if len(w) == 0 {
 			continue
 		}
-		if slices.Contains(sections(), w[0]) {
+		if slices.Contains(sectionKeywords, w[0]) {
 			if kind, proxy = w[0], ""; len(w) > 1 {
 				proxy = w[1]
 			}

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -349,15 +350,11 @@ func (p *planner) place(line int) (arg, path string) {
 
 // mayGo reports whether a pending change may end who listens on a port.
 func (p *planner) mayGo(err error) bool {
-	if p.v.Tainted() {
-		return true
+	var t *portTaken
+	if p.v.Tainted() || !errors.As(err, &t) || t.by == nil || t.by.unit == "" {
+		return p.v.Tainted()
 	}
-	text := err.Error()
-	at := strings.LastIndex(text, ", ")
-	if at < 0 {
-		return false
-	}
-	_, ok, open, err := p.v.Look(host.Key{Space: host.Units, Name: strings.TrimSuffix(text[at+2:], ")")})
+	_, ok, open, err := p.v.Look(host.Key{Space: host.Units, Name: t.by.unit})
 	return ok || open || err != nil
 }
 

@@ -1,11 +1,15 @@
 package haproxy
 
 import (
+	"errors"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"muster/host"
 )
 
 const running = `global
@@ -219,5 +223,51 @@ func TestWhatIsLoadedOfMapsAndCertificates(t *testing.T) {
 	}
 	if n, ok := serialIn("Filename: /x\nStatus: Used\nSerial: 0A1002\n"); !ok || n != "A1002" {
 		t.Errorf("the number is %q, %v", n, ok)
+	}
+}
+
+// A port whose holder can't be told is taken all the same; HAProxy's own ones aren't.
+func TestHolderOfAPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	b := bind{host: "127.0.0.1", ports: [2]int{port, port}}
+	if by := b.holder(port, nil); by == nil || by.own || by.pid != os.Getpid() {
+		t.Errorf("it is held by %+v", by)
+	}
+	if err := b.occupied([]int{os.Getpid()}); err != nil {
+		t.Errorf("HAProxy's own port: %v", err)
+	}
+	if got := (&portTaken{port: 80}).Error(); got != "port 80 is taken" {
+		t.Errorf("of one that can't be told it says %q", got)
+	}
+}
+
+// What a pending change is about to stop may free its port; nobody else's is waited for.
+func TestWhoMayGoBeforeHAProxyListens(t *testing.T) {
+	preview := &host.Preview{}
+	preview.Lay([]host.Effect{host.Open(host.Units, "nginx.service")})
+	p := &planner{v: host.NewView(host.New(), preview)}
+	for unit, want := range map[string]bool{"nginx.service": true, "apache2.service": false, "": false} {
+		if got := p.mayGo(&portTaken{80, &holder{unit: unit}}); got != want {
+			t.Errorf("a holder of the unit %q may go: %v", unit, got)
+		}
+	}
+	if p.mayGo(&portTaken{port: 80}) || p.mayGo(errors.New("nginx.service")) {
+		t.Error("nobody knows who holds it, and it may go")
+	}
+}
+
+// What HAProxy says of a section, without a line, is told at that section.
+func TestComplaintsOfSectionsLeadThere(t *testing.T) {
+	p := &planner{HAProxy: &HAProxy{Config: Config{Backend: map[string]Backend{"app": {}}}}}
+	if arg, path := p.argument(complaint{text: "backend 'app' has no server"}); arg != "backend" || path != `["app"]` {
+		t.Errorf("it leads to %s%s", arg, path)
+	}
+	if arg, _ := p.argument(complaint{text: "Proxy 'other': nothing"}); arg != "" {
+		t.Errorf("another section's leads to %s", arg)
 	}
 }
