@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"muster/host"
 )
 
@@ -269,5 +271,58 @@ func TestComplaintsOfSectionsLeadThere(t *testing.T) {
 	}
 	if arg, _ := p.argument(complaint{text: "Proxy 'other': nothing"}); arg != "" {
 		t.Errorf("another section's leads to %s", arg)
+	}
+}
+
+// A port in use is taken, also where nobody is found who listens on it.
+func TestPortOfAnUnknownHolderIsTaken(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil { // and doesn't listen
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := at.(*unix.SockaddrInet4).Port
+	if err := (bind{host: "127.0.0.1", ports: [2]int{port, port}}).occupied(nil); err == nil {
+		t.Errorf("port %d counts as free", port)
+	}
+}
+
+// What somebody has set beside the configuration is told, and where servers were moved
+// from; what an agent sets, and what the configuration has, isn't.
+func TestWhatSomebodyHasSetIsTold(t *testing.T) {
+	f := newFake(t)
+	const more = " 1 6 3 4 6 0 0 0 - "
+	f.say["@1 show servers state"] = "1\n" + stateHeader + "\n" +
+		"3 app 1 drained 10.0.0.1 2 8 1 1" + more + "80 - 0 0 - - 0\n" +
+		"3 app 2 light 10.0.0.1 2 0 5 9" + more + "80 - 0 0 - - 0\n" +
+		"3 app 3 moved 10.0.0.9 2 0 1 1" + more + "81 - 0 0 - - 0\n" +
+		"3 app 4 agent 10.0.0.1 2 8 3 9" + more + "80 - 0 0 - - 0\n" +
+		"3 app 5 off 10.0.0.1 0 5 1 1" + more + "80 - 0 0 - - 0\n" +
+		"3 app 6 on 10.0.0.1 2 0 1 1" + more + "80 - 0 0 - - 0\n\n"
+	f.say["@1 show info"] = "Name: HAProxy\nVersion: 2.6.12\n"
+	const config = "backend app\nserver drained 10.0.0.1:80\nserver light 10.0.0.1:80 weight 9\nserver moved 10.0.0.1:80\n" +
+		"server agent 10.0.0.1:80 weight 9 agent-check agent-port 1\nserver off 10.0.0.1:80 disabled\nserver on 10.0.0.1:80 disabled\n"
+	p := &planner{v: f.view(), text: config, daemon: &daemon{Argv: []string{"haproxy", "-S", f.address}}}
+	o := p.observe(t.Context(), parse(config), parse(config))
+	want := []string{
+		"The server app/drained is drained, which somebody has set: it stays so.",
+		"The server app/light has the weight 5, which somebody has set: it stays so.",
+		"The server app/on is ready, which somebody has set: the configuration disables it, and has it so when HAProxy is reloaded.",
+	}
+	if !slices.Equal(p.notes, want) {
+		t.Errorf("told is %q", p.notes)
+	}
+	if len(o.moved) != 1 || o.moved[0].Command != "set server app/moved addr 10.0.0.1 port 80" || o.moved[0].Shows != "app/moved: address 10.0.0.9:81 → 10.0.0.1:80" {
+		t.Errorf("moved are %v", o.moved)
+	}
+	if o.Version != "2.6.12" || !slices.Equal(o.Set, []string{"app/drained", "app/light", "app/on"}) {
+		t.Errorf("the output is %+v", o.Output)
 	}
 }
