@@ -20,6 +20,8 @@ type Host struct {
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 	// Pins, if not nil, answers what names stand for.
 	Pins Pinner
+	// Companions, if not nil, are the other hosts that the task in hand needs.
+	Companions Companions
 	// Bodies has the bytes behind contents. The zero value holds what was kept.
 	Bodies *Bodies
 	// Report, if not nil, is told how a long change is getting on.

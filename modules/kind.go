@@ -108,6 +108,10 @@ type Kind struct {
 	// host, and made by whoever comes there next if the run is cut off.
 	Undoes []host.Change
 
+	// Companion marks a kind that playbooks can't use: its module is a Sender, which other
+	// kinds' tasks need on another host.
+	Companion bool
+
 	// New returns a module with nothing set. Its exported fields with an arg
 	// tag are the kind's arguments; see SchemaOf.
 	New func() Module
