@@ -42,6 +42,12 @@
 // holds it. A host that reboots itself comes back by itself. Reset throws the
 // overlay away and keeps the host's keys.
 //
+// Hosts run Debian bookworm, or what Options.Suites says: each release has a base
+// tree of its own, cached like bookworm's. Under sid, whose systemd refuses the
+// first control groups, a host has the second alone. A mirror's sid changes: ask
+// Host.Offers for what a test installs there, and say so where it lacks that
+// (ErrNoPackage; on the command line, lab offers and its exit code 3).
+//
 // Each host runs in control groups of its own. (systemd-nspawn --keep-unit would
 // put all of them into one, and their systemds would end each other's services.)
 // vm.*, kernel.* and the clock are this machine's own: set only net.* there. So

@@ -301,3 +301,21 @@ func cacheFolder() string {
 	}
 	return "/var/cache/muster-lab"
 }
+
+func TestHostsOfOtherReleasesSayWhatTheirMirrorLacks(t *testing.T) {
+	l := realLab(t, lab.Options{ID: "lt1", Hosts: []string{"db1", "db2"}, Suites: map[string]string{"db1": "trixie", "db2": "sid"}})
+	if got := mustLogin(t, l, "db1", ". /etc/os-release; echo $VERSION_CODENAME"); got != "trixie" {
+		t.Errorf("db1 runs %q, not trixie", got)
+	}
+	if got := mustLogin(t, l, "db2", "systemctl is-system-running --wait || true; stat -fc %T /sys/fs/cgroup"); !strings.HasSuffix(got, "cgroup2fs") {
+		t.Errorf("sid's systemd runs with %q", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := l.Host("db1").Offers(ctx, "mariadb-server"); err != nil {
+		t.Errorf("trixie's MariaDB: %v", err)
+	}
+	if err := l.Host("db2").Offers(ctx, "no-such-server"); !errors.Is(err, lab.ErrNoPackage) {
+		t.Errorf("what sid hasn't: %v", err)
+	}
+}

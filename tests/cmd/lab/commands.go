@@ -19,7 +19,7 @@ func up(ctx context.Context, id string, args []string) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	hosts := flags.String("hosts", "", "the hosts to boot, with commas between; the bastion comes by itself")
 	docker := flags.String("docker", "", "hosts on which Docker can run")
-	suite := flags.String("suite", "", "the Debian release of all hosts")
+	suite := flags.String("suite", "", "the Debian release of all hosts (trixie), or of some (db1=trixie,db2=sid)")
 	fresh := flags.Bool("fresh", false, "make the lab anew even if it is up")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -32,16 +32,8 @@ func up(ctx context.Context, id string, args []string) error {
 		return err
 	}
 	opts := lab.Options{ID: id, Hosts: list(*hosts), Docker: list(*docker), Program: program, Log: os.Stderr}
-	if *suite != "" {
-		opts.Suites = map[string]string{}
-		for _, h := range append(list(*hosts), lab.Bastion) {
-			opts.Suites[h] = *suite
-		}
-		if *hosts == "" {
-			for _, h := range lab.AllHosts() {
-				opts.Suites[h] = *suite
-			}
-		}
+	if opts.Suites, err = suites(*suite, opts.Hosts); err != nil {
+		return err
 	}
 	start := time.Now()
 	if l, err := lab.Open(id); err == nil && !*fresh {
@@ -58,6 +50,32 @@ func up(ctx context.Context, id string, args []string) error {
 	}
 	fmt.Fprintf(os.Stderr, "lab: %s is up after %.1f s\n", l.ID(), time.Since(start).Seconds())
 	return nil
+}
+
+// suites reads the flag -suite: a release for all of the lab's hosts (nil: those
+// of a whole lab) and the bastion, or "HOST=RELEASE,…".
+func suites(flag string, hosts []string) (map[string]string, error) {
+	if flag == "" {
+		return nil, nil
+	}
+	all := map[string]string{}
+	if !strings.ContainsAny(flag, "=,") {
+		if hosts == nil {
+			hosts = lab.AllHosts()
+		}
+		for _, h := range append(hosts, lab.Bastion) {
+			all[h] = flag
+		}
+		return all, nil
+	}
+	for _, one := range list(flag) {
+		host, release, ok := strings.Cut(one, "=")
+		if !ok || host == "" || release == "" {
+			return nil, errUsage{fmt.Sprintf("-suite takes a release, or HOST=RELEASE with commas between: %q is neither", flag)}
+		}
+		all[host] = release
+	}
+	return all, nil
 }
 
 // list splits a flag's value at its commas.
@@ -151,6 +169,24 @@ func root(ctx context.Context, id string, args []string) error {
 		return errUsage{"root needs a command"}
 	}
 	return become(h.Command(ctx, args[1], args[2:]...))
+}
+
+// offers tells whether packages can be installed on a host: what its release lacks
+// comes as lab.ErrNoPackage, which is an exit code of its own.
+func offers(ctx context.Context, id string, args []string) error {
+	_, h, err := host(id, args)
+	if err != nil {
+		return err
+	}
+	if len(args) < 2 {
+		return errUsage{"offers needs a package"}
+	}
+	for _, name := range args[1:] {
+		if err := h.Offers(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // become replaces this program by the command, so that its terminal, signals

@@ -24,12 +24,13 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"up", "[-fresh] [-hosts H,…] [-docker H,…] [-suite RELEASE]", "bring the lab up, unless it is", up},
+		{"up", "[-fresh] [-hosts H,…] [-docker H,…] [-suite RELEASE|HOST=RELEASE,…]", "bring the lab up, unless it is", up},
 		{"down", "", "take the lab away", down},
 		{"status", "", "show the lab's hosts; without -id, of every lab", status},
 		{"ssh", "HOST [COMMAND…]", "log in on a host as ops, through the bastion", ssh},
 		{"exec", "-- COMMAND…", "run a command on the workstation", execute},
 		{"root", "HOST COMMAND…", "run a command as root inside a host, past its network", root},
+		{"offers", "HOST PACKAGE…", "whether its release has these packages; exits 3 if not", offers},
 		{"kill", "HOST", "cut a host's power", onHost((*lab.Host).Kill)},
 		{"boot", "HOST", "boot a host that is off", onHostContext((*lab.Host).Boot)},
 		{"cut", "HOST", "take a host off the network", onHostContext((*lab.Host).Cut)},
@@ -48,7 +49,7 @@ func (e errUsage) Error() string { return e.text }
 func usage() {
 	fmt.Fprintf(os.Stderr, "usage: lab [-id ID] COMMAND\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(os.Stderr, "  %-62s %s\n", c.name+" "+c.usage, c.help)
+		fmt.Fprintf(os.Stderr, "  %-70s %s\n", c.name+" "+c.usage, c.help)
 	}
 	fmt.Fprintf(os.Stderr, "\n-id is the lab, 1 to 6 letters a-z and digits: by default $MUSTER_LAB_ID, else %q.\n", lab.DefaultID)
 }
@@ -76,6 +77,9 @@ func realMain() int {
 		return 2
 	}
 	fmt.Fprintf(os.Stderr, "lab: %v\n", err)
+	if errors.Is(err, lab.ErrNoPackage) {
+		return 3
+	}
 	return 1
 }
 
