@@ -20,6 +20,10 @@ type Command struct {
 	Stdin io.Reader // nil: /dev/null
 	Dir   string    // "": /
 	Env   []string  // NAME=value, over the plain environment that System gives
+	// Stdout, if not nil, takes what the program prints as it comes; nothing of it is kept.
+	// Where writing to it fails the program is killed, with its process group, and that
+	// error is returned.
+	Stdout io.Writer
 	// OutputLimit is how many bytes of each of stdout and stderr are kept:
 	// the first half and the last. 0: DefaultOutputLimit.
 	OutputLimit int
@@ -78,9 +82,14 @@ func (s System) Run(ctx context.Context, c Command) (Output, error) {
 		limit = DefaultOutputLimit
 	}
 	stdout, stderr := &clipped{limit: limit}, &clipped{limit: limit}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = c.Argv
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, stdout, stderr
+	if c.Stdout != nil {
+		cmd.Stdout = passing{c.Stdout, end}
+	}
 	cmd.Dir = c.Dir
 	if cmd.Dir == "" {
 		cmd.Dir = "/"
@@ -112,6 +121,20 @@ func (s System) Run(ctx context.Context, c Command) (Output, error) {
 		return out, fmt.Errorf("running %s: %w", c.Argv[0], err)
 	}
 	return out, nil
+}
+
+// passing hands on what a program prints, and has the program ended where nobody takes it.
+type passing struct {
+	to  io.Writer
+	end context.CancelCauseFunc
+}
+
+func (p passing) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if err != nil {
+		p.end(err)
+	}
+	return n, err
 }
 
 // ErrNoProgram is answered for a program that isn't installed.
