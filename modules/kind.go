@@ -117,7 +117,7 @@ type Kind struct {
 	New func() Module
 }
 
-// Registry is the kinds that playbooks can use.
+// Registry is the kinds that playbooks can use, and those of their companions.
 type Registry struct {
 	kinds  []*Kind
 	byName map[string]*Kind
@@ -133,7 +133,9 @@ func NewRegistry(kinds ...Kind) *Registry {
 		if r.byName[k.Name] != nil {
 			panic("modules: kind " + k.Name + " is registered twice")
 		}
-		r.kinds = append(r.kinds, k)
+		if !k.Companion {
+			r.kinds = append(r.kinds, k)
+		}
 		r.byName[k.Name] = k
 		r.schema[k.Name] = schemaOf(k)
 	}
@@ -159,11 +161,11 @@ func (r *Registry) Undo(typ string, data []byte) (host.Change, error) {
 	return nil, fmt.Errorf("no kind takes its edits back by a change of type %q", typ)
 }
 
-// Kind returns the kind of that name, nil if there is none.
+// Kind returns the kind of that name, which may be a companion's; nil if there is none.
 func (r *Registry) Kind(name string) *Kind { return r.byName[name] }
 
 // Schema returns the arguments of a kind, nil if there is no such kind.
 func (r *Registry) Schema(kind string) *Schema { return r.schema[kind] }
 
-// Kinds returns all kinds in the order they were registered in.
+// Kinds returns the kinds that playbooks can use, in the order they were registered in.
 func (r *Registry) Kinds() []*Kind { return r.kinds }

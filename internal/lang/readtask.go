@@ -149,6 +149,11 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		}
 		ctx.names.tasks[t.Kind][t.Label] = t
 	}
+	if t.kind != nil && t.kind.Companion {
+		l.errorAt(b.LabelRanges[0], "Unknown kind", "", "The kind %q is what other kinds' tasks ask of another host: a playbook can't use it.", t.Kind)
+		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
+		return t
+	}
 	if t.kind == nil {
 		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMean(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
 		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true

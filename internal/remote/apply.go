@@ -185,6 +185,8 @@ func checks(changes []host.Change) bool {
 // make makes the changes of one round. Where an atomic plan fails, or a plan on
 // probation before its proof, what was made of it is taken back.
 func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.Done) (json.RawMessage, error) {
+	defer s.accompany(t)()
+	s.Host.Companions.(*companions).making = true
 	var undo []host.Undo
 	var told *host.Undo
 	var output json.RawMessage

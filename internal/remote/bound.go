@@ -9,7 +9,14 @@ import (
 )
 
 // leaveOpen lays what the task may alter, while nobody can tell what it will.
-func (s *Session) leaveOpen(t *task) { t.effects = append(t.effects, s.bound(t)...) }
+func (s *Session) leaveOpen(t *task) {
+	t.effects = append(t.effects, s.bound(t)...)
+	if s.Host.Asked != nil { // the links in what it may alter were followed for it
+		for _, e := range t.may() {
+			s.Host.Asked(e.Key)
+		}
+	}
+}
 
 // bound is what the task may alter at most, as far as its arguments tell.
 func (s *Session) bound(t *task) []host.Effect {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,8 @@ type Session struct {
 
 	// Ask, if not nil, asks the controller what a name stands for in this run.
 	Ask host.Pinner
+	// Receive, if not nil, has a companion of a task send; see host.Companions.
+	Receive func(ctx context.Context, id, host string, request json.RawMessage) (io.ReadCloser, error)
 
 	pins    map[string]string // what names stand for
 	pinned  map[string]string // those that the plan in hand depends on; nil at other times
@@ -318,6 +321,7 @@ func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules
 		defer cancel()
 	}
 	s.Host.Passing = t.Passing
+	defer s.accompany(t)()
 	return t.module.Plan(ctx, v)
 }
 

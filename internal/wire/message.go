@@ -33,6 +33,14 @@ type Message struct {
 	Proof  *Proof  `cbor:"9,keyasint,omitempty"`
 	Drop   *Drop   `cbor:"27,keyasint,omitempty"`
 
+	// Of tasks that need a second host; see stream.go.
+	Accompany *Accompany `cbor:"29,keyasint,omitempty"`
+	Send      *Send      `cbor:"30,keyasint,omitempty"`
+	Dial      *Dial      `cbor:"31,keyasint,omitempty"`
+	Hangup    *Hangup    `cbor:"32,keyasint,omitempty"` // and from the remote
+	Part      *Part      `cbor:"33,keyasint,omitempty"` // and from the remote
+	Took      *Took      `cbor:"34,keyasint,omitempty"` // and from the remote
+
 	// From the remote.
 	Hello    *Hello    `cbor:"10,keyasint,omitempty"`
 	Planned  *Planned  `cbor:"11,keyasint,omitempty"`
@@ -48,6 +56,10 @@ type Message struct {
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
 	CutOff   *CutOff   `cbor:"25,keyasint,omitempty"`
 	Pin      *Pin      `cbor:"26,keyasint,omitempty"` // and from the controller
+
+	Receive   *Receive   `cbor:"35,keyasint,omitempty"`
+	Listening *Listening `cbor:"36,keyasint,omitempty"`
+	Sent      *Sent      `cbor:"37,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
@@ -143,6 +155,9 @@ type Task struct {
 	// Shown is what the task's plan showed when an earlier connection planned it:
 	// it may still do that, and nothing else.
 	Shown *Planned `cbor:"15,keyasint,omitempty"`
+	// Companions are the other hosts that the task needs, each with what its companion's
+	// plan has told, JSON; empty where that is open.
+	Companions map[string][]byte `cbor:"17,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.

@@ -38,9 +38,9 @@ func readCase(t testing.TB, file string) *testCase {
 func caseOf(t testing.TB, name string, a *txtar.Archive) *testCase {
 	t.Helper()
 	c := &testCase{name: name, sections: map[string]string{}, files: a.Files}
-	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true}
+	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true, "request": true, "output": true, "sends": true, "received": true, "refusal": true}
 	for _, f := range a.Files {
-		if !known[f.Name] && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
+		if !known[f.Name] && !companionSection(f.Name) && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
 			t.Fatalf("%s: there is no section %q", name, f.Name)
 		}
 		c.sections[f.Name] = string(f.Data)

@@ -17,6 +17,17 @@
 //	meta        lines PATH TYPE MODE OWNER:GROUP of the end, "-" for anything;
 //	            the type is file, directory, link or absent
 //	check       a shell script that must succeed in the end
+//	companion HOST  JSON that the task's companion on HOST tells; after a line "open"
+//	            it is told only when the task is made
+//	stream HOST a shell script that sends for that companion: the request is its
+//	            standard input, its standard output the stream, its exit code the verdict
+//	request     JSON: the case's one task is a companion (modules.Sender), and
+//	            this is asked of it
+//	output      JSON that the companion's plan tells
+//	sends       what it sends, to the byte
+//	received    a shell script that gets what it sends as its standard input, and must
+//	            succeed
+//	refusal     text that its error must contain
 //	options     words: "always" (an unguarded command: planned again it runs
 //	            again), "system" (edits the machine itself: runs only where
 //	            MUSTER_LAB_HOST is set), "nocut" (isn't cut, with a reason in
@@ -42,6 +53,10 @@
 //   - What somebody else alters between the last plan and a change is seen
 //     (host.ErrMoved), or left as it is.
 //   - Where a step fails nothing temporary is left; an atomic plan is undone.
+//
+// A companion's case is another: it is planned, twice the same and without a change, and
+// asked for its request. Sending alters nothing, and ends at once where the receiver is
+// gone.
 //
 // Cases run in a process whose system calls are watched (package watch): nothing that
 // goes past a view or past a change's steps escapes.

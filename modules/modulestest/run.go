@@ -60,6 +60,7 @@ type conformance struct {
 	// watcher asks what the process was seen to do; nil where nobody watches it.
 	watcher *watcher
 	asked   map[host.Key]bool // of views
+	told    bool              // companions tell what they tell when the task is made
 
 	// What was planned first, and when, and on what; see later.
 	first   []wire.Planned
@@ -72,6 +73,7 @@ func (c *conformance) session() *remote.Session {
 	h.Asked = func(key host.Key) { c.asked[key] = true }
 	s := remote.NewSession(c.kinds, h, []byte("conformance"))
 	s.User = c.user()
+	s.Receive = c.receive
 	return s
 }
 
@@ -97,7 +99,7 @@ func (c *conformance) task(t testing.TB, ct caseTask) wire.Task {
 			args[name] = host.ContentOf([]byte(data), false)
 		}
 	}
-	return wire.Task{ID: ct.id, Kind: ct.kind, Args: args, Secrets: hiddenLines(c.text("hidden"))}
+	return wire.Task{ID: ct.id, Kind: ct.kind, Args: args, Secrets: hiddenLines(c.text("hidden")), Companions: c.companions(t, ct.kind, args, c.told)}
 }
 
 func hiddenLines(s string) []string {
@@ -158,6 +160,10 @@ func sensitive(args map[string]any) map[string]any {
 
 func (c *conformance) run(t testing.TB) {
 	c.lay(t, false)
+	if c.has("request") {
+		c.sends(t)
+		return
+	}
 	before, laid := c.snapshot(t, true), c.snapshot(t, false)
 	s := c.session()
 	c.planned = time.Now()
@@ -196,8 +202,10 @@ func (c *conformance) run(t testing.TB) {
 		return
 	}
 	if failure == "" {
+		c.told = true
 		again := c.plan(t, c.session())
 		c.stable(t, again)
+		c.told = false
 		for _, p := range again {
 			if p.Status != wire.Unchanged && p.Status != wire.Skipped && !c.option("always") {
 				t.Errorf("planned again, %s isn't unchanged: %s", p.ID, show(p))
@@ -282,6 +290,9 @@ func (i *inspector) make(s *remote.Session, planned []wire.Planned) (made []wire
 		begun = begun || p.Status == wire.Pending
 		if !begun {
 			continue
+		}
+		if told := i.companionsMade(p.ID); told != nil {
+			s.Accompany(p.ID, told)
 		}
 		d := s.Apply(context.Background(), p.ID)
 		made = append(made, d)
