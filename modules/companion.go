@@ -13,7 +13,10 @@ import (
 // (View.Companion has what that told); while the changes are made no other change is made
 // there, and it sends what is asked of it (Host.Receive).
 type Accompanied interface {
-	// Companions are known from the arguments alone. One whose host isn't known has "".
+	// Companions are known from the arguments alone. One whose host isn't known has "": it
+	// is among them all the same, since it is by these that tasks are put in order before
+	// anything is evaluated. A kind that doesn't always have one notes in Check what is
+	// unknown.
 	Companions() []Companion
 }
 

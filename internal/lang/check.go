@@ -306,6 +306,9 @@ func (c *checker) decode(e *evaluation) hcl.Diagnostics {
 		e.out.Args[c.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
 	}
 	_, errs := c.o.Kinds.Decode(t.Kind, e.out.Args)
+	if len(errs) == 0 {
+		_, _, errs = c.p.Companions(t, e.l.target, e.out.Args)
+	}
 	var out hcl.Diagnostics
 	for _, err := range errs {
 		d := errorAt(t.at(err), err.Summary, e.withhold(c.asWritten(t, err)), "%s", e.withhold(err.Detail))

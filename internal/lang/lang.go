@@ -162,8 +162,9 @@ func (p *Play) Rescues() iter.Seq[*Task] {
 	return TasksOf(rescues...)
 }
 
-// ActsElsewhere reports whether the task may act on another host than the play's.
-func (t *Task) ActsElsewhere() bool { return t.on != nil }
+// ActsElsewhere reports whether the task may act on another host than the play's, or
+// need one.
+func (t *Task) ActsElsewhere() bool { return t.on != nil || t.needsOther }
 
 // Seq is the task's place in its play, in the order in which tasks are made.
 func (t *Task) Seq() int { return t.seq }
@@ -291,6 +292,7 @@ type Task struct {
 	noKey       bool      // the key argument is missing, which has been reported
 	broken      bool      // nothing is known of it: the kind doesn't exist
 	conditional bool      // in a rescue, which may never run
+	needsOther  bool      // it may have companions
 }
 
 // Name returns how references call the task: `task.file["/etc/motd"]`.

@@ -326,6 +326,7 @@ func (t *Task) ownStand(l *loader) stand {
 // analyseTask looks at what the task's expressions read, when all tasks of the
 // play are known.
 func (l *loader) analyseTask(t *Task, raw rawTask) {
+	t.needsOther = l.accompanied(t)
 	get := func(name string, s stand) *expr {
 		if raw[name] == nil {
 			return nil
