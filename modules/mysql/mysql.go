@@ -21,6 +21,7 @@ func Kinds() []modules.Kind {
 			Undoes: []host.Change{&DropDatabase{}, &AlterDatabase{}}},
 		{Name: "mysql_user", Expect: expectUsers, New: func() modules.Module { return &User{proofs: proofs} },
 			Undoes: []host.Change{&PutUser{}}},
+		{Name: "mysql_donor", Companion: true, Output: DonorOutput{}, New: func() modules.Module { return &Donor{} }},
 		{Name: "mysql_query", Output: QueryOutput{}, New: func() modules.Module { return &Query{} }},
 	}
 }
