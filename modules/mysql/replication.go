@@ -1,6 +1,12 @@
 package mysql
 
 import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"muster/host"
 	"muster/modules"
 )
 
@@ -55,10 +61,146 @@ type ReplicationTLS struct {
 	Verify *bool `arg:"verify" means:"true"`
 }
 
+// ReplicationOutput is what a task of the kind offers.
+type ReplicationOutput struct {
+	// The state that the replica is in: "running", "lagging", "none" where it is absent.
+	State string `json:"state"`
+	// Why it is said to be in that state.
+	Reason string `json:"reason"`
+	// How many seconds it is behind its primary; -1 where the server can't tell.
+	Lag int `json:"lag"`
+	// How many transactions the primary had that the replica hadn't.
+	Behind int `json:"behind"`
+	// The GTIDs that the replica has.
+	GTID string `json:"gtid"`
+}
+
+// longestPassword is how many characters of a password the servers keep of a replica's
+// (CHANGE MASTER, CHANGE REPLICATION SOURCE), longestUser how many of the account's name.
+const (
+	longestPassword = 32
+	longestUser     = 96
+)
+
+// Check refuses what no server takes.
+func (r *Replication) Check(unknown func(string) bool) (errs []modules.ArgError) {
+	fail := func(arg, where, summary, detail string, args ...any) {
+		if !unknown(arg) {
+			errs = append(errs, modules.ArgError{Arg: arg, Path: where, Summary: summary, Detail: fmt.Sprintf(detail, args...)})
+		}
+	}
+	plain := func(s string) bool {
+		return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' })
+	}
+	if r.State == "absent" {
+		if r.User != "" || r.Password != "" {
+			fail("state", "", "Conflicting arguments", "Replication that is to be absent has no user and no password.")
+		}
+		return errs
+	}
+	for _, a := range []struct{ arg, value string }{{"user", r.User}, {"password", r.Password}} {
+		if a.value == "" {
+			fail(a.arg, "", "Missing argument", "A replica logs in at its primary: give it the user and the password of the account there that has the privilege REPLICATION SLAVE.")
+		}
+	}
+	if n := utf8.RuneCountInString(r.Password); n > longestPassword || !plain(r.Password) {
+		fail("password", "", "Wrong value", "A replica's password has at most %d characters, on one line: the servers keep no longer one. Give the account on the primary a shorter one.", longestPassword)
+	}
+	if utf8.RuneCountInString(r.User) > longestUser || !plain(r.User) {
+		fail("user", "", "Wrong value", "%q is no name of an account.", oneLine(r.User, 80))
+	}
+	if strings.ContainsAny(r.Address, " /'") || !plain(r.Address) {
+		fail("address", "", "Wrong value", "%q is no name and no address. A port is an argument of its own.", oneLine(r.Address, 80))
+	} else if name, port, ok := strings.Cut(r.Address, ":"); ok && !strings.Contains(port, ":") {
+		errs = append(errs, modules.ArgError{Arg: "address", Summary: "Wrong value", Detail: "The port is an argument of its own.", Hint: fmt.Sprintf("address = %q, port = %s", name, port)})
+	}
+	if r.Port < 0 || r.Port > 65535 {
+		fail("port", "", "Wrong value", "A port is a number up to 65535.")
+	}
+	if r.MaxLag < 1 && !unknown("max_lag") {
+		fail("max_lag", "", "Wrong value", "It is a number of seconds, at least 1.")
+	}
+	if r.TLS != nil && r.TLS.CA != "" && (!path.IsAbs(r.TLS.CA) || !plain(r.TLS.CA)) {
+		fail("tls", ".ca", "Wrong value", "%q isn't an absolute path.", r.TLS.CA)
+	}
+	return errs
+}
+
+// Withhold hides the lines of what is sensitive. The password is in none.
+func (r *Replication) Withhold(diff string, sensitive []string) (string, bool) {
+	return modules.WithoutFields(diff, sensitive, "address", "user", "password", "tls", "semi_sync", "read_only")
+}
+
 // Companions is the primary.
 func (r *Replication) Companions() []modules.Companion {
 	if r.State == "absent" {
 		return nil
 	}
-	return []modules.Companion{{Host: r.Primary, Arg: "primary", Kind: "mysql_donor", Relay: r.Relay}}
+	return []modules.Companion{{Host: r.Primary, Arg: "primary", Kind: "mysql_donor", Args: map[string]any{"method": r.Method}, Relay: r.Relay}}
+}
+
+// replication is the space of what a replica is set to, which has three names.
+const replication = "mysql_replication"
+
+var (
+	sourceKey   = host.Key{Space: replication, Name: "source"}   // whom it replicates from, and how
+	runningKey  = host.Key{Space: replication, Name: "running"}  // whether it does
+	settingsKey = host.Key{Space: replication, Name: "settings"} // of the server as a replica
+)
+
+// link is how a replica is connected to its source.
+type link struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+	User string `json:"user"`
+	// Password is its sum; "" where it isn't known.
+	Password  string `json:"password,omitempty"`
+	Auto      bool   `json:"auto"`
+	TLS       bool   `json:"tls,omitempty"`
+	CA        string `json:"ca,omitempty"`
+	Verify    bool   `json:"verify,omitempty"`
+	PublicKey bool   `json:"public_key,omitempty"`
+	Retry     int    `json:"retry"`
+}
+
+// retryTime is how many seconds a replica waits before it connects again. The servers' own is a
+// minute, in which a primary that was restarted has long come back.
+const retryTime = 10
+
+// settings are those of a server as a replica.
+type settings struct {
+	ReadOnly bool `json:"read_only"`
+	SemiSync bool `json:"semi_sync,omitempty"`
+}
+
+// linkOf is a connection as the server has it, with the sum of its password.
+func linkOf(c *channel, password string) *link {
+	l := &link{Host: c.Host, Port: c.Port, User: c.User, Password: password, Auto: c.Auto, TLS: c.TLS, PublicKey: c.PublicKey, Retry: c.Retry}
+	if c.TLS {
+		l.CA, l.Verify = c.CA, c.Verify
+	}
+	return l
+}
+
+// wanted is the connection that the arguments ask for. password is the sum of theirs.
+func (r *Replication) wanted(p *DonorOutput, password string) link {
+	l := link{Host: r.address(), Port: r.Port, User: r.User, Password: password, Auto: true, Retry: retryTime}
+	if l.Port == 0 {
+		l.Port = p.Port
+	}
+	if r.TLS != nil {
+		l.TLS, l.CA, l.Verify = true, r.TLS.CA, r.TLS.Verify == nil || *r.TLS.Verify
+	} else {
+		// Without TLS caching_sha2_password lets in only whom it remembers, or who has its key.
+		l.PublicKey = p.Flavor == mysqlOwn
+	}
+	return l
+}
+
+// address is where this host finds the primary.
+func (r *Replication) address() string {
+	if r.Address != "" {
+		return r.Address
+	}
+	return r.Primary
 }
