@@ -64,9 +64,12 @@ type Listening struct {
 	Port   int
 }
 
-// Dial answers Receive: where the sender is, or why nothing can be received.
+// Dial answers Receive: where the sender is, or why nothing can be received. One with an
+// error may come later, too, when nothing more can be heard of the sender.
 type Dial struct {
 	Stream  uint64
+	Sender  string // the hosts' names
+	Mine    string
 	Address string
 	Port    int
 	Keys    *Keys // nil: it is relayed
@@ -79,18 +82,13 @@ type Sent struct {
 	Error  string
 }
 
-// Hangup ends a stream: to the sender, and from the receiver when it has closed it. To
-// the receiver it says that the sender can't be heard of any more.
-type Hangup struct {
-	Stream uint64
-	Error  string
-}
+// Hangup ends a stream: the receiver says so to the controller, and that to the sender.
+type Hangup struct{ Stream uint64 }
 
 // Part is bytes of a relayed stream.
 type Part struct {
 	Stream uint64
 	Data   []byte
-	Last   bool // no more come
 }
 
 // Took says that the receiver has taken bytes of a relayed stream.
