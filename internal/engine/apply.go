@@ -162,7 +162,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	if !h.awaitTurn(ctx, g, it) {
 		return false
 	}
-	if !it.deferred() && it.on == h && !it.judged() {
+	if !it.deferred() && it.on == h && !it.judged() && len(it.companions) == 0 {
 		return g.grant(ctx, it)
 	}
 	if !g.drain(ctx) {
@@ -184,7 +184,27 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 		}
 		it.ev.When = nil
 	}
+	if len(it.companions) > 0 {
+		return h.makeAccompanied(ctx, it)
+	}
 	return h.makeAlone(ctx, it)
+}
+
+// makeAccompanied makes an item that needs other hosts meanwhile.
+func (h *hostRun) makeAccompanied(ctx context.Context, it *item) bool {
+	release, err := h.hold(ctx, it)
+	if err == nil {
+		defer release()
+		err = h.askAgain(ctx, it)
+	}
+	switch {
+	case err == nil:
+		return h.makeAlone(ctx, it)
+	case errors.Is(err, ErrStopped) || ctx.Err() != nil || !h.usable():
+		return false
+	}
+	h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
+	return it.ev.OnError == lang.Continue
 }
 
 // deferred reports whether the item's arguments or condition were not known for
@@ -209,6 +229,9 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	it.rescued = it.rescued || ev.OnError == lang.Continue
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
+	if err := h.bring(ctx, way{late: true}, it); err != nil {
+		return err
+	}
 	if ev.Skip {
 		h.finish(it, &wire.Done{ID: it.id(), Status: wire.Skipped})
 		return nil
@@ -278,7 +301,11 @@ func (g *granted) send(ctx context.Context) bool {
 		return true
 	}
 	err := h.run.await(ctx, func() bool { return g.open() <= window/2 || h.err != nil || g.broke() || h.run.stop })
-	if err != nil || h.out() || g.failed() || !h.journal(ctx, items...) {
+	if err != nil || h.out() || g.failed() || !h.run.begin(ctx, h) {
+		return !g.failed()
+	}
+	defer h.run.begun(h)
+	if h.out() || g.failed() || !h.journal(ctx, items...) {
 		return !g.failed()
 	}
 	h.run.mu.Lock()

@@ -118,6 +118,9 @@ type Run struct {
 	stop     bool
 	broken   error // why it stopped by itself
 	pins     map[string]*pin
+	claims   []*claim         // in the order in which they were made
+	flows    map[uint64]*flow // streams between hosts, by their number
+	lastFlow uint64
 	// disagreed: hosts have different answers to what a name stands for.
 	disagreed bool
 
@@ -130,7 +133,7 @@ type Run struct {
 
 // New returns a run of the hosts that the playbook's plays match.
 func New(o Options) *Run {
-	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}, pins: savedPins(o.Pins)}
+	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}, pins: savedPins(o.Pins), flows: map[uint64]*flow{}}
 	r.change = sync.NewCond(&r.mu)
 	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
 	r.name = hex.EncodeToString(r.key[:16])

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fleet struct {
 	t       *testing.T
 	dir     string
+	address string // of all hosts; "": each one's name
 	kinds   *modules.Registry
 	down    map[string]bool
 	damaged map[string]bool
@@ -77,7 +78,11 @@ func (f *fleet) runWith(change func(*engine.Options), playbook string, hosts ...
 	}
 	fl := &lang.Fleet{Groups: map[string][]string{"all": hosts}}
 	for _, h := range hosts {
-		fl.Hosts = append(fl.Hosts, lang.Host{Name: h, Address: h})
+		address := h
+		if f.address != "" {
+			address = f.address
+		}
+		fl.Hosts = append(fl.Hosts, lang.Host{Name: h, Address: address})
 	}
 	facts := cty.Object(map[string]cty.Type{"os": cty.String})
 	pb, diags := lang.Load(path, lang.Options{Kinds: f.kinds, Fleet: fl, Root: f.dir, Facts: facts, RequireValues: true})

@@ -67,6 +67,12 @@ func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 			return false
 		}
 	}
+	if !it.held { // else its own host is kept for it
+		if !h.run.begin(ctx, it.on) {
+			return false
+		}
+		defer h.run.begun(it.on)
+	}
 	if attempt == 1 && !h.journal(ctx, it) {
 		return false
 	}

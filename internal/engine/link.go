@@ -188,6 +188,10 @@ func (l *link) take(m *wire.Message) error {
 		return l.need(*m.Need)
 	case m.Pin != nil:
 		return l.pin(m.Pin)
+	case m.Receive != nil:
+		return l.receive(m.Receive)
+	case m.Listening != nil, m.Sent != nil, m.Part != nil, m.Hangup != nil, m.Took != nil:
+		return l.flow(m)
 	case m.Prove != nil:
 		return l.prove(m.Prove)
 	case m.Undo != nil:

@@ -168,14 +168,16 @@ func (h *hostRun) turn(ctx context.Context, w way, on *hostRun) error {
 // reached, or planning failed on it, and then it is left as it is. A host whose
 // own tasks failed while they were made still is: what puts a server back into a
 // load balancer has to be run there.
-func (h *hostRun) unusable() error {
+func (h *hostRun) unusable() error { return h.unusableTo("acts on") }
+
+func (h *hostRun) unusableTo(verb string) error {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	switch {
 	case h.err != nil:
-		return fmt.Errorf("the host %s, which it acts on, can't be used: %w", h.name, h.err)
+		return fmt.Errorf("the host %s, which it %s, can't be used: %w", h.name, verb, h.err)
 	case h.unplanned:
-		return fmt.Errorf("planning failed on the host %s, which it acts on: it is left as it is", h.name)
+		return fmt.Errorf("planning failed on the host %s, which it %s: it is left as it is", h.name, verb)
 	}
 	return nil
 }

@@ -326,6 +326,13 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			h.fail(it, err)
 			continue
 		}
+		if err := h.bring(ctx, w, it); err != nil {
+			if ctx.Err() != nil || !h.usable() {
+				return items, err
+			}
+			h.fail(it, err)
+			continue
+		}
 		h.sendTask(it)
 	}
 	return items, nil
@@ -362,7 +369,11 @@ func (h *hostRun) fail(it *item, err error) *item {
 	}
 	it.ev = &lang.Evaluated{OnError: onError}
 	h.register(it)
-	h.take(it, &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}, false)
+	p := &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
+	if at := (errArg{}); errors.As(err, &at) {
+		p.ErrorArg, p.ErrorPath = at.Arg, at.Path
+	}
+	h.take(it, p, false)
 	return it
 }
 
@@ -418,6 +429,7 @@ func (it *item) wire() *wire.Task {
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
 		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
 	}
+	t.Companions = it.outputs()
 	if it.ev.Undecided {
 		t.When = &modules.Condition{Changed: "(known after apply)"}
 	}

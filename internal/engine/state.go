@@ -51,16 +51,20 @@ type hostRun struct {
 	passed    map[string]modules.Truth // see pass
 	guessed   bool                     // what was evaluated last read facts that pending changes may move
 
-	cutOffs   []*node // what takes back what runs that were cut off have left
-	sentItems []*item // in the order in which they were sent
-	grants    []grant // in the order in which they were given
-	ends      int     // of granted tasks that were heard of
-	takes     int     // how often it was connected to again
-	losses    int     // of connections, since a task last ended there
-	fruit     int     // ends, when a connection was last lost
-	begun     bool    // something is pending there: what comes behind it is looked at again
-	taking    bool    // it is being taken up: nothing is sent meanwhile
-	losing    bool    // it is given up, and that is being told
+	cutOffs   []*node               // what takes back what runs that were cut off have left
+	sentItems []*item               // in the order in which they were sent
+	grants    []grant               // in the order in which they were given
+	ends      int                   // of granted tasks that were heard of
+	takes     int                   // how often it was connected to again
+	losses    int                   // of connections, since a task last ended there
+	fruit     int                   // ends, when a connection was last lost
+	consulted map[string]*companion // companions that were asked there, by ID; see ask
+	holds     int                   // tasks of others that hold it; see hold.go
+	engaged   int                   // tasks of its own that hold others
+	starting  int                   // things that are about to be granted
+	begun     bool                  // something is pending there: what comes behind it is looked at again
+	taking    bool                  // it is being taken up: nothing is sent meanwhile
+	losing    bool                  // it is given up, and that is being told
 }
 
 // playRun is a play on one host.
@@ -107,6 +111,9 @@ type item struct {
 	at    []int // its place in its play; see way
 	line  *line // nil: nobody else acts where it does
 	place int   // in its line
+
+	companions []*companion // the other hosts that it needs
+	held       bool         // it has them
 
 	guess     bool       // facts that it was evaluated with may be moved by what is pending
 	passing   bool       // what it does is taken back by another task, by design
@@ -221,6 +228,9 @@ func (h *hostRun) planned(p *wire.Planned) error {
 		return err
 	}
 	if err := h.pinned(p); err != nil {
+		return err
+	}
+	if is, err := h.consultation(p); is {
 		return err
 	}
 	if err := h.told.kept(p.Changes, p.Then, len(p.Output)+len(p.Error)+size(p.Notes)); err != nil {

@@ -211,9 +211,12 @@ func (h *hostRun) goOn(l *link) error {
 		}
 		if len(tasks) == 0 && items == len(h.sentItems) && len(moreGrants) == 0 {
 			h.taking = false
-			asked, reviewing := h.asked, h.reviewing
+			asked, reviewing, unanswered := h.asked, h.reviewing, h.unanswered()
 			r.change.Broadcast()
 			r.mu.Unlock()
+			for _, t := range unanswered {
+				h.sendBy(l, &wire.Message{Task: t}, true)
+			}
 			if reviewing != nil {
 				h.sendBy(l, &wire.Message{Review: reviewing}, true)
 			}

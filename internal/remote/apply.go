@@ -101,6 +101,9 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		d.Status, d.Error = wire.Failed, t.failure(err)
 		return d
 	}
+	if t.refused != nil {
+		return fail(t.refused)
+	}
 	if !t.own {
 		module, errs := s.Kinds.Decode(t.Kind, t.Args)
 		if len(errs) > 0 {

@@ -129,3 +129,25 @@ func SendOnce(ctx context.Context, kinds *modules.Registry, h *host.Host, wt wir
 	}
 	return sender.Send(ctx, h, request, w)
 }
+
+// refuse has a task fail at its turn.
+func (s *Session) refuse(id string, why error) {
+	if t := s.tasks[id]; t != nil {
+		t.refused = why
+	}
+}
+
+// consult plans a companion of a task on another host.
+func (s *server) consult(ctx context.Context, t wire.Task) error {
+	if err := s.companionAs(t); err != nil {
+		return s.failed(t, err)
+	}
+	if !s.o.Worker {
+		if err := s.lock.share(ctx); err != nil {
+			return err
+		}
+		s.refresh(ctx)
+	}
+	p := s.session.Consult(ctx, t)
+	return s.planned(&p)
+}

@@ -101,6 +101,17 @@ func (l *lock) own(ctx context.Context) error {
 	return nil
 }
 
+// disown gives the lock back that was taken for a time.
+func (l *lock) disown() {
+	if !l.owned {
+		return
+	}
+	l.owned, l.held = false, false
+	l.look() // what it has written there itself
+	l.moved = false
+	_ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN)
+}
+
 // look notes whether another run has owned the lock meanwhile.
 func (l *lock) look() {
 	info, err := l.f.Stat()

@@ -15,6 +15,7 @@ import (
 
 	"muster/host"
 	"muster/internal/remote/record"
+	"muster/internal/stream"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -81,9 +82,10 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
 	s.session.Probation, s.session.Gone = s.probation, s.lost
-	s.session.Ask = s.askPin
+	s.session.Ask, s.session.Receive = s.askPin, s.receiveFrom
+	s.sends.open, s.receivers.open = map[uint64]*sending{}, map[uint64]*receiving{}
 	if o.Worker {
-		s.session.Probation, s.session.Ask = noTrial, nil
+		s.session.Probation, s.session.Ask, s.session.Receive = noTrial, nil, nil
 	}
 	u, err := user.Current()
 	if err != nil {
@@ -108,6 +110,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	done := make(chan error, 1)
 	go func() { done <- s.receive() }()
 	err = s.working(ctx)
+	s.endSends()
 	for _, d := range s.delegates {
 		s.retire(d)
 	}
@@ -176,6 +179,9 @@ type server struct {
 	waits     map[string]wire.Task // tasks of users that don't exist yet
 	grants    int                  // given to workers
 
+	sends     sends
+	receivers receivers
+
 	mu    sync.Mutex
 	needs map[uint64]chan *wire.Chunk
 	last  uint64
@@ -193,6 +199,8 @@ func (s *server) receive() error {
 			s.cancel(errGone)
 			close(s.lost)
 			s.dropNeeds()
+			s.endReceivers()
+			s.cancelSends()
 			s.endWorkers()
 			s.letFinish()
 			return err
@@ -221,6 +229,20 @@ func (s *server) receive() error {
 			case s.answers <- m.Pin:
 			default: // nobody asked for so many
 			}
+		case m.Dial != nil:
+			s.dialled(m.Dial)
+		case m.Hangup != nil:
+			s.hangUp(m.Hangup.Stream, stream.ErrGone)
+		case m.Part != nil:
+			if r := s.receiver(m.Part.Stream); r != nil {
+				r.in.put(m.Part.Data)
+			}
+		case m.Took != nil:
+			s.sends.mu.Lock()
+			if one := s.sends.open[m.Took.Stream]; one != nil && one.relay != nil {
+				one.relay.took(m.Took.Bytes)
+			}
+			s.sends.mu.Unlock()
 		case m.Cancel != nil:
 			s.cancel(errStopped)
 			s.abort(errStopped)
@@ -253,6 +275,14 @@ func (s *server) work(ctx context.Context) error {
 			err = s.open(ctx, m.Open)
 		case m.Ack != nil:
 			s.acked(m.Ack.Ends)
+		case m.Task != nil && s.session.isCompanion(*m.Task):
+			err = s.consult(ctx, *m.Task)
+		case m.Send != nil && !s.o.Worker:
+			s.startSend(ctx, m.Send)
+		case m.Sent != nil: // by this host itself: see startSend
+			s.unsend()
+		case m.Accompany != nil:
+			s.session.Accompany(m.Accompany.ID, m.Accompany.Companions)
 		case m.Task != nil && m.Task.Late:
 			err = s.late(ctx, *m.Task)
 		case m.Task != nil:
@@ -324,6 +354,9 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		s.refresh(ctx)
 	}
 	if t.As != "" && t.As != s.user {
+		if len(t.Companions) > 0 {
+			return s.failed(t, errNoCompanions)
+		}
 		return s.planElsewhere(ctx, t)
 	}
 	s.makeWay(t, true)
@@ -350,6 +383,12 @@ func (s *server) late(ctx context.Context, t wire.Task) error {
 	if t.As == "" || t.As == s.user {
 		delete(s.waits, t.ID)
 		s.session.Late(t)
+		return nil
+	}
+	if len(t.Companions) > 0 {
+		t.As = "" // it fails with what is said of it, before anything of it is made
+		s.session.Late(t)
+		s.session.refuse(t.ID, errNoCompanions)
 		return nil
 	}
 	// Whoever makes its user had their turn.
@@ -400,6 +439,7 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 		if err := s.lock.own(ctx); err != nil {
 			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
 		}
+		s.sends.owned = false // it is kept for good
 		s.refresh(ctx)
 	}
 	if user := s.elsewhere(id); user != "" {

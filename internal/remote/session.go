@@ -93,6 +93,7 @@ type task struct {
 	wants   map[string]int // of its planned changes
 	behind  bool           // something was pending when it was planned
 	changed modules.Truth
+	refused error // it isn't made, for this reason
 }
 
 // NewSession returns the session of h.
