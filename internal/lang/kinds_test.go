@@ -198,6 +198,8 @@ func testKinds() *modules.Registry {
 		modules.Kind{Name: "service", New: func() modules.Module { return &serviceKind{} }},
 		modules.Kind{Name: "command", Output: commandOutput{}, New: func() modules.Module { return &commandKind{} }},
 		modules.Kind{Name: "proxy", New: func() modules.Module { return &proxyKind{} }},
+		modules.Kind{Name: "replica", New: func() modules.Module { return &replicaKind{} }},
+		modules.Kind{Name: "donor", Companion: true, New: func() modules.Module { return &donorKind{} }},
 		modules.Kind{Name: "user", New: func() modules.Module { return &userKind{} }},
 		modules.Kind{Name: "http_check", Output: httpOutput{}, Probe: true, New: func() modules.Module { return &checkKind{} }},
 	)
@@ -233,3 +235,27 @@ func (f fakeSecrets) Value(host, name string) (string, error) {
 	}
 	return v, nil
 }
+
+// replicaKind needs another host.
+type replicaKind struct {
+	idle
+	Path    string `arg:"path,key,path,required"`
+	Primary string `arg:"primary"`
+
+	unknown bool
+}
+
+func (k *replicaKind) Check(unknown func(string) bool) []modules.ArgError {
+	k.unknown = unknown("primary")
+	return nil
+}
+
+func (k *replicaKind) Companions() []modules.Companion {
+	if k.Primary == "" && !k.unknown {
+		return nil
+	}
+	return []modules.Companion{{Host: k.Primary, Arg: "primary", Kind: "donor"}}
+}
+
+// donorKind is what it needs there.
+type donorKind struct{ idle }

@@ -39,13 +39,24 @@ type Directory struct {
 	// 0644, or 0755 where the project's file is executable; existing ones keep
 	// their mode, but for that.
 	Source *host.Content `arg:"source,tree"`
+	// A host of the inventory to copy the tree from, in place of the project. New
+	// files, and existing ones, get the permissions that they have there, without
+	// setuid and setgid; owners are those of this task. The other host is read as
+	// the user who acts here: as root, whatever root reads there.
+	FromHost string `arg:"from_host"`
+	// The directory on that host; by default the one that has this path there.
+	FromPath string `arg:"from_path"`
+	// Have what the other host sends go through the machine that muster runs on,
+	// where the two can't connect to each other.
+	Relay bool `arg:"relay" default:"false"`
 	// Remove what stands in the directory and the source lacks.
 	Purge bool `arg:"purge" default:"false"`
 	// Make missing parents too, with mode 0755. What an earlier package may
 	// bring is planned as well, and left as it is if it has been brought.
 	Parents bool `arg:"parents" default:"false"`
 
-	cache string // where manifests are kept; "": the host's usual place
+	cache       string // where manifests are kept; "": the host's usual place
+	fromUnknown bool   // from_host is given, and not known yet
 }
 
 // Withhold hides the lines of what is sensitive.
@@ -69,7 +80,7 @@ func (d *Directory) Check(unknown func(string) bool) []modules.ArgError {
 		errs = append(errs, modules.ArgError{Arg: arg, Summary: "Conflicting arguments", Detail: detail})
 	}
 	if d.State == "absent" {
-		if d.Source != nil || d.Mode != nil || d.Owner != "" || d.Group != "" || d.Recurse || d.Purge {
+		if d.Source != nil || d.FromHost != "" || d.FromPath != "" || d.Mode != nil || d.Owner != "" || d.Group != "" || d.Recurse || d.Purge {
 			wrong("state", "A directory that is to be absent has no source, mode or owner.")
 		}
 		if len(errs) == 0 && !unknown("path") && filepath.Clean(d.Path) == "/" {
@@ -77,8 +88,9 @@ func (d *Directory) Check(unknown func(string) bool) []modules.ArgError {
 		}
 		return errs
 	}
-	if d.Purge && d.Source == nil && !unknown("source") {
-		wrong("purge", `"purge" removes what the source lacks: it needs a "source".`)
+	errs = append(errs, d.checkFrom(unknown, wrong)...)
+	if d.Purge && d.Source == nil && !unknown("source") && d.FromHost == "" && !unknown("from_host") {
+		wrong("purge", `"purge" removes what the source lacks: it needs a "source", or "from_host".`)
 	}
 	if d.Recurse && d.Mode == nil && d.Owner == "" && d.Group == "" && !unknown("mode") && !unknown("owner") && !unknown("group") {
 		wrong("recurse", `"recurse" extends mode, owner and group to what is below: give at least one of them.`)
@@ -92,11 +104,12 @@ func (d *Directory) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 	if d.Source != nil {
 		sum = d.Source.Sum
 	}
-	plan, err := d.plan(ctx, v)
+	plan, err := d.plan(ctx, v, &sum)
 	return wanting(plan, err, d.Path, d.Mode, d.Owner, d.Group, d.Recurse, d.State, sum, d.Purge)
 }
 
-func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+// plan plans the directory; sum is the tree's.
+func (d *Directory) plan(ctx context.Context, v *host.View, sum *string) (modules.Plan, error) {
 	if d.State == "absent" {
 		return d.planAbsent(v)
 	}
@@ -122,8 +135,8 @@ func (d *Directory) plan(ctx context.Context, v *host.View) (modules.Plan, error
 		return modules.Plan{}, err
 	}
 	w := &walker{d: d, v: v, root: path, before: before, recursive: d.Recurse}
-	if d.Source != nil {
-		if err := w.copy(ctx, &plan); err != nil {
+	if d.Source != nil || d.FromHost != "" {
+		if err := w.copy(ctx, &plan, sum); err != nil {
 			return modules.Plan{}, err
 		}
 	}

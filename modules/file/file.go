@@ -16,6 +16,7 @@ func Kinds() []modules.Kind {
 		{Name: "file", New: func() modules.Module { return &File{} }},
 		{Name: "template", New: func() modules.Module { return &Template{} }},
 		{Name: "directory", New: func() modules.Module { return &Directory{} }},
+		{Name: "directory_source", Companion: true, New: func() modules.Module { return &DirectorySource{} }},
 		{Name: "link", New: func() modules.Module { return &Link{} }},
 		{Name: "line", New: func() modules.Module { return &Line{} }},
 		{Name: "text_block", New: func() modules.Module { return &TextBlock{} }},

@@ -47,14 +47,16 @@ func (i TreeItem) change() (what string, lost []string) {
 	return host.AttrDiff(i.Before, i.After), lost
 }
 
-// CopyTree makes a directory hold what a tree of the project does: files,
+// CopyTree makes a directory hold what a tree of the project or of another host does: files,
 // directories and links, in one change. Everything is reached from the
 // directory itself, so that no link leads the copy out of it.
 type CopyTree struct {
 	Path     string       `json:"path"` // an existing directory, resolved
 	Manifest host.Content `json:"manifest"`
-	Items    []TreeItem   `json:"items,omitempty"` // a directory before what is in it
-	Purge    []string     `json:"purge,omitempty"` // relative paths to remove
+	// From is the host that sends the files; "": the project has them.
+	From  string     `json:"from,omitempty"`
+	Items []TreeItem `json:"items,omitempty"` // a directory before what is in it
+	Purge []string   `json:"purge,omitempty"` // relative paths to remove
 	// Cache is the file that keeps the manifest; "": none.
 	Cache string           `json:"cache,omitempty"`
 	Does  host.Description `json:"does"`
@@ -196,7 +198,7 @@ func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 			return host.Result{}, err
 		}
 	}
-	bodies := fetchAhead(ctx, h.Bodies, c.Items, c.Manifest.Sensitive)
+	bodies, ended := c.bodies(ctx, h)
 	defer bodies.close()
 	for n, item := range c.Items {
 		if err := ctx.Err(); err != nil {
@@ -209,11 +211,26 @@ func (c *CopyTree) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 			h.Report(fmt.Sprintf("%d of %d things in %s are copied", n+1, len(c.Items), c.Path))
 		}
 	}
+	if err := ended(); err != nil {
+		return host.Result{}, err
+	}
 	if err := t.root.SyncAll(); err != nil {
 		return host.Result{}, err
 	}
 	keepManifest(ctx, h, c.Manifest, c.Cache)
 	return host.Result{}, nil
+}
+
+// bodies are those of the items, from where they are; ended is asked when all are copied.
+func (c *CopyTree) bodies(ctx context.Context, h *host.Host) (bodies interface {
+	open(n int) (io.ReadCloser, error)
+	close()
+}, ended func() error) {
+	if c.From == "" {
+		return fetchAhead(ctx, h.Bodies, c.Items, c.Manifest.Sensitive), func() error { return nil }
+	}
+	r := newReceived(ctx, h, c.From, c.Items)
+	return r, r.end
 }
 
 // SetTree gives things below a directory their mode and owner, in one change.

@@ -22,12 +22,20 @@ type walker struct {
 }
 
 // copy plans the change that makes the directory hold what the source does.
-func (w *walker) copy(ctx context.Context, plan *modules.Plan) error {
-	m, cached, err := manifest(ctx, w.v, *w.d.Source, w.d.cache)
+func (w *walker) copy(ctx context.Context, plan *modules.Plan, sum *string) error {
+	c := &CopyTree{Path: w.root, From: w.d.FromHost}
+	var m modules.Manifest
+	var err error
+	if c.From != "" {
+		m, c.Manifest, err = w.d.theirs(w.v)
+		*sum = c.Manifest.Sum
+	} else {
+		c.Manifest = *w.d.Source
+		m, c.Cache, err = manifest(ctx, w.v, c.Manifest, w.d.cache)
+	}
 	if err != nil {
 		return err
 	}
-	c := &CopyTree{Path: w.root, Manifest: *w.d.Source, Cache: cached}
 	w.copied = make(map[string]bool, len(m.Entries))
 	unforeseen, made := false, !w.before.Exists()
 	dirs := map[string]host.FileInfo{".": w.before} // as they will stand
@@ -96,7 +104,7 @@ func (w *walker) after(ctx context.Context, e modules.Entry, before, dir host.Fi
 	switch {
 	case before.Type != e.Type:
 		after = fresh(e.Type, e.Mode, dir)
-	case e.Type == host.Regular && (before.Mode^e.Mode)&0o100 != 0:
+	case e.Type == host.Regular && (before.Mode^e.Mode)&0o100 != 0, w.d.FromHost != "":
 		after.Mode = e.Mode
 	}
 	if e.Type == host.Symlink {
@@ -105,7 +113,7 @@ func (w *walker) after(ctx context.Context, e modules.Entry, before, dir host.Fi
 		after.Mode = w.d.Mode.Apply(after.Mode, e.Type == host.Directory)
 	}
 	after.Sum, after.Size, after.Target = e.Sum, e.Size, e.Target
-	after.Sensitive = w.d.Source.Sensitive && e.Type == host.Regular
+	after.Sensitive = w.d.Source != nil && w.d.Source.Sensitive && e.Type == host.Regular
 	if after.Sensitive && before.Type != e.Type && !(w.recursive && w.d.Mode != nil) {
 		after.Mode &^= 0o077
 	}
