@@ -17,6 +17,8 @@ import (
 func Kinds() []modules.Kind {
 	proofs := &proofs{}
 	return []modules.Kind{
+		{Name: "mysql_server", Output: ServerOutput{}, New: func() modules.Module { return &Server{} },
+			Undoes: []host.Change{&LoadServer{}}},
 		{Name: "mysql_database", Output: DatabaseOutput{}, New: func() modules.Module { return &Database{} },
 			Undoes: []host.Change{&DropDatabase{}, &AlterDatabase{}}},
 		{Name: "mysql_user", Expect: expectUsers, New: func() modules.Module { return &User{proofs: proofs} },

@@ -6,6 +6,8 @@
 #   as USER PASSWORD [STATEMENT]  logs in by the socket
 #   grants ACCOUNT    its privileges, without how it is let in
 #   auth USER HOST    what MariaDB knows of a password
+#   bare              plain, and without a file of muster's
+#   served            a server with muster's own file, with server_id 31 and 177 connections
 sql() { mariadb -N -B --raw -e "$1"; }
 as() { MYSQL_PWD=$2 mariadb -N -B --raw -u "$1" -e "${3-SELECT CURRENT_USER()}" 2>&1; }
 grants() { sql "SHOW GRANTS FOR $1" | sed 's/ IDENTIFIED .*//'; }
@@ -22,5 +24,27 @@ logging() {
 	systemctl reset-failed mariadb 2>/dev/null || true
 	rm -f /var/lib/mysql/muster-bin.*
 	printf '[mysqld]\nlog_bin = muster-bin\n' >/etc/mysql/mariadb.conf.d/99-muster-test.cnf
+	systemctl restart mariadb
+}
+own=/etc/mysql/mariadb.conf.d/zz-muster.cnf
+bare() {
+	rm -f $own /var/lib/mysql/mysqld-bin.*
+	rm -rf /var/lib/muster/mysql
+	systemctl reset-failed mariadb 2>/dev/null || true
+	systemctl restart mariadb
+}
+served() {
+	cat >$own <<-END
+		# Written by muster, by a task "mysql_server": what is changed here is overwritten.
+		[mysqld]
+		binlog_format = ROW
+		gtid_strict_mode = ON
+		log_bin = mysqld-bin
+		log_slave_updates = ON
+		max_connections = 177
+		server_id = 31
+	END
+	rm -rf /var/lib/muster/mysql
+	systemctl reset-failed mariadb 2>/dev/null || true
 	systemctl restart mariadb
 }
