@@ -21,10 +21,14 @@ import (
 const LabHost = "MUSTER_LAB_HOST"
 
 // Run runs the cases in testdata, each of which may use the kinds.
-func Run(t *testing.T, kinds ...modules.Kind) {
-	files, err := filepath.Glob("testdata/*.txtar")
+func Run(t *testing.T, kinds ...modules.Kind) { RunFolder(t, "testdata", kinds...) }
+
+// RunFolder is Run for the cases of another folder: those of a host that is set up otherwise.
+// A package of kinds has one test that calls it in each process.
+func RunFolder(t *testing.T, folder string, kinds ...modules.Kind) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases in testdata: %v", err)
+		t.Fatalf("no cases in %s: %v", folder, err)
 	}
 	if err := watch.NoSync(); err != nil {
 		t.Fatal(err)

@@ -48,3 +48,18 @@ served() {
 	systemctl reset-failed mariadb 2>/dev/null || true
 	systemctl restart mariadb
 }
+# certified is served with TLS, and with another certificate in the files than it has loaded.
+certified() {
+	ca
+	signed old
+	signed new
+	cp -p $tls/old.pem $tls/served.pem
+	cp -p $tls/old.key $tls/served.key
+	served
+	printf 'ssl_ca = %s\nssl_cert = %s\nssl_key = %s\n' $tls/ca.pem $tls/served.pem $tls/served.key >>$own
+	{ sed -n 1,2p $own; sed 1,2d $own | sort; } >$own.new && mv $own.new $own
+	systemctl restart mariadb
+	cp -p $tls/new.pem $tls/served.pem
+	cp -p $tls/new.key $tls/served.key
+	systemctl show -P InvocationID mariadb >/run/muster-invocation
+}
