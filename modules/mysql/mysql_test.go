@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -17,4 +18,17 @@ func TestConformance(t *testing.T) {
 	}
 	t.Setenv("MARIADB", path)
 	modulestest.Run(t, slices.Concat(Kinds(), systemd.Kinds())...)
+}
+
+// These take a host with MySQL: tests/real.sh makes one, of Debian's sid.
+func TestMySQL(t *testing.T) {
+	if _, err := os.Stat("/usr/sbin/mariadbd"); err == nil {
+		t.Skip("this host's server is MariaDB")
+	}
+	path, err := filepath.Abs("testdata/mysql/mysql.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MYSQL", path)
+	modulestest.RunFolder(t, "testdata/mysql", slices.Concat(Kinds(), systemd.Kinds())...)
 }
