@@ -25,5 +25,7 @@ func Kinds() []modules.Kind {
 			Undoes: []host.Change{&PutUser{}}},
 		{Name: "mysql_donor", Companion: true, Output: DonorOutput{}, New: func() modules.Module { return &Donor{} }},
 		{Name: "mysql_query", Output: QueryOutput{}, New: func() modules.Module { return &Query{} }},
+		{Name: "mysql_replication", Output: ReplicationOutput{}, New: func() modules.Module { return &Replication{} },
+			Undoes: []host.Change{&SetReplica{}}},
 	}
 }

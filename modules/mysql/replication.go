@@ -131,6 +131,25 @@ func (r *Replication) Withhold(diff string, sensitive []string) (string, bool) {
 	return modules.WithoutFields(diff, sensitive, "address", "user", "password", "tls", "semi_sync", "read_only")
 }
 
+// May is all that a copy of the primary's data brings along, and the kind's own settings.
+func (r *Replication) May() []host.Effect {
+	effects := append(queryEffects(), host.Open(replication, ""))
+	for _, f := range []flavor{mariadb, mysqlOwn} {
+		for _, dir := range settingsFolders(f) {
+			effects = append(effects, host.Open(host.Files, settingsFile(dir)))
+		}
+	}
+	if r.State == "absent" {
+		return effects
+	}
+	for _, k := range serverKeys {
+		if k.Space == host.Units {
+			effects = append(effects, host.Open(k.Space, k.Name))
+		}
+	}
+	return append(effects, host.Begins(host.Files, "/var/lib/mysql"))
+}
+
 // Companions is the primary.
 func (r *Replication) Companions() []modules.Companion {
 	if r.State == "absent" {

@@ -94,7 +94,7 @@ type verdict struct {
 
 // history is how the GTIDs of a replica and a primary stand to each other.
 type history struct {
-	had    bool   // the replica has got transactions from others
+	had    bool   // they have transactions in common
 	extra  string // those that the primary lacks
 	clash  string // those of them that contradict the primary's
 	gap    string // those that the replica lacks and the primary's logs, too
@@ -147,8 +147,8 @@ func (r *replica) compareSets(p *DonorOutput) (h history, err error) {
 			return h, err
 		}
 	}
-	h.had = len(has.without(r.UUID)) > 0
 	beyond := has.minus(its)
+	h.had = len(has.minus(beyond)) > 0
 	extra := beyond.without(p.UUID) // what the primary has made since it was asked
 	switch {
 	case c == nil:
@@ -177,7 +177,15 @@ func (r *replica) compareLists(p *DonorOutput) (h history, err error) {
 		}
 	}
 	c := r.source()
-	h.had = len(at) > 0
+	if c == nil {
+		if at, err = r.reached(); err != nil {
+			return h, err
+		}
+	}
+	for _, g := range at {
+		seq, ok := its.last(g.domain)
+		h.had = h.had || ok && seq >= g.seq
+	}
 	var extra, clash, gap gtidList
 	for _, g := range has {
 		if seq, ok := its.made(g.domain, g.server); ok && seq >= g.seq {
@@ -207,6 +215,13 @@ func (r *replica) compareLists(p *DonorOutput) (h history, err error) {
 	}
 	h.extra, h.clash, h.gap, h.behind = extra.String(), clash.String(), gap.String(), at.behind(end)
 	return h, nil
+}
+
+// reached is up to where a MariaDB that replicates from nobody has what there is: what it has
+// replicated, and what it has made itself.
+func (r *replica) reached() (gtidList, error) {
+	all, err := parseGTIDList(r.Executed + "," + r.SlavePos)
+	return all.position(), err
 }
 
 // judge tells the state that a replica is in. name is the primary's, where is how the
