@@ -27,6 +27,8 @@ type SetSource struct {
 	To   link  `json:"to"`
 	// Password is the content of the password.
 	Password host.Content `json:"password"`
+	// Is who has to answer there.
+	Is identity `json:"is"`
 	// Position is MariaDB's gtid_slave_pos where it isn't what the server itself has noted.
 	Position string `json:"position,omitempty"`
 	// File is where MariaDB keeps it.
@@ -124,6 +126,9 @@ func (c *SetSource) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	}
 	if !c.Anew && !c.expects(now) {
 		return host.Result{}, fmt.Errorf("somebody has connected the replica otherwise: %w", host.ErrMoved)
+	}
+	if err := c.To.tryLogin(ctx, c.Primary, string(password), c.Is); err != nil {
+		return host.Result{}, err
 	}
 	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err

@@ -91,7 +91,7 @@ func (p *replicationPlanner) behind(ctx context.Context, value []byte) (plan mod
 	}
 	to := p.wanted(&p.donor, p.password.Sum)
 	if from == nil || *from != to {
-		plan.Changes = append(plan.Changes, &SetSource{Primary: p.Primary, From: from, To: to, Password: p.password, File: p.own.sourceFile()})
+		plan.Changes = append(plan.Changes, p.set(SetSource{From: from, To: to}))
 	}
 	return plan, nil
 }
@@ -210,7 +210,7 @@ func (p *replicationPlanner) anew(ctx context.Context) ([]host.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(changes, &SetSource{Primary: p.Primary, To: p.wanted(&p.donor, p.password.Sum), Password: p.password, File: p.own.sourceFile(), Anew: true}), nil
+	return append(changes, p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})), nil
 }
 
 // connect plans how the replica is connected, where that isn't as it should be.
@@ -218,7 +218,7 @@ func (p *replicationPlanner) connect(ctx context.Context, v verdict) ([]host.Cha
 	to := p.wanted(&p.donor, p.password.Sum)
 	c := p.own.source()
 	if c == nil {
-		set := &SetSource{Primary: p.Primary, To: to, Password: p.password, File: p.own.sourceFile()}
+		set := p.set(SetSource{To: to})
 		if p.own.Flavor == mariadb {
 			at, err := p.own.reached()
 			if err != nil {
@@ -243,11 +243,18 @@ func (p *replicationPlanner) connect(ctx context.Context, v verdict) ([]host.Cha
 			return nil, err
 		}
 	}
-	set := &SetSource{Primary: p.Primary, From: from, To: to, Password: p.password, File: p.own.sourceFile()}
+	set := p.set(SetSource{From: from, To: to})
 	if v.State != stateRunning && v.State != stateLagging {
 		set.Why = string(v.State) + ": " + v.Why
 	}
 	return []host.Change{set}, nil
+}
+
+// set adds to a change of the connection what all have.
+func (p *replicationPlanner) set(c SetSource) *SetSource {
+	c.Primary, c.Password, c.File = p.Primary, p.password, p.own.sourceFile()
+	c.Is = identity{ServerID: p.donor.ServerID, UUID: p.donor.UUID}
+	return &c
 }
 
 // resolves is an error where the primary's name stands for no address on this host.

@@ -86,10 +86,44 @@ func (s *server) channels(ctx context.Context) ([]channel, error) {
 				return nil, err
 			}
 		}
+		if c.SQL != "Yes" && c.SQLErrno != 0 && s.flavor == mariadb && !gtidWord.MatchString(c.SQLError) {
+			if next, err := s.nextReceived(ctx, c.Name, row["Relay_Log_File"], row["Relay_Log_Pos"]); err != nil {
+				return nil, err
+			} else if next != "" {
+				c.SQLError += ", Gtid " + next
+			}
+		}
 		list = append(list, c)
 	}
 	return list, nil
 }
+
+// nextReceived is the first transaction in MariaDB's relay log from a position on; "" where
+// that is gone.
+func (s *server) nextReceived(ctx context.Context, name, file, position string) (string, error) {
+	at, err := strconv.ParseUint(position, 10, 64)
+	if err != nil || file == "" {
+		return "", nil
+	}
+	rows, err := s.rows(ctx, fmt.Sprintf("SHOW RELAYLOG %s EVENTS IN %s FROM %d LIMIT 10", literal(name), literal(file), at))
+	if isError(err, errBadLog) {
+		return "", nil
+	}
+	for _, row := range rows {
+		if len(row) > 5 && row[2] == "Gtid" {
+			words := strings.Fields(row[5]) // "BEGIN GTID 0-1-7", "GTID 0-1-8 cid=21"
+			for i, w := range words[:max(len(words)-1, 0)] {
+				if w == "GTID" {
+					return words[i+1], nil
+				}
+			}
+		}
+	}
+	return "", err
+}
+
+// errBadLog is a log that isn't there, or a position in it at which nothing begins.
+const errBadLog = 1220
 
 // readChannel reads a row of SHOW REPLICA STATUS, or of what that was called before.
 func readChannel(row map[string]string) channel {

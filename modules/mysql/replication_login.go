@@ -1,0 +1,108 @@
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	client "github.com/go-sql-driver/mysql"
+)
+
+// identity is which server a replica's source has to be.
+type identity struct {
+	ServerID int64  `json:"server_id"`
+	UUID     string `json:"uuid,omitempty"`
+}
+
+// tryLogin logs in at a source as the replica would, and asks who answers: what can't work is
+// found before a replica that runs is stopped for it.
+func (l link) tryLogin(ctx context.Context, primary, password string, who identity) error {
+	at := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
+	cfg := client.NewConfig()
+	cfg.Net, cfg.Addr, cfg.User, cfg.Passwd = "tcp", at, l.User, password
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = dialTime, dialTime, dialTime
+	cfg.Logger, cfg.MaxAllowedPacket = &client.NopLogger{}, 1<<20
+	if l.TLS {
+		var err error
+		if cfg.TLS, err = l.trusts(); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	s, err := openConfig(ctx, cfg)
+	switch {
+	case isError(err, errAccessDenied, errNoSuchLogin):
+		return fmt.Errorf("%s doesn't let %s in at %s: make the account there with an earlier mysql_user task, for this host, with this password and the privilege REPLICATION SLAVE; nothing is changed here. It says: %w", primary, l.User, at, err)
+	case err != nil:
+		return fmt.Errorf("logging in at %s as %s, as the replica would; nothing is changed here: %w", at, l.User, err)
+	}
+	defer s.Close()
+	query := "SELECT @@server_id, ''"
+	if who.UUID != "" {
+		query = "SELECT @@server_id, @@server_uuid"
+	}
+	rows, err := s.rows(ctx, query)
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking who answers at %s: %w", at, err)
+	case len(rows) != 1 || rows[0][0] != strconv.FormatInt(who.ServerID, 10) || !strings.EqualFold(rows[0][1], who.UUID):
+		return fmt.Errorf("%s leads to another server than that of %s, which has the server_id %d: give an address that leads there; nothing is changed here", at, primary, who.ServerID)
+	}
+	return nil
+}
+
+// openConfig connects. Whoever asks closes it.
+func openConfig(ctx context.Context, cfg *client.Config) (*server, error) {
+	connector, err := client.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{db: sql.OpenDB(connector)}
+	if err := s.db.PingContext(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// trusts is whom the connection may be to. The servers take a certificate's common name where it
+// names no host otherwise, which Go's own check doesn't.
+func (l link) trusts() (*tls.Config, error) {
+	pem, err := os.ReadFile(l.CA)
+	if err != nil {
+		return nil, fmt.Errorf("reading who signs the primary's certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", l.CA)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection does it
+		VerifyConnection: func(state tls.ConnectionState) error {
+			leaf := state.PeerCertificates[0]
+			between := x509.NewCertPool()
+			for _, c := range state.PeerCertificates[1:] {
+				between.AddCert(c)
+			}
+			if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between}); err != nil {
+				return fmt.Errorf("the primary's certificate isn't signed by whom %s trusts: %w", l.CA, err)
+			}
+			if !l.Verify || leaf.VerifyHostname(l.Host) == nil {
+				return nil
+			}
+			if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 && strings.EqualFold(leaf.Subject.CommonName, l.Host) {
+				return nil
+			}
+			return errors.New("the primary's certificate is for another name than " + l.Host)
+		},
+	}, nil
+}
