@@ -39,6 +39,8 @@ type answer struct {
 	err  string
 	code uint16
 	raw  []byte // a packet as it is
+	// names are the columns', where that matters.
+	names []string
 }
 
 // Versions as servers tell them.
@@ -62,6 +64,18 @@ func (f *fake) say(to string, rows ...string) {
 	a := answer{to: to}
 	for _, r := range rows {
 		a.rows = append(a.rows, strings.Split(r, "|"))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers = append([]answer{a}, f.answers...)
+}
+
+// sayNamed has the fake answer with one row, whose columns have names: "Slave_IO_Running=Yes".
+func (f *fake) sayNamed(to string, fields ...string) {
+	a := answer{to: to, rows: [][]string{{}}}
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, "=")
+		a.names, a.rows[0] = append(a.names, name), append(a.rows[0], value)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,15 +159,19 @@ func (w *wire) fail(code uint16, text string) {
 	w.send(append(binary.LittleEndian.AppendUint16([]byte{0xff}, code), "#HY000"+text...))
 }
 
-func (w *wire) rows(rows [][]string) {
+func (w *wire) rows(rows [][]string, names ...string) {
 	if len(rows) == 0 {
 		rows = [][]string{nil}
 	}
 	columns := max(len(rows[0]), 1)
 	w.send([]byte{byte(columns)})
-	for range columns {
-		def := []byte{3, 'd', 'e', 'f', 0, 0, 0, 1, 'c', 0, 0x0c, 45, 0, 0, 1, 0, 0, 0xfd, 0, 0, 0, 0, 0}
-		w.send(def)
+	for i := range columns {
+		name := "c"
+		if i < len(names) {
+			name = names[i]
+		}
+		def := append([]byte{3, 'd', 'e', 'f', 0, 0, 0, byte(len(name))}, name...)
+		w.send(append(def, 0, 0x0c, 45, 0, 0, 1, 0, 0, 0xfd, 0, 0, 0, 0, 0))
 	}
 	w.eof()
 	for _, r := range rows {
@@ -231,7 +249,7 @@ func (f *fake) answer(w *wire, user, statement string) {
 	case found.code != 0:
 		w.fail(found.code, found.err)
 	case found.rows != nil:
-		w.rows(found.rows)
+		w.rows(found.rows, found.names...)
 	case strings.HasPrefix(statement, "SELECT VERSION()"):
 		w.rows([][]string{{f.version, "", me, "0"}})
 	case statement == "SELECT CURRENT_USER()":
