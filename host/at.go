@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -220,6 +221,12 @@ func (d *Dir) RenameNew(from, to string) error {
 	return d.fail("rename", to, unix.Renameat2(d.fd, from, d.fd, to, unix.RENAME_NOREPLACE))
 }
 
+// Exchange has two names stand for each other's things, in one step: at no moment does
+// either stand for nothing. File systems that can't do that answer EINVAL.
+func (d *Dir) Exchange(a, b string) error {
+	return d.fail("exchange", a, unix.Renameat2(d.fd, a, d.fd, b, unix.RENAME_EXCHANGE))
+}
+
 // Sync makes what was done in the directory last. One that can't be read, and a
 // file system that knows no such thing, are no error.
 func (d *Dir) Sync() error {
@@ -245,6 +252,18 @@ func (d *Dir) SyncAll() error {
 		return fmt.Errorf("syncing the file system of %s: %w", d.path, err)
 	}
 	return nil
+}
+
+// ListNames lists what is in the directory, in order.
+func (d *Dir) ListNames() ([]string, error) {
+	f, err := d.list()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	sort.Strings(names)
+	return names, err
 }
 
 // list opens the directory for reading.

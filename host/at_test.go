@@ -250,3 +250,17 @@ func TestTemporaryNamesFit(t *testing.T) {
 		t.Error("two names have one temporary name")
 	}
 }
+
+func TestTwoDirectoriesAreExchanged(t *testing.T) {
+	root := lay(t, "a/old", "b/new")
+	d, err := OpenDir(root)
+	must(t, err)
+	defer d.Close()
+	must(t, d.Exchange("a", "b"))
+	if got := held(t, root); !slices.Equal(got, []string{"a", "a/new", "b", "b/old"}) {
+		t.Errorf("there is %q", got)
+	}
+	if err := d.Exchange("a", "c"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("exchanging with nothing: %v", err)
+	}
+}

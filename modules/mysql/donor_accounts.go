@@ -9,6 +9,9 @@ import (
 // ownAccounts are accounts that each server has for itself: a replica keeps its own.
 var ownAccounts = []string{"root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint"}
 
+// publicRole is MariaDB's role that everybody has.
+const publicRole = "PUBLIC"
+
 // replicated reports whether a replica has an account as its primary does. muster's own
 // way in, and clones' leftovers, are each server's own.
 func (s *server) replicated(a account) bool {
@@ -41,7 +44,7 @@ func (s *server) accountStatements(ctx context.Context) ([]string, error) {
 			name = literal(a.name)
 		}
 		switch {
-		case a.role && a.name == "PUBLIC": // is there, and can't be made
+		case a.role && a.name == publicRole: // is there, and can't be made
 		case a.role:
 			made = append(made, "CREATE OR REPLACE ROLE "+name+";")
 		default:

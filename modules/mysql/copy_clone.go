@@ -1,0 +1,271 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	client "github.com/go-sql-driver/mysql"
+
+	"muster/host"
+)
+
+// CloneServer has a server of MySQL's clone another, by the plugin clone: it throws its own
+// data away, copies the other's files by a connection of its own, and starts anew with
+// them. That is one statement, which ends with the connection lost.
+type CloneServer struct {
+	Copy copyNote `json:"copy"`
+	// Address and Port are where this host finds the donor's server.
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+	// Loses is what the server's own data holds besides the system's, Drops its databases.
+	Loses string   `json:"loses,omitempty"`
+	Drops []string `json:"drops,omitempty"`
+
+	bytes int64
+}
+
+// Type is "mysql.copy.clone/1".
+func (*CloneServer) Type() string { return "mysql.copy.clone/1" }
+
+// Describe says what is lost.
+func (c *CloneServer) Describe() host.Description {
+	d := host.Description{Action: host.Update, Target: c.Copy.DataDir, Impact: "becomes a clone of " + c.Copy.Donor + "'s data; " + c.Copy.Unit + " starts anew with it"}
+	if c.Loses != "" {
+		d.Impact += "; loses " + c.Loses
+	}
+	return d
+}
+
+// Effects is all that a copy may alter.
+func (c *CloneServer) Effects() []host.Effect { return c.Copy.copyEffects() }
+
+// Interruptible: it may take hours. The server then has no data, and the next run clones anew.
+func (*CloneServer) Interruptible() {}
+
+// Apply clones, and reads what became of it once the server is there again.
+func (c *CloneServer) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	n := c.Copy
+	s, err := awaitServer(ctx, h, n.Unit)
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer s.Close()
+	left, err := leftOver(ctx, host.NewView(h, nil))
+	if err != nil {
+		return host.Result{}, err
+	}
+	if left == nil || left.State != cloning {
+		if err := s.holdsOnly(ctx, c.Drops); err != nil {
+			return host.Result{}, err
+		}
+	}
+	stream, err := h.Receive(ctx, n.Donor, donorRequest{Method: byClone})
+	if err != nil {
+		return host.Result{}, fmt.Errorf("asking %s for its data: %w", n.Donor, err)
+	}
+	defer stream.Close()
+	login, err := readLogin(stream)
+	if err != nil {
+		return host.Result{}, fmt.Errorf("asking %s for an account to clone with: %w", n.Donor, err)
+	}
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
+	closed, err := s.writable(ctx)
+	if err != nil {
+		return host.Result{}, err
+	}
+	if err := s.cloneFrom(ctx, c, login); err != nil {
+		return host.Result{}, errors.Join(err, closed.back(ctx, s))
+	}
+	if err := n.write(cloning); err != nil {
+		return host.Result{}, err
+	}
+	if err := h.At("noted the clone"); err != nil {
+		return host.Result{}, err
+	}
+	held, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go watchDonor(stream, end)
+	stop := c.tell(held, h)
+	cloneErr := s.do(held, c.statement(login))
+	stop()
+	if held.Err() != nil {
+		return host.Result{}, fmt.Errorf("cloning %s: %w", n.Donor, context.Cause(held))
+	}
+	if err := h.At("cloned"); err != nil {
+		return host.Result{}, err
+	}
+	return host.Result{}, c.ended(ctx, h, cloneErr)
+}
+
+// cloneFrom makes the server ready to clone.
+func (s *server) cloneFrom(ctx context.Context, c *CloneServer, login *cloneLogin) error {
+	if s.flavor != mysqlOwn {
+		return fmt.Errorf("this is %s, which can't clone: %w", s.flavor, host.ErrMoved)
+	}
+	if err := s.do(ctx, "SET SESSION sql_log_bin = 0, wait_timeout = 31536000"); err != nil {
+		return err
+	}
+	if _, err := s.ensureClonePlugin(ctx); err != nil {
+		return err
+	}
+	return s.do(ctx, "SET GLOBAL clone_valid_donor_list = "+literal(net.JoinHostPort(c.Address, strconv.Itoa(c.Port))))
+}
+
+// statement is the one that clones. MySQL writes it into no log with its password.
+func (c *CloneServer) statement(login *cloneLogin) string {
+	text := fmt.Sprintf("CLONE INSTANCE FROM %s:%d IDENTIFIED BY %s", accountSQL(login.User, c.Address), c.Port, literal(login.Password))
+	if login.TLS {
+		text += " REQUIRE SSL"
+	}
+	return text
+}
+
+// errRestartFailed is what a server says that can't start itself anew, since nobody watches
+// over it. It has stopped.
+const errRestartFailed = 3707
+
+// ended finds out what became of a clone. The connection is lost in any case: where the
+// server was told by systemd's unit that it is watched over it starts itself, else it stops.
+func (c *CloneServer) ended(ctx context.Context, h *host.Host, cloneErr error) error {
+	n := c.Copy
+	if cloneErr != nil && isServerError(cloneErr) && !isError(cloneErr, errRestartFailed) {
+		return fmt.Errorf("cloning %s: %w", n.Donor, cloneErr)
+	}
+	if h.Report != nil {
+		h.Report("cloned; waiting for " + n.Unit + " to start with it")
+	}
+	if err := settle(ctx, h, n.Unit); err != nil {
+		return err
+	}
+	s, err := awaitServer(ctx, h, n.Unit)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	row, err := s.one(ctx, "SELECT STATE, ERROR_NO, ERROR_MESSAGE FROM performance_schema.clone_status", 3)
+	if err != nil {
+		return fmt.Errorf("asking what became of the clone: %w", errors.Join(err, cloneErr))
+	}
+	if row[0] != "Completed" {
+		return fmt.Errorf("the clone of %s is %q: error %s: %s", n.Donor, row[0], row[1], oneLine(row[2], 300))
+	}
+	return n.write(loaded)
+}
+
+// isServerError reports whether it is the server that has answered so.
+func isServerError(err error) bool {
+	var said *client.MySQLError
+	return errors.As(err, &said)
+}
+
+// settleTime is how long a server may take to begin to stop after a clone.
+const settleTime = 10 * time.Second
+
+// settle waits until a server that has cloned has stopped, or started anew: it still answers
+// for a moment.
+func settle(ctx context.Context, h *host.Host, unit string) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for {
+		out, err := h.Runner.Run(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--value", unit}})
+		if err == nil && strings.TrimSpace(string(out.Stdout)) != "active" {
+			break
+		}
+		s, err := connect(ctx, h.Dial)
+		if err == nil {
+			row, err := s.one(ctx, "SELECT STATE FROM performance_schema.clone_status", 1)
+			s.Close()
+			if err == nil && row[0] != "In Progress" {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil //nolint:nilerr // it answers, or not: who asks next will tell
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	// Stopping takes until all is written.
+	for {
+		out, err := h.Runner.Run(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--value", unit}})
+		if state := strings.TrimSpace(string(out.Stdout)); err != nil || state != "deactivating" {
+			return nil //nolint:nilerr // see above
+		}
+		select {
+		case <-ctx.Done():
+			return nil //nolint:nilerr // see above
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// tell reports how far a clone is, by a connection of its own, until it is stopped.
+func (c *CloneServer) tell(ctx context.Context, h *host.Host) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if h.Report == nil {
+			return
+		}
+		s, err := connect(ctx, h.Dial)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(tellEach):
+			}
+			rows, err := s.rows(ctx, "SELECT SUM(DATA), SUM(ESTIMATE) FROM performance_schema.clone_progress")
+			if err != nil {
+				return
+			}
+			if len(rows) == 1 && len(rows[0]) == 2 {
+				done, _ := strconv.ParseInt(rows[0][0], 10, 64)
+				total, _ := strconv.ParseInt(rows[0][1], 10, 64)
+				h.Report(progressText(done, max(total, done)))
+			}
+		}
+	}()
+	return func() { cancel(); <-over }
+}
+
+// readLogin reads what a donor says first, a line.
+func readLogin(stream io.Reader) (*cloneLogin, error) {
+	var line []byte
+	for one := make([]byte, 1); len(line) < noteLimit; {
+		if _, err := io.ReadFull(stream, one); err != nil {
+			return nil, err
+		}
+		if one[0] == '\n' {
+			break
+		}
+		line = append(line, one[0])
+	}
+	login := &cloneLogin{}
+	if err := host.Unmarshal(line, login); err != nil || !strings.HasPrefix(login.User, clonePrefix) {
+		return nil, errors.New("it has answered something else")
+	}
+	return login, nil
+}
+
+// watchDonor reads what a donor says as long as the account is there, and ends the clone
+// where that fails.
+func watchDonor(stream io.Reader, end context.CancelCauseFunc) {
+	_, err := io.Copy(io.Discard, stream)
+	if err == nil {
+		err = errors.New("the donor has ended before the clone did")
+	}
+	end(err)
+}
