@@ -93,7 +93,7 @@ if wants kinds; then
 	kind docker log1 docker
 	$lab root lb1 sh -c 'apt-get install -qy --no-install-recommends haproxy busybox socat openssl >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
 	kind haproxy lb1 haproxy
-	$lab root cache1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
+	$lab root cache1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server mariadb-backup >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
 	kind mysql cache1 mysql
 fi
 finish

@@ -149,11 +149,7 @@ func (c *places) marked(name string) (bool, error) {
 		return false, err
 	}
 	defer d.Close()
-	_, err = d.Type(copyMark)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return (&places{parent: d}).there(copyMark)
 }
 
 // exchange puts the copy in the data directory's place: in one step, or where the file

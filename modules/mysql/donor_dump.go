@@ -45,15 +45,13 @@ func sendDump(ctx context.Context, h *host.Host, s *server, r donorRequest, w io
 	}
 	found := &positionFinder{to: w, flavor: s.flavor}
 	if len(o.Schemas) == 0 {
-		if found.position, err = s.positionNow(ctx); err != nil {
+		position, err := s.positionNow(ctx)
+		if err != nil {
 			return err
 		}
-		found.done = true
+		found.found = []string{"", position}
 	} else if err := s.runDump(ctx, h, socket[0], o.Schemas, r.Lock, found); err != nil {
 		return err
-	}
-	if !found.done {
-		return errors.New("the dump doesn't say at which position it was made: the server has to keep a binary log, with GTIDs")
 	}
 	// The connection may have been idle for longer than the server allows.
 	again, err := acting(ctx, h)
@@ -61,6 +59,10 @@ func sendDump(ctx context.Context, h *host.Host, s *server, r donorRequest, w io
 		return err
 	}
 	defer again.Close()
+	position, err := again.positionOf(ctx, found)
+	if err != nil {
+		return err
+	}
 	after, err := again.accountStatements(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
@@ -68,7 +70,7 @@ func sendDump(ctx context.Context, h *host.Host, s *server, r donorRequest, w io
 	if !slices.Equal(before, after) {
 		return errors.New("accounts or privileges were altered while the dump was made: run again")
 	}
-	_, err = fmt.Fprintf(w, "\n%s\n%s%s\n", strings.Join(after, "\n"), positionLine, found.position)
+	_, err = fmt.Fprintf(w, "\n%s\n%s%s\n", strings.Join(after, "\n"), positionLine, position)
 	return err
 }
 
@@ -124,9 +126,11 @@ func (s *server) positionNow(ctx context.Context) (string, error) {
 	return oneWord(row[0]), nil
 }
 
-// How the tools write, in comments, the position of what they dump.
+// How the tools write, in comments, the position of what they dump. MariaDB's write its
+// GTIDs at the end, where a routine's text could have such a line, too: the place in the
+// binary log stands at the beginning.
 var (
-	mariadbPosition = regexp.MustCompile(`(?m)^-- SET GLOBAL gtid_slave_pos='([0-9,\-]*)';`)
+	mariadbPosition = regexp.MustCompile(`(?m)^-- CHANGE MASTER TO MASTER_LOG_FILE='([^'\\]+)', MASTER_LOG_POS=(\d+);`)
 	mysqlPosition   = regexp.MustCompile(`SET @@GLOBAL\.GTID_PURGED=(?:/\*!80000 '\+'\*/ )?'\+?([0-9a-zA-Z_,:\-\s]*)';`)
 )
 
@@ -136,24 +140,40 @@ const positionLimit = 1 << 20
 // positionFinder hands a dump on, and finds the position that it says at its beginning,
 // before the first statement that a database's own texts are in.
 type positionFinder struct {
-	to       io.Writer
-	flavor   flavor
-	head     []byte
-	position string
-	done     bool
+	to     io.Writer
+	flavor flavor
+	head   []byte
+	found  []string // what has matched
 }
 
 func (f *positionFinder) Write(p []byte) (int, error) {
-	if !f.done && len(f.head) < positionLimit {
+	if f.found == nil && len(f.head) < positionLimit {
 		f.head = append(f.head, p...)
 		pattern := mariadbPosition
 		if f.flavor == mysqlOwn {
 			pattern = mysqlPosition
 		}
-		if m := pattern.FindSubmatch(f.head); m != nil {
-			f.position = oneWord(string(m[1]))
-			f.done, f.head = true, nil
+		if f.found = pattern.FindStringSubmatch(string(f.head)); f.found != nil {
+			f.head = nil
 		}
 	}
 	return f.to.Write(p)
+}
+
+// positionOf is what the server calls the position that was found.
+func (s *server) positionOf(ctx context.Context, f *positionFinder) (string, error) {
+	switch len(f.found) {
+	case 0:
+		return "", errors.New("the dump doesn't say at which position it was made: the server has to keep a binary log, with GTIDs")
+	case 3: // a binary log, and where in it
+		row, err := s.one(ctx, "SELECT IFNULL(BINLOG_GTID_POS("+literal(f.found[1])+", "+f.found[2]+"), '?')", 1)
+		if err == nil && row[0] == "?" {
+			err = fmt.Errorf("the binary log %s, in which the dump was made, is gone already: keep logs for longer (expire_logs_days)", f.found[1])
+		}
+		if err != nil {
+			return "", err
+		}
+		return oneWord(row[0]), nil
+	}
+	return oneWord(f.found[1]), nil
 }
