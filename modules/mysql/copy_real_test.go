@@ -479,39 +479,41 @@ func TestCopyThatNobodyTakes(t *testing.T) {
 	donor := startDonor(t)
 	w := write(t, donor)
 	defer w.end(t)
-	for _, after := range []int64{1 << 10, 4 << 20, 15 << 20} {
+	// The last two are copied while commits wait.
+	for _, after := range []string{"ibdata1", "shop/orders.ibd", "aria_log_control", "binlog_info"} {
 		errStalled := errors.New("nobody takes it")
 		request, _ := json.Marshal(donorRequest{Method: byBackup})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		err := (&Donor{Method: byAuto}).Send(ctx, donorHost(), request, &stalling{left: after, err: errStalled})
+		err := (&Donor{Method: byAuto}).Send(ctx, donorHost(), request, &stalling{after: after, err: errStalled})
 		cancel()
 		if !errors.Is(err, errStalled) {
-			t.Errorf("after %d: %v", after, err)
+			t.Errorf("after %s: %v", after, err)
 		}
 		if out, _ := exec.Command("pgrep", "-x", "mariadb-backup").Output(); len(out) > 0 {
-			t.Errorf("after %d: the tool still runs, %s", after, out)
+			t.Errorf("after %s: the tool still runs, %s", after, out)
 		}
 		before := w.done.Load()
 		for end := time.Now().Add(10 * time.Second); w.done.Load() < before+10; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("after %d: commits wait: %s", after, value(t, donor, "SELECT GROUP_CONCAT(CONCAT(STATE, ' ', IFNULL(INFO, '')) SEPARATOR '; ') FROM information_schema.PROCESSLIST"))
+				t.Fatalf("after %s: commits wait: %s", after, value(t, donor, "SELECT GROUP_CONCAT(CONCAT(STATE, ' ', IFNULL(INFO, '')) SEPARATOR '; ') FROM information_schema.PROCESSLIST"))
 			}
 		}
 		if n := value(t, donor, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'root' AND INFO LIKE 'BACKUP%'"); n != "0" {
-			t.Errorf("after %d: a backup still holds locks", after)
+			t.Errorf("after %s: a backup still holds locks", after)
 		}
 	}
 	t.Logf("the longest commit took %s", time.Duration(w.longest.Load()))
 }
 
-// stalling takes some bytes, then nothing for three seconds, and fails.
+// stalling takes a stream up to where a text is in it, then nothing for three seconds, and
+// fails.
 type stalling struct {
-	left int64
-	err  error
+	after string
+	err   error
 }
 
 func (s *stalling) Write(p []byte) (int, error) {
-	if s.left -= int64(len(p)); s.left > 0 {
+	if !strings.Contains(string(p), s.after) {
 		return len(p), nil
 	}
 	time.Sleep(3 * time.Second)
