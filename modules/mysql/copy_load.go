@@ -77,7 +77,10 @@ func (l *LoadDump) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 	if err != nil {
 		return host.Result{}, err
 	}
-	if err := s.empty(ctx); err != nil {
+	if err = s.forgetSource(ctx); err == nil {
+		err = s.empty(ctx)
+	}
+	if err != nil {
 		return host.Result{}, errors.Join(err, closed.back(ctx, s))
 	}
 	if err := h.At("dropped the databases"); err != nil {
@@ -101,6 +104,20 @@ func (l *LoadDump) Apply(ctx context.Context, h *host.Host) (host.Result, error)
 		return host.Result{}, err
 	}
 	return host.Result{}, n.write(loaded)
+}
+
+// forgetSource ends what the server has replicated from so far, so that it doesn't go on
+// with other data when it is started.
+func (s *server) forgetSource(ctx context.Context) error {
+	word, _ := s.words()
+	stop := "STOP ALL SLAVES"
+	if s.flavor == mysqlOwn {
+		stop = "STOP " + word
+	}
+	if err := s.do(ctx, stop); err != nil {
+		return err
+	}
+	return s.do(ctx, "RESET "+word+" ALL")
 }
 
 // holdsOnly is ErrMoved where the server holds databases that the plan hasn't named.

@@ -125,26 +125,25 @@ func parsePosition(text string) (string, bool) {
 
 // place sets a position.
 func (s *server) place(ctx context.Context, n *copyNote) error {
-	statements := []string{"STOP ALL SLAVES", "RESET MASTER", "SET GLOBAL gtid_slave_pos = " + literal(n.Position)}
-	if s.flavor == mysqlOwn {
-		stop, reset, forget := "STOP REPLICA", "RESET BINARY LOGS AND GTIDS", "RESET REPLICA ALL"
-		if !s.atLeast([3]int{8, 2, 0}) {
-			reset = "RESET MASTER"
-		}
-		if !s.atLeast([3]int{8, 0, 22}) {
-			stop, forget = "STOP SLAVE", "RESET SLAVE ALL"
-		}
-		// A clone has the donor's own source, too, and its position already.
-		statements = []string{stop, forget}
-		if n.Method == byDump {
-			statements = append(statements, reset, "SET GLOBAL gtid_purged = "+literal(n.Position))
-		}
+	// A clone has the donor's own source, too.
+	if err := s.forgetSource(ctx); err != nil {
+		return err
 	}
-	if s.flavor == mariadb {
-		if vars, err := s.variables(ctx, "log_bin"); err != nil {
+	statements := []string{"RESET MASTER", "SET GLOBAL gtid_slave_pos = " + literal(n.Position)}
+	switch {
+	case s.flavor == mysqlOwn && n.Method == byClone: // it has its position already
+		statements = nil
+	case s.flavor == mysqlOwn:
+		if statements[1] = "SET GLOBAL gtid_purged = " + literal(n.Position); s.atLeast([3]int{8, 2, 0}) {
+			statements[0] = "RESET BINARY LOGS AND GTIDS"
+		}
+	default:
+		vars, err := s.variables(ctx, "log_bin")
+		if err != nil {
 			return err
-		} else if !yes(vars["log_bin"]) {
-			statements = []string{statements[0], statements[2]}
+		}
+		if !yes(vars["log_bin"]) {
+			statements = statements[1:]
 		}
 	}
 	for _, statement := range statements {

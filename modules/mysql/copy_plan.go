@@ -41,6 +41,13 @@ type recipient struct {
 	outside string
 	// mounted: the data directory is where a file system is mounted.
 	mounted bool
+	// stopped: the server doesn't run, so that nothing else is known of it.
+	stopped bool
+}
+
+// from takes what an earlier run has noted for what is known of a server that is stopped.
+func (r *recipient) from(n *copyNote) {
+	r.flavor, r.dataDir, r.unit, r.stopped = n.Flavor, n.DataDir, n.Unit, true
 }
 
 // units are how the servers' units are called. Each may be an alias of another.
@@ -146,6 +153,9 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 		return append([]host.Change{&UseCopy{Copy: n, Loses: p.loses()}}, p.place(n)...), notes, nil
 	}
 	method, why, err := p.choose()
+	if p.here.stopped && p.left != nil { // begun anew as it was begun: what was against it has been asked then
+		method, why, err = p.left.Method, "", nil
+	}
 	if err != nil {
 		return nil, notes, err
 	}
@@ -188,8 +198,11 @@ func (p *copyPlan) end(list []host.Change) []host.Change {
 	return nil
 }
 
-// loses says what of the server's own goes.
+// loses says what of the server's own goes. What a copy that was cut has left isn't its own.
 func (p *copyPlan) loses() string {
+	if p.left != nil && (p.left.State == loading || p.left.State == cloning) {
+		return ""
+	}
 	var parts []string
 	for _, s := range p.own {
 		parts = append(parts, fmt.Sprintf("%s (%s, %s)", s.Name, count(s.Tables, "table"), roughly(s.Bytes)))

@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"errors"
 
 	"muster/host"
 )
@@ -16,11 +15,52 @@ type provisioning struct {
 	own *replica
 }
 
-// leftOver names what a copy that was cut off has left; "" if there is none.
-func (r *Replication) leftOver(context.Context, *host.View) (string, error) { return "", nil }
+// leftOver names what a copy that was cut off has left; "" if there is none, and where the
+// copy is in place at its position: the server is then as any other that has replicated
+// from the primary before. Its end is still to come (endCopy).
+func (r *Replication) leftOver(ctx context.Context, v *host.View) (string, error) {
+	left, err := leftOver(ctx, v)
+	if err != nil || left == nil || left.State == placed {
+		return "", err
+	}
+	return left.String(), nil
+}
 
-// provision returns the changes that bring the primary's data and leave a server that has it and
-// knows its GTID position.
-func (r *Replication) provision(context.Context, *provisioning) ([]host.Change, error) {
-	return nil, errors.New("copying the primary's data isn't there yet: give method = \"logs\"")
+// provision returns the changes that bring the primary's data and leave a server that runs,
+// has it and knows its GTID position, and what the user should know of them. The change
+// that makes it a replica comes behind them, and behind that what endCopy returns.
+func (r *Replication) provision(ctx context.Context, p *provisioning) ([]host.Change, []string, error) {
+	c := &copyPlan{primary: p.primary, address: r.Address, port: r.Port, method: r.Method, donor: *p.donor}
+	if c.address == "" {
+		c.address = p.primary
+	}
+	if c.port == 0 {
+		c.port = p.donor.Port
+	}
+	var err error
+	if c.left, err = leftOver(ctx, p.view); err != nil {
+		return nil, nil, err
+	}
+	if p.own != nil {
+		if c.here, err = readRecipient(ctx, p.view); err != nil {
+			return nil, nil, err
+		}
+		// Of a server that replicates already p.own doesn't tell them.
+		if c.own, err = asking(ctx, p.view, func(s *server) ([]SchemaSize, error) { return s.schemas(ctx) }); err != nil {
+			return nil, nil, err
+		}
+	} else if c.left != nil {
+		c.here.from(&c.left.copyNote)
+	}
+	return c.changes()
+}
+
+// endCopy returns what ends a copy once the server is a replica: where changes, those of
+// the plan up to there, bring one, or an earlier run was cut before its end.
+func (r *Replication) endCopy(ctx context.Context, v *host.View, changes []host.Change) ([]host.Change, error) {
+	left, err := leftOver(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return (&copyPlan{left: left}).end(changes), nil
 }
