@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// startTime is how long a replica may take to connect and begin, pollTime how often it is
+	// beginTime is how long a replica may take to connect and begin, pollTime how often it is
 	// asked meanwhile.
-	startTime = 30 * time.Second
+	beginTime = 30 * time.Second
 	pollTime  = 200 * time.Millisecond
 )
 
@@ -216,7 +216,7 @@ func (s *server) start(ctx context.Context, h *host.Host, primary string) error 
 	if err := h.At("started the replica"); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, beginTime)
 	defer cancel()
 	tick := time.NewTicker(pollTime)
 	defer tick.Stop()
@@ -225,7 +225,7 @@ func (s *server) start(ctx context.Context, h *host.Host, primary string) error 
 		c, err := s.unnamed(ctx)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return fmt.Errorf("the replica hasn't begun within %s: %s", startTime, last.trouble(primary))
+			return fmt.Errorf("the replica hasn't begun within %s: %s", beginTime, last.trouble(primary))
 		case err != nil:
 			return err
 		case c == nil:
@@ -238,7 +238,7 @@ func (s *server) start(ctx context.Context, h *host.Host, primary string) error 
 		last = c
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the replica hasn't begun within %s: %s", startTime, last.trouble(primary))
+			return fmt.Errorf("the replica hasn't begun within %s: %s", beginTime, last.trouble(primary))
 		case <-tick.C:
 		}
 	}

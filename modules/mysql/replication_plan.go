@@ -23,6 +23,8 @@ type replicationPlanner struct {
 	own   *replica
 	// password is the content of the password that is wanted.
 	password host.Content
+	// told is what the user is to be told besides.
+	told []string
 }
 
 // Plan compares the replica with what is declared of it.
@@ -49,8 +51,7 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 	}
 	p.own, err = readReplica(ctx, v)
 	if err != nil && left != "" && !errors.Is(err, host.ErrNotYet) { // it may be what keeps the server from running
-		plan.Changes, err = r.provision(ctx, &provisioning{view: v, primary: r.Primary, donor: &p.donor})
-		return plan, err
+		return p.again(ctx)
 	}
 	if err != nil {
 		return plan, r.foreseen(&plan, err)
@@ -139,7 +140,12 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 		return plan, err
 	}
 	plan.Changes = append(settings, plan.Changes...)
-	plan.Notes = p.notes(v)
+	end, err := p.endCopy(ctx, p.v, plan.Changes)
+	if err != nil {
+		return plan, err
+	}
+	plan.Changes = append(plan.Changes, end...)
+	plan.Notes = append(p.told, p.notes(v)...)
 	if len(plan.Changes) == 0 {
 		plan.Output, err = host.Marshal(p.own.output(v))
 	}
@@ -206,11 +212,34 @@ func (p *replicationPlanner) anew(ctx context.Context) ([]host.Change, error) {
 	if err := p.resolves(ctx); err != nil {
 		return nil, err
 	}
-	changes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, own: p.own})
+	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, own: p.own})
 	if err != nil {
 		return nil, err
 	}
+	p.told = append(p.told, notes...)
 	return append(changes, p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})), nil
+}
+
+// again plans the rest of a copy that was cut off where the server doesn't run: the settings are
+// those that it is started with.
+func (p *replicationPlanner) again(ctx context.Context) (plan modules.Plan, err error) {
+	p.own = &replica{Flavor: p.donor.Flavor, DataDir: "/var/lib/mysql/"}
+	folder, err := p.folder(p.own.Flavor)
+	if err != nil {
+		return plan, err
+	}
+	kept, err := p.keeps(ctx, settingsFile(folder))
+	if err != nil {
+		return plan, err
+	}
+	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor})
+	if err != nil {
+		return plan, err
+	}
+	plan.Changes = slices.Concat(kept, changes, []host.Change{p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})})
+	end, err := p.endCopy(ctx, p.v, plan.Changes)
+	plan.Changes, plan.Notes = append(plan.Changes, end...), notes
+	return plan, err
 }
 
 // connect plans how the replica is connected, where that isn't as it should be.
