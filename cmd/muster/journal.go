@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
+	"muster/internal/identity"
 	"muster/internal/journal"
-	"muster/internal/planfile"
 	"muster/internal/view"
 )
 
@@ -31,7 +31,7 @@ func (a *app) keep(r *prepared) (*kept, error) {
 	switch {
 	case err == nil:
 		o.Recipients = id.Recipients
-	case !errors.Is(err, planfile.ErrNoIdentity): // what stood there before isn't kept then
+	case !errors.Is(err, identity.ErrNone): // what stood there before isn't kept then
 		return nil, err
 	}
 	path := r.loaded.project.Journal()

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/engine"
+	"muster/internal/identity"
 	"muster/internal/planfile"
 	"muster/internal/view"
 )
@@ -139,7 +140,7 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 	switch {
 	case err == nil:
 		p.Recipients = id.Recipients
-	case !errors.Is(err, planfile.ErrNoIdentity): // which Write says, where it matters
+	case !errors.Is(err, identity.ErrNone): // which Write says, where it matters
 		return nil, err
 	}
 	return p, nil
@@ -164,18 +165,18 @@ func writePlan(path string, p *planfile.Plan) error {
 }
 
 // identity is what the user seals and opens with.
-func (a *app) identity() (*planfile.Identity, error) {
+func (a *app) identity() (*identity.Identity, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return nil, planfile.ErrNoIdentity
+		return nil, identity.ErrNone
 	}
-	w := planfile.Where{Named: os.Getenv("MUSTER_IDENTITY"), Home: home}
+	w := identity.Where{Named: os.Getenv("MUSTER_IDENTITY"), Home: home}
 	if term.IsTerminal(int(a.in.Fd())) {
 		w.Passphrase = func(path string) ([]byte, error) {
 			return a.askHidden("passphrase of " + path + ": ")
 		}
 	}
-	return planfile.FindIdentity(w)
+	return identity.Find(w)
 }
 
 // whoami is the user and the machine, as "ann@laptop".

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
+	"muster/internal/identity"
 	"muster/internal/lang"
 	"muster/internal/planfile"
 	"muster/internal/project"
@@ -93,7 +94,7 @@ func (a *app) applySaved(ctx context.Context, path string, yes bool) error {
 // unseal opens what is sealed in a plan.
 func (a *app) unseal(p *savedPlan) error {
 	id, err := a.identity()
-	if errors.Is(err, planfile.ErrNoIdentity) {
+	if errors.Is(err, identity.ErrNone) {
 		return p.Unseal()
 	}
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"io"
 
 	"filippo.io/age"
+
+	"muster/internal/identity"
 )
 
 // sealed is what is in a plan file only encrypted. The key is in it because
@@ -26,7 +28,7 @@ type sealed struct {
 // seal encrypts what must not stand in clear. What names it in messages.
 func (p *Plan) seal(what string, manifest []byte) ([]byte, error) {
 	if len(p.Recipients) == 0 {
-		return nil, fmt.Errorf("%s is sensitive: %w", what, ErrNoIdentity)
+		return nil, fmt.Errorf("%s is sensitive: %w", what, identity.ErrNone)
 	}
 	s := sealed{Manifest: sumOf(manifest), Key: p.Key, Files: map[int][]byte{}}
 	if p.SealInventory {

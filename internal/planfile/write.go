@@ -16,7 +16,7 @@ import (
 // sealed, which is another each time.
 //
 // Files named twice are written once. A plan that holds something sensitive needs Recipients, else
-// ErrNoIdentity. Files are read while it is written: one that is no longer
+// identity.ErrNone. Files are read while it is written: one that is no longer
 // what was planned with is an error, and what was written till then is of no
 // use.
 func Write(w io.Writer, p *Plan) error {

@@ -1,4 +1,5 @@
-package planfile
+// Package identity finds the keys with which the user opens what is sealed.
+package identity
 
 import (
 	"bytes"
@@ -15,8 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrNoIdentity says that nothing was found to seal to.
-var ErrNoIdentity = errors.New("there is no identity to seal it with; make one with `age-keygen -o ~/.config/muster/identity`, or an SSH key with `ssh-keygen -t ed25519`, or name the file of one in MUSTER_IDENTITY")
+// ErrNone says that nothing was found to seal to.
+var ErrNone = errors.New("there is no identity to seal it with; make one with `age-keygen -o ~/.config/muster/identity`, or an SSH key with `ssh-keygen -t ed25519`, or name the file of one in MUSTER_IDENTITY")
 
 // Where says where an identity is looked for.
 type Where struct {
@@ -32,6 +33,7 @@ type Where struct {
 type Identity struct {
 	Path       string          // of the file it is from
 	Recipients []age.Recipient // to seal to
+	Public     []string        // the recipients as text, one for each
 	open       func() ([]age.Identity, error)
 }
 
@@ -39,11 +41,11 @@ type Identity struct {
 // passphrase later, when it is used.
 func (i *Identity) Identities() ([]age.Identity, error) { return i.open() }
 
-// FindIdentity returns the user's identity: the file that MUSTER_IDENTITY
+// Find returns the user's identity: the file that MUSTER_IDENTITY
 // names, else ~/.config/muster/identity, else the SSH key ~/.ssh/id_ed25519 or
 // id_rsa. A file is one of age-keygen's or an SSH private key. Where there is
-// none, it is ErrNoIdentity.
-func FindIdentity(w Where) (*Identity, error) {
+// none, it is ErrNone.
+func Find(w Where) (*Identity, error) {
 	if w.Named != "" {
 		return w.file(w.Named)
 	}
@@ -51,14 +53,51 @@ func FindIdentity(w Where) (*Identity, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
-	for _, name := range []string{"id_ed25519", "id_rsa"} {
+	for _, name := range sshNames() {
 		id, err := w.sshKey(filepath.Join(w.Home, ".ssh", name))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return id, err
 		}
 	}
-	return nil, ErrNoIdentity
+	return nil, ErrNone
 }
+
+// All returns everything that may open what is sealed to the user, each to be tried
+// in turn: the file that MUSTER_IDENTITY names alone; else ~/.config/muster/identity
+// and the SSH keys. A passphrase is asked for when one of them fits, and not before.
+// SSH keys that can't be used are passed over: skipped says why. Where nothing is
+// left the error is ErrNone, or what was skipped.
+func All(w Where) (ids []age.Identity, skipped error, err error) {
+	add := func(id *Identity, err error) error {
+		if err != nil {
+			return err
+		}
+		more, err := id.open()
+		ids = append(ids, more...)
+		return err
+	}
+	if w.Named != "" {
+		err := add(w.file(w.Named))
+		return ids, nil, err
+	}
+	if err := add(w.file(filepath.Join(w.Home, ".config", "muster", "identity"))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	for _, name := range sshNames() {
+		if err := add(w.sshKey(filepath.Join(w.Home, ".ssh", name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			skipped = errors.Join(skipped, err)
+		}
+	}
+	if len(ids) == 0 {
+		if skipped == nil {
+			skipped = ErrNone
+		}
+		return nil, nil, skipped
+	}
+	return ids, skipped, nil
+}
+
+func sshNames() []string { return []string{"id_ed25519", "id_rsa"} }
 
 // file reads an identity file of either sort.
 func (w Where) file(path string) (*Identity, error) {
@@ -77,9 +116,9 @@ func (w Where) file(path string) (*Identity, error) {
 	for _, id := range ids {
 		switch id := id.(type) {
 		case *age.X25519Identity:
-			found.Recipients = append(found.Recipients, id.Recipient())
+			found.Recipients, found.Public = append(found.Recipients, id.Recipient()), append(found.Public, id.Recipient().String())
 		case *age.HybridIdentity:
-			found.Recipients = append(found.Recipients, id.Recipient())
+			found.Recipients, found.Public = append(found.Recipients, id.Recipient()), append(found.Public, id.Recipient().String())
 		default:
 			return nil, fmt.Errorf("reading the identity %s: a %T can't be used: make one with age-keygen", path, id)
 		}
@@ -101,7 +140,7 @@ func (w Where) sshKey(path string) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the identity %s.pub: %w", path, err)
 	}
-	return &Identity{Path: path, Recipients: []age.Recipient{r}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
+	return &Identity{Path: path, Recipients: []age.Recipient{r}, Public: []string{publicText(pub)}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
 }
 
 // privateKey is an SSH key without its public half beside it.
@@ -125,11 +164,22 @@ func (w Where) privateKey(path string) (*Identity, error) {
 			if err != nil {
 				return nil, fmt.Errorf("reading the identity %s: %w", path, err)
 			}
-			return &Identity{Path: path, Recipients: []age.Recipient{r}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
+			return &Identity{Path: path, Recipients: []age.Recipient{r}, Public: []string{publicText(pub)}, open: func() ([]age.Identity, error) { return w.openKey(path, pub) }}, nil
 		}
 		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
 	}
+	key, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+	}
+	found.Public = []string{publicText(ssh.MarshalAuthorizedKey(key.PublicKey()))}
 	return found, nil
+}
+
+// publicText is a line of an SSH public key without the comment at its end.
+func publicText(line []byte) string {
+	words := strings.Fields(string(line))
+	return strings.Join(words[:min(len(words), 2)], " ")
 }
 
 // openKey reads an SSH private key, whose public half is known.
