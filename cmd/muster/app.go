@@ -32,6 +32,7 @@ type app struct {
 	in       *os.File
 
 	inventoryFile string
+	storeFile     string
 	limit         []string
 	vars          []string
 	varFiles      []string
@@ -110,6 +111,7 @@ type loaded struct {
 	project   *project.Project
 	inventory *inventory.Inventory
 	path      string // of the inventory; "": this machine alone
+	secrets   lang.Secrets
 	sources   map[string][]byte
 }
 
@@ -290,13 +292,21 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 	values = values && !diags.HasErrors() // what is wrong in a file was to be a value
 	diags = append(before, diags...)
 	defer collectLess()()
+	var more hcl.Diagnostics
+	if l.secrets == nil {
+		l.secrets, more = a.secrets(l.project, l.sources)
+		diags = append(diags, more...)
+	}
 	pb, more := lang.Load(file, lang.Options{
 		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
-		Vars: vars, Facts: factsType(), RequireValues: values,
+		Vars: vars, Facts: factsType(), RequireValues: values, Secrets: l.secrets,
 	})
 	diags = append(diags, more...)
 	for name, src := range pb.Sources {
 		l.sources[name] = src
 	}
-	return pb, a.fail(diags, l.sources)
+	if err := a.fail(diags, l.sources); err != nil || !values {
+		return pb, err
+	}
+	return pb, a.openSecrets(pb, l.secrets, l.sources)
 }

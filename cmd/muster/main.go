@@ -122,6 +122,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	f := root.PersistentFlags()
 	f.StringVarP(&a.inventoryFile, "inventory", "i", "", "inventory `FILE` or folder, instead of the project's")
+	f.StringVar(&a.storeFile, "store", "", "store `FILE` of secrets, instead of the project's")
 	f.Var(names{&a.limit}, "limit", "only hosts that match `PATTERNS`, with commas between them")
 	f.StringArrayVar(&a.vars, "var", nil, "set a variable: `NAME=VALUE`")
 	f.StringArrayVar(&a.varFiles, "var-file", nil, "read variables from `FILE`")
@@ -132,7 +133,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
 	root.AddCommand(
 		newInit(a), newValidate(a), newPlan(a), newApply(a), newShow(a), newHistory(a), newRunCommand(a), newFacts(a),
-		newInventory(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
+		newInventory(a), newSecret(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	sayUsage(root)
 	root.SetFlagErrorFunc(flagError)

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"muster/internal/engine"
 	"muster/internal/identity"
 	"muster/internal/planfile"
@@ -116,6 +114,9 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 			p.Files = append(p.Files, planfile.File{Name: f.Name, Path: f.Path, Sum: f.Sum, Sensitive: f.Sensitive, Exec: info.Mode()&0o100 != 0})
 		}
 	}
+	if u, ok := r.loaded.secrets.(*used); ok {
+		p.Secrets = u.versions()
+	}
 	declared := r.playbook.Declared()
 	if len(r.loaded.inventory.Files()) > 0 {
 		if p.Inventory, err = r.loaded.inventory.Snapshot(); err != nil {
@@ -166,15 +167,9 @@ func writePlan(path string, p *planfile.Plan) error {
 
 // identity is what the user seals and opens with.
 func (a *app) identity() (*identity.Identity, error) {
-	home, err := os.UserHomeDir()
+	w, err := a.where()
 	if err != nil {
-		return nil, identity.ErrNone
-	}
-	w := identity.Where{Named: os.Getenv("MUSTER_IDENTITY"), Home: home}
-	if term.IsTerminal(int(a.in.Fd())) {
-		w.Passphrase = func(path string) ([]byte, error) {
-			return a.askHidden("passphrase of " + path + ": ")
-		}
+		return nil, err
 	}
 	return identity.Find(w)
 }

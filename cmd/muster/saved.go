@@ -125,12 +125,23 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 	if laid.Inventory != "" {
 		l.inventory, diags = inventory.Load(ctx, laid.Inventory, inventory.Options{})
 	}
+	if l.secrets, more = a.savedSecrets(p, l); more.HasErrors() {
+		return nil, nil, a.fail(append(diags, more...), l.sources)
+	}
 	pb, more := lang.Load(laid.Playbook, lang.Options{
 		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: laid.Root, Place: laid.Place, EmbeddedRoles: embeddedRoles(),
-		Vars: vars, Facts: factsType(), RequireValues: true,
+		Vars: vars, Facts: factsType(), RequireValues: true, Secrets: l.secrets,
 	})
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, nil, a.fail(named(diags, laid), nil)
+	}
+	if err := a.openSecrets(pb, l.secrets, l.sources); err != nil {
+		return nil, nil, err
+	}
+	if u, ok := l.secrets.(*used); ok {
+		if err := u.holds(p.Secrets); err != nil {
+			return nil, nil, fmt.Errorf("%s: plan again: %w", p.path, err)
+		}
 	}
 	a.limit, a.tags, a.skipTags = p.Limit, p.Tags, p.SkipTags
 	limit, err := a.limited(l.inventory)
@@ -141,6 +152,23 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 	q := request{file: p.Playbook, start: start, key: p.Key, planFile: p.path, name: laid.Name, text: laid.Text, watch: now.event}
 	r, err := a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: p.Tags, SkipTags: p.SkipTags, Facts: p.Facts, Pins: p.Pins})
 	return r, now, err
+}
+
+// savedSecrets is the store that a plan's secrets are read from: the one that the flag
+// names, or that of the project that it was made in.
+func (a *app) savedSecrets(p *savedPlan, l *loaded) (lang.Secrets, hcl.Diagnostics) {
+	from, diags := l.project, hcl.Diagnostics(nil)
+	if p.Root != "" && p.Root != from.Dir {
+		from, diags = project.Find(p.Root)
+	}
+	var s lang.Secrets
+	if !diags.HasErrors() {
+		s, diags = a.secrets(from, l.sources)
+	}
+	if diags.HasErrors() && len(p.Secrets) == 0 {
+		return noSecrets{}, nil
+	}
+	return s, diags
 }
 
 // named gives diagnostics about laid files the names that the files had.

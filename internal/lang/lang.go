@@ -97,6 +97,9 @@ type Playbook struct {
 	// Facts is the names of the facts that expressions read of hosts, sorted:
 	// {"os"} for host.facts.os.id. It is nil where any may be read.
 	Facts []string
+	// Secrets is the names of the secrets that expressions read, sorted; of all, where
+	// a name is computed.
+	Secrets []string
 
 	o     *Options
 	fleet *fleet

@@ -28,7 +28,7 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	l.checkSources()
 	l.check()
 	p.Sources = p.files.sources
-	p.Facts = l.factsRead()
+	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
 	return p, dedupe(l.diags, p.files.order)
 }
 
@@ -81,8 +81,12 @@ type loader struct {
 	readMu    sync.Mutex // of what expressions read: a run may still come to a template
 	factNames []string
 	anyFacts  bool
-	varsRead  map[string]bool // vars of hosts
-	anyVars   bool
+
+	secretsNoted []string
+	anySecret    bool
+
+	varsRead map[string]bool // vars of hosts
+	anyVars  bool
 
 	rendering      []*Task // those with a template
 	templatesNoted sync.Once

@@ -116,7 +116,7 @@ func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
 	}
 	w := &walker{stand: s, reads: &reads{}}
 	hclsyntax.Walk(e, w)
-	s.l.noteFacts(w.reads)
+	s.l.noteReads(w.reads)
 	s.l.noteVars(w.readVars, w.allVars)
 	out := &expr{Expression: e, reads: w.reads, bad: w.broken || w.diags.HasErrors()}
 	if !w.any {
@@ -404,14 +404,27 @@ func addName(names []string, name string) []string {
 	return names
 }
 
-// noteFacts remembers which facts are read, so that only those need gathering.
-func (l *loader) noteFacts(r *reads) {
+// noteReads remembers which facts are read, so that only those need gathering, and
+// which secrets.
+func (l *loader) noteReads(r *reads) {
 	l.readMu.Lock()
 	defer l.readMu.Unlock()
 	l.anyFacts = l.anyFacts || r.allFacts
 	for _, name := range r.factNames {
 		l.factNames = addName(l.factNames, name)
 	}
+	l.anySecret = l.anySecret || r.allSecrets
+	for _, name := range r.secrets {
+		l.secretsNoted = addName(l.secretsNoted, name)
+	}
+}
+
+// secretsRead returns the names of the secrets that are read; of all where any may be.
+func (l *loader) secretsRead() []string {
+	if l.anySecret {
+		return sortedKeys(l.secretNames)
+	}
+	return append([]string(nil), l.secretsNoted...)
 }
 
 // factsRead returns the names of the facts that are read; nil for any.

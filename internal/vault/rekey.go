@@ -8,6 +8,7 @@ import (
 
 // Rekeyed is what a new data key has changed.
 type Rekeyed struct {
+	To           []Recipient // whom it is sealed to
 	Joined, Left []Recipient
 	Seen         []string // what those who left could read, and is to be rotated
 }
@@ -32,7 +33,7 @@ func (s *Store) Rekey(moved ...string) (*Rekeyed, error) {
 			return nil, fmt.Errorf("%q hasn't moved: the key of that recipient is the same in the file as it was", name)
 		}
 	}
-	done := &Rekeyed{Joined: join}
+	done := &Rekeyed{To: slices.Clone(s.recipients), Joined: join}
 	for _, r := range leave {
 		if slices.ContainsFunc(s.recipients, func(o Recipient) bool { return o.Key == r.Key }) || slices.Contains(moved, r.Name) {
 			continue
@@ -56,15 +57,23 @@ func (s *Store) Rekey(moved ...string) (*Rekeyed, error) {
 
 // depart notes somebody who left, with everything that they could read.
 func (s *Store) depart(r Recipient) {
-	i := slices.IndexFunc(s.left, func(d *Departed) bool { return d.Key == r.Key })
-	if i < 0 {
-		i = len(s.left)
-		s.left = append(s.left, &Departed{Name: r.Name, Key: r.Key, Date: s.now(), Seen: map[string]int{}})
-	}
+	d := s.departed(r)
 	for name, e := range s.entries {
-		s.left[i].Seen[name] = e.newest()
+		d.Seen[name] = e.newest()
 	}
+}
+
+// departed returns the note of somebody who left, which is made where there is none.
+func (s *Store) departed(r Recipient) *Departed {
+	for _, d := range s.left {
+		if d.Key == r.Key {
+			return d
+		}
+	}
+	d := &Departed{Name: r.Name, Key: r.Key, Date: s.now(), Seen: map[string]int{}}
+	s.left = append(s.left, d)
 	sortLeft(s.left)
+	return d
 }
 
 // sealTo seals all values anew, with the keys of another data key.

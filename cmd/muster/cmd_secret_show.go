@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/vault"
+	"muster/internal/view"
+)
+
+func newSecretGet(a *app) *cobra.Command {
+	version := "current"
+	cmd := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Show a secret's value",
+		Long:  "Get prints a secret's value and a line break. Only this one is opened.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.openStore()
+			if err != nil {
+				return err
+			}
+			v, err := s.Get(args[0])
+			if err != nil {
+				return found(s, args[0], a.storeError(err, s.Path, nil))
+			}
+			one, err := pick(args[0], v, version)
+			if err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return view.NewEncoder(a.out).Encode(struct {
+					Name    string `json:"name"`
+					Version int    `json:"version"`
+					Value   string `json:"value"`
+				}{args[0], one.Number, one.Value.Reveal()})
+			}
+			_, err = fmt.Fprintln(a.out, one.Value.Reveal())
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&version, "version", version, "the `VERSION`: current, pending, previous, or its number")
+	return cmd
+}
+
+// pick is a version by its name or number.
+func pick(name string, v vault.Versions, which string) (vault.Version, error) {
+	one, ok := map[string]vault.Version{"current": v.Current, "pending": v.Pending, "previous": v.Previous}[which]
+	if !ok {
+		number, err := strconv.Atoi(which)
+		if err != nil || number < 1 {
+			return one, fmt.Errorf("--version is current, pending, previous or a number, not %q", which)
+		}
+		for _, o := range []vault.Version{v.Current, v.Pending, v.Previous} {
+			if o.Number == number {
+				one = o
+			}
+		}
+		which = "version " + which
+	}
+	if one.Number == 0 {
+		return one, fmt.Errorf("%s has no %s; its current version is %d", name, strings.TrimSuffix(which+" version", " version"), v.Current.Number)
+	}
+	return one, nil
+}
+
+// listedSecret is a secret as "secret list" tells it.
+type listedSecret struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description,omitempty"`
+	Owner       string     `json:"owner,omitempty"`
+	Created     vault.Date `json:"created,omitempty"`
+	Rotated     vault.Date `json:"rotated,omitempty"`
+	Age         int        `json:"age_days"`
+	Every       string     `json:"every,omitempty"`
+	Due         vault.Date `json:"due,omitempty"`
+	Overdue     bool       `json:"overdue"`
+	Current     int        `json:"current"`
+	Pending     int        `json:"pending,omitempty"`
+	Previous    int        `json:"previous,omitempty"`
+}
+
+func newSecretList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List secrets, with their age and when they are due",
+		Long:  "List shows what the store says of its secrets in clear. It needs no identity; where there is one that opens the store, it also checks that the file is whole.",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := a.store()
+			if err != nil {
+				return err
+			}
+			s, err := vault.Read(path)
+			if err != nil {
+				return a.storeError(err, path, nil)
+			}
+			if err := a.verified(s); err != nil {
+				return err
+			}
+			return a.listSecrets(s)
+		},
+	}
+}
+
+// verified checks the store's seals where that can be done, and else says so.
+func (a *app) verified(s *vault.Store) error {
+	ids, _, err := a.identities()
+	if err == nil {
+		err = s.Unlock(ids...)
+		var wrong *vault.WrongKeyError
+		if err == nil || !errors.As(err, &wrong) {
+			return a.storeError(err, s.Path, nil)
+		}
+	}
+	a.view().Warn("no identity of yours opens the store: whether it is whole isn't checked")
+	return nil
+}
+
+func (a *app) listSecrets(s *vault.Store) error {
+	today := vault.Today()
+	list := []listedSecret{}
+	for _, name := range slices.Sorted(slices.Values(s.Names())) {
+		i, _ := s.Info(name)
+		due := i.DueOn()
+		list = append(list, listedSecret{
+			Name: name, Description: i.Description, Owner: i.Owner, Created: i.Created, Rotated: i.Rotated, Age: today.Since(i.Rotated), Every: i.Every,
+			Due: due, Overdue: due != "" && due <= today, Current: i.Current, Pending: i.Pending, Previous: i.Previous,
+		})
+	}
+	if a.output == "json" {
+		return view.NewEncoder(a.out).Encode(list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(a.out, "There are no secrets yet: muster secret set NAME adds one.")
+		return err
+	}
+	rows := [][]string{{"NAME", "AGE", "DUE", "OWNER", "VERSIONS", "DESCRIPTION"}}
+	for _, l := range list {
+		due := string(l.Due)
+		if l.Overdue {
+			due += " (overdue)"
+		}
+		versions := strconv.Itoa(l.Current)
+		if l.Pending != 0 {
+			versions += ", pending " + strconv.Itoa(l.Pending)
+		}
+		if l.Previous != 0 {
+			versions += ", previous " + strconv.Itoa(l.Previous)
+		}
+		rows = append(rows, []string{l.Name, fmt.Sprintf("%dd", l.Age), due, l.Owner, versions, l.Description})
+	}
+	return a.table(rows)
+}
+
+// table prints rows with their columns aligned. Of a cell that is empty a "-" tells.
+func (a *app) table(rows [][]string) error {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i := range row {
+			if row[i] = view.CleanLine(row[i]); row[i] == "" {
+				row[i] = "-"
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			b.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+		}
+		if _, err := fmt.Fprintln(a.out, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newSecretCheck(a *app) *cobra.Command {
+	detailed := false
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Open every secret, and say what somebody should see to",
+		Long: "Check opens every value and checks every seal: what is broken is an error. It lists what is due, what people who have left have seen and hasn't been rotated since, " +
+			"values that are too short, and recipients that the store isn't sealed to yet.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.openStore()
+			if err != nil {
+				return err
+			}
+			list, err := s.Check(vault.Today())
+			if err != nil {
+				return a.storeError(err, s.Path, nil)
+			}
+			return a.checked(s, list, detailed)
+		},
+	}
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 where somebody should see to something")
+	return cmd
+}
+
+func (a *app) checked(s *vault.Store, list []vault.Concern, detailed bool) error {
+	if a.output == "json" {
+		type concern struct {
+			Name string `json:"name,omitempty"`
+			Text string `json:"text"`
+		}
+		out := struct {
+			Secrets    int       `json:"secrets"`
+			Generation int       `json:"generation"`
+			Concerns   []concern `json:"concerns"`
+		}{len(s.Names()), s.Generation(), []concern{}}
+		for _, c := range list {
+			out.Concerns = append(out.Concerns, concern(c))
+		}
+		if err := view.NewEncoder(a.out).Encode(out); err != nil {
+			return err
+		}
+	} else {
+		for _, c := range list {
+			fmt.Fprintln(a.out, view.CleanLine(strings.TrimSpace(c.Name+" "+c.Text)))
+		}
+		n := len(s.Names())
+		fmt.Fprintf(a.out, "%s is whole: %d %s, sealed to %s.\n", s.Path, n, plural(n, "secret"), recipientNames(s.Recipients()))
+	}
+	if detailed && len(list) > 0 {
+		return exitError(exitPending)
+	}
+	return nil
+}
+
+func recipientNames(list []vault.Recipient) string {
+	var names []string
+	for _, r := range list {
+		names = append(names, view.CleanLine(r.Name))
+	}
+	return strings.Join(names, ", ")
+}
