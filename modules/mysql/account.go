@@ -38,17 +38,25 @@ var limitWords = [4]string{"MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR", "MAX_
 type account struct {
 	name, host      string
 	methods         []method
+	second          string // of MySQL's second password a sum; "" where there is none
 	tls             string
 	limits          limits
 	locked, expired bool
 	role            bool
 }
 
+// dual reports whether it has a second password.
+func (a *account) dual() bool {
+	return a.second != "" || len(a.methods) > 1 && !strings.Contains(a.plugin(), " ")
+}
+
 // plugin names its methods: "mysql_native_password or unix_socket".
 func (a *account) plugin() string {
 	var names []string
 	for _, m := range a.methods {
-		names = append(names, m.Plugin)
+		if !slices.Contains(names, m.Plugin) { // several passwords of one
+			names = append(names, m.Plugin)
+		}
 	}
 	return strings.Join(names, " or ")
 }
@@ -58,6 +66,9 @@ func (a *account) auth() string {
 	sum := sha256.New()
 	for _, m := range a.methods {
 		fmt.Fprintf(sum, "%q %q ", m.Plugin, m.Auth)
+	}
+	if a.second != "" {
+		fmt.Fprintf(sum, "%q ", a.second)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
@@ -141,7 +152,7 @@ func (s *server) accountNow(ctx context.Context, name, host string) (*account, e
 }
 
 func (s *server) readAccounts(ctx context.Context, where string) (list []account, err error) {
-	query := "SELECT User, Host, plugin, HEX(authentication_string), ssl_type, account_locked, password_expired, max_questions, max_updates, max_connections, max_user_connections FROM mysql.user"
+	query := "SELECT User, Host, plugin, HEX(authentication_string), ssl_type, account_locked, password_expired, max_questions, max_updates, max_connections, max_user_connections, SHA2(JSON_UNQUOTE(JSON_EXTRACT(User_attributes, '$.additional_password')), 256) FROM mysql.user"
 	if s.flavor == mariadb {
 		query = "SELECT User, Host, Priv FROM mysql.global_priv"
 	}
@@ -212,6 +223,9 @@ func (a *account) fromJSON(text string) error {
 // fromRow reads a row of MySQL's mysql.user.
 func (a *account) fromRow(r []string) error {
 	a.methods = []method{{Plugin: r[0], Auth: r[1]}}
+	if len(r) > 9 {
+		a.second = r[9]
+	}
 	tls, ok := map[string]string{"": plainTLS, "ANY": anyTLS, "X509": certTLS, "SPECIFIED": ownCert}[r[2]]
 	if !ok {
 		return fmt.Errorf("ssl_type %q", r[2])

@@ -22,6 +22,10 @@ const (
 	usage       = "USAGE"
 )
 
+// exceptOn is before an object of which an account lacks what it may do everywhere else:
+// MySQL's partial revokes, "EXCEPT `app`.*".
+const exceptOn = "EXCEPT "
+
 // level is what an object is, for privileges.
 type level string
 
@@ -144,15 +148,13 @@ func (g grants) addLine(line string, p privileges, fold func(string) string) err
 	switch {
 	case !ok || len(t) < 3:
 		return bad()
-	case t[0] == "REVOKE":
-		return fmt.Errorf("the account has privileges with exceptions (partial revokes), which muster doesn't compare: leave privileges out, or take the exceptions back first")
 	case t[0] == "SET":
 		return nil // a default role
-	case t[0] != "GRANT":
+	case t[0] != "GRANT" && t[0] != "REVOKE":
 		return bad()
 	}
 	on := slices.Index(t, "ON")
-	to := slices.Index(t, "TO")
+	to := slices.Index(t, map[string]string{"GRANT": "TO", "REVOKE": "FROM"}[t[0]])
 	if on < 0 || to < on || t[1] == "PROXY" || to+1 < len(t) && t[to+1] == "PUBLIC" {
 		return nil
 	}
@@ -163,6 +165,10 @@ func (g grants) addLine(line string, p privileges, fold func(string) string) err
 	atoms, ok := p.atoms(t[1:on], levelOf(object))
 	if !ok {
 		return bad()
+	}
+	if t[0] == "REVOKE" {
+		g.add(exceptOn+object, atoms)
+		return nil
 	}
 	if n := len(t); n > 3 && slices.Equal(t[n-3:], []string{"WITH", "GRANT", "OPTION"}) || slices.Contains(t[to:], "GRANT") && slices.Contains(t[to:], "OPTION") {
 		atoms = withOption(atoms)
@@ -344,9 +350,64 @@ func (s step) statement(account string) string {
 
 func option(atom string) bool { return atom == grantOption || strings.HasSuffix(atom, handedOn) }
 
+// excepted are the steps that take back exceptions of g, and those that make others. MySQL
+// takes one back where what it is about is given on that database; given once more, it is
+// a privilege there. One goes by itself with what it is an exception of.
+func (g grants) excepted(want grants, p privileges) (lift, make []step) {
+	for _, object := range slices.Sorted(maps.Keys(g)) {
+		on, ok := strings.CutPrefix(object, exceptOn)
+		less := slices.DeleteFunc(minus(g[object], want[object]), func(a string) bool { return !slices.Contains(want["*.*"], a) })
+		if ok && len(less) > 0 {
+			lift = append(lift, step{What: p.listed(less, databaseLevel), On: on})
+		}
+	}
+	for _, object := range slices.Sorted(maps.Keys(want)) {
+		on, ok := strings.CutPrefix(object, exceptOn)
+		if more := minus(want[object], g[object]); ok && len(more) > 0 {
+			make = append(make, step{Revoke: true, What: p.listed(more, databaseLevel), On: on})
+		}
+	}
+	return lift, make
+}
+
+// plain are the privileges without exceptions.
+func (g grants) plain() grants {
+	some := grants{}
+	for object, atoms := range g {
+		if !strings.HasPrefix(object, exceptOn) {
+			some[object] = atoms
+		}
+	}
+	return some
+}
+
+// keeping is want with the exceptions that g has from it: those stay that are about what is
+// wanted everywhere, unless it is wanted on that database, too.
+func (g grants) keeping(want grants) (all grants, kept []string) {
+	all = maps.Clone(want)
+	for _, object := range slices.Sorted(maps.Keys(g)) {
+		on, ok := strings.CutPrefix(object, exceptOn)
+		if !ok {
+			continue
+		}
+		stays := slices.DeleteFunc(minus(g[object], want[on]), func(a string) bool { return !slices.Contains(want["*.*"], a) })
+		if len(stays) > 0 {
+			all[object] = stays
+			kept = append(kept, strings.Join(stays, ", ")+" on "+on)
+		}
+	}
+	return all, kept
+}
+
 // until are the steps from g to want: first what is given, so that nothing is missed that
 // the account has under another name, then what is taken.
 func (g grants) until(want grants, p privileges) (steps []step) {
+	lift, make := g.excepted(want, p)
+	return slices.Concat(lift, g.plain().steps(want.plain(), p), make)
+}
+
+// steps are those from g to want, which have no exceptions.
+func (g grants) steps(want grants, p privileges) (steps []step) {
 	for _, object := range slices.Sorted(maps.Keys(want)) {
 		more := minus(want[object], g[object])
 		if len(more) == 0 {

@@ -69,7 +69,7 @@ func (a *accounts) reachable(to *account) bool {
 	if to.locked || to.expired || to.tls == certTLS || to.tls == ownCert || to.tls == anyTLS && !a.tls {
 		return false
 	}
-	if len(to.methods) != 1 || !slices.Contains([]string{nativePlugin, ed25519Plugin, cachingPlugin, sha256Plugin}, to.methods[0].Plugin) {
+	if len(to.methods) == 0 || strings.Contains(to.plugin(), " ") || !slices.Contains([]string{nativePlugin, ed25519Plugin, cachingPlugin, sha256Plugin}, to.methods[0].Plugin) {
 		return false
 	}
 	switch strings.ToLower(to.host) {
@@ -186,8 +186,8 @@ func (a *account) proof(ctx context.Context, all *accounts, dial dialer, passwor
 	return known.of(a, password, login)
 }
 
-// prove proves the password that an account is to have by now, and notes it.
-func (s *server) prove(ctx context.Context, h *host.Host, name, at, password string, known *proofs) error {
+// prove proves the passwords that an account is to have by now, and notes them.
+func (s *server) prove(ctx context.Context, h *host.Host, name, at string, p passwords, known *proofs) error {
 	all, err := s.accounts(ctx, nil)
 	if err != nil {
 		return err
@@ -196,13 +196,18 @@ func (s *server) prove(ctx context.Context, h *host.Host, name, at, password str
 	if a == nil {
 		return errGone
 	}
-	said, err := a.proof(ctx, all, h.Dial, password, known)
-	if err != nil {
-		return err
-	}
-	if said == wrong {
-		return errors.New("the server refuses the password that it was just given: it may be one that its plugin can't tell, or a letter in it that it doesn't know")
+	for _, password := range p.list() {
+		if password == p.old && a.plugin() == ed25519Plugin {
+			continue // its second password takes a client that changes the plugin twice
+		}
+		said, err := a.proof(ctx, all, h.Dial, password, known)
+		if err != nil {
+			return err
+		}
+		if said == wrong {
+			return errors.New("the server refuses the password that it was just given: it may be one that its plugin can't tell, or a letter in it that it doesn't know")
+		}
 	}
 	// Also where a login has proved it: another account may be in its way by the next run.
-	return keepNote(a, password)
+	return keepNote(a, p.noted())
 }

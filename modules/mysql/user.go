@@ -26,6 +26,10 @@ type User struct {
 	Host string `arg:"host" default:"localhost"`
 	// Its password.
 	Password string `arg:"password,sensitive"`
+	// Another password that lets it in, too, while clients go over from this one to that:
+	// MySQL's dual passwords, MariaDB's second way to be let in. Not given, while the
+	// password is: a second one is taken away.
+	OldPassword string `arg:"old_password,sensitive"`
 	// The plugin that lets it in: "ed25519", "unix_socket", "caching_sha2_password". Not
 	// given: it stays; a new account with a password gets the server's usual one.
 	Plugin string `arg:"plugin"`
@@ -102,6 +106,15 @@ func (u *User) Check(unknown func(string) bool) (errs []modules.ArgError) {
 	if strings.ContainsRune(u.Password, 0) || !utf8.ValidString(u.Password) {
 		fail("password", "", "Wrong value", "A password is UTF-8, without the byte 0: no client could send it.")
 	}
+	switch old := u.OldPassword; {
+	case old == "":
+	case strings.ContainsRune(old, 0) || !utf8.ValidString(old):
+		fail("old_password", "", "Wrong value", "A password is UTF-8, without the byte 0: no client could send it.")
+	case u.Password == "" && !unknown("password"):
+		fail("old_password", "", "Conflicting arguments", "It is valid beside another one: give the account a password.")
+	case u.Password == old:
+		fail("old_password", "", "Conflicting arguments", "It is the password itself: leave it out.")
+	}
 	for i, n := range u.Limits.all() {
 		if n != nil && (*n < 0 || int64(*n) > 1<<32-1) {
 			fail("limits", "."+limitNames[i], "Wrong value", "It is 0, for no limit, or more, up to 4294967295.")
@@ -111,7 +124,7 @@ func (u *User) Check(unknown func(string) bool) (errs []modules.ArgError) {
 		for _, a := range []struct {
 			arg   string
 			given bool
-		}{{"password", u.Password != ""}, {"plugin", u.Plugin != ""}, {"privileges", u.Privileges != nil}, {"require_tls", u.RequireTLS != nil}, {"limits", u.Limits != nil}} {
+		}{{"password", u.Password != ""}, {"old_password", u.OldPassword != ""}, {"plugin", u.Plugin != ""}, {"privileges", u.Privileges != nil}, {"require_tls", u.RequireTLS != nil}, {"limits", u.Limits != nil}} {
 			if a.given {
 				fail(a.arg, "", "Conflicting arguments", "An account that is to be absent has no %s.", a.arg)
 			}
@@ -126,7 +139,7 @@ func (u *User) Check(unknown func(string) bool) (errs []modules.ArgError) {
 
 // Withhold hides the lines of what is sensitive. The password is in none.
 func (u *User) Withhold(diff string, sensitive []string) (string, bool) {
-	return modules.WithoutFields(diff, sensitive, "password", "plugin", "privileges", "require_tls", "limits")
+	return modules.WithoutFields(diff, sensitive, "password", "old_password", "plugin", "privileges", "require_tls", "limits")
 }
 
 // May is the account, and what is noted of it.

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,6 +23,9 @@ type SetUser struct {
 	// Known is its password, where it is known; Sets, that it is to be set.
 	Known *host.Content `json:"known,omitempty"`
 	Sets  bool          `json:"sets,omitempty"`
+	// Old is a password that is to be valid, too. Lone: a second one is taken away.
+	Old   *host.Content `json:"old,omitempty"`
+	Lone  bool          `json:"lone,omitempty"`
 	Why   string        `json:"why,omitempty"`
 	Steps []step        `json:"steps,omitempty"`
 
@@ -52,8 +56,14 @@ func (c *SetUser) Describe() host.Description {
 	switch {
 	case c.Sets && (c.From == nil || c.To.Plugin != from.Plugin):
 		lines = append(lines, "password: set")
-	case c.Sets:
+	case c.Sets && !c.Lone:
 		lines = append(lines, "password: set anew")
+	}
+	switch {
+	case c.Sets && c.Old != nil:
+		lines = append(lines, "old_password: valid, too")
+	case c.Sets && c.Lone:
+		lines = append(lines, "old_password: taken away")
 	}
 	if c.To.TLS != from.TLS {
 		lines = append(lines, change("require_tls", requires(from.TLS), requires(c.To.TLS)))
@@ -96,13 +106,9 @@ func (c *SetUser) Apply(ctx context.Context, h *host.Host) (host.Result, error) 
 }
 
 func (c *SetUser) apply(ctx context.Context, h *host.Host) error {
-	var password string
-	if c.Known != nil {
-		data, err := h.Bodies.Read(ctx, *c.Known, 1<<20)
-		if err != nil {
-			return err
-		}
-		password = string(data)
+	p, err := c.passwords(ctx, h)
+	if err != nil {
+		return err
 	}
 	s, err := acting(ctx, h)
 	if err != nil {
@@ -126,7 +132,11 @@ func (c *SetUser) apply(ctx context.Context, h *host.Host) error {
 	if c.From != nil {
 		undo.Back, undo.Methods = c.From, now.methods
 	}
-	if err := h.Begin(host.Undo{Changes: []host.Change{undo}}); err != nil {
+	back := host.Undo{Changes: []host.Change{undo}}
+	if now != nil && now.second != "" && c.signsIn() {
+		back = host.Undo{}
+	}
+	if err := h.Begin(back); err != nil {
 		return err
 	}
 	if c.Sets {
@@ -135,9 +145,13 @@ func (c *SetUser) apply(ctx context.Context, h *host.Host) error {
 		}
 	}
 	name := accountSQL(c.Name, c.Host)
-	if statement := c.statement(s.flavor, name, password); statement != "" {
+	statements, err := c.statements(ctx, h, all, now, name, p)
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
 		if err := s.do(ctx, statement); err != nil {
-			return withoutPassword(err, password)
+			return withoutPassword(withoutPassword(err, p.password), p.old)
 		}
 		if err := h.At("set how it is let in"); err != nil {
 			return err
@@ -151,10 +165,10 @@ func (c *SetUser) apply(ctx context.Context, h *host.Host) error {
 			return err
 		}
 	}
-	if password == "" {
+	if p.password == "" {
 		return nil
 	}
-	return s.prove(ctx, h, c.Name, c.Host, password, c.proofs)
+	return s.prove(ctx, h, c.Name, c.Host, p, c.proofs)
 }
 
 // signsIn reports whether how the account is let in changes.
@@ -177,7 +191,7 @@ func (c *SetUser) unmoved(now *account, all *accounts) error {
 }
 
 // statement makes the account, or alters it; "" where only privileges change.
-func (c *SetUser) statement(f flavor, name, password string) string {
+func (c *SetUser) statement(f flavor, name string, p passwords) string {
 	from := standing{}
 	text := "CREATE USER " + name
 	if c.From != nil {
@@ -186,7 +200,10 @@ func (c *SetUser) statement(f flavor, name, password string) string {
 	more := ""
 	switch {
 	case c.Sets:
-		more += f.identified(c.Plugin, password)
+		more += f.identified(c.Plugin, p.password)
+		if f == mariadb && p.old != "" {
+			more += " OR " + strings.TrimPrefix(f.identified(c.Plugin, p.old), " IDENTIFIED VIA ")
+		}
 	case c.signsIn():
 		more += f.identified(c.Plugin, "")
 	}
@@ -280,6 +297,15 @@ func (p *PutUser) apply(ctx context.Context, h *host.Host) error {
 		return host.Drop(notePath(p.Name, p.Host))
 	}
 	is := now.standing(nil)
+	if p.Login && now.second != "" {
+		if err := s.do(ctx, "ALTER USER "+name+" DISCARD OLD PASSWORD"); err != nil {
+			return fmt.Errorf("taking the second password away: %w", err)
+		}
+		if now, err = s.accountNow(ctx, p.Name, p.Host); err != nil || now == nil {
+			return errors.Join(err, errGone)
+		}
+		is = now.standing(nil)
+	}
 	more := ""
 	if p.Login && is.Auth != p.Back.Auth {
 		more += s.flavor.again(p.Methods)
@@ -315,6 +341,7 @@ func (g grants) only(objects []string) grants {
 	some := grants{}
 	for _, o := range objects {
 		some.add(o, g[o])
+		some.add(exceptOn+o, g[exceptOn+o])
 	}
 	return some
 }

@@ -58,6 +58,7 @@ type userPlanner struct {
 	real *account  // as it is on the host; nil where there is none
 	now  *standing // as it will be, before this task
 	laid bool      // pending changes are about it
+	kept []string  // exceptions of its privileges that stay
 }
 
 // at is the host of the account as the server writes it.
@@ -81,13 +82,17 @@ func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err e
 		return p.absent(ctx)
 	}
 	c, err := p.change(ctx)
+	if len(p.kept) > 0 {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("The account %s lacks what it may do on *.* in some databases, and stays so (partial revokes): %s. Privileges that the task has on such a database take that back.", accountName(p.Name, p.Host), strings.Join(p.kept, "; ")))
+	}
 	if err != nil || c == nil {
 		return plan, err
 	}
 	if err := p.notOwn(); err != nil {
 		return plan, err
 	}
-	plan.Changes, plan.Atomic = []host.Change{c}, true
+	// MySQL takes no sum of a second password, by which that could be put back.
+	plan.Changes, plan.Atomic = []host.Change{c}, p.real == nil || p.real.second == "" || !c.signsIn()
 	return plan, nil
 }
 
@@ -185,6 +190,7 @@ func (p *userPlanner) change(ctx context.Context) (*SetUser, error) {
 		if p.now != nil {
 			has = p.now.Grants
 		}
+		want, p.kept = has.keeping(want)
 		c.Steps, c.To.Grants = has.until(want, p.all.privileges), want
 	}
 	if c.From != nil && !c.signsIn() && c.To.TLS == c.From.TLS && c.To.Limits == c.From.Limits && len(c.Steps) == 0 {
@@ -222,15 +228,27 @@ func (p *userPlanner) login(ctx context.Context, c *SetUser) error {
 	}
 	password := p.v.Keep([]byte(p.Password), true)
 	c.Known = &password
+	sum := password.Sum
+	if p.OldPassword != "" {
+		if most := f.longest(); most > 0 && len(p.OldPassword) > most {
+			return modules.ArgError{Arg: "old_password", Summary: "Wrong value", Detail: fmt.Sprintf("%s lets nobody in with a password of more than %d bytes.", f, most)}
+		}
+		old := p.v.Keep([]byte(p.OldPassword), true)
+		c.Old = &old
+		sum += " " + old.Sum
+	}
+	if c.Lone = p.real != nil && p.real.dual() && p.OldPassword == ""; p.laid {
+		c.Lone = false
+	}
 	if p.now != nil && plugin == p.now.Plugin {
-		set, why, err := p.isSet(ctx, password.Sum)
+		set, why, err := p.isSet(ctx, sum)
 		if err != nil || set {
 			return err
 		}
 		c.Why = why
 	}
 	c.Sets, c.Plugin = true, plugin
-	c.To.Plugin, c.To.Auth, c.To.Password = plugin, "", password.Sum
+	c.To.Plugin, c.To.Auth, c.To.Password = plugin, "", sum
 	return nil
 }
 
@@ -242,10 +260,14 @@ func (p *userPlanner) isSet(ctx context.Context, sum string) (set bool, why stri
 	if p.real == nil {
 		return false, "", host.NotYet(userKey(p.Name, p.Host))
 	}
-	said, err := p.real.proof(ctx, p.all, viewDialer(p.v), p.Password, p.proofs)
+	both := passwords{p.Password, p.OldPassword}
+	if p.real.dual() != (p.OldPassword != "") {
+		return false, "", nil
+	}
+	said, err := p.real.has(ctx, p.all, viewDialer(p.v), both, p.proofs)
 	if err != nil || said != unreachable {
 		return said == right, "", err
 	}
-	set, err = noted(ctx, p.v, p.real, p.Password)
+	set, err = noted(ctx, p.v, p.real, both.noted())
 	return set, "it can't be proved by a login on this host, and muster hasn't set it as it is", err
 }
