@@ -18,8 +18,8 @@ import (
 // data, nor writes anything. What they print besides is each setting as they understand it:
 // "1G" is 1073741824.
 
-// verdict is what a server's program makes of its files.
-type verdict struct {
+// optionCheck is what a server's program makes of its files.
+type optionCheck struct {
 	refused string            // the option that it doesn't take; "" where that can't be told
 	why     string            // "": it takes all
 	made    []string          // what it makes of some values: "max_connections: 9 → 10"
@@ -27,7 +27,7 @@ type verdict struct {
 }
 
 // checkOptions has the server's program look at its files as they will be.
-func checkOptions(ctx context.Context, run programs, program string, f flavor, text string, want map[string]string) (*verdict, error) {
+func checkOptions(ctx context.Context, run programs, program string, f flavor, text string, want map[string]string) (*optionCheck, error) {
 	scratch, err := host.NewScratch()
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func checkOptions(ctx context.Context, run programs, program string, f flavor, t
 // programs runs a program, as a view or a host does.
 type programs func(ctx context.Context, c host.Command) (host.Output, error)
 
-func checkIn(ctx context.Context, scratch *host.Scratch, run programs, program string, f flavor, text string, want map[string]string) (*verdict, error) {
+func checkIn(ctx context.Context, scratch *host.Scratch, run programs, program string, f flavor, text string, want map[string]string) (*optionCheck, error) {
 	path, err := scratch.Write("my.cnf", []byte(text), 0o600)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func checkIn(ctx context.Context, scratch *host.Scratch, run programs, program s
 	}
 	// MariaDB tries out in its data folder whether names there have case.
 	argv := []string{program, "--defaults-file=" + path, "--user=mysql", "--datadir=" + filepath.Join(scratch.Path(), "data")}
-	v := &verdict{}
+	v := &optionCheck{}
 	if f == mysqlOwn {
 		out, err := run(ctx, host.Command{Argv: append(slices.Clone(argv), "--validate-config", "--log-error-verbosity=2")})
 		if err != nil {
@@ -77,7 +77,7 @@ var (
 
 // judge reads what the program says. A complaint about something that isn't muster's counts
 // only where the program itself takes it for fatal.
-func (v *verdict) judge(out host.Output, want map[string]string) {
+func (v *optionCheck) judge(out host.Output, want map[string]string) {
 	var other []string
 	for line := range strings.Lines(string(out.Stderr)) {
 		line = strings.TrimSpace(line)
@@ -149,7 +149,7 @@ func printedSettings(out string) map[string]string {
 }
 
 // check has the server's program look at what is wanted, once for a plan.
-func (p *serverPlanner) check(ctx context.Context) (*verdict, error) {
+func (p *serverPlanner) check(ctx context.Context) (*optionCheck, error) {
 	if p.verdict != nil {
 		return p.verdict, nil
 	}
@@ -170,7 +170,7 @@ func (p *serverPlanner) check(ctx context.Context) (*verdict, error) {
 }
 
 // refusal is the error for what the server's program doesn't take.
-func (p *serverPlanner) refusal(ctx context.Context, v *verdict) error {
+func (p *serverPlanner) refusal(ctx context.Context, v *optionCheck) error {
 	arg, path := p.place(v.refused)
 	if arg == "" {
 		return fmt.Errorf("%s refuses its settings, muster's in %s among them: %s", p.program, p.files.own, v.why)

@@ -131,7 +131,7 @@ func (l *LoadServer) Apply(ctx context.Context, h *host.Host) (host.Result, erro
 		if l.Verb == serverStart {
 			return host.Result{}, fmt.Errorf("%s: %w", l.Unit, host.ErrMoved)
 		}
-		if before, err = s.variables(ctx); err != nil {
+		if before, err = s.globals(ctx); err != nil {
 			return host.Result{}, unanswered(err)
 		}
 		undo.Verb = l.Verb
@@ -151,7 +151,7 @@ func (l *LoadServer) Apply(ctx context.Context, h *host.Host) (host.Result, erro
 		}
 		s, err = nil, restartServer(ctx, h, l.Unit)
 		if err == nil {
-			if s, err = awaitServer(ctx, h); err == nil {
+			if s, err = awaitReady(ctx, h); err == nil {
 				defer s.Close()
 			}
 		}
@@ -204,12 +204,12 @@ func (l *LoadServer) set(ctx context.Context, h *host.Host, s *server, options m
 // verify asks the server whether it runs with the file, and notes what it has made of it. A
 // value that it has rounded is its own, where the file is what it has it from.
 func (l *LoadServer) verify(ctx context.Context, h *host.Host, s *server, options map[string]string, text []byte) error {
-	vars, err := s.variables(ctx)
+	vars, err := s.globals(ctx)
 	if err != nil {
 		return unanswered(err)
 	}
 	note := serverNote{Options: map[string]notedOption{}, TLS: l.TLS}
-	var v *verdict
+	var v *optionCheck
 	for _, name := range sortedNames(options) {
 		value := options[name]
 		if agrees, known := runsWith(vars, name, value); !agrees && known {
@@ -243,7 +243,7 @@ func (l *LoadServer) verify(ctx context.Context, h *host.Host, s *server, option
 }
 
 // understood is what the server's program makes of its files.
-func (l *LoadServer) understood(ctx context.Context, h *host.Host, text []byte) (*verdict, error) {
+func (l *LoadServer) understood(ctx context.Context, h *host.Host, text []byte) (*optionCheck, error) {
 	files, err := readOptions(ctx, host.NewView(h, nil), l.Flavor)
 	if err != nil {
 		return nil, err
@@ -262,12 +262,12 @@ func restartServer(ctx context.Context, h *host.Host, unit string) error {
 	return h.At("restarted")
 }
 
-// startTime is how long a server may take to let somebody in after it says that it is ready.
-const startTime = 30 * time.Second
+// readyTime is how long a server may take to let somebody in after it says that it is ready.
+const readyTime = 30 * time.Second
 
-// awaitServer connects to a server that is starting.
-func awaitServer(ctx context.Context, h *host.Host) (*server, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+// awaitReady connects to a server that is starting.
+func awaitReady(ctx context.Context, h *host.Host) (*server, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
@@ -329,7 +329,7 @@ func (l *LoadServer) restore(ctx context.Context, h *host.Host) error {
 	if err := restartServer(ctx, h, l.Unit); err != nil {
 		return err
 	}
-	s, err := awaitServer(ctx, h)
+	s, err := awaitReady(ctx, h)
 	if err != nil {
 		return err
 	}

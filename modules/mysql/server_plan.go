@@ -25,7 +25,7 @@ type serverPlanner struct {
 	text    string // of muster's own file as it is to be
 	old     string // and as it is
 	now     *running
-	verdict *verdict
+	verdict *optionCheck
 	tls     serverCertificates
 }
 

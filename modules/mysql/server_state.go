@@ -126,7 +126,7 @@ func (p *serverPlanner) runningNow(ctx context.Context) (*running, error) {
 		}
 		defer s.Close()
 		r.Running, r.about = true, s.about
-		if r.vars, err = s.variables(ctx); err != nil {
+		if r.vars, err = s.globals(ctx); err != nil {
 			return nil, unanswered(err)
 		}
 		if p.TLS != nil {
@@ -155,8 +155,8 @@ func nobodyListens(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// variables are all global variables.
-func (s *server) variables(ctx context.Context) (map[string]string, error) {
+// globals are all global variables.
+func (s *server) globals(ctx context.Context) (map[string]string, error) {
 	rows, err := s.rows(ctx, "SHOW GLOBAL VARIABLES")
 	if err != nil {
 		return nil, err
