@@ -9,9 +9,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"muster/host"
+	"muster/internal/engine"
 	"muster/modules"
 )
 
@@ -118,6 +121,11 @@ func (c *copiedFrom) Send(ctx context.Context, h *host.Host, request json.RawMes
 	case "half":
 		_, _ = w.Write(data[:len(data)/2])
 		return errors.New("the disk is gone")
+	case "once":
+		if _, err := os.Lstat(c.Path + ".ended"); err == nil {
+			break
+		}
+		fallthrough
 	case "wait":
 		_, _ = w.Write(data[:1])
 		if err := os.WriteFile(c.Path+".sending", nil, 0o600); err != nil {
@@ -126,10 +134,48 @@ func (c *copiedFrom) Send(ctx context.Context, h *host.Host, request json.RawMes
 		<-ctx.Done()
 		_ = os.WriteFile(c.Path+".ended", []byte(context.Cause(ctx).Error()), 0o600)
 		return ctx.Err()
+	case "alone":
+		return alone(ctx, c.Path, data, w)
 	}
 	_, err = w.Write(data)
 	return err
 }
+
+// alone sends, and fails where anything is made on its host meanwhile, or where it is the
+// third. DIR/HOST.made is what is made there.
+func alone(ctx context.Context, path string, data []byte, w io.Writer) error {
+	most.Lock()
+	at := sendersOf[path] + 1
+	sendersOf[path] = at
+	mostOf[path] = max(mostOf[path], at)
+	most.Unlock()
+	defer func() {
+		most.Lock()
+		defer most.Unlock()
+		sendersOf[path]--
+	}()
+	made := strings.TrimSuffix(path, ".theirs") + ".made"
+	before, _ := os.ReadFile(made)
+	for range 20 {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if now, _ := os.ReadFile(made); len(now) != len(before) {
+			return fmt.Errorf("%s was written meanwhile", made)
+		}
+	}
+	_, err := w.Write(data)
+	return err
+}
+
+// How many send a path at a time, and how many did at most.
+var (
+	most      sync.Mutex
+	sendersOf = map[string]int{}
+	mostOf    = map[string]int{}
+)
 
 // accompanied is a fleet whose hosts copy files of each other's.
 func accompanied(t *testing.T) *fleet {
@@ -176,6 +222,29 @@ func TestCompanionSendsWhatATaskBeforeItHasMade(t *testing.T) {
 				t.Errorf("a second run would change something: %+v %v", s, f.errorsOf())
 			}
 		})
+	}
+}
+
+func TestCompanionOutsideTheLimitIsUsed(t *testing.T) {
+	f := accompanied(t)
+	f.write(t, "web2.theirs", "old")
+	r := f.runWith(func(o *engine.Options) { o.Limit = map[string]bool{"web1": true} }, copyingWith(""), "web1", "web2")
+	s := f.bounded(r, func() {})
+	if f.read(t, "web1.copy") != "old" || f.read(t, "web2.theirs") != "old" || len(s.Order) != 1 {
+		t.Errorf("it isn't copied, or web2 was changed: %v %v", s.Order, f.errorsOf())
+	}
+}
+
+func TestSendersErrorIsTheTasks(t *testing.T) {
+	for how, says := range map[string]string{"refuse": "web2: nothing is sent from here", "half": "web2: the disk is gone"} {
+		for _, relay := range []string{"", "; relay = true"} {
+			f := accompanied(t)
+			args := strings.ReplaceAll(fmt.Sprintf("how = %q%s", how, relay), "; ", "\n")
+			f.bounded(f.run(copyingWith(args), "web1", "web2"), func() {})
+			if got := f.errorsOf()["web1 it"]; !strings.Contains(got, says) || f.exists("web1.copy") {
+				t.Errorf("%s %s: it says %q, want %q", how, relay, got, says)
+			}
+		}
 	}
 }
 
