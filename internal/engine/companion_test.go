@@ -15,6 +15,7 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/stream"
 	"muster/modules"
 )
 
@@ -268,4 +269,25 @@ func TestCompanionIsPlannedFirst(t *testing.T) {
 			}
 		})
 	}
+}
+
+// newLiar listens with a key of its own, and returns its port.
+func newLiar(t *testing.T) int {
+	t.Helper()
+	mine, _, err := stream.NewKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := stream.Listen(t.Context(), "127.0.0.1", 0, mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = l.Accept(ctx)
+	}()
+	t.Cleanup(func() { end(); <-ended })
+	return l.Port()
 }

@@ -27,11 +27,12 @@ type receiving struct {
 	in     *incoming
 	stop   func() bool // of what waits for the task to be interrupted
 
-	mu     sync.Mutex
-	conn   io.ReadCloser // nil until there is one
-	r      io.Reader
-	why    error // it has ended
-	closed bool
+	mu       sync.Mutex
+	answered bool          // the controller has said where it comes from
+	conn     io.ReadCloser // nil until there is one
+	r        io.Reader
+	why      error // it has ended
+	closed   bool
 }
 
 // receiveFrom asks the controller, who decides whether that host sends anything, and
@@ -142,12 +143,14 @@ func (s *server) dialled(d *wire.Dial) {
 	if r == nil {
 		return
 	}
-	select {
-	case r.dial <- d:
-		return
-	default: // it is under way
-	}
-	if d.Error != "" {
+	r.mu.Lock()
+	first := !r.answered
+	r.answered = true
+	r.mu.Unlock()
+	switch {
+	case first:
+		r.dial <- d
+	case d.Error != "":
 		r.fail(errors.New(d.Error))
 	}
 }
