@@ -24,6 +24,8 @@ func Kinds() []modules.Kind {
 		{Name: "mysql_user", Expect: expectUsers, New: func() modules.Module { return &User{proofs: proofs} },
 			Undoes: []host.Change{&PutUser{}}},
 		{Name: "mysql_donor", Companion: true, Output: DonorOutput{}, New: func() modules.Module { return &Donor{} }},
+		{Name: "mysql_checksum", Probe: true, Output: ChecksumOutput{}, New: func() modules.Module { return &Checksum{} }},
+		{Name: "mysql_checksum_source", Companion: true, New: func() modules.Module { return &ChecksumSource{} }},
 		{Name: "mysql_query", Output: QueryOutput{}, New: func() modules.Module { return &Query{} }},
 		{Name: "mysql_replication", Output: ReplicationOutput{}, New: func() modules.Module { return &Replication{} },
 			Undoes: []host.Change{&SetReplica{}}},

@@ -1,0 +1,237 @@
+package mysql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"muster/host"
+	"muster/modules"
+)
+
+// ChecksumSource reads what a replica is compared with: the companion of mysql_checksum on
+// the primary. It only reads.
+type ChecksumSource struct {
+	Databases []string `arg:"databases"`
+	Chunk     int      `arg:"chunk" default:"5000"`
+	// Fenced lets it keep everybody from writing to a table for a moment.
+	Fenced bool `arg:"fenced"`
+}
+
+// sourceOutput is what it tells: all parts of all tables, read once.
+type sourceOutput struct {
+	Flavor   flavor `json:"flavor"`
+	ServerID int64  `json:"server_id"`
+	// Before is what the server had before its tables were listed.
+	Before string        `json:"before"`
+	Tables []sourceTable `json:"tables"`
+}
+
+// sourceTable is a table as the primary has it, read at one moment.
+type sourceTable struct {
+	table
+	// Before and After are positions: what was read has all of Before, and After has all
+	// that was read.
+	Before string `json:"before"`
+	After  string `json:"after"`
+	Parts  []part `json:"parts,omitempty"`
+	// Problem is why it couldn't be read.
+	Problem string `json:"problem,omitempty"`
+}
+
+// part is a part of a table with its sums.
+type part struct {
+	span
+	sums
+}
+
+// checksumTime is how long one side may take to read all of its tables once.
+const checksumTime = 6 * time.Hour
+
+// May is nothing.
+func (*ChecksumSource) May() []host.Effect { return []host.Effect{} }
+
+// Plan reads all parts of all tables.
+func (c *ChecksumSource) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
+	if err := settled(v); err != nil {
+		return plan, err
+	}
+	o, err := readingLong(ctx, v, c.read)
+	if err != nil {
+		return plan, err
+	}
+	plan.Output, err = host.Marshal(o)
+	return plan, err
+}
+
+// readingLong has do read tables while planning, in a session as comparing takes it.
+func readingLong[T any](ctx context.Context, v *host.View, do func(context.Context, *server) (T, error)) (T, error) {
+	var none T
+	if !host.IsRoot() {
+		return none, errors.New(`only root may ask the database server: give the task "become = true"`)
+	}
+	s, err := connect(ctx, viewDialer(v))
+	if err != nil {
+		return none, unanswered(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(ctx, checksumTime)
+	defer cancel()
+	if err := s.compares(ctx); err != nil {
+		return none, err
+	}
+	t, err := do(ctx, s)
+	return t, unanswered(err)
+}
+
+// compares has a session read as it has to on both sides.
+func (s *server) compares(ctx context.Context) error {
+	if err := s.do(ctx, "SET SESSION time_zone = '+00:00'"); err != nil {
+		return err
+	}
+	return s.do(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+}
+
+func (c *ChecksumSource) read(ctx context.Context, s *server) (o sourceOutput, err error) {
+	o.Flavor = s.flavor
+	vars, err := s.variables(ctx, "server_id", "log_bin")
+	if err != nil {
+		return o, err
+	}
+	if !yes(vars["log_bin"]) {
+		return o, errors.New("the primary has no binary log (log_bin), by which a replica could tell at what moment it was read: its mysql_server task sets it")
+	}
+	_, _ = fmt.Sscan(vars["server_id"], &o.ServerID)
+	if o.Before, err = s.executed(ctx); err != nil {
+		return o, err
+	}
+	tables, err := s.tables(ctx, c.Databases)
+	if err != nil {
+		return o, err
+	}
+	for _, t := range tables {
+		at, err := s.sourceTable(ctx, t, int64(c.Chunk))
+		if err != nil {
+			return o, err
+		}
+		o.Tables = append(o.Tables, at)
+	}
+	return o, nil
+}
+
+// errNoTable are a table that isn't there, or is another by now.
+var errNoTable = []uint16{1146, 1049, 1054, 1412}
+
+// sourceTable reads a whole table at one moment.
+func (s *server) sourceTable(ctx context.Context, t *table, most int64) (at sourceTable, err error) {
+	at.table = *t
+	if at.Before, at.After, err = s.snapshot(ctx); err != nil {
+		return at, fmt.Errorf("taking a snapshot: %w", err)
+	}
+	err = s.spans(ctx, t, most, func(p span) error {
+		sums, err := s.sum(ctx, t, p)
+		at.Parts = append(at.Parts, part{p, sums})
+		return err
+	})
+	if isError(err, errNoTable...) {
+		at.Problem, at.Parts, err = "it was dropped or altered while it was read", nil, nil
+	}
+	if err != nil {
+		return at, err
+	}
+	return at, s.do(ctx, "ROLLBACK")
+}
+
+// partRequest asks for a part of a table, as it is at that moment.
+type partRequest struct {
+	Schema string `json:"database"`
+	Table  string `json:"table"`
+	Part   span   `json:"part"`
+	// Fence: nobody writes to the table until the receiver closes, or fenceTime is over.
+	Fence bool `json:"fence,omitempty"`
+}
+
+// partAnswer is what is sent for it, JSON in one line.
+type partAnswer struct {
+	sums
+	Before string `json:"before"`
+	After  string `json:"after"`
+	Shape  string `json:"shape,omitempty"` // "" where there is no such table
+}
+
+const (
+	// fenceTime is how long at most nobody may write to a table that is fenced, fenceWait how
+	// many seconds its writers of before are waited for.
+	fenceTime = 10 * time.Second
+	fenceWait = 3
+)
+
+// Send reads one part of a table.
+func (c *ChecksumSource) Send(ctx context.Context, h *host.Host, request json.RawMessage, w io.Writer) error {
+	var q partRequest
+	if err := host.Unmarshal(request, &q); err != nil {
+		return fmt.Errorf("what is asked of the primary: %w", err)
+	}
+	if len(c.Databases) > 0 && !slices.Contains(c.Databases, q.Schema) || slices.Contains(ownDatabases, q.Schema) || q.Fence && !c.Fenced {
+		return errors.New("what is asked for isn't what the task may ask")
+	}
+	s, err := acting(ctx, h)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.compares(ctx); err != nil {
+		return err
+	}
+	t, err := s.table(ctx, q.Schema, q.Table)
+	if err != nil {
+		return err
+	}
+	var a partAnswer
+	switch {
+	case t == nil: // as it is from some moment on
+		a.Before, err = s.executed(ctx)
+		a.After = a.Before
+	case q.Fence:
+		if err = s.fence(ctx, t); err == nil {
+			a.After, err = s.executed(ctx)
+		}
+	default:
+		a.Before, a.After, err = s.snapshot(ctx)
+	}
+	if err == nil && t != nil {
+		a.Shape = t.Shape
+		a.sums, err = s.sum(ctx, t, q.Part)
+	}
+	if err != nil {
+		return err
+	}
+	line, err := host.Marshal(a)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(line, '\n')); err != nil || !q.Fence || t == nil {
+		return err
+	}
+	// The lock goes with the connection.
+	select {
+	case <-ctx.Done():
+	case <-time.After(fenceTime):
+	}
+	return nil
+}
+
+// fence keeps everybody from writing to a table for as long as the session lasts.
+func (s *server) fence(ctx context.Context, t *table) error {
+	if err := s.do(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = %d", fenceWait)); err != nil {
+		return err
+	}
+	if err := s.do(ctx, "LOCK TABLES "+ident(t.Schema)+"."+ident(t.Name)+" READ"); err != nil {
+		return fmt.Errorf("keeping everybody from writing to %s: %w", t, err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// touched is what a server has logged that it has altered since a position.
+type touched struct {
+	// all says why nobody can tell what was altered; "" where the tables are all.
+	all    string
+	tables map[[2]string]bool
+}
+
+// has says why a table may have been altered since; "" where it wasn't.
+func (t *touched) has(schema, name string, lower bool) string {
+	switch {
+	case t.all != "":
+		return t.all
+	case t.tables[[2]string{schema, name}], lower && t.tables[[2]string{strings.ToLower(schema), strings.ToLower(name)}]:
+		return "it was written to meanwhile"
+	}
+	return ""
+}
+
+// moment is transactions that a server had.
+type moment interface {
+	// has reports whether a transaction is among them, all those of a list.
+	has(gtids string) (bool, error)
+}
+
+type setMoment struct{ set gtidSet }
+
+func (m setMoment) has(gtids string) (bool, error) {
+	set, err := parseGTIDSet(gtids)
+	return err == nil && m.set.holds(set), err
+}
+
+type listMoment struct{ list gtidList }
+
+func (m listMoment) has(gtids string) (bool, error) {
+	list, err := parseGTIDList(gtids)
+	return err == nil && m.list.reaches(list), err
+}
+
+// moment reads a position.
+func (f flavor) moment(gtids string) (moment, error) {
+	if f == mysqlOwn {
+		set, err := parseGTIDSet(gtids)
+		return setMoment{set}, err
+	}
+	list, err := parseGTIDList(gtids)
+	return listMoment{list}, err
+}
+
+// touchedLimit is how many events of binary logs are read to tell what was altered.
+const touchedLimit = 500_000
+
+// touched reads the server's binary log, which has what it has replicated too, for what was
+// altered by transactions that aren't of a position.
+func (s *server) touched(ctx context.Context, before string) (*touched, error) {
+	since, err := s.flavor.moment(before)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := s.rows(ctx, "SHOW BINARY LOGS")
+	if err != nil {
+		return nil, fmt.Errorf("asking for the binary logs: %w", err)
+	}
+	first := -1
+	for i := len(logs) - 1; i >= 0 && first < 0; i-- {
+		begins, err := s.begins(ctx, logs[i][0])
+		if err != nil {
+			return nil, err
+		}
+		if had, err := since.has(begins); err != nil {
+			return nil, err
+		} else if had {
+			first = i
+		}
+	}
+	if first < 0 {
+		return &touched{all: "this host's binary logs don't reach back to when the primary was read"}, nil
+	}
+	t := &touched{tables: map[[2]string]bool{}}
+	r := &eventReader{since: since, into: t}
+	for _, log := range logs[first:] {
+		if err := s.events(ctx, log[0], r.read); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+var gtidInList = regexp.MustCompile(`\d+-\d+-\d+`)
+
+// begins is the GTIDs that came before a binary log.
+func (s *server) begins(ctx context.Context, log string) (string, error) {
+	rows, err := s.rows(ctx, "SHOW BINLOG EVENTS IN "+literal(log)+" LIMIT 3")
+	if err != nil {
+		return "", fmt.Errorf("reading the binary log %s: %w", log, err)
+	}
+	for _, r := range rows {
+		switch {
+		case len(r) < 6:
+		case r[2] == "Gtid_list":
+			return strings.Join(gtidInList.FindAllString(r[5], -1), ","), nil
+		case r[2] == "Previous_gtids":
+			return oneWord(r[5]), nil
+		}
+	}
+	return "", fmt.Errorf("the binary log %s doesn't say what came before it", log)
+}
+
+// events reads a binary log, event by event, until do says that it is enough.
+func (s *server) events(ctx context.Context, log string, do func(kind, info string) (more bool, err error)) error {
+	r, err := s.db.QueryContext(ctx, "SHOW BINLOG EVENTS IN "+literal(log))
+	if err != nil {
+		return fmt.Errorf("reading the binary log %s: %w", log, err)
+	}
+	defer r.Close()
+	for r.Next() {
+		var kind, info sql.NullString
+		var skip sql.RawBytes
+		if err := r.Scan(&skip, &skip, &kind, &skip, &skip, &info); err != nil {
+			return err
+		}
+		if more, err := do(kind.String, info.String); err != nil || !more {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+// eventReader takes what transactions alter from the events that servers show of their logs.
+type eventReader struct {
+	since  moment
+	into   *touched
+	had    bool // the transaction in hand is one of the position
+	events int
+}
+
+var (
+	tableMap    = regexp.MustCompile(`^table_id: \d+ \((.*)\)$`)
+	mysqlNext   = regexp.MustCompile(`GTID_NEXT\s*=\s*'([^']+)'`)
+	transaction = regexp.MustCompile(`(?i)^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA )`)
+)
+
+func (e *eventReader) read(kind, info string) (more bool, err error) {
+	if e.events++; e.events > touchedLimit {
+		e.into.all = "too much was written meanwhile to tell"
+		return false, nil
+	}
+	switch {
+	case kind == "Gtid_list", kind == "Previous_gtids":
+	case strings.HasPrefix(strings.ToLower(kind), "gtid"):
+		name := gtidInList.FindString(info)
+		if m := mysqlNext.FindStringSubmatch(info); m != nil {
+			name = m[1]
+		}
+		e.had, err = e.since.has(name)
+		return err == nil, err
+	case e.had:
+	case kind == "Anonymous_Gtid":
+		e.had = false
+	case kind == "Table_map":
+		m := tableMap.FindStringSubmatch(info)
+		if m == nil {
+			e.into.all = "the binary log tells of a table in a way that muster doesn't know"
+			return false, nil
+		}
+		// A name may have a point itself: all ways to read it count.
+		for i, c := range m[1] {
+			if c == '.' {
+				e.into.tables[[2]string{m[1][:i], m[1][i+1:]}] = true
+			}
+		}
+	case kind == "Transaction_payload":
+		e.into.all = "the binary log is compressed, which hides what was written meanwhile"
+		return false, nil
+	case strings.HasPrefix(kind, "Query") && !transaction.MatchString(info):
+		e.into.all = "a statement was replicated meanwhile that isn't told by its rows"
+		return false, nil
+	}
+	return true, nil
+}
