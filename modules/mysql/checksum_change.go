@@ -68,7 +68,7 @@ func (c *CheckRows) Apply(ctx context.Context, h *host.Host) (host.Result, error
 		into.open = nil
 		for i, p := range left {
 			if h.Report != nil {
-				h.Report(fmt.Sprintf("%d of %d parts, reading %d of 6", i, len(left), round+1))
+				h.Report(fmt.Sprintf("%d of %d parts, reading %d of %d", i, len(left), round+1, rounds))
 			}
 			if _, err := again.calm(ctx); err != nil {
 				return host.Result{}, err
@@ -78,7 +78,7 @@ func (c *CheckRows) Apply(ctx context.Context, h *host.Host) (host.Result, error
 				return host.Result{}, err
 			}
 		}
-		if left = slices.Clone(into.open); len(left) == 0 {
+		if left = slices.Clone(into.open); len(left) == 0 || round == rounds-1 {
 			break
 		}
 		select {
