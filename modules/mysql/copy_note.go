@@ -92,8 +92,13 @@ func leftOver(ctx context.Context, v *host.View) (*leftCopy, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leftCopy{}
-	if host.Unmarshal(data, &l.copyNote) != nil || !filepath.IsAbs(l.DataDir) {
+	return readLeft(v, data)
+}
+
+// readLeft completes what is noted by what is on the disk.
+func readLeft(v *host.View, note []byte) (l *leftCopy, err error) {
+	l = &leftCopy{}
+	if host.Unmarshal(note, &l.copyNote) != nil || !filepath.IsAbs(l.DataDir) {
 		return nil, nil // nobody but muster writes there: what it said can't be told any more
 	}
 	there := func(path string) (is bool) {

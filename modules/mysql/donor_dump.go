@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,11 +150,14 @@ type positionFinder struct {
 func (f *positionFinder) Write(p []byte) (int, error) {
 	if f.found == nil && len(f.head) < positionLimit {
 		f.head = append(f.head, p...)
-		pattern := mariadbPosition
+		pattern, word := mariadbPosition, "MASTER_LOG_POS="
 		if f.flavor == mysqlOwn {
-			pattern = mysqlPosition
+			pattern, word = mysqlPosition, "GTID_PURGED="
 		}
-		if f.found = pattern.FindStringSubmatch(string(f.head)); f.found != nil {
+		if bytes.Contains(f.head, []byte(word)) {
+			f.found = pattern.FindStringSubmatch(string(f.head))
+		}
+		if f.found != nil {
 			f.head = nil
 		}
 	}
