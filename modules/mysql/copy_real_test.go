@@ -26,7 +26,7 @@ import (
 // one. A second server beside the host's own is the donor.
 const (
 	donorDir    = "/var/lib/mysql-donor"
-	donorSocket = "/run/mysqld/donor.sock"
+	donorSocket = donorDir + "/donor.sock" // /run/mysqld goes with the unit, where systemd makes it
 	donorPort   = 3307
 	// childEnv has a run of this program be the one that copies: METHOD, or METHOD STEP to
 	// be killed at that step.
@@ -326,12 +326,15 @@ func (follow) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 func holdEqual(t *testing.T, donor *sql.DB, method string) {
 	t.Helper()
 	own := rootOf(t, "/run/mysqld/mysqld.sock")
-	wait, status := "SELECT MASTER_GTID_WAIT('"+value(t, donor, "SELECT @@gtid_current_pos")+"', 60)", "SHOW SLAVE STATUS\\G"
+	var wait string
+	status := "SHOW SLAVE STATUS\\G"
 	threads, event, accountNames := "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND IN ('Slave_IO', 'Slave_SQL')", "SLAVESIDE_DISABLED", "app,readers,repl"
 	if real() == mysqlOwn {
 		wait, status = "SELECT WAIT_FOR_EXECUTED_GTID_SET('"+oneWord(value(t, donor, "SELECT @@GLOBAL.gtid_executed"))+"', 60)", "SHOW REPLICA STATUS\\G"
 		threads = "SELECT (SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE SERVICE_STATE = 'ON') + (SELECT COUNT(*) FROM performance_schema.replication_applier_status WHERE SERVICE_STATE = 'ON')"
 		event = "REPLICA_SIDE_DISABLED"
+	} else {
+		wait = "SELECT MASTER_GTID_WAIT('" + value(t, donor, "SELECT @@gtid_current_pos") + "', 60)"
 	}
 	if value(t, own, wait) != "0" {
 		t.Fatalf("the replica hasn't caught up in a minute\n%s", shell(t, "mysql -e '"+status+"'"))
