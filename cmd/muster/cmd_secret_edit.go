@@ -94,8 +94,12 @@ func (a *app) edited(path string, before []byte) (*vault.Edit, error) {
 		if !term.IsTerminal(int(a.in.Fd())) {
 			return nil, errShown
 		}
-		if again, err := a.ask("Edit it again?"); err != nil || !again {
-			return nil, errors.Join(err, errNo(again))
+		again, err := a.ask("Edit it again?")
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return nil, exitError(exitUsage)
 		}
 	}
 }

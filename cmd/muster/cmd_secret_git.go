@@ -224,8 +224,11 @@ func (a *app) rekey(yes bool, moved []string) error {
 	}
 	if !yes {
 		ok, err := a.ask("Seal the store to these recipients?")
-		if err != nil || !ok {
-			return errors.Join(err, errNo(ok))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return exitError(exitUsage)
 		}
 	}
 	var done *vault.Rekeyed
@@ -253,14 +256,6 @@ func (a *app) rekey(yes bool, moved []string) error {
 // sameRecipients compares what was shown with what is there.
 func sameRecipients(a, b []vault.Recipient) bool {
 	return slices.EqualFunc(a, b, func(x, y vault.Recipient) bool { return x.Name == y.Name && x.Key == y.Key })
-}
-
-// errNo is the end of a command whose question was answered by no.
-func errNo(yes bool) error {
-	if yes {
-		return nil
-	}
-	return exitError(exitUsage)
 }
 
 // plural is a word for a number of things.

@@ -152,7 +152,7 @@ func (r *reader) recipient(b *hclsyntax.Block) {
 	}
 	one, err := NewRecipient(b.Labels[0], key)
 	if err != nil {
-		r.fail(at["key"], "Wrong recipient", "This can't be sealed to: %s.", err)
+		r.fail(b.DefRange(), "Wrong recipient", "This can't be sealed to: %s.", err) // the line itself may be a private key
 		return
 	}
 	one.Range = b.DefRange()
@@ -169,7 +169,7 @@ func (r *reader) seal(b *hclsyntax.Block) {
 	r.noBlocks(b, "left")
 	values, at := r.texts(b, "format", "generation", "key", "recipients", "mac")
 	s := r.s
-	s.at = ranges{seal: b.DefRange(), mac: at["mac"], key: at["key"]}
+	s.at = ranges{seal: b.DefRange(), mac: at["mac"]}
 	s.sealedKey, s.mac = values["key"], values["mac"]
 	s.format, s.generation = r.number(values["format"]), r.number(values["generation"])
 	if values["format"] != "1" {
@@ -307,7 +307,7 @@ func (r *reader) secret(b *hclsyntax.Block) {
 // Unlock opens the store and checks that it is whole. Nothing is opened but the data key.
 func (s *Store) Unlock(identities ...age.Identity) error {
 	if len(identities) == 0 {
-		return problem("No identity", "There is no identity to open the store with. Name the file of one in MUSTER_IDENTITY, or put it at ~/.config/muster/identity; SSH keys in ~/.ssh are tried, too.", s.at.key)
+		return problem("No identity", "There is no identity to open the store with. Name the file of one in MUSTER_IDENTITY, or put it at ~/.config/muster/identity; SSH keys in ~/.ssh are tried, too.", s.at.seal)
 	}
 	k, err := openKey(s.sealedKey, identities)
 	var none *age.NoIdentityMatchError
@@ -317,9 +317,9 @@ func (s *Store) Unlock(identities ...age.Identity) error {
 		for _, r := range s.sealedTo {
 			names = append(names, r.Name)
 		}
-		return &WrongKeyError{problem("Sealed to others", fmt.Sprintf("It is sealed to %s, and none of your identities is one of theirs, or this line was altered. One of them adds you as a recipient and runs \"muster secret rekey\".", strings.Join(names, ", ")), s.at.key)}
+		return &WrongKeyError{problem("Sealed to others", fmt.Sprintf("It is sealed to %s, and none of your identities is one of theirs, or its key was altered. One of them adds you as a recipient and runs \"muster secret rekey\".", strings.Join(names, ", ")), s.at.seal)}
 	case err != nil:
-		return problem("Damaged seal", fmt.Sprintf("The key of the store can't be opened: %s. Take the file from git again.", err), s.at.key)
+		return problem("Damaged seal", fmt.Sprintf("The key of the store can't be opened: %s. Take the file from git again.", err), s.at.seal)
 	}
 	var diags hcl.Diagnostics
 	for _, name := range s.order {

@@ -121,7 +121,7 @@ type Store struct {
 }
 
 // ranges are places in the file, for diagnostics.
-type ranges struct{ seal, mac, key hcl.Range }
+type ranges struct{ seal, mac hcl.Range }
 
 // entry is one secret.
 type entry struct {
