@@ -70,6 +70,9 @@ func (s *server) maySend(ctx context.Context, m *wire.Send) error {
 	if err := s.companionAs(m.Task); err != nil {
 		return err
 	}
+	if _, err := s.session.sender(m.Task); err != nil {
+		return err
+	}
 	if s.lock.owned {
 		return nil
 	}
