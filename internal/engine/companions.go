@@ -47,6 +47,7 @@ func (h *hostRun) bring(ctx context.Context, w way, it *item) error {
 		if err != nil {
 			return err
 		}
+		on.keep(it.ev.Bodies) // its arguments may have some of the task's content
 		args := c.Args
 		if args == nil {
 			args = map[string]any{}
@@ -129,6 +130,9 @@ func (h *hostRun) consultation(p *wire.Planned) (bool, error) {
 	c := h.consulted[p.ID]
 	if c == nil {
 		return false, nil
+	}
+	if err := h.told.kept(nil, nil, len(p.Output)+len(p.Error)); err != nil {
+		return true, err
 	}
 	if !c.waiting {
 		return true, fmt.Errorf("%w: a plan of a companion that wasn't asked for: %q", wire.ErrFrame, p.ID)

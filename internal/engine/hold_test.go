@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+
+	"muster/internal/engine"
 )
 
 // Two tasks that name each other's hosts come through one after the other.
 func TestTasksThatNeedEachOthersHosts(t *testing.T) {
-	for range 5 {
+	for n := range 6 {
 		f := accompanied(t)
-		f.bounded(f.run(`
+		f.bounded(f.runWith(func(o *engine.Options) { o.Parallel = n % 3 }, `
 play "p" {
   hosts = ["all"]
   task "file" "theirs" {

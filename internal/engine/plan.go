@@ -338,20 +338,6 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 	return items, nil
 }
 
-// problems are mistakes of the playbook that show only in a run.
-type problems struct{ diags hcl.Diagnostics }
-
-func (p problems) Error() string { return lang.Text(p.diags) }
-
-// fatal returns err where it is none of the playbook's.
-func fatal(err error) error {
-	var p problems
-	if errors.As(err, &p) {
-		return nil
-	}
-	return err
-}
-
 // register makes an item findable by its ID, on the host of the play and on
 // the one acted on.
 func (h *hostRun) register(it *item) {
@@ -359,28 +345,6 @@ func (h *hostRun) register(it *item) {
 	defer h.run.mu.Unlock()
 	it.owner.outcomes[it.inst.ID] = it
 	it.on.outcomes[it.id()] = it
-}
-
-// fail is an item that failed before it could be sent.
-func (h *hostRun) fail(it *item, err error) *item {
-	onError := lang.Fail
-	if it.ev != nil {
-		onError = it.ev.OnError
-	}
-	it.ev = &lang.Evaluated{OnError: onError}
-	h.register(it)
-	p := &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
-	if at := (errArg{}); errors.As(err, &at) {
-		p.ErrorArg, p.ErrorPath = at.Arg, at.Path
-	}
-	h.take(it, p, false)
-	return it
-}
-
-// broken is the item of a task whose instances can't be told.
-func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, w way, err error) *item {
-	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
-	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, trial: w.trial}, err)
 }
 
 // sendTask queues an evaluated item to the host acted on. What can be told

@@ -80,6 +80,9 @@ func (s *Session) Consult(ctx context.Context, wt wire.Task) wire.Planned {
 	}
 	t := &task{Task: wt}
 	t.module, _ = s.Kinds.Decode(wt.Kind, wt.Args)
+	for _, c := range s.Kinds.Schema(wt.Kind).Contents(t.module) {
+		s.Host.Bodies.Hold(c.Content)
+	}
 	v := s.ahead
 	if wt.Late {
 		s.Forget() // also what nobody of this run has moved: a position, a state

@@ -119,7 +119,7 @@ func (s *server) sendOne(ctx context.Context, m *wire.Send, relay *relayed) erro
 		}
 	}
 	h := host.New() // the session's belongs to the task in hand
-	h.Bodies.Ask = s.ask
+	h.Bodies.Ask, h.RunName, h.Redact = s.ask, s.session.Host.RunName, s.session.redact.Redact
 	return stream.Send(ctx, conn, func(ctx context.Context, w io.Writer) error {
 		return SendOnce(ctx, s.o.Kinds, h, m.Task, json.RawMessage(m.Request), w)
 	})
@@ -180,4 +180,28 @@ func (s *server) endSends() {
 	case <-ended:
 	case <-time.After(wire.Stall):
 	}
+}
+
+// streamed takes what the controller says of streams that are under way; false where it
+// is something else.
+func (s *server) streamed(m *wire.Message) bool {
+	switch {
+	case m.Dial != nil:
+		s.dialled(m.Dial)
+	case m.Hangup != nil:
+		s.hangUp(m.Hangup.Stream, stream.ErrGone)
+	case m.Part != nil:
+		if r := s.receiver(m.Part.Stream); r != nil {
+			r.in.put(m.Part.Data)
+		}
+	case m.Took != nil:
+		s.sends.mu.Lock()
+		defer s.sends.mu.Unlock()
+		if one := s.sends.open[m.Took.Stream]; one != nil && one.relay != nil {
+			one.relay.took(m.Took.Bytes)
+		}
+	default:
+		return false
+	}
+	return true
 }

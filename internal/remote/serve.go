@@ -15,7 +15,6 @@ import (
 
 	"muster/host"
 	"muster/internal/remote/record"
-	"muster/internal/stream"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -229,20 +228,7 @@ func (s *server) receive() error {
 			case s.answers <- m.Pin:
 			default: // nobody asked for so many
 			}
-		case m.Dial != nil:
-			s.dialled(m.Dial)
-		case m.Hangup != nil:
-			s.hangUp(m.Hangup.Stream, stream.ErrGone)
-		case m.Part != nil:
-			if r := s.receiver(m.Part.Stream); r != nil {
-				r.in.put(m.Part.Data)
-			}
-		case m.Took != nil:
-			s.sends.mu.Lock()
-			if one := s.sends.open[m.Took.Stream]; one != nil && one.relay != nil {
-				one.relay.took(m.Took.Bytes)
-			}
-			s.sends.mu.Unlock()
+		case s.streamed(m):
 		case m.Cancel != nil:
 			s.cancel(errStopped)
 			s.abort(errStopped)
@@ -316,34 +302,6 @@ func (s *server) work(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// fault tells the controller why this ends.
-func (s *server) fault(err error) error {
-	_ = s.conn.Send(&wire.Message{Fault: &wire.Fault{Error: err.Error()}})
-	return err
-}
-
-// planned answers a task. A plan that is too large to be sent fails it.
-func (s *server) planned(p *wire.Planned) error {
-	err := s.conn.Soon(&wire.Message{Planned: p})
-	if errors.Is(err, wire.ErrTooLarge) {
-		err = s.conn.Soon(&wire.Message{Planned: &wire.Planned{ID: p.ID, Status: wire.Failed, Certainty: wire.Known, Error: tooLarge("what it would do", err), Seconds: p.Seconds}})
-	}
-	return err
-}
-
-// ended answers a grant of a task, likewise.
-func (s *server) ended(d *wire.Done) error {
-	err := s.conn.Send(&wire.Message{Done: d})
-	if errors.Is(err, wire.ErrTooLarge) {
-		err = s.conn.Send(&wire.Message{Done: &wire.Done{ID: d.ID, Status: wire.Failed, Error: tooLarge("what it did", err), Seconds: d.Seconds}})
-	}
-	return err
-}
-
-func tooLarge(what string, err error) string {
-	return fmt.Sprintf("%s can't be told, or what its program printed: %v. Have less printed, or written at a time", what, err)
 }
 
 func (s *server) plan(ctx context.Context, t wire.Task) error {

@@ -144,9 +144,9 @@ func load(t *testing.T, what string, files map[string]string, playbook string) {
 	fleet := &lang.Fleet{
 		Hosts: []lang.Host{
 			{Name: "web1", Address: "10.0.1.21", Groups: []string{"web"}}, {Name: "web2", Address: "10.0.1.22", Groups: []string{"web"}},
-			{Name: "lb1", Address: "10.0.1.11", Groups: []string{"lb"}},
+			{Name: "lb1", Address: "10.0.1.11", Groups: []string{"lb"}}, {Name: "db1", Address: "10.0.1.31"},
 		},
-		Groups: map[string][]string{"all": {"web1", "web2", "lb1"}, "web": {"web1", "web2"}, "lb": {"lb1"}},
+		Groups: map[string][]string{"all": {"web1", "web2", "lb1", "db1"}, "web": {"web1", "web2"}, "lb": {"lb1"}},
 	}
 	fleet.Match = func(patterns []string) ([]string, error) {
 		var names []string

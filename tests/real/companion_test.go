@@ -35,7 +35,7 @@ play "copy" {
 		t.Fatal(err)
 	}
 	on(t, "app1", "timeout 120 sh -c 'while ! test -e /srv/copied/deep/er/part0010; do sleep 0.01; done'")
-	killed := on(t, "db1", `for p in $(ps -eo pid,args | awk '$2 ~ /muster-remote|memfd/ || $0 ~ /\/muster\/remote/ {print $1}'); do kill -9 $p && echo $p; done`)
+	killed := on(t, "db1", `for p in $(ps -eo pid,args | awk '$2 ~ /^\/.*\/[0-9a-f]+$/ {print $1}'); do kill -9 $p && echo $p; done`)
 	_ = cmd.Wait()
 	if killed == "" {
 		t.Fatalf("no remote was found on db1\n%s\n%s", on(t, "db1", "ps -eo pid,args"), out.String())
