@@ -42,7 +42,7 @@ func (c *conformance) companions(t testing.TB, kind string, args map[string]any,
 			t.Fatalf("the task needs the companion %s on %q: there is no section %q", companion.Kind, companion.Host, section)
 		}
 		if c.kinds.Kind(companion.Kind) != nil {
-			if _, errs := c.kinds.Decode(companion.Kind, companion.Args); len(errs) > 0 {
+			if _, errs := c.kinds.Decode(companion.Kind, travelled(t, companion.Args)); len(errs) > 0 {
 				t.Fatalf("the companion %s on %s: %v", companion.Kind, companion.Host, errs)
 			}
 		}
@@ -56,6 +56,22 @@ func (c *conformance) companions(t testing.TB, kind string, args map[string]any,
 		told[companion.Host] = []byte(strings.TrimSpace(text))
 	}
 	return told
+}
+
+// travelled are a companion's arguments as its host gets them.
+func travelled(t testing.TB, args map[string]any) map[string]any {
+	t.Helper()
+	var stream bytes.Buffer
+	conn := wire.NewConn(&stream, &stream)
+	err := conn.Send(&wire.Message{Task: &wire.Task{ID: "companion", Args: args}})
+	if err != nil {
+		t.Fatalf("a companion's arguments: %v", err)
+	}
+	m, err := conn.Receive()
+	if err != nil {
+		t.Fatalf("a companion's arguments: %v", err)
+	}
+	return m.Task.Args
 }
 
 // companionsMade is what the companions of a task tell when it is made.
