@@ -1,13 +1,15 @@
 #!/bin/bash
-# The tests that need real hosts: tests/real.sh [kinds] [real] [lab], all of them
+# The tests that need real hosts: tests/real.sh [kinds] [flavors] [real] [lab], all of them
 # where none is named. None of them may skip itself.
 #   kinds  the cases of kinds that edit the machine itself
+#   flavors  cases of the database kinds on MariaDB 11.8 and MySQL 9.7, as far as Debian's
+#            mirror has them
 #   real   whole runs of muster
 #   lab    the lab's own tests
 # What they ran is kept in the folder $RESULTS, if that is given.
 . "$(dirname "$0")/setup.sh"
 needs "tests/real.sh"
-stages=(kinds real lab)
+stages=(kinds flavors real lab)
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${stages[@]}")
 wants() { [[ " ${wanted[*]} " = *" $1 "* ]]; }
@@ -72,6 +74,32 @@ wholes() {
 	return $failed
 }
 
+# flavors runs cases on servers that bookworm doesn't have, in a lab of their own.
+flavors() {
+	local code=0 name=TestConformance
+	export MUSTER_LAB_ID=flavor
+	trap '$lab down 2>/dev/null' EXIT
+	CGO_ENABLED=0 go test -c -o bin/flavors/mysql.test ./modules/mysql
+	$lab up -hosts db1,db2 -suite db1=trixie,db2=sid
+	tar -C modules/mysql -cf - testdata -C "$PWD/bin/flavors" mysql.test | $lab root db1 sh -c 'mkdir /root/mysql-11 && tar -C /root/mysql-11 -xf -'
+	tar -C modules/mysql -cf - testdata -C "$PWD/bin/flavors" mysql.test | $lab root db2 sh -c 'mkdir /root/mysql-9 && tar -C /root/mysql-9 -xf -'
+	$lab root db1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
+	# Those whose cutting takes minutes are cut on 10.11.
+	stage flavors-mariadb11 cases mysql-11 db1 mysql -test.run "$name/(server_(unchanged|unknown|wrong_value|failing|certificate_wrong|stopped)|database_.*|user_(new|both|password|dual|all_privileges|columns|ed25519)|query_.*)$"
+	$lab offers db2 mysql-server >"$logs/offers" 2>&1 || code=$?
+	if [ $code = 3 ]; then # it may come back, or not
+		bin/results excuse "$results/flavors-mysql9.json" modules/mysql TestMySQL "Debian's sid has no mysql-server at the moment"
+		cat "$logs/offers"
+		return
+	elif [ $code != 0 ]; then
+		cat "$logs/offers"
+		return 1
+	fi
+	# In memory, MySQL starts in a second instead of eight.
+	$lab root db2 sh -c 'mkdir -p /var/lib/mysql && mount -t tmpfs none /var/lib/mysql && apt-get install -qy --no-install-recommends mysql-server openssl >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
+	stage flavors-mysql9 cases mysql-9 db2 mysql -test.run '^TestMySQL$'
+}
+
 say "on real hosts: ${wanted[*]}"
 begin wholes
 if wants kinds; then
@@ -94,7 +122,10 @@ if wants kinds; then
 	$lab root lb1 sh -c 'apt-get install -qy --no-install-recommends haproxy busybox socat openssl >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
 	kind haproxy lb1 haproxy
 	$lab root cache1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server mariadb-backup >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
-	kind mysql cache1 mysql
+	kind mysql cache1 mysql -test.skip '^TestMySQL$'
+fi
+if wants flavors; then
+	begin flavors
 fi
 finish
 rm -f bin/*.test

@@ -186,7 +186,7 @@ func (p *serverPlanner) refusal(ctx context.Context, v *optionCheck) error {
 		return err
 	}
 	if near := modules.Nearest(v.refused, names); near != "" {
-		e.Hint = fmt.Sprintf("Did you mean %q?", near)
+		e.Detail += fmt.Sprintf(" Did you mean %q?", near)
 	}
 	return e
 }

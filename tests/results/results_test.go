@@ -81,6 +81,8 @@ func TestTestThatRunsInNoStageIsFound(t *testing.T) {
 			"one TestPass/skipped was skipped, and runs in no stage (here: needs a host)",
 			"one TestSkip was skipped, and runs in no stage (here: needs two hosts)",
 		}},
+		"another stage can't run one of them": {"excused", promise("tests/real.sh two", promises.Test{Package: "one", Name: "TestSkip/below"}), []string{
+			"one TestPass/skipped was skipped, and runs in no stage (here: needs a host)"}},
 		"another stage runs one of them": {"both", nil, []string{"one TestSkip was skipped, and runs in no stage (here: needs two hosts)"}},
 		"a promise that is held":         {"whole", promise("go test ./one", two), nil},
 		"held on hosts":                  {"whole", promise("tests/real.sh kinds", one, two), nil},

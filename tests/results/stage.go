@@ -4,6 +4,7 @@ package results
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ type Stage struct {
 	Name    string // of its file, without the ending: "here", "kinds-account"
 	tests   map[Test]string
 	reasons map[Test]string // what a test said last: why it was skipped, where it was
+	excused map[Test]string // what can't run on this machine, with all its subtests, and why
 	failed  int             // packages
 }
 
@@ -61,12 +63,47 @@ func (s *Stage) add(e event) {
 	switch {
 	case e.Test == "" && e.Action == "fail":
 		s.failed++
+	case e.Action == excuse:
+		s.excused[test] = e.Output
 	case e.Test == "":
 	case ends(e.Action):
 		s.tests[test] = e.Action
 	case e.Action == "output" && place.MatchString(e.Output):
 		s.reasons[test] = strings.TrimSpace(place.ReplaceAllString(e.Output, ""))
 	}
+}
+
+// excuse is the action of a test that can't run here.
+const excuse = "excuse"
+
+// Excuse returns a record in place of a stage that can't run: a package's test, with its
+// subtests, and why.
+func Excuse(pkg, test, why string) ([]byte, error) {
+	return json.Marshal(event{Action: excuse, Package: "muster/" + pkg, Test: test, Output: why})
+}
+
+// Excused returns a line for each test that can't run here.
+func Excused(stages []Stage) []string {
+	var list []string
+	for _, s := range stages {
+		for test, why := range s.excused {
+			list = append(list, fmt.Sprintf("not run: %s: %s", test, why))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// excused reports whether a test can't run here.
+func excused(stages []Stage, test Test) bool {
+	return slices.ContainsFunc(stages, func(s Stage) bool {
+		for e := range s.excused {
+			if test.Package == e.Package && (test.Name == e.Name || strings.HasPrefix(test.Name, e.Name+"/")) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Folder is a package's folder from the top of the tree.
@@ -99,7 +136,7 @@ func Read(folder string) ([]Stage, error) {
 }
 
 func read(file string) (Stage, error) {
-	s := Stage{Name: strings.TrimSuffix(filepath.Base(file), ".json"), tests: map[Test]string{}, reasons: map[Test]string{}}
+	s := Stage{Name: strings.TrimSuffix(filepath.Base(file), ".json"), tests: map[Test]string{}, reasons: map[Test]string{}, excused: map[Test]string{}}
 	f, err := os.Open(file)
 	if err != nil {
 		return s, err

@@ -2,10 +2,11 @@
 // what none of them ran.
 //
 //	go test -json ./... | results record [-strict] FOLDER/STAGE.json
+//	results excuse FOLDER/STAGE.json PACKAGE TEST WHY
 //	results check FOLDER
 //
 // The first shows the stage as people read it, and with -strict fails where a
-// test was skipped. The second, from the top of the tree, counts the stages of a
+// test was skipped. The second stands for a stage that this machine can't run. The last, from the top of the tree, counts the stages of a
 // whole run, and fails where a test was skipped and ran in none, or a promise of
 // docs/promises.md wasn't held.
 package main
@@ -32,10 +33,16 @@ func run(args []string) error {
 		return record(args[1], false)
 	case len(args) == 3 && args[0] == "record" && args[1] == "-strict":
 		return record(args[2], true)
+	case len(args) == 5 && args[0] == "excuse":
+		data, err := results.Excuse(args[2], args[3], args[4])
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(args[1], append(data, '\n'), 0o644)
 	case len(args) == 2 && args[0] == "check":
 		return check(args[1])
 	}
-	return errors.New("usage: results record [-strict] FOLDER/STAGE.json, or results check FOLDER")
+	return errors.New("usage: results record [-strict] FOLDER/STAGE.json, results excuse FOLDER/STAGE.json PACKAGE TEST WHY, or results check FOLDER")
 }
 
 func record(path string, strict bool) error {
@@ -77,6 +84,9 @@ func check(folder string) error {
 		wrong = append(wrong, p.String())
 	}
 	for _, line := range wrong {
+		fmt.Println(line)
+	}
+	for _, line := range results.Excused(stages) {
 		fmt.Println(line)
 	}
 	if len(wrong) > 0 {
