@@ -1,0 +1,136 @@
+package mysql
+
+import (
+	"strings"
+	"testing"
+
+	"muster/host"
+)
+
+func TestWhatWasWrittenSince(t *testing.T) {
+	for name, c := range map[string]struct {
+		version, before string
+		logs            map[string][]string // lines "TYPE|INFO" of each binary log
+		order           []string
+		hot, quiet      string // tables, written to and not
+		all             string // why nothing can be told
+	}{
+		"MariaDB, in the same log": {
+			version: mariadbVersion, before: "0-1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Format_desc|", "Gtid_list|[]", "Gtid|BEGIN GTID 0-1-5", "Table_map|table_id: 7 (shop.old)", "Xid|COMMIT",
+				"Gtid|BEGIN GTID 0-1-6 cid=9", "Annotate_rows|update", "Table_map|table_id: 8 (shop.hot)", "Xid|COMMIT"}},
+			hot: "shop.hot", quiet: "shop.old",
+		},
+		"MariaDB, in a log before": {
+			version: mariadbVersion, before: "0-1-5,3-1-2", order: []string{"bin.1", "bin.2"},
+			logs: map[string][]string{
+				"bin.1": {"Format_desc|", "Gtid_list|[0-1-4]", "Gtid|BEGIN GTID 0-1-6", "Table_map|table_id: 8 (shop.hot)"},
+				"bin.2": {"Format_desc|", "Gtid_list|[0-1-6,\n3-1-2]", "Gtid|BEGIN GTID 0-2-7", "Table_map|table_id: 9 (shop.own)"},
+			},
+			hot: "shop.hot", quiet: "shop.old",
+		},
+		"MariaDB, logs that don't reach back": {
+			version: mariadbVersion, before: "0-1-5", order: []string{"bin.2"},
+			logs: map[string][]string{"bin.2": {"Gtid_list|[0-1-6]"}},
+			all:  "don't reach back",
+		},
+		"MariaDB, a statement": {
+			version: mariadbVersion, before: "0-1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Gtid_list|[]", "Gtid|GTID 0-1-6", "Query|use `shop`; ALTER TABLE quiet ADD b INT"}},
+			all:  "a statement was replicated",
+		},
+		"MariaDB, a statement from before": {
+			version: mariadbVersion, before: "0-1-6", order: []string{"bin.1"},
+			logs:  map[string][]string{"bin.1": {"Gtid_list|[]", "Gtid|GTID 0-1-6", "Query|use `shop`; ALTER TABLE quiet ADD b INT"}},
+			quiet: "shop.quiet",
+		},
+		"MySQL": {
+			version: mysql84, before: uuidA + ":1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Previous_gtids|" + uuidA + ":1-4", "Gtid|SET @@SESSION.GTID_NEXT= '" + uuidA + ":5'", "Query|BEGIN", "Table_map|table_id: 7 (shop.old)", "Xid|",
+				"Gtid|SET @@SESSION.GTID_NEXT= '" + uuidA + ":6'", "Query|BEGIN", "Table_map|table_id: 8 (sh.op.hot)", "Xid|COMMIT"}},
+			hot: "sh.op.hot", quiet: "shop.old",
+		},
+		"MySQL with tags": {
+			version: mysql97, before: uuidA + ":1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Previous_gtids|", "Gtid_tagged|SET @@SESSION.GTID_NEXT= '" + uuidA + ":tag:1'", "Query|BEGIN", "Table_map|table_id: 8 (shop.hot)"}},
+			hot:  "shop.hot", quiet: "shop.old",
+		},
+		"MySQL, compressed": {
+			version: mysql84, before: uuidA + ":1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Previous_gtids|", "Gtid|SET @@SESSION.GTID_NEXT= '" + uuidA + ":6'", "Transaction_payload|compression='ZSTD'"}},
+			all:  "compressed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, c.version)
+			for log, lines := range c.logs {
+				var rows []string
+				for _, l := range lines {
+					rows = append(rows, log+"|4|"+strings.Replace(l, "|", "|1|9|", 1))
+				}
+				f.say("SHOW BINLOG EVENTS IN '"+log+"'", rows...)
+			}
+			f.say("SHOW BINARY LOGS", c.order...)
+			s, err := connect(t.Context(), viewDialer(host.NewView(f.host(), nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			got, err := s.touched(t.Context(), c.before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.all != "" {
+				if why := got.has("shop", "any", false); !strings.Contains(why, c.all) {
+					t.Errorf("%q doesn't say %q", why, c.all)
+				}
+				return
+			}
+			at := strings.LastIndex(c.hot, ".")
+			if c.hot != "" && got.has(c.hot[:at], c.hot[at+1:], false) == "" {
+				t.Errorf("%s is said to be as it was: %v", c.hot, got.tables)
+			}
+			schema, table, _ := strings.Cut(c.quiet, ".")
+			if why := got.has(schema, table, false); why != "" {
+				t.Errorf("%s: %s", c.quiet, why)
+			}
+		})
+	}
+}
+
+func TestPartsOfTablesInSQL(t *testing.T) {
+	pairs := &table{Schema: "a`b", Name: "t", key: []keyColumn{{"a", false}, {"b", true}}}
+	for _, c := range []struct {
+		part span
+		want string
+	}{
+		{span{}, ""},
+		{span{From: []string{"x'y", "00ff"}}, " WHERE `a` >= 'x''y' AND ((`a` > 'x''y') OR (`a` = 'x''y' AND `b` > x'00ff'))"},
+		{span{To: []string{"1", ""}}, " WHERE `a` <= '1' AND ((`a` < '1') OR (`a` = '1' AND `b` <= x''))"},
+	} {
+		if got, err := pairs.where(c.part); err != nil || got != c.want {
+			t.Errorf("%v is %q, %v", c.part, got, err)
+		}
+	}
+	// What another host tells is data.
+	for _, values := range [][]string{{"1"}, {"1", "x'; DROP"}, {"1", "2", "3"}} {
+		if got, err := pairs.where(span{From: values}); err == nil {
+			t.Errorf("%q is taken: %s", values, got)
+		}
+	}
+}
+
+func TestChecksumSourceSendsWhatItsTaskMayAsk(t *testing.T) {
+	f := newFake(t, mariadbVersion)
+	c := &ChecksumSource{Databases: []string{"shop"}, Chunk: 10}
+	for _, request := range []string{`{"database":"mysql","table":"user"}`, `{"database":"other","table":"t"}`, `{"database":"shop","table":"t","fence":true}`} {
+		var sent strings.Builder
+		if err := c.Send(t.Context(), f.host(), []byte(request), &sent); err == nil || sent.Len() > 0 {
+			t.Errorf("%s: %v, %q is sent", request, err, sent.String())
+		}
+	}
+	c.Databases = nil
+	if err := c.Send(t.Context(), f.host(), []byte(`{"database":"mysql","table":"user"}`), &strings.Builder{}); err == nil {
+		t.Error("the server's own tables are sent")
+	}
+}
