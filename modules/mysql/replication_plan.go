@@ -319,7 +319,7 @@ func (p *replicationPlanner) allowed() bool {
 func (p *replicationPlanner) refuse(summary, detail string) error {
 	name, _ := os.Hostname()
 	short, _, _ := strings.Cut(name, ".")
-	return modules.ArgError{Arg: "allow_destroy", Summary: summary, Detail: detail, Hint: fmt.Sprintf("allow_destroy = [%q]", short)}
+	return modules.ArgError{Arg: "allow_destroy", Summary: summary, Detail: fmt.Sprintf("%s That is allowed by allow_destroy = [%q].", detail, short)}
 }
 
 // sentence begins with a capital.
