@@ -151,6 +151,17 @@ func (s *server) place(ctx context.Context, n *copyNote) error {
 			return fmt.Errorf("%s: %w", oneLine(statement, 60), err)
 		}
 	}
+	if n.Method == byClone { // the account that it was made with is there, too
+		if err := s.do(ctx, "SET SESSION sql_log_bin = 0"); err != nil {
+			return err
+		}
+		if err := s.dropLeftClones(ctx); err != nil {
+			return fmt.Errorf("removing the account of the clone: %w", err)
+		}
+		if err := s.do(ctx, "SET SESSION sql_log_bin = 1"); err != nil {
+			return err
+		}
+	}
 	return s.quietEvents(ctx)
 }
 
