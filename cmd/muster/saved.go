@@ -166,7 +166,7 @@ func (a *app) savedSecrets(p *savedPlan, l *loaded) (lang.Secrets, hcl.Diagnosti
 		s, diags = a.secrets(from, l.sources)
 	}
 	if diags.HasErrors() && len(p.Secrets) == 0 {
-		return noSecrets{}, nil
+		return noSecrets{}, nil // none is needed
 	}
 	return s, diags
 }

@@ -78,7 +78,7 @@ func (a *app) secrets(p *project.Project, sources map[string][]byte) (lang.Secre
 	if err != nil {
 		var diags hcl.Diagnostics
 		if !errors.As(err, &diags) {
-			return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unreadable store of secrets", Detail: err.Error() + "."}}
+			diags = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unreadable store of secrets", Detail: err.Error() + "."}}
 		}
 		if src, err := os.ReadFile(path); err == nil {
 			sources[path] = src
@@ -93,6 +93,9 @@ type noSecrets struct{}
 
 // Names returns none.
 func (noSecrets) Names() []string { return nil }
+
+// Partial says that names aren't known.
+func (noSecrets) Partial() bool { return true }
 
 // Value is never called.
 func (noSecrets) Value(_, name string) (string, error) {

@@ -59,7 +59,8 @@ type VarSource struct {
 	expr hclsyntax.Expression // of Value, where it stands in a file
 }
 
-// Secrets is the store behind secret["NAME"].
+// Secrets is the store behind secret["NAME"]. One that has a method Partial() bool which
+// returns true couldn't be read: any name may be in it.
 type Secrets interface {
 	// Names returns every secret's name, for checks and hints.
 	Names() []string

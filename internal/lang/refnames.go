@@ -211,6 +211,9 @@ func (w *walker) secret(t hcl.Traversal) {
 		w.reads.allSecrets = true
 		return
 	}
+	if p, ok := w.l.o.Secrets.(interface{ Partial() bool }); ok && p.Partial() {
+		return
+	}
 	if !w.l.secretNames[name] {
 		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		return

@@ -54,6 +54,7 @@ func everything(t testing.TB, s *vault.Store) map[string]any {
 // refusedOrSame holds a file that was tampered with to this: it is refused with a place in it, or it says the same.
 func refusedOrSame(t *testing.T, what string, data []byte, ann person, want map[string]any) {
 	t.Helper()
+	bothWays(t, what, data)
 	s, err := vault.Parse("production.hcl", data)
 	if err == nil {
 		err = s.Unlock(ann.identity)
@@ -67,6 +68,36 @@ func refusedOrSame(t *testing.T, what string, data []byte, ann person, want map[
 	var diags hcl.Diagnostics
 	if !errors.As(err, &diags) || diags[0].Subject == nil || diags[0].Subject.Start.Line == 0 {
 		t.Errorf("%s: the error has no place: %v", what, err)
+	}
+}
+
+// bothWays holds the reader of plain files to the parser.
+func bothWays(t *testing.T, what string, data []byte) {
+	t.Helper()
+	plain, parsed, err := vault.ParseBoth(data)
+	switch {
+	case plain == nil:
+	case err != nil:
+		t.Errorf("%s: it is read as a plain file, and the parser says: %v", what, err)
+	case plain.Dump() != parsed.Dump():
+		t.Errorf("%s: read as a plain file it is\n%s\nand the parser finds\n%s", what, plain.Dump(), parsed.Dump())
+	}
+}
+
+func TestWhatMusterWritesIsPlain(t *testing.T) {
+	path, _ := hostile(t)
+	data := content(t, path)
+	if plain, _, _ := vault.ParseBoth(data); plain == nil {
+		t.Errorf("it isn't read as a plain file:\n%s", data)
+	}
+	for _, odd := range []string{
+		"/*\nsecret \"in/comment\" {\n  current = \"1:x\"\n}\n*/\n", "x = <<E\nsecret \"in/heredoc\" {\n  current = \"1:x\"\n}\nE\n",
+		"seal {\nsecret \"in/block\" {\n  current = \"1:x\"\n}\n}\n", "seal {\n  x {\n}\nsecret \"in/block\" {\n  current = \"1:x\"\n}\n}\n",
+		"secret \"escaped\" {\n  current = \"1:\\x\"\n}\n", "secret \"a\" { current = \"1:x\" }\n", "\xef\xbb\xbfsecret \"a\" {\n  current = \"1:x\"\n}\n",
+		"secret \"twice\" {\n  current = \"1:x\"\n  current = \"2:x\"\n}\n", "secret \"new\" {\n  current = \"1:x\"\n  # said\n}\n",
+	} {
+		bothWays(t, odd, append([]byte(odd), data...))
+		bothWays(t, odd, append(bytes.Clone(data), odd...))
 	}
 }
 
@@ -190,6 +221,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte("seal {\n format = 1\n recipients = {}\n left \"x\" {\n seen = { a = 1 }\n }\n}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bothWays(t, "it", data)
 		s, err := vault.Parse("x.hcl", data)
 		if err != nil {
 			return

@@ -238,7 +238,7 @@ func (m *merge) adopt(name string) error {
 		e.text = append(bytes.Clone(m.from.text(name)), '\n')
 	}
 	if there {
-		e.whole, e.ranges, e.Range = mine.whole, mine.ranges, mine.Range
+		e.whole, e.sealAt, e.Range = mine.whole, mine.sealAt, mine.Range
 	} else {
 		e.state = added
 		m.to.order = append(m.to.order, name)

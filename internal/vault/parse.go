@@ -23,7 +23,7 @@ import (
 func Read(path string) (*Store, error) {
 	src, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no store %s; \"muster secret init\" makes one: %w", path, err)
+		return nil, fmt.Errorf("there is no store %s; \"muster secret init\" makes one", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the store: %w", err)
@@ -36,7 +36,15 @@ func Parse(path string, src []byte) (*Store, error) {
 	if d := conflict(path, src); d != nil {
 		return nil, d
 	}
-	f, diags := hclguard.Parse(path, src)
+	if s := parsePlain(path, src); s != nil {
+		return s, nil
+	}
+	return parse(path, src, src)
+}
+
+// parse reads a store whose text is src, from a part of it.
+func parse(path string, src, part []byte) (*Store, error) {
+	f, diags := hclguard.Parse(path, part)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -263,7 +271,7 @@ func secretArguments() []string {
 func (r *reader) secret(b *hclsyntax.Block) {
 	r.noBlocks(b, "")
 	values, at := r.texts(b, secretArguments()...)
-	e := &entry{Info: Info{Name: b.Labels[0], Range: b.DefRange()}, ranges: at, seal: values["seal"], whole: b.Range()}
+	e := &entry{Info: Info{Name: b.Labels[0], Range: b.DefRange()}, sealAt: at["seal"], seal: values["seal"], whole: b.Range()}
 	if err := ValidName(e.Name); err != nil {
 		r.fail(b.LabelRanges[0], "Wrong name", "%s.", err)
 		return
@@ -325,8 +333,8 @@ func (s *Store) Unlock(identities ...age.Identity) error {
 	for _, name := range s.order {
 		e := s.entries[name]
 		if !same(k.sealOf(e), e.seal) {
-			at, ok := e.ranges["seal"]
-			if !ok {
+			at := e.sealAt
+			if at.Start.Line == 0 {
 				at = e.Range
 			}
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Broken seal", Subject: at.Ptr(),

@@ -128,9 +128,9 @@ type entry struct {
 	Info
 	current, pending, previous *box
 	seal                       string
-	whole                      hcl.Range            // its block
-	ranges                     map[string]hcl.Range // of its attributes
-	text                       []byte               // the block as it is to be written, where it was added so
+	whole                      hcl.Range // its block
+	sealAt                     hcl.Range // of the seal in it
+	text                       []byte    // the block as it is to be written, where it was added so
 	state                      state
 }
 
