@@ -58,8 +58,8 @@ func fieldTexts() map[string]string {
 			"An element of `changes` and `then` has an `action` (create, update, delete, restart, reload, run, check or refresh) and a `target`; " +
 			"a `diff`, unified or in lines of \"name: old → new\", and an `impact` (\"removes 2 packages: …\") where there is one.\n\n" +
 			"## Other commands\n\n" +
-			"`inventory list`, `inventory show`, `inventory graph`, `facts` and `doc` print one JSON document of their own with `--output json`, without a version line; only where something is wrong do lines come before it. " +
-			"`fmt` prints `{\"type\":\"format\",\"file\":\"site.hcl\",\"changed\":true}` for each file that differs, `changed` being false with `--check`." +
+			"`inventory list`, `inventory show`, `inventory graph`, `facts`, `doc`, `secret list`, `secret get` and `secret check` print one JSON document of their own with `--output json`, without a version line; only where something is wrong do lines come before it. " +
+			"`fmt` prints `{\"type\":\"format\",\"file\":\"site.hcl\",\"changed\":true}` for each file that differs, `changed` being false with `--check`. What changes a secret prints `{\"type\":\"secret\",\"action\":\"set\",\"name\":\"mysql/app\",\"version\":2}`; its action is set, unchanged, described, added, changed or removed." +
 			"\n\n" +
 			"## History\n" +
 			"\n" +
