@@ -73,14 +73,14 @@ func (a *allowance) within(c host.Change) bool {
 }
 
 // covers reports whether a key is one of those that effects are about: itself,
-// by a wildcard, or because it lies below a path.
+// by a wildcard, by what its name begins with, or because it lies below a path.
 func covers(effects []host.Effect, key host.Key) bool {
 	for _, e := range effects {
 		switch {
 		case e.Key == key, e.Key.Space == host.All:
 			return true
 		case e.Key.Space != key.Space:
-		case e.Key.Name == host.All, key.Space == host.Files && strings.HasPrefix(key.Name, strings.TrimSuffix(e.Key.Name, "/")+"/"):
+		case e.Key.Name == host.All, e.Prefix && strings.HasPrefix(key.Name, e.Key.Name), key.Space == host.Files && strings.HasPrefix(key.Name, strings.TrimSuffix(e.Key.Name, "/")+"/"):
 			return true
 		}
 	}

@@ -166,3 +166,25 @@ func TestTaskIsBehindThoseThatBringWhatItIsAbout(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatATaskMayAlterCoversNames(t *testing.T) {
+	for _, test := range []struct {
+		may  host.Effect
+		key  host.Key
+		want bool
+	}{
+		{host.Open("thing", "a"), host.Key{Space: "thing", Name: "a"}, true},
+		{host.Open("thing", "a"), host.Key{Space: "thing", Name: "ab"}, false},
+		{host.Open("thing", ""), host.Key{Space: "thing", Name: "a"}, true},
+		{host.Open("thing", ""), host.Key{Space: "other", Name: "a"}, false},
+		{host.Open(host.Files, "/data"), host.File("/data/a"), true},
+		{host.Open(host.Files, "/data"), host.File("/data.copy"), false},
+		{host.Begins(host.Files, "/data"), host.File("/data.copy"), true},
+		{host.Begins(host.Files, "/data"), host.File("/dat"), false},
+		{host.Begins(host.Files, "/data"), host.Key{Space: "thing", Name: "/data"}, false},
+	} {
+		if got := covers([]host.Effect{test.may}, test.key); got != test.want {
+			t.Errorf("%v covers %v: %v, want %v", test.may, test.key, got, test.want)
+		}
+	}
+}

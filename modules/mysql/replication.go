@@ -147,7 +147,9 @@ func (r *Replication) May() []host.Effect {
 			effects = append(effects, host.Open(k.Space, k.Name))
 		}
 	}
-	return append(effects, host.Begins(host.Files, "/var/lib/mysql"))
+	// Where the server's data lies isn't known from here: it is where the packages have it.
+	n := copyNote{DataDir: "/var/lib/mysql", Unit: "mariadb.service"}
+	return append(effects, n.copyEffects()...)
 }
 
 // Companions is the primary.
