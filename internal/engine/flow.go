@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -173,7 +174,10 @@ func (r *Run) carry(f *flow, request []byte) {
 		return
 	}
 	_ = f.from.conn.Send(&wire.Message{Hangup: &wire.Hangup{Stream: f.id}})
-	_ = r.await(r.life, func() bool { return f.from.gone() || f.sent })
+	// Who doesn't end it keeps it to itself: others aren't held up for ever.
+	ending, cancel := context.WithTimeout(r.life, r.silence())
+	defer cancel()
+	_ = r.await(ending, func() bool { return f.from.gone() || f.sent })
 }
 
 // flowsOf are an item's flows. The mutex is held.

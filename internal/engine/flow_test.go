@@ -245,3 +245,53 @@ func TestReceiverKnowsItsSender(t *testing.T) {
 		t.Error("it is made")
 	}
 }
+
+// A sender that doesn't end, although its receiver is gone, holds nobody up for ever: the
+// next task that needs its host comes through.
+func TestSenderThatNeverEndsHoldsNobodyUpForEver(t *testing.T) {
+	f := accompanied(t)
+	f.alive = 20 * time.Millisecond
+	said := map[string]int{}
+	r := f.runWith(func(o *engine.Options) {
+		o.Silence = 300 * time.Millisecond
+		o.AliveEvery = 20 * time.Millisecond
+		o.Connect = func(ctx context.Context, host string, how engine.Start) (engine.Stream, error) {
+			if host != "web2" {
+				return f.connect(ctx, host, how)
+			}
+			return played(func(c *wire.Conn, m *wire.Message) bool {
+				switch {
+				case m.Alive != nil:
+					go func() { _ = c.Send(m) }()
+				case m.Task != nil:
+					p := &wire.Planned{ID: m.Task.ID, Status: wire.Unchanged, Certainty: wire.Known, Output: []byte(`{"sum":"x","size":1}`), OutputKnown: true}
+					go func() { _ = c.Send(&wire.Message{Planned: p}) }()
+				case m.Send != nil:
+					said["asked"]++
+					port := newLiar(t)
+					go func() { _ = c.Send(&wire.Message{Listening: &wire.Listening{Stream: m.Send.Stream, Port: port}}) }()
+				}
+				return true
+			}), nil
+		}
+	}, `
+play "p" {
+  hosts = ["web1", "web3", "web4"]
+  task "copied" "it" {
+    path  = "DIR/${host.name}.copy"
+    from  = "web2"
+    their = "DIR/web2.theirs"
+  }
+}
+`, "web1", "web2", "web3", "web4")
+	f.bounded(r, func() {})
+	r.Close()
+	for _, h := range []string{"web1", "web3", "web4"} {
+		if !strings.Contains(f.errorsOf()[h+" it"], "can't connect to web2") {
+			t.Errorf("%s says %q", h, f.errorsOf()[h+" it"])
+		}
+	}
+	if said["asked"] != 3 {
+		t.Errorf("web2 was asked %d times", said["asked"])
+	}
+}

@@ -62,3 +62,42 @@ play "copy" {
 		t.Errorf("db1 still listens: %s", left)
 	}
 }
+
+// Where a firewall is between two hosts the task says so, and what it says helps: the
+// tree comes through the controller.
+func TestTreeComesThroughTheControllerWhereAFirewallIsBetween(t *testing.T) {
+	command(t.Context(), t)
+	on(t, "app1", "rm -rf /srv/relayed")
+	on(t, "db1", "rm -rf /srv/few && mkdir /srv/few && head -c 5M /dev/urandom >/srv/few/big && echo x >/srv/few/small")
+	address := on(t, "app1", "hostname -I | cut -d' ' -f1")
+	on(t, "db1", "nft 'add table inet between; add chain inet between in { type filter hook input priority 0; }; add rule inet between in ip saddr "+address+" drop'")
+	defer on(t, "db1", "nft delete table inet between")
+	with := func(more string) string {
+		return playbook(t, `
+play "copy" {
+  hosts  = ["app1"]
+  become = true
+  task "directory" "/srv/relayed" {
+    from_host = "db1"
+    from_path = "/srv/few"
+    `+more+`
+  }
+}
+`)
+	}
+	r := muster(t, "apply", with(""), "--yes")
+	for _, says := range []string{"app1 can't connect to db1, which listens on port", "nobody answers within", "firewall", "relay"} {
+		if !strings.Contains(r.out+r.err, says) {
+			t.Errorf("it doesn't say %q", says)
+		}
+	}
+	if r.code == 0 || t.Failed() {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if r := muster(t, "apply", with("relay = true"), "--yes"); r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if want, got := on(t, "db1", "cd /srv/few && sha256sum *"), on(t, "app1", "cd /srv/relayed && sha256sum *"); want != got {
+		t.Errorf("the copy differs:\n%s\nwant\n%s", got, want)
+	}
+}
