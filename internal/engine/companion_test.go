@@ -157,7 +157,12 @@ func alone(ctx context.Context, path string, data []byte, w io.Writer) error {
 	}()
 	made := strings.TrimSuffix(path, ".theirs") + ".made"
 	before, _ := os.ReadFile(made)
-	for range 20 {
+	second := func() bool { // has come, where there is one to come
+		most.Lock()
+		defer most.Unlock()
+		return mostOf[path] > 1 || !strings.HasSuffix(path, "/db.theirs")
+	}
+	for n := 0; n < 20 || n < 2000 && !second(); n++ {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
