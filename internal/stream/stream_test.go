@@ -221,13 +221,19 @@ func TestReceiverThatTakesNothingIsGivenUp(t *testing.T) {
 // A receiver that is slow takes a little at a time, less than frees a good part of a buffer.
 func TestReceiverThatIsSlowIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	const size = 24 << 20 // more than the kernel keeps
+	const size = 128 << 20 // more than the kernel keeps
 	e := connect(t, func(_ context.Context, w io.Writer) error {
 		_, err := w.Write(make([]byte, size))
 		return err
 	})
 	var total int64
 	r := NewReader(e.receiver, "db1")
+	for total < size/2 { // at first it is fast, and the kernel's buffers grow
+		n, err := io.CopyN(io.Discard, r, 1<<20)
+		if total += n; err != nil {
+			t.Fatal(err)
+		}
+	}
 	for end := time.Now().Add(2 * wire.Stall); time.Now().Before(end); time.Sleep(wire.Stall / 5) {
 		n, err := io.CopyN(io.Discard, r, 64<<10)
 		total += n
