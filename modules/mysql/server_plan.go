@@ -71,6 +71,9 @@ func (p *serverPlanner) plan(ctx context.Context) (modules.Plan, error) {
 	if p.files, err = readOptions(ctx, p.v, p.flavor); err != nil {
 		return none, err
 	}
+	if p.now, err = p.runningNow(ctx); err != nil {
+		return none, err
+	}
 	if err := p.wanted(ctx); err != nil {
 		return none, err
 	}
@@ -80,9 +83,6 @@ func (p *serverPlanner) plan(ctx context.Context) (modules.Plan, error) {
 	}
 	p.old = string(data)
 	if err := p.certificates(ctx); err != nil {
-		return none, err
-	}
-	if p.now, err = p.runningNow(ctx); err != nil {
 		return none, err
 	}
 	write, err := p.v.Rewrite(ctx, p.files.own, func(string) (string, error) { return p.text, nil })
@@ -113,13 +113,7 @@ func (p *serverPlanner) plan(ctx context.Context) (modules.Plan, error) {
 
 // wanted gathers the options that the file is to hold.
 func (p *serverPlanner) wanted(ctx context.Context) error {
-	out, err := p.v.Query(ctx, host.Command{Argv: []string{p.program, "--no-defaults", "--version"}}, host.File(p.program))
-	if err != nil {
-		return err
-	}
-	_, version, _ := strings.Cut(string(out.Stdout), " Ver ")
-	version, _, _ = strings.Cut(strings.TrimSpace(version), " ")
-	if err := p.about.is(version, string(out.Stdout)); err != nil {
+	if err := p.versioned(ctx); err != nil {
 		return err
 	}
 	p.want = p.options(&p.about)
@@ -146,6 +140,21 @@ func (p *serverPlanner) wanted(ctx context.Context) error {
 	}
 	p.text = ownText(p.want)
 	return nil
+}
+
+// versioned finds out which version the server is: it tells, or where it can't its program.
+func (p *serverPlanner) versioned(ctx context.Context) error {
+	if p.now.vars != nil {
+		p.about = p.now.about
+		return nil
+	}
+	out, err := p.v.Query(ctx, host.Command{Argv: []string{p.program, "--no-defaults", "--version"}}, host.File(p.program))
+	if err != nil {
+		return err
+	}
+	_, version, _ := strings.Cut(string(out.Stdout), " Ver ")
+	version, _, _ = strings.Cut(strings.TrimSpace(version), " ")
+	return p.about.is(version, string(out.Stdout))
 }
 
 // load plans that the server runs with the file; nil where it does.

@@ -13,6 +13,7 @@ as() { MYSQL_PWD=$2 mariadb -N -B --raw -u "$1" -e "${3-SELECT CURRENT_USER()}" 
 grants() { sql "SHOW GRANTS FOR $1" | sed 's/ IDENTIFIED .*//'; }
 auth() { sql "SELECT JSON_VALUE(Priv, '\$.authentication_string') FROM mysql.global_priv WHERE User = '$1' AND Host = '$2'"; }
 plain() {
+	rm -f /etc/mysql/mariadb.conf.d/zzz-last.cnf
 	systemctl reset-failed mariadb 2>/dev/null || true # it may have been started often
 	systemctl is-active -q mariadb || systemctl start mariadb
 	sql "SELECT CONCAT('DROP DATABASE \`', REPLACE(SCHEMA_NAME, '\`', '\`\`'), '\`;') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')" | mariadb
@@ -28,12 +29,13 @@ logging() {
 }
 own=/etc/mysql/mariadb.conf.d/zz-muster.cnf
 bare() {
-	rm -f $own /var/lib/mysql/mysqld-bin.*
+	rm -f ${own%/*}/zzz-last.cnf $own /var/lib/mysql/mysqld-bin.*
 	rm -rf /var/lib/muster/mysql
 	systemctl reset-failed mariadb 2>/dev/null || true
 	systemctl restart mariadb
 }
 served() {
+	rm -f ${own%/*}/zzz-last.cnf
 	cat >$own <<-END
 		# Written by muster, by a task "mysql_server": what is changed here is overwritten.
 		[mysqld]
