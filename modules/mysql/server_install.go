@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"muster/host"
@@ -91,6 +92,9 @@ func (p *serverPlanner) installed(ctx context.Context) (*InstallServer, error) {
 	}
 	offers := string(policy.Stdout)
 	i.Refresh = !strings.Contains(offers, "Candidate:") || strings.Contains(offers, "Candidate: (none)")
+	if i.Refresh && !p.v.Pending() && p.hasLists() {
+		return nil, modules.ArgError{Arg: "flavor", Summary: "No such server", Detail: fmt.Sprintf("The package lists of this host have no %s: add a repository that has it in an earlier task, fetch the lists if they are old, or give the task another flavor.", name)}
+	}
 	if !i.Refresh && p.Version != "" && !strings.Contains(offers, " "+p.Version+" ") {
 		if p.v.Pending() {
 			return nil, host.NotYet(host.Key{Space: host.Packages, Name: name})
@@ -98,6 +102,12 @@ func (p *serverPlanner) installed(ctx context.Context) (*InstallServer, error) {
 		return nil, modules.ArgError{Arg: "version", Summary: "No such version", Detail: fmt.Sprintf("The package lists of this host have no %s %s: `apt-cache policy %s` shows those that they have.", name, p.Version, name)}
 	}
 	return i, nil
+}
+
+// hasLists reports whether the host has lists of packages at all.
+func (p *serverPlanner) hasLists() bool {
+	names, err := p.v.ReadDir("/var/lib/apt/lists")
+	return err == nil && slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "_Packages") })
 }
 
 // InstallServer has apt install a server's packages, which start it.

@@ -49,6 +49,9 @@ func TestADatabaseServerIsInstalledAndRunsWithItsSettings(t *testing.T) {
 	if r := muster(t, "plan", file); r.code != 0 || !strings.Contains(r.out, "create package mariadb-server") || !strings.Contains(r.out, "+max_connections = 123") {
 		t.Errorf("the plan doesn't show what is installed and set: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
+	if r := muster(t, "plan", mysqlRole(t, "    flavor = \"mysql\"")); r.code == 0 || !strings.Contains(r.out+r.err, "have no mysql-server") {
+		t.Errorf("a server that this Debian doesn't have: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
 	if r := muster(t, "apply", "--yes", file); r.code != 0 || !strings.Contains(r.out, "for log_bin") {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
