@@ -1,0 +1,3 @@
+task "mysql_checksum" "db1" {
+  databases = ["shop"]
+}
