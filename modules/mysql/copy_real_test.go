@@ -580,3 +580,38 @@ func (s *stalling) Write(p []byte) (int, error) {
 	time.Sleep(3 * time.Second)
 	return 0, s.err
 }
+
+// A server that doesn't start with its copy gets its own data back, and the next run begins
+// anew.
+func TestServerThatDoesNotStartWithItsCopyHasItsOwnDataBack(t *testing.T) {
+	onLabHost(t)
+	if real() != mariadb {
+		t.Skip("mariadb-backup is MariaDB's")
+	}
+	donor := startDonor(t)
+	plainRecipient(t)
+	h := host.New()
+	h.Companions = beside{}
+	h.Step = func(where string) error {
+		if where == "called the copy ready" {
+			return os.Truncate("/var/lib/mysql.muster-ready/ibdata1", 100)
+		}
+		return nil
+	}
+	if err := copyHere(t.Context(), h, byBackup); err == nil || !strings.Contains(err.Error(), "It has its own data back") {
+		t.Fatalf("it ended with %v", err)
+	}
+	if n := value(t, rootOf(t, "/run/mysqld/mysqld.sock"), "SELECT COUNT(*) FROM mine.t"); n != "0" {
+		t.Error(n)
+	}
+	for _, path := range []string{"/var/lib/mysql.muster-copy", "/var/lib/mysql.muster-ready", "/var/lib/mysql.muster-old", copyPath, "/var/lib/mysql/" + copyMark} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+	h.Step = nil
+	if err := copyHere(t.Context(), h, byBackup); err != nil {
+		t.Fatal(err)
+	}
+	holdEqual(t, donor, byBackup)
+}
