@@ -51,16 +51,26 @@ func (*CloneServer) Interruptible() {}
 // Apply clones, and reads what became of it once the server is there again.
 func (c *CloneServer) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	n := c.Copy
+	left, err := leftOver(ctx, host.NewView(h, nil))
+	if err != nil {
+		return host.Result{}, err
+	}
+	again := left != nil && left.State == cloning
+	if again { // MySQL may go on with a clone when whoever asked for it is gone
+		whole, err := c.earlier(ctx, h, left.Begun)
+		if err != nil {
+			return host.Result{}, err
+		}
+		if whole {
+			return host.Result{}, n.write(loaded)
+		}
+	}
 	s, err := awaitServer(ctx, h, n.Unit)
 	if err != nil {
 		return host.Result{}, err
 	}
 	defer s.Close()
-	left, err := leftOver(ctx, host.NewView(h, nil))
-	if err != nil {
-		return host.Result{}, err
-	}
-	if left == nil || left.State != cloning {
+	if !again {
 		if err := s.holdsOnly(ctx, c.Drops); err != nil {
 			return host.Result{}, err
 		}
@@ -84,6 +94,11 @@ func (c *CloneServer) Apply(ctx context.Context, h *host.Host) (host.Result, err
 	if err := s.cloneFrom(ctx, c, login); err != nil {
 		return host.Result{}, errors.Join(err, closed.back(ctx, s))
 	}
+	now, err := s.one(ctx, "SELECT NOW(3)", 1)
+	if err != nil {
+		return host.Result{}, errors.Join(err, closed.back(ctx, s))
+	}
+	n.Begun = now[0]
 	if err := n.write(cloning); err != nil {
 		return host.Result{}, err
 	}
@@ -205,6 +220,42 @@ func settle(ctx context.Context, h *host.Host, unit string) error {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// goneTime is how long a clone may be said to be in progress that no session makes.
+const goneTime = 30 * time.Second
+
+// earlier waits for the end of a clone that another run has begun, at that time of the
+// server's or later, and reports whether it is whole.
+func (c *CloneServer) earlier(ctx context.Context, h *host.Host, begun string) (whole bool, err error) {
+	if h.Report != nil {
+		h.Report("waiting for the clone that an earlier run has begun")
+	}
+	for seen := time.Now(); time.Since(seen) < goneTime; {
+		s, err := awaitServer(ctx, h, c.Copy.Unit)
+		if err != nil {
+			return false, err
+		}
+		rows, err := s.rows(ctx, "SELECT STATE, (SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_INFO LIKE 'CLONE INSTANCE%') FROM performance_schema.clone_status WHERE BEGIN_TIME >= "+literal(begun))
+		s.Close()
+		switch {
+		case err != nil: // it may be starting anew
+		case len(rows) == 0:
+			return false, nil
+		case rows[0][0] == "Completed":
+			return true, nil
+		case rows[0][0] != "In Progress":
+			return false, nil
+		case rows[0][1] != "0":
+			seen = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(time.Second):
+		}
+	}
+	return false, nil
 }
 
 // tell reports how far a clone is, by a connection of its own, until it is stopped.

@@ -149,7 +149,7 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 		}
 		return p.place(p.left.copyNote), notes, nil
 	case p.left != nil && p.left.State == prepared:
-		n := p.left.copyNote
+		n := p.left.plain()
 		return append([]host.Change{&UseCopy{Copy: n, Loses: p.loses()}}, p.place(n)...), notes, nil
 	}
 	method, why, err := p.choose()
@@ -176,11 +176,16 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 	return append(list, p.place(n)...), notes, nil
 }
 
+// plain is a note as it is planned with: the same however far it has come.
+func (n copyNote) plain() copyNote {
+	n.State, n.Position, n.Begun = copying, "", ""
+	return n
+}
+
 // place is what comes once the data is in place. A copy that goes on has the state that it
 // was found in: what is planned is the same whichever it is.
 func (p *copyPlan) place(n copyNote) []host.Change {
-	n.State, n.Position = copying, ""
-	return []host.Change{&PlaceCopy{Copy: n}}
+	return []host.Change{&PlaceCopy{Copy: n.plain()}}
 }
 
 // end is what comes once the server is a replica: nil where nothing was copied.
@@ -191,9 +196,7 @@ func (p *copyPlan) end(list []host.Change) []host.Change {
 		}
 	}
 	if p.left != nil && p.left.State == placed {
-		n := p.left.copyNote
-		n.State, n.Position = copying, ""
-		return []host.Change{&EndCopy{Copy: n}}
+		return []host.Change{&EndCopy{Copy: p.left.plain()}}
 	}
 	return nil
 }

@@ -276,10 +276,13 @@ func copyHere(ctx context.Context, h *host.Host, method string) error {
 		return err
 	}
 	if !left.inPlace() && (left == nil || left.State != prepared) {
-		if p.here, err = readRecipient(ctx, v); err != nil {
-			return err
-		}
 		p.own = []SchemaSize{{Name: "mine", Tables: 1}}
+		if p.here, err = readRecipient(ctx, v); err != nil {
+			if left == nil {
+				return err
+			}
+			p.here.from(&left.copyNote) // it may be starting anew, or not run at all
+		}
 	}
 	list, notes, err := p.changes()
 	if err != nil {
