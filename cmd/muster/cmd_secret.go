@@ -46,18 +46,29 @@ func (a *app) store() (string, error) {
 	return path, nil
 }
 
-// openStore opens the store for reading.
-func (a *app) openStore() (*vault.Store, error) {
+// readStore reads what the store says in clear.
+func (a *app) readStore() (*vault.Store, error) {
 	path, err := a.store()
 	if err != nil {
 		return nil, err
 	}
 	s, err := vault.Read(path)
-	if err != nil {
-		return nil, a.storeError(err, path, nil)
-	}
+	return s, a.storeError(err, path, nil)
+}
+
+// unlock opens a store that was read.
+func (a *app) unlock(s *vault.Store) error {
 	u := &used{app: a, store: s}
-	return s, a.storeError(u.unlock(), path, nil)
+	return a.storeError(u.unlock(), s.Path, nil)
+}
+
+// openStore opens the store for reading.
+func (a *app) openStore() (*vault.Store, error) {
+	s, err := a.readStore()
+	if err != nil {
+		return nil, err
+	}
+	return s, a.unlock(s)
 }
 
 // update edits the store.

@@ -21,9 +21,19 @@ func newSecretGet(a *app) *cobra.Command {
 		Short: "Show a secret's value",
 		Long:  "Get prints a secret's value and a line break. Only this one is opened.",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.openStore()
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.readStore()
 			if err != nil {
+				return err
+			}
+			if i, ok := s.Info(args[0]); ok && i.From != "" {
+				value, err := s.Ask(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return a.showValue(args[0], vault.Version{Value: value})
+			}
+			if err := a.unlock(s); err != nil {
 				return err
 			}
 			v, err := s.Get(args[0])
@@ -34,19 +44,23 @@ func newSecretGet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.output == "json" {
-				return view.NewEncoder(a.out).Encode(struct {
-					Name    string `json:"name"`
-					Version int    `json:"version"`
-					Value   string `json:"value"`
-				}{args[0], one.Number, one.Value.Reveal()})
-			}
-			_, err = fmt.Fprintln(a.out, one.Value.Reveal())
-			return err
+			return a.showValue(args[0], one)
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", version, "the `VERSION`: current, pending, previous, or its number")
 	return cmd
+}
+
+func (a *app) showValue(name string, v vault.Version) error {
+	if a.output == "json" {
+		return view.NewEncoder(a.out).Encode(struct {
+			Name    string `json:"name"`
+			Version int    `json:"version,omitempty"`
+			Value   string `json:"value"`
+		}{name, v.Number, v.Value.Reveal()})
+	}
+	_, err := fmt.Fprintln(a.out, v.Value.Reveal())
+	return err
 }
 
 // pick is a version by its name or number.
@@ -81,7 +95,8 @@ type listedSecret struct {
 	Every       string     `json:"every,omitempty"`
 	Due         vault.Date `json:"due,omitempty"`
 	Overdue     bool       `json:"overdue"`
-	Current     int        `json:"current"`
+	From        string     `json:"from,omitempty"`
+	Current     int        `json:"current,omitempty"`
 	Pending     int        `json:"pending,omitempty"`
 	Previous    int        `json:"previous,omitempty"`
 }
@@ -93,13 +108,9 @@ func newSecretList(a *app) *cobra.Command {
 		Long:  "List shows what the store says of its secrets in clear. It needs no identity; where there is one that opens the store, it also checks that the file is whole.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			path, err := a.store()
+			s, err := a.readStore()
 			if err != nil {
 				return err
-			}
-			s, err := vault.Read(path)
-			if err != nil {
-				return a.storeError(err, path, nil)
 			}
 			if err := a.verified(s); err != nil {
 				return err
@@ -111,6 +122,9 @@ func newSecretList(a *app) *cobra.Command {
 
 // verified checks the store's seals where that can be done, and else says so.
 func (a *app) verified(s *vault.Store) error {
+	if !s.Sealed() {
+		return nil
+	}
 	ids, _, err := a.identities()
 	if err == nil {
 		err = s.Unlock(ids...)
@@ -131,7 +145,7 @@ func (a *app) listSecrets(s *vault.Store) error {
 		due := i.DueOn()
 		list = append(list, listedSecret{
 			Name: name, Description: i.Description, Owner: i.Owner, Created: i.Created, Rotated: i.Rotated, Age: today.Since(i.Rotated), Every: i.Every,
-			Due: due, Overdue: due != "" && due <= today, Current: i.Current, Pending: i.Pending, Previous: i.Previous,
+			Due: due, Overdue: due != "" && due <= today, From: i.From, Current: i.Current, Pending: i.Pending, Previous: i.Previous,
 		})
 	}
 	if a.output == "json" {
@@ -147,14 +161,17 @@ func (a *app) listSecrets(s *vault.Store) error {
 		if l.Overdue {
 			due += " (overdue)"
 		}
-		versions := strconv.Itoa(l.Current)
+		versions, age := strconv.Itoa(l.Current), fmt.Sprintf("%dd", l.Age)
+		if l.From != "" {
+			versions, age = "from "+l.From, ""
+		}
 		if l.Pending != 0 {
 			versions += ", pending " + strconv.Itoa(l.Pending)
 		}
 		if l.Previous != 0 {
 			versions += ", previous " + strconv.Itoa(l.Previous)
 		}
-		rows = append(rows, []string{l.Name, fmt.Sprintf("%dd", l.Age), due, l.Owner, versions, l.Description})
+		rows = append(rows, []string{l.Name, age, due, l.Owner, versions, l.Description})
 	}
 	return a.table(rows)
 }

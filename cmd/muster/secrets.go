@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"muster/internal/planfile"
 	"muster/internal/project"
 	"muster/internal/vault"
+	"muster/secret"
 )
 
 // where says where the user's identity is looked for.
@@ -65,6 +67,7 @@ type used struct {
 
 	mu   sync.Mutex
 	read map[string]int // versions, by name
+	asks map[string]func() (secret.String, error)
 }
 
 // secrets reads the names of the store, if there is one. What is wrong with it is a
@@ -85,7 +88,7 @@ func (a *app) secrets(p *project.Project, sources map[string][]byte) (lang.Secre
 		}
 		return noSecrets{}, diags
 	}
-	return &used{app: a, store: s, read: map[string]int{}}, nil
+	return &used{app: a, store: s, read: map[string]int{}, asks: map[string]func() (secret.String, error){}}, nil
 }
 
 // noSecrets stands for a store that can't be read, which has been said.
@@ -124,6 +127,10 @@ func (u *used) unlock() error {
 
 // Value opens a secret. All hosts use the current version.
 func (u *used) Value(_, name string) (string, error) {
+	if i, ok := u.store.Info(name); ok && i.From != "" {
+		value, err := u.ask(name)
+		return value.Reveal(), err
+	}
 	if err := u.unlock(); err != nil {
 		return "", err
 	}
@@ -137,11 +144,26 @@ func (u *used) Value(_, name string) (string, error) {
 	return v.Current.Value.Reveal(), nil
 }
 
+// ask asks the program that has a secret, once in a run.
+func (u *used) ask(name string) (secret.String, error) {
+	u.mu.Lock()
+	ask, ok := u.asks[name]
+	if !ok {
+		ask = sync.OnceValues(func() (secret.String, error) { return u.store.Ask(context.Background(), name) })
+		u.asks[name] = ask
+	}
+	u.mu.Unlock()
+	return ask()
+}
+
 // openSecrets opens the store of a playbook that reads secrets, before any host is
 // connected to.
 func (a *app) openSecrets(pb *lang.Playbook, s lang.Secrets, sources map[string][]byte) error {
 	u, ok := s.(*used)
-	if !ok || len(pb.Secrets) == 0 {
+	if !ok || !slices.ContainsFunc(pb.Secrets, func(name string) bool {
+		i, ok := u.store.Info(name)
+		return ok && i.From == ""
+	}) {
 		return nil
 	}
 	return a.storeError(u.unlock(), u.store.Path, sources)
@@ -188,7 +210,7 @@ func (u *used) holds(list []planfile.Secret) error {
 		switch {
 		case !ok:
 			moved = append(moved, fmt.Errorf("it uses the secret %s, which the store doesn't have any more", s.Name))
-		case strconv.Itoa(i.Current) != s.Version:
+		case i.From == "" && strconv.Itoa(i.Current) != s.Version:
 			moved = append(moved, fmt.Errorf("it uses version %s of the secret %s, whose current version is %d", s.Version, s.Name, i.Current))
 		}
 	}

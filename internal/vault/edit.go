@@ -41,6 +41,9 @@ func (s *Store) find(name string) (*entry, error) {
 	if err := s.editable(); err != nil {
 		return nil, err
 	}
+	if _, ok := s.elsewhere[name]; ok {
+		return nil, fmt.Errorf("%q: %w", name, ErrElsewhere)
+	}
 	e, ok := s.entries[name]
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", name, ErrNotFound)
@@ -64,6 +67,9 @@ func (s *Store) Set(name string, value secret.String) (changed bool, err error) 
 	}
 	if err := errors.Join(ValidName(name), CheckValue(value)); err != nil {
 		return false, err
+	}
+	if _, ok := s.elsewhere[name]; ok {
+		return false, fmt.Errorf("%q: %w", name, ErrElsewhere)
 	}
 	e, ok := s.entries[name]
 	if !ok {

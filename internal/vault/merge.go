@@ -136,6 +136,10 @@ func (m *merge) comments(identities []age.Identity) error {
 	if b, f := m.base.top(), m.from.top(); bytes.Equal(b, m.to.top()) && !bytes.Equal(b, f) {
 		list = append(list, replacement{0, len(b), f})
 	}
+	added, err := m.elsewhere(func(from, to int, text []byte) { list = append(list, replacement{from, to, text}) })
+	if err != nil {
+		return err
+	}
 	for _, name := range m.to.order {
 		base, to, from, err := m.three(name)
 		if err != nil {
@@ -150,7 +154,7 @@ func (m *merge) comments(identities []age.Identity) error {
 			list = append(list, replacement{lead(m.to.src, at.Start.Byte), at.End.Byte, f})
 		}
 	}
-	if list == nil {
+	if list == nil && added == nil {
 		return nil
 	}
 	slices.SortFunc(list, func(a, b replacement) int { return b.from - a.from })
@@ -158,7 +162,7 @@ func (m *merge) comments(identities []age.Identity) error {
 	for _, r := range list {
 		src = slices.Concat(src[:r.from], r.text, src[r.to:])
 	}
-	s, err := Parse(m.to.Path, src)
+	s, err := Parse(m.to.Path, append(src[:len(src):len(src)], added...))
 	if err == nil {
 		err = s.Unlock(identities...)
 	}

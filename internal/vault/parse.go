@@ -48,7 +48,7 @@ func parse(path string, src, part []byte) (*Store, error) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	r := &reader{s: &Store{Path: path, src: src, entries: map[string]*entry{}, now: Today}}
+	r := &reader{s: &Store{Path: path, src: src, entries: map[string]*entry{}, sources: map[string]*source{}, elsewhere: map[string]*external{}, now: Today}}
 	r.file(f.Body.(*hclsyntax.Body))
 	if len(r.diags) > 0 {
 		return nil, r.diags
@@ -81,27 +81,32 @@ func (r *reader) fail(at hcl.Range, summary, detail string, args ...any) {
 
 func (r *reader) file(body *hclsyntax.Body) {
 	for _, a := range body.Attributes {
-		r.fail(a.NameRange, "Unknown setting", "A store has blocks \"recipient\", \"seal\" and \"secret\", and nothing else.")
+		r.fail(a.NameRange, "Unknown setting", "A store has blocks \"recipient\", \"seal\", \"secret\" and \"source\", and nothing else.")
 	}
 	for _, b := range body.Blocks {
-		labels := map[string]int{"recipient": 1, "secret": 1, "seal": 0}
+		labels := map[string]int{"recipient": 1, "secret": 1, "seal": 0, "source": 2}
 		want, ok := labels[b.Type]
 		switch {
 		case !ok:
-			r.fail(b.TypeRange, "Unknown block", "A store has blocks \"recipient\", \"seal\" and \"secret\", and no %q.", b.Type)
+			r.fail(b.TypeRange, "Unknown block", "A store has blocks \"recipient\", \"seal\", \"secret\" and \"source\", and no %q.", b.Type)
 		case len(b.Labels) != want:
-			r.fail(b.TypeRange, "Wrong labels", "It is written: recipient \"NAME\" { … }, secret \"NAME\" { … } and seal { … }.")
+			r.fail(b.TypeRange, "Wrong labels", "It is written: recipient \"NAME\" { … }, secret \"NAME\" { … }, source \"program\" \"NAME\" { … } and seal { … }.")
 		case b.Type == "recipient":
 			r.recipient(b)
+		case b.Type == "secret" && b.Body.Attributes["from"] != nil:
+			r.external(b)
 		case b.Type == "secret":
 			r.secret(b)
+		case b.Type == "source":
+			r.source(b)
 		case r.s.format != 0:
 			r.fail(b.TypeRange, "Second seal", "There is a seal in line %d already.", r.s.at.seal.Start.Line)
 		default:
 			r.seal(b)
 		}
 	}
-	if r.s.format == 0 && len(r.diags) == 0 {
+	r.checkSources()
+	if r.s.format == 0 && len(r.diags) == 0 && !r.s.onlyElsewhere() {
 		r.fail(hcl.Range{Filename: r.s.Path, Start: hcl.InitialPos, End: hcl.InitialPos}, "No seal", "This is no store of secrets, or it was cut: it has no block \"seal\". Take it from git again; a new one is made by \"muster secret init\".")
 	}
 	sortRecipients(r.s.recipients)
@@ -117,7 +122,7 @@ func (r *reader) texts(b *hclsyntax.Block, known ...string) (map[string]string, 
 			continue
 		}
 		at[name] = a.SrcRange
-		if name == "recipients" || name == "seen" { // maps, which their own readers take
+		if name == "recipients" || name == "seen" || name == "argv" || name == "first_line" { // which their own readers take
 			continue
 		}
 		v, diags := a.Expr.Value(nil)
@@ -276,7 +281,7 @@ func (r *reader) secret(b *hclsyntax.Block) {
 		r.fail(b.LabelRanges[0], "Wrong name", "%s.", err)
 		return
 	}
-	if other, ok := r.s.entries[e.Name]; ok {
+	if other, ok := r.s.Info(e.Name); ok {
 		r.fail(e.Range, "Duplicate secret", "There is a secret %q in line %d already.", e.Name, other.Range.Start.Line)
 		return
 	}
@@ -314,6 +319,9 @@ func (r *reader) secret(b *hclsyntax.Block) {
 
 // Unlock opens the store and checks that it is whole. Nothing is opened but the data key.
 func (s *Store) Unlock(identities ...age.Identity) error {
+	if s.format == 0 {
+		return problem("No seal", "Nothing is sealed in this file: all of its secrets come from programs.", hcl.Range{Filename: s.Path, Start: hcl.InitialPos, End: hcl.InitialPos})
+	}
 	if len(identities) == 0 {
 		return problem("No identity", "There is no identity to open the store with. Name the file of one in MUSTER_IDENTITY, or put it at ~/.config/muster/identity; SSH keys in ~/.ssh are tried, too.", s.at.seal)
 	}

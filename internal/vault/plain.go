@@ -27,7 +27,7 @@ func parsePlain(path string, src []byte) *Store {
 	}
 	p.place(s)
 	for name, e := range p.entries {
-		if s.entries[name] != nil {
+		if _, ok := s.Info(name); ok {
 			return nil
 		}
 		s.entries[name] = e
@@ -220,6 +220,14 @@ func (p *plain) place(s *Store) {
 	move(&s.at.mac)
 	for i := range s.recipients {
 		move(&s.recipients[i].Range)
+	}
+	for _, x := range s.elsewhere {
+		move(&x.at)
+		move(&x.whole)
+	}
+	for _, x := range s.sources {
+		move(&x.at)
+		move(&x.whole)
 	}
 	for _, e := range s.entries {
 		move(&e.Range)

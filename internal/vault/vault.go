@@ -42,6 +42,7 @@ package vault
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,6 +58,8 @@ var (
 	ErrNotFound = errors.New("there is no such secret")
 	// ErrOpen says that a rotation isn't over: there is a pending or a previous version.
 	ErrOpen = errors.New("a rotation of it is open")
+	// ErrElsewhere says that a program has the value, and not the store: see Ask.
+	ErrElsewhere = errors.New("its value comes from a program, and isn't in the store")
 	// ErrRecipients says that the recipients in the file aren't those that it is sealed to.
 	ErrRecipients = errors.New("the recipients in the file have changed since it was sealed")
 )
@@ -74,7 +77,8 @@ type Info struct {
 	Name string
 	Meta
 	Created, Rotated           Date
-	Current, Pending, Previous int // numbers of versions; 0 where there is none
+	Current, Pending, Previous int    // numbers of versions; 0 where there is none
+	From                       string // the source that has it; "" where it is sealed
 	Range                      hcl.Range
 }
 
@@ -113,6 +117,8 @@ type Store struct {
 	entries    map[string]*entry
 	order      []string    // of names, as they stand in the file
 	gone       []hcl.Range // blocks that were removed
+	sources    map[string]*source
+	elsewhere  map[string]*external // secrets that programs have
 
 	at     ranges
 	keys   *keys // nil until it is unlocked
@@ -148,11 +154,17 @@ type box struct {
 	sealed string // base64
 }
 
-// Names are the names of all secrets, as they stand in the file.
-func (s *Store) Names() []string { return slices.Clone(s.order) }
+// Names are the names of all secrets: those that are sealed, as they stand in the file, and
+// those that programs have.
+func (s *Store) Names() []string {
+	return append(slices.Clone(s.order), slices.Sorted(maps.Keys(s.elsewhere))...)
+}
 
 // Info returns what is known of a secret without opening it.
 func (s *Store) Info(name string) (Info, bool) {
+	if x, ok := s.elsewhere[name]; ok {
+		return Info{Name: name, Meta: x.Meta, From: x.from, Range: x.at}, true
+	}
 	e, ok := s.entries[name]
 	if !ok {
 		return Info{}, false
@@ -203,6 +215,9 @@ func Open(path string, identities ...age.Identity) (*Store, error) {
 
 // Get opens a secret. Nothing else is opened for it.
 func (s *Store) Get(name string) (Versions, error) {
+	if _, ok := s.elsewhere[name]; ok {
+		return Versions{}, fmt.Errorf("%q: %w", name, ErrElsewhere)
+	}
 	if s.keys == nil {
 		return Versions{}, ErrLocked
 	}
