@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -617,4 +618,55 @@ func TestServerThatDoesNotStartWithItsCopyHasItsOwnDataBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	holdEqual(t, donor, byBackup)
+}
+
+// Two clones at once have an account each, which goes with its stream; that of a donor that
+// was killed goes with the next clone. None of it is in the binary log.
+func TestCloneAccountsLastAsLongAsTheirStreams(t *testing.T) {
+	onLabHost(t)
+	if real() != mysqlOwn {
+		t.Skip("clone is MySQL's")
+	}
+	donor := startDonor(t)
+
+	for _, q := range []string{"CREATE USER muster_clone_dead@'%' IDENTIFIED BY 'dead-1'", "CREATE USER musterxclonexother@'%' IDENTIFIED BY 'other-1'"} {
+		must(t, donor, q)
+	}
+	before := value(t, donor, "SELECT @@GLOBAL.gtid_executed")
+	accounts := func() string {
+		return value(t, donor, "SELECT GROUP_CONCAT(User ORDER BY User) FROM mysql.user WHERE User LIKE 'muster%clone%'")
+	}
+	open := func() (*cloneLogin, io.Closer) {
+		r, err := beside{}.Receive(t.Context(), "donor", []byte(`{"method":"clone"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		login, err := readLogin(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return login, r
+	}
+	first, one := open()
+	second, two := open()
+	both := []string{first.User, second.User}
+	slices.Sort(both)
+	if got, want := accounts(), strings.Join(both, ",")+",musterxclonexother"; got != want {
+		t.Errorf("with two clones there are %s, want %s", got, want)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := accounts(), second.User+",musterxclonexother"; got != want {
+		t.Errorf("with one clone there are %s, want %s", got, want)
+	}
+	if err := two.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := accounts(); got != "musterxclonexother" {
+		t.Errorf("in the end there are %s", got)
+	}
+	if after := value(t, donor, "SELECT @@GLOBAL.gtid_executed"); after != before {
+		t.Errorf("the binary log went from %s to %s", before, after)
+	}
 }
