@@ -216,7 +216,8 @@ type sums struct {
 	Sum  string `json:"sum"`
 }
 
-// sum reads a part of a table. Each row counts with the MD5 of its columns' bytes, each with
+// sum reads a part of a table. Each row counts with the first half of the SHA-256 (MySQL 9.7 has
+// no MD5 by itself) of its columns' bytes, each with
 // its length before it, so that no two rows read the same; and rows are added and folded, so
 // that their order doesn't count.
 func (s *server) sum(ctx context.Context, t *table, p span) (sums, error) {
@@ -230,10 +231,10 @@ func (s *server) sum(ctx context.Context, t *table, p span) (sums, error) {
 		fields = append(fields, "ISNULL("+c+")", "LENGTH("+c+")", "CAST("+c+" AS BINARY)")
 	}
 	limit := ""
-	if t.key != nil { // so that a row's MD5 is made once
+	if t.key != nil { // so that a row's sum is made once
 		limit = " LIMIT 18446744073709551615"
 	}
-	rows, err := s.rows(ctx, "SELECT COUNT(*), COALESCE(HEX(BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))), ''), COALESCE(HEX(BIT_XOR(CAST(CONV(RIGHT(h, 16), 16, 10) AS UNSIGNED))), ''), COALESCE(SUM(CRC32(h)), 0), COALESCE(SUM(h IS NULL), 0) FROM (SELECT MD5(CONCAT_WS(',', "+strings.Join(fields, ", ")+")) AS h FROM "+t.from()+where+limit+") AS r")
+	rows, err := s.rows(ctx, "SELECT COUNT(*), COALESCE(HEX(BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))), ''), COALESCE(HEX(BIT_XOR(CAST(CONV(SUBSTR(h, 17, 16), 16, 10) AS UNSIGNED))), ''), COALESCE(SUM(CRC32(h)), 0), COALESCE(SUM(h IS NULL), 0) FROM (SELECT SHA2(CONCAT_WS(',', "+strings.Join(fields, ", ")+"), 256) AS h FROM "+t.from()+where+limit+") AS r")
 	if err != nil {
 		return sums{}, fmt.Errorf("reading %s: %w", t, err)
 	}
