@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -114,7 +115,27 @@ func (a *app) editor(path string) error {
 	}
 	cmd := exec.Command("sh", "-c", command+` "$@"`, command, path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
+	// What ends muster must not leave the secrets behind: ^C is the editor's, and who ends
+	// muster ends the editor.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer signal.Stop(signals)
+	err := cmd.Start()
+	if err == nil {
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for waiting := true; waiting; {
+			select {
+			case err = <-ended:
+				waiting = false
+			case sig := <-signals:
+				if sig != unix.SIGINT {
+					_ = cmd.Process.Signal(sig) // it may have ended
+				}
+			}
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("the editor %s: %w; nothing was written", command, err)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // parsePlain reads a store whose secrets stand there as muster writes them, a line for each
-// argument: a hundred times as fast as HCL's parser, to which everything else is left. It
+// argument, which is much faster than HCL's parser. Everything else is left to that. It
 // returns nil where it isn't certain that the parser would come to the same, or where
 // anything is wrong: then the file is to be parsed as a whole, whose diagnostics are the right ones.
 func parsePlain(path string, src []byte) *Store {
