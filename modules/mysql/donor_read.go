@@ -95,7 +95,9 @@ func (s *server) variables(ctx context.Context, names ...string) (map[string]str
 	return found, nil
 }
 
-func yes(value string) bool { return strings.EqualFold(value, "ON") || value == "1" || value == "YES" }
+func yes(value string) bool {
+	return value == "1" || strings.EqualFold(value, "ON") || strings.EqualFold(value, "YES")
+}
 
 // donor reads what the server itself knows.
 func (s *server) donor(ctx context.Context) (o DonorOutput, err error) {

@@ -84,3 +84,11 @@ func TestServersThatCannotReplicate(t *testing.T) {
 		})
 	}
 }
+
+func TestServersSayYesInTheirOwnWords(t *testing.T) {
+	for word, want := range map[string]bool{"ON": true, "1": true, "YES": true, "Yes": true, "yes": true, "OFF": false, "No": false, "0": false, "": false, "Preparing": false} {
+		if yes(word) != want {
+			t.Errorf("%q is taken for %v", word, !want)
+		}
+	}
+}
