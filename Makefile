@@ -6,7 +6,7 @@ ARCHES ?= amd64 arm64
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate docker load clean
+.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql clean
 
 build: remotes
 	@mkdir -p bin
@@ -58,3 +58,9 @@ docker: build
 # refused, and the longest gap between two answers.
 load: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=load $(GO) test -v -count=1 -timeout 20m -run '^TestLoad' ./tests/real
+
+# A primary and two replicas from bare hosts while something writes, compared row by row:
+# FLAVOR=mariadb|mariadb-11|mysql SIZE=MB METHOD=auto|clone|backup|dump. KILL=STEP (or
+# all) kills muster at that step, and TIMES=1 measures it against the tools by hand.
+mysql: build
+	@MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m ./tests/mysql

@@ -21,9 +21,18 @@ group "app" {
 }
 
 group "db" {
-  host "db1" { address = "10.0.1.31" }
-  host "db2" { address = "10.0.1.32" }
-  host "db3" { address = "10.0.1.33" }
+  host "db1" {
+    address = "10.0.1.31"
+    vars    = { server_id = 1 }
+  }
+  host "db2" {
+    address = "10.0.1.32"
+    vars    = { server_id = 2 }
+  }
+  host "db3" {
+    address = "10.0.1.33"
+    vars    = { server_id = 3 }
+  }
 }
 
 group "cache" {

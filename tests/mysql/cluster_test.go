@@ -1,0 +1,108 @@
+package mysql
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"muster/tests/await"
+)
+
+const playbook = "../../playbooks/mysql.hcl"
+
+// password is the replicas'.
+const password = "a-long-word-for-replicas"
+
+// apply applies the playbook, and checks the exit code.
+func apply(t *testing.T, code int, args ...string) result {
+	t.Helper()
+	f, _ := chosen()
+	pems := certificates(t)
+	return muster(t, code, append([]string{"apply", playbook, "--yes", "--var", "flavor=" + f.name, "--var", "replication_password=" + password,
+		"--var", "ca=" + pems.ca, "--var", "certificate=" + pems.certificate, "--var", "key=" + pems.key, "--var", "method=" + cmp.Or(os.Getenv("METHOD"), "auto")}, args...)...)
+}
+
+// size is how much is on the primary before its replicas come, in MB.
+func size(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("SIZE"), "64"))
+	if err != nil {
+		t.Fatalf("SIZE: %v", err)
+	}
+	return n
+}
+
+// fill brings about so many MB to the primary: rows that don't compress well.
+func fill(t *testing.T, mb int) {
+	t.Helper()
+	const batch = 2048 // rows of 512 bytes: 1 MB
+	sql(t, "db1", "CREATE DATABASE filled; CREATE TABLE filled.data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, text VARCHAR(600) NOT NULL) ENGINE=InnoDB;")
+	row := "CONCAT(" + strings.TrimSuffix(strings.Repeat("SHA2(RAND(), 256), ", 8), ", ") + ")"
+	sql(t, "db1", fmt.Sprintf("INSERT INTO filled.data (text) VALUES (%s); %s", row, strings.Repeat("INSERT INTO filled.data (text) SELECT "+row+" FROM filled.data; ", 11)))
+	for n := batch; n < mb*batch; n *= 2 {
+		sql(t, "db1", fmt.Sprintf("INSERT INTO filled.data (text) SELECT %s FROM filled.data LIMIT %d", row, mb*batch-n))
+	}
+}
+
+// caughtUp waits until a replica has the rows that the primary has by now.
+func caughtUp(t *testing.T, host string) {
+	t.Helper()
+	const last = "SELECT COALESCE(MAX(id), 0) FROM writes.numbered"
+	want := sql(t, "db1", last)
+	await.Until(t, host+" has the row "+want, func() bool {
+		return sql(t, host, last+" WHERE id >= "+want) != "0"
+	})
+}
+
+// sameRows compares all hosts row by row, and what was acknowledged with what is there.
+func sameRows(t *testing.T, acknowledged string) {
+	t.Helper()
+	for _, host := range hosts[1:] {
+		caughtUp(t, host)
+	}
+	for _, table := range []string{"writes.numbered", "filled.data"} {
+		sum := "$(command -v mariadb || command -v mysql) -N -B --quick -e 'SELECT id, text FROM " + table + " ORDER BY id' | sha256sum"
+		want := on(t, "db1", sum)
+		for _, host := range hosts[1:] {
+			if got := on(t, host, sum); got != want {
+				t.Errorf("%s isn't the same on %s as on db1", table, host)
+			}
+		}
+	}
+	for _, host := range hosts {
+		cmd := theLab.Host(host).Command(t.Context(), "sh", "-c", "sort >/tmp/acknowledged; $(command -v mariadb || command -v mysql) -N -B -e 'SELECT id FROM writes.numbered' | sort >/tmp/there; comm -13 /tmp/there /tmp/acknowledged | wc -l")
+		cmd.Stdin = strings.NewReader(acknowledged)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if got := strings.TrimSpace(string(out)); got != "0" {
+			t.Errorf("%s lacks %s rows that were acknowledged", host, got)
+		}
+	}
+}
+
+func TestClusterFromBareHosts(t *testing.T) {
+	real(t)
+	_, name := chosen()
+	apply(t, 0, "--limit", "db1")
+	fill(t, size(t))
+	w := startWriter(t)
+	r := apply(t, 0)
+	show("%s", r.out)
+	took := r.took
+	r = apply(t, 0)
+	if !strings.Contains(r.out, "Nothing to change") {
+		t.Errorf("the second apply:\n%s", r.out)
+	}
+	written := w.stop()
+	sameRows(t, written.acknowledged)
+	show("%s, %d MB: two replicas from bare hosts in %.1f s, unchanged %.2f s; %d rows acknowledged meanwhile, the longest wait for one %s",
+		name, size(t), took.Seconds(), r.took.Seconds(), written.count, written.longest)
+	if written.failed > 0 {
+		t.Errorf("%d writes failed", written.failed)
+	}
+}
