@@ -114,7 +114,7 @@ func (u *UseCopy) giveUp(ctx context.Context, h *host.Host, c *places, why error
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("giving the server its own data back: %w", err))
 	}
-	return fmt.Errorf("%w\nIt has its own data back.", why) //nolint:revive // two sentences
+	return fmt.Errorf("%w\n(the server has its own data back)", why)
 }
 
 // places are the data directory and what lies beside it.

@@ -20,15 +20,15 @@ func (h *Host) Offers(ctx context.Context, name string) error {
 	fetch := func() ([]byte, error) {
 		return h.Command(ctx, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", name).CombinedOutput()
 	}
-	out, err := fetch()
-	if err == nil {
+	if _, err := fetch(); err == nil {
 		return nil
 	}
 	// The lists are as old as the base tree: those of today may have it.
 	if update, err := h.Command(ctx, "apt-get", "update", "-q").CombinedOutput(); err != nil {
 		return fmt.Errorf("refreshing the lists of packages of %s: %w\n%s", h.Name(), err, tail(string(update), 5))
 	}
-	if out, err = fetch(); err == nil {
+	out, err := fetch()
+	if err == nil {
 		return nil
 	}
 	var exit *exec.ExitError
