@@ -301,7 +301,7 @@ func TestServerThatDoesNotStartWithItsCopyHasItsOwnDataBack(t *testing.T) {
 		}
 		return nil
 	}
-	if err := copyHere(t.Context(), h, byBackup); err == nil || !strings.Contains(err.Error(), "It has its own data back") {
+	if err := copyHere(t.Context(), h, byBackup); err == nil || !strings.Contains(err.Error(), "the server has its own data back") {
 		t.Fatalf("it ended with %v", err)
 	}
 	if n := value(t, rootOf(t, "/run/mysqld/mysqld.sock"), "SELECT COUNT(*) FROM mine.t"); n != "0" {
