@@ -41,6 +41,9 @@ func sendClone(ctx context.Context, h *host.Host, s *server, _ donorRequest, w i
 	if err := s.do(ctx, "SET SESSION sql_log_bin = 0, wait_timeout = 31536000"); err != nil {
 		return err
 	}
+	if err := s.cloneTurn(ctx); err != nil {
+		return err
+	}
 	if err := s.dropLeftClones(ctx); err != nil {
 		return fmt.Errorf("removing what an earlier clone left: %w", err)
 	}
@@ -87,6 +90,23 @@ func sendClone(ctx context.Context, h *host.Host, s *server, _ donorRequest, w i
 			if _, err := w.Write([]byte{'\n'}); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// cloneTurn waits until nobody else clones the server: it lets one at a time
+// (ER_CLONE_TOO_MANY_CONCURRENT_CLONES), and two replicas may ask at once. The turn ends
+// with the connection.
+func (s *server) cloneTurn(ctx context.Context) error {
+	for {
+		got, err := s.one(ctx, "SELECT GET_LOCK('muster_clone', 1)", 1)
+		switch {
+		case err != nil:
+			return fmt.Errorf("waiting for the clones of others: %w", err)
+		case got[0] == "1":
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		}
 	}
 }
