@@ -69,6 +69,7 @@ func TestReplicasTakeAsLongAsByHand(t *testing.T) {
 	apply(t, 0, "--limit", "db1")
 	fill(t, size(t))
 	w := startWriter(t)
+	defer w.end()
 	muster := apply(t, 0).took
 	hand := byHand(t)
 	r := w.stop()

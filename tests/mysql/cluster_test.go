@@ -2,8 +2,10 @@ package mysql
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,13 +18,25 @@ const playbook = "../../playbooks/mysql.hcl"
 // password is the replicas'.
 const password = "a-long-word-for-replicas"
 
+// arguments are those of muster that apply the playbook.
+func arguments(t *testing.T, args []string) []string {
+	t.Helper()
+	f, _ := chosen()
+	p := certificates(t)
+	return append([]string{"apply", playbook, "--yes", "--var", "flavor=" + f.name, "--var", "replication_password=" + password,
+		"--var", "ca=" + p.ca, "--var", "certificate=" + p.certificate, "--var", "key=" + p.key, "--var", "method=" + cmp.Or(os.Getenv("METHOD"), "auto")}, args...)
+}
+
 // apply applies the playbook, and checks the exit code.
 func apply(t *testing.T, code int, args ...string) result {
 	t.Helper()
-	f, _ := chosen()
-	pems := certificates(t)
-	return muster(t, code, append([]string{"apply", playbook, "--yes", "--var", "flavor=" + f.name, "--var", "replication_password=" + password,
-		"--var", "ca=" + pems.ca, "--var", "certificate=" + pems.certificate, "--var", "key=" + pems.key, "--var", "method=" + cmp.Or(os.Getenv("METHOD"), "auto")}, args...)...)
+	return muster(t, code, arguments(t, args)...)
+}
+
+// applying is muster that is to apply the playbook.
+func applying(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return command(ctx, t, arguments(t, args)...)
 }
 
 // size is how much is on the primary before its replicas come, in MB.
@@ -57,22 +71,23 @@ func caughtUp(t *testing.T, host string) {
 	})
 }
 
-// sameRows compares all hosts row by row, and what was acknowledged with what is there.
-func sameRows(t *testing.T, acknowledged string) {
+// sameRows compares replicas with the primary row by row, and what was acknowledged with
+// what is there.
+func sameRows(t *testing.T, acknowledged string, replicas ...string) {
 	t.Helper()
-	for _, host := range hosts[1:] {
+	for _, host := range replicas {
 		caughtUp(t, host)
 	}
 	for _, table := range []string{"writes.numbered", "filled.data"} {
 		sum := "$(command -v mariadb || command -v mysql) -N -B --quick -e 'SELECT id, text FROM " + table + " ORDER BY id' | sha256sum"
 		want := on(t, "db1", sum)
-		for _, host := range hosts[1:] {
+		for _, host := range replicas {
 			if got := on(t, host, sum); got != want {
 				t.Errorf("%s isn't the same on %s as on db1", table, host)
 			}
 		}
 	}
-	for _, host := range hosts {
+	for _, host := range append([]string{"db1"}, replicas...) {
 		cmd := theLab.Host(host).Command(t.Context(), "sh", "-c", "sort >/tmp/acknowledged; $(command -v mariadb || command -v mysql) -N -B -e 'SELECT id FROM writes.numbered' | sort >/tmp/there; comm -13 /tmp/there /tmp/acknowledged | wc -l")
 		cmd.Stdin = strings.NewReader(acknowledged)
 		out, err := cmd.CombinedOutput()
@@ -87,10 +102,14 @@ func sameRows(t *testing.T, acknowledged string) {
 
 func TestClusterFromBareHosts(t *testing.T) {
 	real(t)
+	if os.Getenv("KILL")+os.Getenv("TIMES") != "" {
+		t.Skip("something else is asked for")
+	}
 	_, name := chosen()
 	apply(t, 0, "--limit", "db1")
 	fill(t, size(t))
 	w := startWriter(t)
+	defer w.end()
 	r := apply(t, 0)
 	show("%s", r.out)
 	took := r.took
@@ -99,7 +118,7 @@ func TestClusterFromBareHosts(t *testing.T) {
 		t.Errorf("the second apply:\n%s", r.out)
 	}
 	written := w.stop()
-	sameRows(t, written.acknowledged)
+	sameRows(t, written.acknowledged, hosts[1:]...)
 	show("%s, %d MB: two replicas from bare hosts in %.1f s, unchanged %.2f s; %d rows acknowledged meanwhile, the longest wait for one %s",
 		name, size(t), took.Seconds(), r.took.Seconds(), written.count, written.longest)
 	if written.failed > 0 {

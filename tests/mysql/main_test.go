@@ -89,20 +89,26 @@ type result struct {
 	took     time.Duration
 }
 
-// muster runs muster on the workstation with the lab's inventory, and checks its exit code.
-func muster(t *testing.T, code int, args ...string) result {
+// command is muster on the workstation, with the lab's inventory.
+func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := filepath.Abs("../../bin/muster")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return theLab.Command(ctx, path, append(args, "-i", "../../inventory/lab.hcl", "--no-color")...)
+}
+
+// muster runs muster on the workstation with the lab's inventory, and checks its exit code.
+func muster(t *testing.T, code int, args ...string) result {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	cmd := theLab.Command(ctx, path, append(args, "-i", "../../inventory/lab.hcl", "--no-color")...)
+	cmd := command(ctx, t, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	begun := time.Now()
-	err = cmd.Run()
+	err := cmd.Run()
 	r := result{out: out.String(), err: errs.String(), took: time.Since(begun)}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -36,8 +37,12 @@ func startWriter(t *testing.T) *writer {
 	on(t, "db1", "systemd-run -q --unit writer --collect -p StandardOutput=file:/root/writes/result -p StandardError=file:/root/writes/error /root/writes/writer /run/mysqld/mysqld.sock /root/writes/acknowledged")
 	await.Until(t, "rows are acknowledged", func() bool { return on(t, "db1", "test -s /root/writes/acknowledged && echo yes || true") == "yes" })
 	w := &writer{t}
-	t.Cleanup(func() { _, _ = theLab.Host("db1").Exec(t.Context(), "systemctl", "stop", "writer") })
 	return w
+}
+
+// end ends it if it still writes.
+func (w *writer) end() {
+	_, _ = theLab.Host("db1").Exec(context.Background(), "systemctl", "stop", "writer")
 }
 
 // stop ends it, and returns what came of it.
