@@ -34,7 +34,7 @@ const (
 )
 
 func noted(state string) string {
-	return "grep -q '\"state\":\"" + state + "\"' /var/lib/muster/mysql/copy.json 2>/dev/null"
+	return "grep -q '.state.:." + state + ".' /var/lib/muster/mysql/copy.json 2>/dev/null"
 }
 
 var steps = []step{
@@ -108,7 +108,7 @@ func (s step) kill(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	on(t, "db2", "i=0; until "+s.moment+"; do i=$((i+1)); [ $i -lt 100000 ] || exit 1; done")
+	on(t, "db2", "timeout 180 sh -c \"until "+s.moment+"; do sleep 0.005; done\"")
 	if s.on == "" {
 		_ = cmd.Process.Kill()
 	} else if _, err := theLab.Host(s.on).Exec(t.Context(), "sh", "-c", killing); err != nil {
