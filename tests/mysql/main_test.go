@@ -5,7 +5,8 @@
 //	        mysql (9.7 of Debian's unstable release)
 //	SIZE    how much is on the primary before its replicas come, in MB
 //	METHOD  how the replicas get it: auto, clone, backup or dump
-//	KILL    at which step muster's part on the first replica is killed; see cut_test.go
+//	KILL    at which step something is killed, or all; see cut_test.go
+//	TIMES   only measures, against the tools by hand
 package mysql
 
 import (
@@ -130,6 +131,22 @@ func on(t *testing.T, host, script string) string {
 		t.Fatalf("on %s, %s: %v\n%s", host, script, err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// used are the hosts that aren't as they were made.
+var used = map[string]bool{}
+
+// bare has hosts be as they were made.
+func bare(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if used[name] {
+			if err := theLab.Host(name).Reset(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		used[name] = true
+	}
 }
 
 // sql asks a host's server.
