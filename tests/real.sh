@@ -1,10 +1,11 @@
 #!/bin/bash
-# The tests that need real hosts: tests/real.sh [kinds] [flavors] [real] [lab], all of them
-# where none is named. None of them may skip itself.
+# The tests that need real hosts: tests/real.sh [kinds] [flavors] [real] [clusters] [lab],
+# all of them where none is named. None of them may skip itself.
 #   kinds  the cases of kinds that edit the machine itself
 #   flavors  cases of the database kinds on MariaDB 11.8 and MySQL 9.7, as far as Debian's
 #            mirror has them
 #   real   whole runs of muster
+#   clusters  database servers that replicate, from bare hosts
 #   lab    the lab's own tests
 # What they ran is kept in the folder $RESULTS, if that is given.
 . "$(dirname "$0")/setup.sh"
