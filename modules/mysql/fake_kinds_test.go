@@ -382,3 +382,28 @@ func TestDatabaseIsPutBack(t *testing.T) {
 		"ALTER DATABASE `app` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "ALTER DATABASE `app` CHARACTER SET latin1 COLLATE latin1_bin",
 		"CREATE DATABASE `new` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "DROP DATABASE `new`")
 }
+
+// On a replica it would be a transaction that the primary hasn't.
+func TestCertificatesAreLoadedWithoutTheBinaryLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		f    *fake
+		want []string
+	}{
+		"MariaDB": {mariadbFake(t), []string{"FLUSH NO_WRITE_TO_BINLOG SSL"}},
+		"MySQL":   {newFake(t, mysql84), []string{"SET SESSION sql_log_bin = 0", "ALTER INSTANCE RELOAD TLS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := acting(t.Context(), c.f.host())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.reloadTLS(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.f.statements("FLUSH", "ALTER INSTANCE", "SET SESSION sql_log_bin"); !slices.Equal(got, c.want) {
+				t.Errorf("it is told %q, not %q", got, c.want)
+			}
+		})
+	}
+}

@@ -106,14 +106,17 @@ func (p *serverPlanner) staleCertificates() bool {
 	return !bytes.Equal(p.now.served, p.tls.leaf) || p.now.note.TLS != p.tls.mark
 }
 
-// reloadTLS has the server load its certificates anew; those who are connected stay so.
+// reloadTLS has the server load its certificates anew; those who are connected stay so. In
+// the binary log it would be a transaction that a replica has and its primary hasn't.
 func (s *server) reloadTLS(ctx context.Context) error {
-	statement := "ALTER INSTANCE RELOAD TLS"
+	statements := []string{"SET SESSION sql_log_bin = 0", "ALTER INSTANCE RELOAD TLS"}
 	if s.flavor == mariadb {
-		statement = "FLUSH SSL"
+		statements = []string{"FLUSH NO_WRITE_TO_BINLOG SSL"}
 	}
-	if err := s.do(ctx, statement); err != nil {
-		return fmt.Errorf("loading the certificates: %w", err)
+	for _, statement := range statements {
+		if err := s.do(ctx, statement); err != nil {
+			return fmt.Errorf("loading the certificates: %w", err)
+		}
 	}
 	return nil
 }
