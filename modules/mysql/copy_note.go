@@ -153,12 +153,18 @@ func (l *leftCopy) String() string {
 func (n *copyNote) copyEffects() []host.Effect {
 	list := []host.Effect{
 		host.Open(host.Units, n.Unit), host.Open(databases, ""), host.Open(users, ""), host.Open(statements, ""),
-		host.Open(host.Files, copyPath), {Key: host.File(stateDir), State: host.Possible}, {Key: host.File(filepath.Dir(stateDir)), State: host.Possible},
+		host.Open(host.Files, copyPath),
 	}
+	list = append(list, stateEffects()...)
 	for _, dir := range []string{n.DataDir, n.copyDir(), n.readyDir(), n.oldDir()} {
 		list = append(list, host.Open(host.Files, dir), host.Begins(host.Files, dir+"/"))
 	}
 	return list
+}
+
+// stateEffects is that the folder of muster's notes may come to be.
+func stateEffects() []host.Effect {
+	return []host.Effect{{Key: host.File(stateDir), State: host.Possible}, {Key: host.File(filepath.Dir(stateDir)), State: host.Possible}}
 }
 
 // bytesText is a size for people: "1.2 GB".

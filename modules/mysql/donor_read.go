@@ -19,6 +19,13 @@ func readDonor(ctx context.Context, v *host.View) (DonorOutput, error) {
 	if err != nil {
 		return o, err
 	}
+	if o.TLS {
+		leaf, err := served(ctx, viewDialer(v))
+		if err != nil {
+			return o, err
+		}
+		o.Certificate = certificateSum(leaf)
+	}
 	for _, tool := range []string{backupProgram, "mariadb-dump", "mysqldump"} {
 		at, err := findProgram(v, tool)
 		if err != nil {

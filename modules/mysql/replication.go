@@ -149,7 +149,7 @@ func (r *Replication) May() []host.Effect {
 	}
 	// Where the server's data lies isn't known from here: it is where the packages have it.
 	n := copyNote{DataDir: "/var/lib/mysql", Unit: "mariadb.service"}
-	return append(effects, n.copyEffects()...)
+	return append(append(effects, n.copyEffects()...), host.Open(host.Files, trustPath))
 }
 
 // Companions is the primary.

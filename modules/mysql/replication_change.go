@@ -37,6 +37,8 @@ type SetSource struct {
 	Anew bool `json:"anew,omitempty"`
 	// Why is the state that this is to end.
 	Why string `json:"why,omitempty"`
+	// Trust is noted: by which certificate of the primary and which CA the connection is made.
+	Trust string `json:"trust,omitempty"`
 }
 
 // Type is "mysql.replication.source/1".
@@ -98,7 +100,8 @@ func (l link) tls() string {
 
 // Effects is what the replica is connected to, and that it runs.
 func (c *SetSource) Effects() []host.Effect {
-	return append([]host.Effect{host.Is(sourceKey, c.To), host.Is(runningKey, true)}, fileEffects(c.File)...)
+	effects := append([]host.Effect{host.Is(sourceKey, c.To), host.Is(runningKey, true)}, fileEffects(c.File)...)
+	return append(effects, trustEffects(c.Trust)...)
 }
 
 // fileEffects is that a server has written a file of its own; "" is none.
@@ -154,6 +157,9 @@ func (c *SetSource) Apply(ctx context.Context, h *host.Host) (host.Result, error
 		return host.Result{}, fmt.Errorf("connecting the replica: %w", withoutPassword(err, string(password)))
 	}
 	if err := h.At("connected the replica"); err != nil {
+		return host.Result{}, err
+	}
+	if err := noteTrust(c.Trust); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, s.start(ctx, h, c.Primary)

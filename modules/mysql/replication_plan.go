@@ -23,6 +23,8 @@ type replicationPlanner struct {
 	own   *replica
 	// password is the content of the password that is wanted.
 	password host.Content
+	// trust is the mark of what TLS is made with.
+	trust string
 	// told is what the user is to be told besides.
 	told []string
 }
@@ -40,6 +42,9 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 		return plan, r.foreseen(&plan, err)
 	}
 	p.password = v.Keep([]byte(r.Password), true)
+	if p.trust, err = p.mark(); err != nil {
+		return plan, r.foreseen(&plan, err)
+	}
 	if value, laid, _, err := v.Look(sourceKey); err != nil {
 		return plan, r.foreseen(&plan, err)
 	} else if laid {
@@ -264,7 +269,11 @@ func (p *replicationPlanner) connect(ctx context.Context, v verdict) ([]host.Cha
 		return nil, err
 	}
 	from := linkOf(c, host.ContentOf([]byte(stored), true).Sum)
-	if *from == to {
+	other, err := p.distrusted(ctx, p.trust)
+	if err != nil {
+		return nil, err
+	}
+	if *from == to && !other {
 		return nil, nil
 	}
 	if from.Host != to.Host {
@@ -273,8 +282,11 @@ func (p *replicationPlanner) connect(ctx context.Context, v verdict) ([]host.Cha
 		}
 	}
 	set := p.set(SetSource{From: from, To: to})
-	if v.State != stateRunning && v.State != stateLagging {
+	switch {
+	case v.State != stateRunning && v.State != stateLagging:
 		set.Why = string(v.State) + ": " + v.Why
+	case other:
+		set.Why = "connected by a certificate of " + p.Primary + " or a CA that isn't the one there is now"
 	}
 	return []host.Change{set}, nil
 }
@@ -282,6 +294,7 @@ func (p *replicationPlanner) connect(ctx context.Context, v verdict) ([]host.Cha
 // set adds to a change of the connection what all have.
 func (p *replicationPlanner) set(c SetSource) *SetSource {
 	c.Primary, c.Password, c.File = p.Primary, p.password, p.own.sourceFile()
+	c.Trust = p.trust
 	c.Is = identity{ServerID: p.donor.ServerID, UUID: p.donor.UUID}
 	return &c
 }

@@ -215,3 +215,31 @@ func TestPrimarysCertificate(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestReplicaConnectsAnewByOtherCertificates(t *testing.T) {
+	const noted = "a\n"
+	for name, test := range map[string]struct {
+		mark, note string
+		want       bool
+	}{
+		"as noted":                    {"a", noted, false},
+		"another certificate or CA":   {"b", noted, true},
+		"connected by somebody else":  {"b", "", false},
+		"neither TLS nor certificate": {"", noted, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			effects := []host.Effect{}
+			h := host.New()
+			if test.note != "" {
+				c := h.Bodies.Keep([]byte(test.note), false)
+				effects = append(effects, host.Is(host.File(trustPath), host.FileInfo{Type: host.Regular, Sum: c.Sum, Size: c.Size}))
+			} else {
+				effects = append(effects, host.Gone(host.File(trustPath)))
+			}
+			p := &replicationPlanner{Replication: &Replication{}, v: host.NewView(h, nil).Behind(effects)}
+			if got, err := p.distrusted(t.Context(), test.mark); err != nil || got != test.want {
+				t.Errorf("%v, %v, want %v", got, err, test.want)
+			}
+		})
+	}
+}

@@ -33,6 +33,15 @@ func certificates(t *testing.T) pems {
 	return made.pems
 }
 
+// renew has the cluster be given others, signed by another CA.
+func renew(t *testing.T) {
+	t.Helper()
+	certificates(t)
+	if made.pems, made.err = makeCertificates(); made.err != nil {
+		t.Fatal(made.err)
+	}
+}
+
 func makeCertificates() (p pems, err error) {
 	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "databases' CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	server := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "databases"}, DNSNames: hosts}

@@ -125,4 +125,16 @@ func TestClusterFromBareHosts(t *testing.T) {
 	if written.failed > 0 {
 		t.Errorf("%d writes failed", written.failed)
 	}
+
+	renew(t)
+	r = apply(t, 0)
+	show("%s", r.out)
+	for _, host := range hosts[1:] {
+		if !strings.Contains(r.out, "connected by a certificate of db1 or a CA that isn't the one there is now") || !strings.Contains(r.out, "mysql_replication.replication  on "+host+"  changed") && !strings.Contains(r.out, "mysql_replication.replication  on db2, db3  changed") {
+			t.Errorf("other certificates don't reconnect %s:\n%s", host, r.out)
+		}
+	}
+	if r = apply(t, 0); !strings.Contains(r.out, "Nothing to change") {
+		t.Errorf("after the certificates there is more to do:\n%s", r.out)
+	}
 }
