@@ -6,7 +6,7 @@ ARCHES ?= amd64 arm64
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql clean
+.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql test-long clean
 
 build: remotes
 	@mkdir -p bin
@@ -62,5 +62,15 @@ load: build
 # A primary and two replicas from bare hosts while something writes, compared row by row:
 # FLAVOR=mariadb|mariadb-11|mysql SIZE=MB METHOD=auto|clone|backup|dump. KILL=STEP (or
 # all) kills muster at that step, and TIMES=1 measures it against the tools by hand.
+# make test-long makes them of all three, and kills each way to copy at each of its steps.
 mysql: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m ./tests/mysql
+
+test-long: build
+	@for flavor in mariadb mariadb-11 mysql; do \
+		echo "== $$flavor"; FLAVOR=$$flavor MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -count=1 -timeout 60m -run Cluster ./tests/mysql || exit 1; \
+	done
+	@for run in mariadb/backup mariadb/dump mysql/clone mysql/dump; do \
+		echo "== $$run, killed"; FLAVOR=$${run%/*} METHOD=$${run#*/} KILL=all MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m -run Killed ./tests/mysql || exit 1; \
+	done
+	@TIMES=1 SIZE=1024 MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m -run ByHand ./tests/mysql
