@@ -201,6 +201,9 @@ func TestCopyOfADonorThatFails(t *testing.T) {
 	startDonor(t)
 	plainRecipient(t)
 	for _, method := range methods() {
+		if method == byClone { // no data comes by the stream
+			continue
+		}
 		h := host.New()
 		refused := errors.New("the donor has failed")
 		h.Companions = beside{spoil: func(r io.ReadCloser) io.ReadCloser { return &failing{r, refused} }}
