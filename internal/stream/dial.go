@@ -137,7 +137,8 @@ func Dial(ctx context.Context, address string, port int, k *wire.Keys) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, wire.DialTime, fmt.Errorf("nobody answers within %s", wire.DialTime))
+	nobody := fmt.Errorf("nobody answers within %s", wire.DialTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, wire.DialTime, nobody)
 	defer cancel()
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
@@ -148,8 +149,13 @@ func Dial(ctx context.Context, address string, port int, k *wire.Keys) (net.Conn
 		}
 		_ = raw.Close()
 	}
-	if ctx.Err() != nil && !errors.Is(err, errStranger) {
+	var slow net.Error
+	switch {
+	case errors.Is(err, errStranger):
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.As(err, &slow) && slow.Timeout(): // the same, seen by the dialer first
+		err = nobody
 	}
 	return nil, err
 }

@@ -144,7 +144,7 @@ func (c *Checksum) fails() bool { return c.Fail == nil || *c.Fail }
 func (c *Checksum) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
 	check := &CheckRows{Primary: c.Primary, MaxLag: c.MaxLag, Fenced: c.Fenced, Fail: c.fails()}
 	var from sourceOutput
-	if err = settled(v); err == nil {
+	if err = settledRole(v); err == nil {
 		err = v.Companion(c.Primary, &from)
 	}
 	if err != nil {

@@ -57,7 +57,7 @@ func (*ChecksumSource) May() []host.Effect { return []host.Effect{} }
 
 // Plan reads all parts of all tables.
 func (c *ChecksumSource) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
-	if err := settled(v); err != nil {
+	if err := settledRole(v); err != nil {
 		return plan, err
 	}
 	o, err := readingLong(ctx, v, c.read)

@@ -225,6 +225,19 @@ func settled(v *host.View) error {
 	return nil
 }
 
+// settledRole is host.ErrNotYet where pending changes are about who answers, or about what
+// the server is to others that replicate.
+func settledRole(v *host.View) error {
+	if err := settled(v); err != nil {
+		return err
+	}
+	_, laid, _, err := v.Look(roleKey)
+	if err == nil && laid {
+		err = host.NotYet(roleKey)
+	}
+	return err
+}
+
 // oneLine is text on one line, of at most that many letters.
 func oneLine(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")

@@ -177,7 +177,9 @@ systemctl start `+unit)
 	for _, q := range []string{"CREATE DATABASE mine", "CREATE TABLE mine.t (a INT)", "CREATE USER own@localhost"} {
 		must(t, own, q)
 	}
-	t.Cleanup(func() { shell(t, "rm -f "+conf+"; systemctl reset-failed "+unit+" 2>/dev/null || true; systemctl restart "+unit) })
+	t.Cleanup(func() {
+		shell(t, "rm -f "+conf+"; systemctl reset-failed "+unit+" 2>/dev/null || true; systemctl restart "+unit)
+	})
 }
 
 // writer writes orders until it is stopped, and counts those that were acknowledged.

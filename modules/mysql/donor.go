@@ -30,7 +30,7 @@ func (*Donor) May() []host.Effect { return []host.Effect{} }
 
 // Plan tells what the server is and holds.
 func (d *Donor) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
-	if err := settled(v); err != nil {
+	if err := settledRole(v); err != nil {
 		return plan, err
 	}
 	o, err := readDonor(ctx, v)

@@ -31,7 +31,7 @@ type replicationPlanner struct {
 
 // Plan compares the replica with what is declared of it.
 func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
-	if err := settled(v); err != nil {
+	if err := settledRole(v); err != nil {
 		return plan, r.foreseen(&plan, err)
 	}
 	p := &replicationPlanner{Replication: r, v: v}

@@ -243,3 +243,30 @@ func TestReplicaConnectsAnewByOtherCertificates(t *testing.T) {
 		})
 	}
 }
+
+// What a pending change of the server's settings may move isn't planned on as it is by now.
+func TestReplicationWaitsForItsServersSettings(t *testing.T) {
+	for name, c := range map[string]struct {
+		load LoadServer
+		want bool
+	}{
+		"a restart":         {LoadServer{Verb: serverRestart}, true},
+		"a start":           {LoadServer{Verb: serverStart}, true},
+		"its number":        {LoadServer{Verb: serverSet, Set: []string{"max_connections", "server_id"}}, true},
+		"GTIDs":             {LoadServer{Verb: serverSet, Set: []string{"gtid_strict_mode"}}, true},
+		"its certificates":  {LoadServer{Verb: serverSet, Certificates: true}, true},
+		"anything else":     {LoadServer{Verb: serverSet, Set: []string{"max_connections"}}, false},
+		"what was restored": {LoadServer{Verb: serverSet, Restored: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := host.NewView(host.New(), nil).Behind(c.load.Effects())
+			_, err := (&Replication{Primary: "db1", State: "replicating"}).Plan(t.Context(), v)
+			if got := errors.Is(err, host.ErrNotYet); got != c.want {
+				t.Errorf("%v", err)
+			}
+			if _, err := (&Donor{}).Plan(t.Context(), v); c.want && !errors.Is(err, host.ErrNotYet) {
+				t.Errorf("the donor: %v", err)
+			}
+		})
+	}
+}

@@ -207,7 +207,7 @@ func optionText(value any) (text, why string) {
 
 // May is what installing leaves, and the server.
 func (s *Server) May() []host.Effect {
-	return append(brings(), host.Open(serverKey.Space, serverKey.Name))
+	return append(brings(), host.Open(serverKey.Space, serverKey.Name), host.Open(roleKey.Space, roleKey.Name))
 }
 
 // options are the settings that the file is to hold, by the names of variables.

@@ -99,7 +99,20 @@ func (l *LoadServer) Effects() []host.Effect {
 	if l.Verb == serverStart || l.Verb == serverStop || l.Restored {
 		list = append(list, host.Open(host.Units, l.Unit))
 	}
+	if l.movesReplication() {
+		list = append(list, host.Open(roleKey.Space, roleKey.Name))
+	}
 	return list
+}
+
+// movesReplication reports whether what replicas and their primary are asked about each
+// other may be something else afterwards.
+func (l *LoadServer) movesReplication() bool {
+	return l.Verb != serverSet || l.Certificates || l.Restored || slices.ContainsFunc(l.Set, func(name string) bool {
+		return slices.ContainsFunc([]string{"server_id", "gtid_", "enforce_gtid_", "read_only", "super_read_only", "rpl_semi_sync_"}, func(begin string) bool {
+			return strings.HasPrefix(name, begin)
+		})
+	})
 }
 
 // Want is the file that it runs with.

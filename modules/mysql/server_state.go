@@ -26,6 +26,10 @@ import (
 // serverKey is the key of what the server runs with.
 var serverKey = host.Key{Space: "mysql_server", Name: "settings"}
 
+// roleKey is the key of what servers that replicate are to each other: their numbers, logs,
+// GTIDs, certificates.
+var roleKey = host.Key{Space: "mysql_server", Name: "replication"}
+
 const (
 	serverNotePath = stateDir + "/server"
 	serverGoodPath = stateDir + "/good.cnf" // muster's file as the server last ran with it
