@@ -8,6 +8,8 @@
 #   auth USER HOST    what MariaDB knows of a password
 #   bare              plain, and without a file of muster's
 #   served            a server with muster's own file, with server_id 31 and 177 connections
+own=/etc/mysql/mariadb.conf.d/zz-muster.cnf
+logs=/etc/mysql/mariadb.conf.d/99-muster-test.cnf
 sql() { mariadb -N -B --raw -e "$1"; }
 as() { MYSQL_PWD=$2 mariadb -N -B --raw -u "$1" -e "${3-SELECT CURRENT_USER()}" 2>&1; }
 grants() { sql "SHOW GRANTS FOR $1" | sed 's/ IDENTIFIED .*//'; }
@@ -15,6 +17,10 @@ auth() { sql "SELECT JSON_VALUE(Priv, '\$.authentication_string') FROM mysql.glo
 plain() {
 	rm -f /etc/mysql/mariadb.conf.d/zzz-last.cnf
 	systemctl reset-failed mariadb 2>/dev/null || true # it may have been started often
+	if [ -e $own ] || [ -e $logs ]; then # of a case before
+		rm -f $own $logs
+		systemctl restart mariadb
+	fi
 	systemctl is-active -q mariadb || systemctl start mariadb
 	sql "SELECT CONCAT('DROP DATABASE \`', REPLACE(SCHEMA_NAME, '\`', '\`\`'), '\`;') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')" | mariadb
 	sql "SELECT CONCAT(IF(IFNULL(JSON_VALUE(Priv, '\$.is_role'), 0), CONCAT('DROP ROLE ', QUOTE(User)), CONCAT('DROP USER ', QUOTE(User), '@', QUOTE(Host))), ';') FROM mysql.global_priv WHERE User NOT IN ('root', 'mysql', 'mariadb.sys')" | mariadb
@@ -24,18 +30,17 @@ halted() { plain; systemctl stop mariadb; systemctl reset-failed mariadb 2>/dev/
 logging() {
 	systemctl reset-failed mariadb 2>/dev/null || true
 	rm -f /var/lib/mysql/muster-bin.*
-	printf '[mysqld]\nlog_bin = muster-bin\n' >/etc/mysql/mariadb.conf.d/99-muster-test.cnf
+	printf '[mysqld]\nlog_bin = muster-bin\n' >$logs
 	systemctl restart mariadb
 }
-own=/etc/mysql/mariadb.conf.d/zz-muster.cnf
 bare() {
-	rm -f ${own%/*}/zzz-last.cnf $own /var/lib/mysql/mysqld-bin.*
+	rm -f ${own%/*}/zzz-last.cnf $own $logs /var/lib/mysql/mysqld-bin.*
 	rm -rf /var/lib/muster/mysql
 	systemctl reset-failed mariadb 2>/dev/null || true
 	systemctl restart mariadb
 }
 served() {
-	rm -f ${own%/*}/zzz-last.cnf
+	rm -f ${own%/*}/zzz-last.cnf $logs
 	cat >$own <<-END
 		# Written by muster, by a task "mysql_server": what is changed here is overwritten.
 		[mysqld]
