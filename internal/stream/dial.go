@@ -131,6 +131,10 @@ func (l *Listener) shake(ctx context.Context, raw net.Conn, came chan<- *tls.Con
 	_ = raw.Close()
 }
 
+// receiveBuffer is how many bytes the kernel keeps for a receiver, at most. It is enough for
+// 400 MB a second over a network where an answer takes a millisecond.
+const receiveBuffer = 512 << 10
+
 // Dial connects to a sender.
 func Dial(ctx context.Context, address string, port int, k *wire.Keys) (net.Conn, error) {
 	c, err := config(k)
@@ -143,6 +147,11 @@ func Dial(ctx context.Context, address string, port int, k *wire.Keys) (net.Conn
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 	if err == nil {
+		// Of a full buffer the kernel tells the sender only when a sixteenth of it is free
+		// again: one that had grown large would let a slow receiver look stalled.
+		if t, ok := raw.(*net.TCPConn); ok {
+			_ = t.SetReadBuffer(receiveBuffer)
+		}
 		conn := tls.Client(raw, c)
 		if err = conn.HandshakeContext(ctx); err == nil {
 			return conn, nil
