@@ -124,6 +124,9 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 		}
 		plan.Changes, err = p.anew(ctx)
 	case statePurgedGap:
+		if err := p.alone(ctx); err != nil {
+			return plan, err
+		}
 		plan.Changes, err = p.anew(ctx)
 	case stateBrokenSQL:
 		return plan, fmt.Errorf("%s: %s. Nothing is skipped: find out how this host's rows came to differ (mysql_checksum finds others), and put them right in a session with sql_log_bin = 0, then START %s; or end replication with state = \"absent\" and have the data copied anew with allow_destroy", v.State, v.Why, p.own.about().replicaWord())
@@ -223,6 +226,25 @@ func (p *replicationPlanner) anew(ctx context.Context) ([]host.Change, error) {
 	}
 	p.told = append(p.told, notes...)
 	return append(changes, p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})), nil
+}
+
+// alone is an error where the replica holds databases that its primary lacks, which a copy
+// would throw away, and nothing lets that be done.
+func (p *replicationPlanner) alone(ctx context.Context) error {
+	if p.allowed() {
+		return nil
+	}
+	all, err := asking(ctx, p.v, func(s *server) ([]SchemaSize, error) { return s.schemas(ctx) })
+	if err != nil {
+		return err
+	}
+	own := slices.DeleteFunc(all, func(o SchemaSize) bool {
+		return slices.ContainsFunc(p.donor.Schemas, func(d SchemaSize) bool { return strings.EqualFold(d.Name, o.Name) })
+	})
+	if len(own) == 0 {
+		return nil
+	}
+	return p.refuse("The host has data of its own", fmt.Sprintf("The binary logs of %s don't have what this replica needs next, so that its data would be copied anew, and these databases of this host's own would go: %s.", p.Primary, schemasText(own)))
 }
 
 // again plans the rest of a copy that was cut off where the server doesn't run: the settings are

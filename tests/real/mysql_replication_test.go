@@ -228,6 +228,9 @@ play "replicas" {
 		sql(t, "db1", "INSERT INTO shop.orders VALUES (6, 'six'); FLUSH BINARY LOGS; INSERT INTO shop.orders VALUES (7, 'seven'); FLUSH BINARY LOGS")
 		caughtUp(t, "db3")
 		on(t, "db1", `mariadb -e "PURGE BINARY LOGS TO '$(mariadb -N -e 'SHOW BINARY LOGS' | tail -1 | cut -f1)'"`)
+		sql(t, "db2", "SET sql_log_bin = 0; CREATE DATABASE legacy; CREATE TABLE legacy.t (i INT)")
+		says(t, book, "apply", 4, "these databases of this host's own would go: legacy (1 table", `allow_destroy = ["db2"]`)
+		sql(t, "db2", "SET sql_log_bin = 0; DROP DATABASE legacy")
 		says(t, book, "apply", 0, "copies", "from db1", "db2 1 unchanged, 1 changed")
 		caughtUp(t, "db2")
 		if got := sql(t, "db2", "SELECT COUNT(*) FROM shop.orders"); got != "7" {
