@@ -13,6 +13,7 @@ import (
 	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/wire"
+	"muster/tests/await"
 )
 
 // A connection that is lost at any moment, on either side, leaves no run hanging and no
@@ -91,9 +92,7 @@ func TestRunThatIsStoppedInTheMiddleOfAStream(t *testing.T) {
 			defer cancel()
 			r.Plan(ctx)
 			go func() {
-				for !f.sending() {
-					time.Sleep(time.Millisecond)
-				}
+				await.True(ctx, f.sending)
 				stop(r, cancel)
 			}()
 			r.Apply(ctx)

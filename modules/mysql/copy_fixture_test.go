@@ -20,6 +20,7 @@ import (
 
 	"muster/host"
 	"muster/modules/modulestest"
+	"muster/tests/await"
 )
 
 // These tests take a lab's host with MariaDB and mariadb-backup, as tests/real.sh makes
@@ -128,14 +129,8 @@ func rootOf(t *testing.T, socket string) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		if err = db.Ping(); err == nil {
-			return db
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+	await.Until(t, "the server at "+socket+" answers", func() bool { return db.Ping() == nil })
+	return db
 }
 
 func must(t *testing.T, db *sql.DB, statement string) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"muster/host"
+	"muster/tests/await"
 )
 
 // holdEqual waits until the replica has all of the donor's, and compares.
@@ -259,11 +260,11 @@ func TestCopyThatNobodyTakes(t *testing.T) {
 			t.Errorf("after %s: the tool still runs, %s", after, out)
 		}
 		before := w.done.Load()
-		for end := time.Now().Add(10 * time.Second); w.done.Load() < before+10; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("after %s: commits wait: %s", after, value(t, donor, "SELECT GROUP_CONCAT(CONCAT(STATE, ' ', IFNULL(INFO, '')) SEPARATOR '; ') FROM information_schema.PROCESSLIST"))
-			}
+		within, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if going := await.True(within, func() bool { return w.done.Load() >= before+10 }); !going {
+			t.Fatalf("after %s: commits wait: %s", after, value(t, donor, "SELECT GROUP_CONCAT(CONCAT(STATE, ' ', IFNULL(INFO, '')) SEPARATOR '; ') FROM information_schema.PROCESSLIST"))
 		}
+		cancel()
 		if n := value(t, donor, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'root' AND INFO LIKE 'BACKUP%'"); n != "0" {
 			t.Errorf("after %s: a backup still holds locks", after)
 		}
@@ -282,7 +283,7 @@ func (s *stalling) Write(p []byte) (int, error) {
 	if !strings.Contains(string(p), s.after) {
 		return len(p), nil
 	}
-	time.Sleep(3 * time.Second)
+	<-time.After(3 * time.Second) // the stall itself: nothing is waited for
 	return 0, s.err
 }
 
