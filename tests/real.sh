@@ -67,7 +67,7 @@ cases() {
 wholes() {
 	local failed=0
 	if wants real; then
-		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 30m ./tests/real || failed=1
+		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 60m ./tests/real || failed=1
 	fi
 	if wants clusters; then
 		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 20m ./tests/mysql || failed=1
