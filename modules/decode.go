@@ -38,7 +38,8 @@ func (e ArgError) Error() string {
 
 // Decode returns a module of the kind with its arguments set. Values are
 // those that JSON and CBOR decode to (string, bool, int64, uint64, float64,
-// []any, map[string]any, nil for not given), host.Content, and UnknownValue. It
+// []any, map[string]any, nil for not given), host.Content, UnknownValue, for any
+// string secret.String, and for an argument with a field for its versions Versions. It
 // reports every problem; the module is valid where there is none.
 func (r *Registry) Decode(kind string, args map[string]any) (Module, []ArgError) {
 	s := r.Schema(kind)
@@ -47,6 +48,7 @@ func (r *Registry) Decode(kind string, args map[string]any) (Module, []ArgError)
 	}
 	m := s.Kind.New()
 	d := decoder{}
+	args, _ = revealed(args).(map[string]any)
 	d.object(reflect.ValueOf(m).Elem(), s.Args, args, "task "+strconv.Quote(kind))
 	if c, ok := m.(Checker); ok && len(d.errs) == 0 {
 		d.errs = append(d.errs, c.Check(func(name string) bool { return HoldsUnknown(args[name]) })...)
@@ -97,7 +99,12 @@ func (d *decoder) object(v reflect.Value, args []Arg, values map[string]any, wha
 		if d.arg != "" {
 			part = "." + a.Name
 		}
-		d.in(part, func() { d.argument(v.FieldByIndex(a.field), a, value) })
+		d.in(part, func() {
+			if a.versions != nil {
+				value = d.versions(v.FieldByIndex(a.versions), value)
+			}
+			d.argument(v.FieldByIndex(a.field), a, value)
+		})
 	}
 	var extra []string
 	for name := range values {
@@ -119,6 +126,23 @@ func (d *decoder) object(v reflect.Value, args []Arg, values map[string]any, wha
 			d.fail("Unknown argument", hint, "%s has no argument %q. It takes %s.", what, name, strings.Join(known, ", "))
 		})
 	}
+}
+
+// versions fills the field for all that is valid, and returns what is to be used.
+func (d *decoder) versions(v reflect.Value, value any) any {
+	x, ok := value.(Versions)
+	if !ok {
+		if s, ok := value.(string); ok {
+			v.Set(reflect.ValueOf([]string{s}))
+		}
+		return value
+	}
+	valid := make([]string, len(x.Valid))
+	for i, s := range x.Valid {
+		valid[i] = s.Reveal()
+	}
+	v.Set(reflect.ValueOf(valid))
+	return x.Use.Reveal()
 }
 
 // defaultOf returns the value that an absent argument has, in a field of type t.

@@ -109,8 +109,13 @@ type Arg struct {
 	// declares it, as PACKAGE.TYPE, and the field's name there.
 	GoType, GoName string
 
-	field []int
+	field    []int
+	versions []int // the field for all of its versions; nil where there is none
 }
+
+// Versions reports whether the kind asks for all versions of the argument that are valid:
+// it takes a Versions, too.
+func (a *Arg) Versions() bool { return a.versions != nil }
 
 // Schema is the arguments of a kind.
 type Schema struct {
@@ -146,6 +151,9 @@ func TaskArgs() []string {
 //
 // The last four words of arg are for fields of type *host.Content, which are Text
 // without; "read" goes with "file". A default is filled in by Decode; means is only told to the user.
+//
+// A field of type []string with the tag versions:"NAME" is none of the arguments: it gets all
+// versions that are valid of what the argument NAME, a string, says; see Versions.
 func schemaOf(k *Kind) *Schema {
 	t := reflect.TypeOf(k.New())
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
@@ -203,6 +211,17 @@ func argsOf(t reflect.Type, where string) []Arg {
 			}
 		}
 		args = append(args, a)
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		name, ok := f.Tag.Lookup("versions")
+		if !ok {
+			continue
+		}
+		at := slices.IndexFunc(args, func(a Arg) bool { return a.Name == name })
+		if at < 0 || args[at].Type.Base != String || args[at].Type.parse != nil || f.Type != reflect.TypeFor[[]string]() {
+			panic(fmt.Sprintf("modules: %s.%s: versions of %q: a []string beside an argument that is a string", where, f.Name, name))
+		}
+		args[at].versions = f.Index
 	}
 	if n := tagged(t); n != len(args) {
 		panic(fmt.Sprintf("modules: %s: a field of one of the structs that %s embeds is hidden by another name: %d of %d arguments are left", where, t, len(args), n))

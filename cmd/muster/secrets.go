@@ -100,9 +100,12 @@ func (noSecrets) Names() []string { return nil }
 // Partial says that names aren't known.
 func (noSecrets) Partial() bool { return true }
 
-// Value is never called.
-func (noSecrets) Value(_, name string) (string, error) {
-	return "", fmt.Errorf("%q: %w", name, vault.ErrNotFound)
+// Open returns none.
+func (noSecrets) Open() []string { return nil }
+
+// Versions is never called.
+func (noSecrets) Versions(_, name string) (lang.SecretVersions, error) {
+	return lang.SecretVersions{}, fmt.Errorf("%q: %w", name, vault.ErrNotFound)
 }
 
 // Names returns the names of all secrets.
@@ -125,23 +128,45 @@ func (u *used) unlock() error {
 	return u.err
 }
 
-// Value opens a secret. All hosts use the current version.
-func (u *used) Value(_, name string) (string, error) {
+// Open returns the names of secrets whose rotation is open.
+func (u *used) Open() []string {
+	var list []string
+	for _, name := range u.store.Names() {
+		if i, ok := u.store.Info(name); ok && i.Pending+i.Previous > 0 {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// Versions opens a secret. All hosts use the current version; the pending and the previous
+// one are valid besides.
+func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
 	if i, ok := u.store.Info(name); ok && i.From != "" {
 		value, err := u.ask(name)
-		return value.Reveal(), err
+		return lang.SecretVersions{Valid: []secret.String{value}}, err
 	}
 	if err := u.unlock(); err != nil {
-		return "", err
+		return lang.SecretVersions{}, err
 	}
 	v, err := u.store.Get(name)
 	if err != nil {
-		return "", err
+		return lang.SecretVersions{}, err
 	}
 	u.mu.Lock()
 	u.read[name] = v.Current.Number
 	u.mu.Unlock()
-	return v.Current.Value.Reveal(), nil
+	list := []vault.Version{v.Pending, v.Current, v.Previous}
+	list = slices.DeleteFunc(list, func(x vault.Version) bool { return x.Number == 0 })
+	slices.SortStableFunc(list, func(x, y vault.Version) int { return y.Number - x.Number })
+	var all lang.SecretVersions
+	for n, x := range list {
+		if x.Number == v.Current.Number {
+			all.Use = n
+		}
+		all.Valid = append(all.Valid, x.Value)
+	}
+	return all, nil
 }
 
 // ask asks the program that has a secret, once in a run.

@@ -376,7 +376,9 @@ func (h *hostRun) sendTask(it *item) {
 
 // forget gives up what is only needed to send an item: of a long play on many
 // hosts it would be most of what is kept.
-func (it *item) forget() { it.ev.Args, it.ev.Bodies, it.ev.Secrets = nil, nil, nil }
+func (it *item) forget() {
+	it.ev.Args, it.ev.Others, it.ev.Bodies, it.ev.Secrets = nil, nil, nil, nil
+}
 
 // truth answers conditions about tasks of this host.
 func (h *hostRun) truth(id string) modules.Truth {
@@ -392,6 +394,9 @@ func (it *item) wire() *wire.Task {
 	t := &wire.Task{
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
 		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+	}
+	for _, args := range it.ev.Others {
+		t.Others = append(t.Others, args)
 	}
 	t.Companions = it.outputs()
 	if it.ev.Undecided {

@@ -7,6 +7,7 @@ import (
 
 	"muster/host"
 	"muster/modules"
+	"muster/secret"
 )
 
 // converted is an argument as modules.Decode takes it. It is never changed.
@@ -82,6 +83,8 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 			out[k.AsString()] = c.value(x, fieldType(t, k.AsString()), sensitive)
 		}
 		return out
+	case typ == cty.String && sensitive:
+		return secret.New(v.AsString())
 	}
 	return plainValue(v)
 }

@@ -38,6 +38,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 		out.Secrets = append(out.Secrets, text)
 	}
 	sort.Strings(out.Secrets)
+	s.others(i, out)
 	return out, nil, append(diags, e.diags...)
 }
 

@@ -58,7 +58,10 @@ type Evaluated struct {
 	Undecided bool
 	// Args is what modules.Decode takes: host.Content for text, files, templates
 	// and trees, modules.UnknownValue where a value is known after apply.
-	Args    map[string]any
+	Args Args
+	// Others are the arguments with other versions of its secrets that are valid, while
+	// one is rotated: what was made with any of them agrees.
+	Others  []Args
 	Unknown []string // the arguments that hold something unknown, sorted
 	// Bodies are the bytes behind each Content larger than host.InlineLimit.
 	Bodies []Body

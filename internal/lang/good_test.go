@@ -15,6 +15,7 @@ import (
 
 	"muster/host"
 	"muster/modules"
+	"muster/secret"
 )
 
 var update = flag.Bool("update", false, "write what is found into the archives of testdata/good")
@@ -194,6 +195,15 @@ func showEvaluated(t *Task, e *Evaluated) string {
 			parts = append(parts, text)
 		}
 	}
+	for _, other := range e.Others {
+		var differ []string
+		for _, name := range sortedKeys(other) {
+			if one := showArg(other[name]); one != showArg(e.Args[name]) {
+				differ = append(differ, name+"="+one)
+			}
+		}
+		parts = append(parts, "or("+strings.Join(differ, " ")+")")
+	}
 	add(e.Become.User != "", "become:"+e.Become.User)
 	add(e.Timeout != 0, "timeout:"+e.Timeout.String())
 	add(e.OnError != Fail, "on_error:"+string(e.OnError))
@@ -215,6 +225,14 @@ func showArg(v any) string {
 	switch x := v.(type) {
 	case modules.UnknownValue:
 		return "?"
+	case secret.String:
+		return fmt.Sprintf("!%q", x.Reveal())
+	case modules.Versions:
+		var valid []string
+		for _, v := range x.Valid {
+			valid = append(valid, v.Reveal())
+		}
+		return fmt.Sprintf("!%q of %q", x.Use.Reveal(), valid)
 	case host.Content:
 		s := ""
 		if x.Sensitive {

@@ -35,7 +35,7 @@ func (e *element) each() cty.Value {
 // evaluated in these, not in the scope around it.
 func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 	if b.Role == nil {
-		return []*Scope{{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, parent: s, block: b, home: s.unitScope()}}, nil, nil
+		return []*Scope{{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, parent: s, block: b, home: s.unitScope(), picks: s.picks}}, nil, nil
 	}
 	elems := []element{{}}
 	if b.Role.forEach != nil {
@@ -52,7 +52,7 @@ func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 		if b.Role.forEach != nil {
 			path += fmt.Sprintf("[%q]", e.key)
 		}
-		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each()})
+		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each(), picks: s.picks})
 	}
 	return out, nil, nil
 }

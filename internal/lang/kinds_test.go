@@ -9,6 +9,7 @@ import (
 
 	"muster/host"
 	"muster/modules"
+	"muster/secret"
 )
 
 // The kinds of the tests: they have arguments, and do nothing.
@@ -123,11 +124,12 @@ type commandOutput struct {
 
 type userKind struct {
 	idle
-	Name     string  `arg:"name,key,required"`
-	UID      *int    `arg:"uid"`
-	Password string  `arg:"password,sensitive"`
-	Keys     []key   `arg:"keys"`
-	Limits   *limits `arg:"limits"`
+	Name     string   `arg:"name,key,required"`
+	UID      *int     `arg:"uid"`
+	Password string   `arg:"password,sensitive"`
+	Valid    []string `versions:"password"`
+	Keys     []key    `arg:"keys"`
+	Limits   *limits  `arg:"limits"`
 }
 
 type key struct {
@@ -225,13 +227,31 @@ func testFleet() *Fleet {
 	}
 }
 
+// fakeSecrets are values by name: those of one secret that are valid have "|" between
+// them, newest first, and that to be used begins with "*" where there are several.
 type fakeSecrets map[string]string
 
 func (f fakeSecrets) Names() []string { return sortedKeys(f) }
-func (f fakeSecrets) Value(host, name string) (string, error) {
-	v, ok := f[name]
+
+func (f fakeSecrets) Open() (list []string) {
+	for _, name := range f.Names() {
+		if strings.Contains(f[name], "|") {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func (f fakeSecrets) Versions(_, name string) (v SecretVersions, err error) {
+	text, ok := f[name]
 	if !ok {
-		return "", fmt.Errorf("no such secret")
+		return v, fmt.Errorf("no such secret")
+	}
+	for i, value := range strings.Split(text, "|") {
+		if value[0] == '*' {
+			v.Use, value = i, value[1:]
+		}
+		v.Valid = append(v.Valid, secret.New(value))
 	}
 	return v, nil
 }

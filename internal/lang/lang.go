@@ -64,8 +64,10 @@ type VarSource struct {
 type Secrets interface {
 	// Names returns every secret's name, for checks and hints.
 	Names() []string
-	// Value returns what the host is to use.
-	Value(host, name string) (string, error)
+	// Open returns the names of those that have more than one valid version.
+	Open() []string
+	// Versions returns a secret's values that are valid, and which the host is to use.
+	Versions(host, name string) (SecretVersions, error)
 }
 
 // Options is what a playbook is read against. The zero value of each field is

@@ -45,7 +45,7 @@ func outcomeValue(t *Task, name string, o Outcome) cty.Value {
 			v = v.Mark(noOutput{name, whyNoOutput(t, o), t.kind})
 		}
 		if o.Sensitive || t.Sensitive {
-			v = v.Mark(funcs.Sensitive)
+			v = funcs.Hide(v)
 		}
 		attrs["output"] = v
 	} else if t.broken {
@@ -207,7 +207,7 @@ func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {
 		}
 		v := b.add(s.value(o.expr, layer{}))
 		if o.sensitive {
-			v = v.Mark(funcs.Sensitive)
+			v = funcs.Hide(v)
 		}
 		attrs[name] = v
 	}

@@ -48,7 +48,7 @@ func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
 func (p *paths) note(e *evaluation, host string) {
 	t := e.t
 	if key := e.s.p.o.Kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
-		if path, ok := e.out.Args[key.Name].(string); ok {
+		if path, ok := word(e.out.Args[key.Name]); ok {
 			if p.written[path] == nil {
 				p.written[path] = map[string]*Task{}
 			}
@@ -62,12 +62,12 @@ func (p *paths) note(e *evaluation, host string) {
 			continue
 		}
 		value := e.out.Args[name]
-		if s, ok := value.(string); ok {
+		if s, ok := word(value); ok {
 			value = []any{s}
 		}
 		items, _ := value.([]any)
 		for i, item := range items {
-			path, ok := item.(string)
+			path, ok := word(item)
 			if !ok {
 				continue
 			}
@@ -78,6 +78,12 @@ func (p *paths) note(e *evaluation, host string) {
 			p.read = append(p.read, read{t, path, at, host})
 		}
 	}
+}
+
+// word is the string that an argument is, sensitive or not.
+func word(value any) (string, bool) {
+	s, ok := credential(value)
+	return s.Reveal(), ok
 }
 
 // noteModule notes what the task's module says that it writes and reads.

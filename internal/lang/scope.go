@@ -33,6 +33,7 @@ type Scope struct {
 	plain  bool // a play's vars are not seen: they are being evaluated
 	first  bool // what the play consists of is being evaluated: facts are the run's first
 
+	picks picks                // versions of secrets other than the host's own
 	cache map[string]cty.Value // "var.x", "local.x"
 }
 
@@ -287,14 +288,18 @@ func (b *builder) secrets(reads *reads) cty.Value {
 	for _, name := range names {
 		v := cty.UnknownVal(cty.String)
 		if !b.s.checking() {
-			text, err := store.Value(b.s.host, name)
+			all, err := store.Versions(b.s.host, name)
 			if err != nil {
 				b.diags = append(b.diags, errorAt(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err))
 				continue
 			}
-			v = cty.StringVal(text)
+			use := all.Use
+			if n, ok := b.s.picks[name]; ok {
+				use = n
+			}
+			v = cty.StringVal(all.Valid[use].Reveal())
 		}
-		attrs[name] = v.Mark(funcs.Sensitive)
+		attrs[name] = funcs.Hide(v)
 	}
 	return cty.ObjectVal(attrs)
 }

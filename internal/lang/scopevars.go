@@ -62,7 +62,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 			if pv.name != name {
 				continue
 			}
-			without := &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, plain: true}
+			without := &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, plain: true, picks: s.picks}
 			value, waits, diags := without.value(pv.expr, layer{})
 			if len(waits) > 0 || diags.HasErrors() {
 				return value, waits, diags

@@ -72,7 +72,12 @@ func sensitiveTexts(v cty.Value, out map[string]bool) {
 	}
 	var walk func(v cty.Value, inside bool)
 	walk = func(v cty.Value, inside bool) {
-		inside = inside || isMarked(v)
+		if isMarked(v) {
+			inside = true
+			for _, text := range funcs.Texts(v) {
+				out[text] = true
+			}
+		}
 		v, _ = v.Unmark()
 		if v.IsNull() || !v.IsKnown() {
 			return

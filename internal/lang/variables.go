@@ -99,10 +99,11 @@ func (v *Variable) declared() string {
 func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	value, marks := value.Unmark()
 	if v.Sensitive {
-		if marks == nil {
-			marks = cty.ValueMarks{}
+		hidden := funcs.Hide(value).Marks()
+		for m := range marks {
+			hidden[m] = struct{}{}
 		}
-		marks[funcs.Sensitive] = struct{}{}
+		marks = hidden
 	}
 	if value.IsNull() && !v.Nullable {
 		if v.Default == cty.NilVal {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"muster/modules"
+	"muster/secret"
 )
 
 // unknownArgs returns the names of the arguments that hold an unknown value.
@@ -24,11 +25,16 @@ func names(value any) []string {
 	switch x := value.(type) {
 	case string:
 		return []string{x}
+	case secret.String:
+		return []string{x.Reveal()}
 	case []any:
 		var list []string
 		for _, e := range x {
-			if s, ok := e.(string); ok {
+			switch s := e.(type) {
+			case string:
 				list = append(list, s)
+			case secret.String:
+				list = append(list, s.Reveal())
 			}
 		}
 		return list

@@ -88,12 +88,18 @@ func (d *delegate) grant(c host.Content) {
 
 // owns lets a user's worker ask for the content that a task of theirs names.
 func (s *server) owns(d *delegate, t wire.Task) {
-	d.grantAll(t.Args)
-	module, _ := s.session.Kinds.Decode(t.Kind, t.Args)
+	for _, args := range append([]wire.Args{t.Args}, t.Others...) {
+		s.ownsAll(d, t.Kind, args)
+	}
+}
+
+func (s *server) ownsAll(d *delegate, kind string, args wire.Args) {
+	d.grantAll(map[string]any(args))
+	module, _ := s.session.Kinds.Decode(kind, args)
 	if module == nil {
 		return
 	}
-	for _, c := range s.session.Kinds.Schema(t.Kind).Contents(module) {
+	for _, c := range s.session.Kinds.Schema(kind).Contents(module) {
 		d.grant(c.Content)
 		s.session.Host.Bodies.Hold(c.Content)
 		if c.Tree {

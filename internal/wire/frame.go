@@ -66,6 +66,8 @@ var modes = sync.OnceValue(func() encodings {
 	for number, t := range map[uint64]reflect.Type{
 		4000: reflect.TypeFor[host.Content](),
 		4001: reflect.TypeFor[modules.UnknownValue](),
+		4002: reflect.TypeFor[sealed](),
+		4003: reflect.TypeFor[sealedVersions](),
 	} {
 		if err := tags.Add(opts, t, number); err != nil {
 			panic("wire: " + err.Error())

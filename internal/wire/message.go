@@ -125,9 +125,9 @@ type Ack struct{ Ends int }
 
 // Task is one task of a play, for this host.
 type Task struct {
-	ID   string         `cbor:"1,keyasint,omitempty"`
-	Kind string         `cbor:"2,keyasint,omitempty"`
-	Args map[string]any `cbor:"3,keyasint"`
+	ID   string `cbor:"1,keyasint,omitempty"`
+	Kind string `cbor:"2,keyasint,omitempty"`
+	Args Args   `cbor:"3,keyasint"`
 	// As is the user who acts; "" is the one the remote runs as.
 	As        string             `cbor:"4,keyasint,omitempty"`
 	When      *modules.Condition `cbor:"5,keyasint,omitempty"`
@@ -158,6 +158,9 @@ type Task struct {
 	// Companions are the other hosts that the task needs, each with what its companion's
 	// plan has told, JSON; empty where that is open.
 	Companions map[string][]byte `cbor:"17,keyasint,omitempty"`
+	// Others are the arguments with other versions of its secrets that are valid: where
+	// a plan with them finds nothing to do, there is nothing to do.
+	Others []Args `cbor:"18,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.

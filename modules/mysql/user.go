@@ -24,7 +24,8 @@ type User struct {
 	// Where it logs in from: a name, an address, or a pattern such as "10.0.%".
 	// "localhost" is the server's socket.
 	Host string `arg:"host" default:"localhost"`
-	// Its password.
+	// Its password. While the secret in it is rotated, an account that lets the new one in
+	// as well as the old one keeps both.
 	Password string `arg:"password,sensitive"`
 	// Another password that lets it in, too, while clients go over from this one to that:
 	// MySQL's dual passwords, MariaDB's second way to be let in. Not given, while the
@@ -48,6 +49,9 @@ type User struct {
 	// Whether it is there at all. "absent" drops it with its privileges; its connections
 	// go on until they end.
 	State string `arg:"state" oneof:"present absent" default:"present"`
+
+	// Valid are all versions of the password that are to go on letting the account in.
+	Valid []string `versions:"password"`
 
 	proofs *proofs
 }

@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"muster/host"
 )
@@ -108,4 +110,56 @@ func (c *SetUser) statements(ctx context.Context, h *host.Host, all *accounts, n
 	}
 	add("ALTER USER " + name + f.identified(c.Plugin, other) + " RETAIN CURRENT PASSWORD")
 	return list, nil
+}
+
+// rotating plans an account whose password is being rotated: several versions of it are
+// valid. Where it lets in the one to be used, nothing is to be done, whatever else it lets
+// in; where it lets in another that is valid, that is kept beside it, and returned. Where
+// it lets in none of them, or isn't there, it isn't rotating.
+func (p *userPlanner) rotating(ctx context.Context, plugin string) (is bool, keep string, err error) {
+	if len(p.Valid) < 2 || p.OldPassword != "" || p.now == nil || plugin != p.now.Plugin {
+		return false, "", nil
+	}
+	others := slices.DeleteFunc(slices.Clone(p.Valid), func(v string) bool { return v == p.Password })
+	for _, password := range append([]string{p.Password}, others...) {
+		said, err := p.letsIn(ctx, password)
+		switch {
+		case err != nil:
+			return false, "", err
+		case said && password == p.Password:
+			return true, "", nil
+		case said:
+			return true, password, nil
+		}
+	}
+	return false, "", nil
+}
+
+// letsIn reports whether an account lets a password in, beside another or alone.
+func (p *userPlanner) letsIn(ctx context.Context, password string) (bool, error) {
+	if p.now.Password != "" { // pending changes set it
+		sum := p.v.Keep([]byte(password), true).Sum
+		return slices.Contains(strings.Fields(p.now.Password), sum), nil
+	}
+	if p.all.flavor == mariadb && p.real.dual() {
+		sum := nativeHash
+		if p.real.plugin() == ed25519Plugin {
+			sum = ed25519Key
+		}
+		return slices.ContainsFunc(p.real.methods, func(m method) bool { return m.Auth == sum(password) }), nil
+	}
+	said, err := p.real.proof(ctx, p.all, viewDialer(p.v), password, p.proofs)
+	if err != nil || said != unreachable {
+		return said == right, err
+	}
+	list := []passwords{{password: password}}
+	for _, other := range p.Valid {
+		list = append(list, passwords{password, other}, passwords{other, password})
+	}
+	for _, both := range list {
+		if set, err := noted(ctx, p.v, p.real, both.noted()); err != nil || set {
+			return set, err
+		}
+	}
+	return false, nil
 }

@@ -229,6 +229,18 @@ func (p *userPlanner) login(ctx context.Context, c *SetUser) error {
 	password := p.v.Keep([]byte(p.Password), true)
 	c.Known = &password
 	sum := password.Sum
+	rotating, both, err := p.rotating(ctx, plugin)
+	switch {
+	case err != nil:
+		return err
+	case rotating && both == "":
+		return nil
+	case rotating:
+		old := p.v.Keep([]byte(both), true)
+		c.Old, c.Sets, c.Plugin = &old, true, plugin
+		c.To.Plugin, c.To.Auth, c.To.Password = plugin, "", sum+" "+old.Sum
+		return nil
+	}
 	if p.OldPassword != "" {
 		if most := f.longest(); most > 0 && len(p.OldPassword) > most {
 			return modules.ArgError{Arg: "old_password", Summary: "Wrong value", Detail: fmt.Sprintf("%s lets nobody in with a password of more than %d bytes.", f, most)}

@@ -3,6 +3,8 @@ package funcs
 import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"muster/secret"
 )
 
 type mark string
@@ -10,6 +12,38 @@ type mark string
 // Sensitive marks a value that is never shown. It clings to whatever is
 // computed from it.
 const Sensitive = mark("sensitive")
+
+// Of is a mark, beside Sensitive, with a text that a value was made of: what is computed
+// from a secret may be shown by nobody, and the secret itself may be shown by a program
+// that got it inside of something else.
+type Of struct{ Text secret.String }
+
+// mostTexts is how many texts of one value are kept as marks.
+const mostTexts = 100
+
+// Hide returns a value as a sensitive one, with marks for the texts in it.
+func Hide(v cty.Value) cty.Value {
+	marks := cty.NewValueMarks(Sensitive)
+	plain, _ := v.UnmarkDeep()
+	_ = cty.Walk(plain, func(_ cty.Path, x cty.Value) (bool, error) {
+		if len(marks) <= mostTexts && x.IsKnown() && !x.IsNull() && x.Type() == cty.String && x.AsString() != "" {
+			marks[Of{secret.New(x.AsString())}] = struct{}{}
+		}
+		return len(marks) <= mostTexts, nil
+	})
+	return v.WithMarks(marks)
+}
+
+// Texts returns what a sensitive value was made of.
+func Texts(v cty.Value) []string {
+	var list []string
+	for m := range v.Marks() {
+		if of, ok := m.(Of); ok {
+			list = append(list, of.Text.Reveal())
+		}
+	}
+	return list
+}
 
 var anyValue = function.Parameter{
 	Name: "value", Type: cty.DynamicPseudoType,
@@ -22,7 +56,7 @@ var sensitive = function.New(&function.Spec{
 	Params: []function.Parameter{anyValue},
 	Type:   sameType,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		return args[0].Mark(Sensitive), nil
+		return Hide(args[0]), nil
 	},
 })
 
@@ -31,7 +65,11 @@ var nonSensitive = function.New(&function.Spec{
 	Type:   sameType,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		v, marks := args[0].Unmark()
-		delete(marks, Sensitive)
+		for m := range marks {
+			if _, ok := m.(Of); ok || m == Sensitive {
+				delete(marks, m)
+			}
+		}
 		return v.WithMarks(marks), nil
 	},
 })

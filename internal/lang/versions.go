@@ -1,0 +1,212 @@
+package lang
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"muster/modules"
+	"muster/secret"
+)
+
+// SecretVersions are the values of a secret that are valid, newest first, and which of
+// them a host is to use. Outside of a rotation there is one.
+type SecretVersions struct {
+	Valid []secret.String
+	Use   int // an index into Valid
+}
+
+// most is how many versions of a task's arguments are made: with more secrets of one task
+// in rotation than six, those with several older versions at once are left out.
+const most = 64
+
+// picks are versions of secrets, by name: indices into SecretVersions.Valid. Of what isn't
+// there the host's own is used.
+type picks map[string]int
+
+// version is one way in which a task's arguments can be made.
+type version struct {
+	args Args
+	use  bool // it is the host's own
+	e    *evaluation
+}
+
+// Args are arguments of a task as modules.Decode takes them.
+type Args = map[string]any
+
+// others evaluates an instance with the other versions of the secrets in it that are valid,
+// and notes what they make: arguments that agree, too, and all versions of those of which
+// the kind asks for all.
+func (s *Scope) others(i *Instance, out *Evaluated) {
+	store := s.p.o.Secrets
+	if store == nil || len(s.p.Secrets) == 0 || s.checking() || len(out.Unknown) > 0 {
+		return
+	}
+	var open []string
+	for _, name := range store.Open() {
+		if slices.Contains(s.p.Secrets, name) {
+			open = append(open, name)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	own := version{args: out.Args, use: true}
+	var read []string // those that the task's arguments are made of
+	counts := map[string]int{}
+	uses := picks{}
+	for _, name := range open {
+		v, err := store.Versions(s.host, name)
+		if err != nil || len(v.Valid) < 2 {
+			continue
+		}
+		for n := range v.Valid {
+			if n == v.Use {
+				continue
+			}
+			if x := s.with(i, picks{name: n}); x != nil && !reflect.DeepEqual(x.args, own.args) {
+				read, counts[name], uses[name] = append(read, name), len(v.Valid), v.Use
+				break
+			}
+		}
+	}
+	list := s.versions(i, read, counts, uses, own)
+	seal(i.Task, list, out)
+	for _, v := range list {
+		if !v.use && !slices.ContainsFunc(append([]Args{out.Args}, out.Others...), func(a Args) bool { return reflect.DeepEqual(a, v.args) }) {
+			out.Others = append(out.Others, v.args)
+		}
+		if v.e == nil {
+			continue
+		}
+		out.Bodies = append(out.Bodies, v.e.out.Bodies...)
+		for text := range v.e.secrets {
+			if !slices.Contains(out.Secrets, text) {
+				out.Secrets = append(out.Secrets, text)
+			}
+		}
+	}
+	slices.Sort(out.Secrets)
+}
+
+// versions are the arguments with each choice of versions, the newest of all first.
+func (s *Scope) versions(i *Instance, names []string, counts map[string]int, uses picks, own version) []version {
+	choices := []picks{{}}
+	for _, name := range names {
+		var more []picks
+		for _, c := range choices {
+			for n := range counts[name] {
+				d := maps.Clone(c)
+				d[name] = n
+				more = append(more, d)
+			}
+		}
+		choices = more
+		if len(choices) > most {
+			choices = slices.DeleteFunc(choices, func(c picks) bool { return !fewFrom(c, uses) })
+		}
+	}
+	var list []version
+	for _, c := range choices {
+		if maps.Equal(c, uses) {
+			list = append(list, own)
+		} else if x := s.with(i, c); x != nil {
+			list = append(list, *x)
+		}
+	}
+	return list
+}
+
+// fewFrom reports whether a choice takes another version of one secret at most.
+func fewFrom(c, uses picks) bool {
+	n := 0
+	for name, at := range c {
+		if at != uses[name] {
+			n++
+		}
+	}
+	return n < 2
+}
+
+// seal replaces the arguments of which the kind asks for all versions by all that were made
+// of them, in every one of the list.
+func seal(t *Task, list []version, out *Evaluated) {
+	for _, a := range t.args {
+		if a.arg == nil || !a.arg.Versions() {
+			continue
+		}
+		use, ok := credential(out.Args[a.name])
+		if !ok {
+			continue
+		}
+		all := modules.Versions{Use: use}
+		for _, v := range list {
+			if s, ok := credential(v.args[a.name]); ok && !slices.Contains(all.Valid, s) {
+				all.Valid = append(all.Valid, s)
+			}
+		}
+		if len(all.Valid) < 2 {
+			continue
+		}
+		out.Args[a.name] = all
+		for _, v := range list {
+			v.args[a.name] = all
+		}
+	}
+}
+
+func credential(value any) (secret.String, bool) {
+	switch x := value.(type) {
+	case secret.String:
+		return x, true
+	case string:
+		return secret.New(x), true
+	}
+	return secret.String{}, false
+}
+
+// with evaluates the arguments of an instance with versions of secrets; nil where that
+// can't be done, or makes nothing that could be compared.
+func (s *Scope) with(i *Instance, p picks) *version {
+	at, ok := s.at(p)
+	if !ok {
+		return nil
+	}
+	if i.of != nil {
+		list, waits, diags := at.Instances(i.Task)
+		n := slices.IndexFunc(list, func(o *Instance) bool { return o.Key == i.Key && o.Target == i.Target })
+		if len(waits) > 0 || diags.HasErrors() || n < 0 {
+			return nil
+		}
+		i = list[n]
+	}
+	e := &evaluation{s: at, l: i.layer(), t: i.Task, out: &Evaluated{OnError: Fail}, secrets: map[string]bool{}}
+	e.arguments(i)
+	if len(e.waits) > 0 || e.diags.HasErrors() || len(e.out.Unknown) > 0 {
+		return nil
+	}
+	return &version{args: e.out.Args, e: e}
+}
+
+// at is the scope in which secrets have the versions that are picked.
+func (s *Scope) at(p picks) (*Scope, bool) {
+	if s.parent == nil {
+		c := *s
+		c.cache, c.picks = nil, p
+		return &c, true
+	}
+	around, ok := s.parent.at(p)
+	if !ok {
+		return nil, false
+	}
+	list, waits, diags := around.Enter(s.block)
+	if len(waits) > 0 || diags.HasErrors() {
+		return nil, false
+	}
+	for _, in := range list {
+		if in.key == s.key {
+			return in, true
+		}
+	}
+	return nil, false
+}
