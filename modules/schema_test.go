@@ -3,10 +3,12 @@ package modules
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"muster/host"
+	"muster/secret"
 )
 
 type inert struct{}
@@ -57,5 +59,38 @@ func TestHiddenArgumentsPanic(t *testing.T) {
 			}()
 			NewRegistry(Kind{Name: "k", New: func() Module { return m }})
 		})
+	}
+}
+
+// rotated asks for all versions of an argument.
+type rotated struct {
+	Password string         `arg:"password"`
+	Other    string         `arg:"other"`
+	More     map[string]any `arg:"more"`
+	Valid    []string       `versions:"password"`
+}
+
+func (*rotated) Plan(context.Context, *host.View) (Plan, error) { return Plan{}, nil }
+
+func TestKindGetsAllVersionsOfWhatItAsksFor(t *testing.T) {
+	r := NewRegistry(Kind{Name: "rotated", New: func() Module { return &rotated{} }})
+	for _, c := range []struct {
+		args map[string]any
+		want rotated
+	}{
+		{map[string]any{"password": "a"}, rotated{Password: "a", Valid: []string{"a"}}},
+		{map[string]any{"password": secret.New("a"), "other": secret.New("b")}, rotated{Password: "a", Valid: []string{"a"}, Other: "b"}},
+		{map[string]any{"password": Versions{Use: secret.New("a"), Valid: []secret.String{secret.New("n"), secret.New("a")}}}, rotated{Password: "a", Valid: []string{"n", "a"}}},
+		{map[string]any{"more": map[string]any{"deep": []any{secret.New("x"), int64(1)}}}, rotated{More: map[string]any{"deep": []any{"x", int64(1)}}}},
+		{map[string]any{}, rotated{}},
+	} {
+		m, errs := r.Decode("rotated", c.args)
+		if len(errs) > 0 || !reflect.DeepEqual(m, &c.want) {
+			t.Errorf("%v became %+v, %v", c.args, m, errs)
+		}
+	}
+	// No other argument takes them.
+	if _, errs := r.Decode("rotated", map[string]any{"other": Versions{Use: secret.New("a")}}); len(errs) == 0 {
+		t.Error("an argument without a field for its versions takes them")
 	}
 }

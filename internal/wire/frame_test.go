@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 
 	"muster/host"
 	"muster/modules"
+	"muster/secret"
 )
 
 func TestMessagesArriveAsTheyWereSent(t *testing.T) {
@@ -18,7 +21,9 @@ func TestMessagesArriveAsTheyWereSent(t *testing.T) {
 	sent := &Message{Task: &Task{ID: "0/task.file.a", Kind: "file", Args: map[string]any{
 		"path": "/etc/a", "mode": nil, "list": []any{"x", int64(3), true, 1.5}, "map": map[string]any{"k": "v"},
 		"content": host.ContentOf([]byte("hello"), true), "unknown": modules.UnknownValue{},
-	}, When: &modules.Condition{Not: &modules.Condition{Changed: "b"}}}}
+		"secret": secret.New("hunter2"), "env": map[string]any{"k": []any{secret.New("hunter3")}},
+		"password": modules.Versions{Use: secret.New("a"), Valid: []secret.String{secret.New("b"), secret.New("a")}},
+	}, Others: []Args{{"secret": secret.New("hunter4")}}, When: &modules.Condition{Not: &modules.Condition{Changed: "b"}}}}
 	if err := c.Send(sent); err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +36,9 @@ func TestMessagesArriveAsTheyWereSent(t *testing.T) {
 	}
 	if _, err := c.Receive(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
+	}
+	if text := fmt.Sprintf("%v %+v", got.Task.Args, got.Task.Others); strings.Contains(text, "hunter") {
+		t.Errorf("printed, they show %s", text)
 	}
 }
 

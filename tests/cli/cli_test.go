@@ -21,7 +21,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ec2": cmdEC2},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ec2": cmdEC2, "versions": cmdVersions},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			home := filepath.Join(e.WorkDir, "home")
