@@ -28,7 +28,7 @@ func allowed() map[string][]string {
 		"modules/network":         {"modules", "modules/systemd", "host", "secret"}, // its tables are loaded by a service
 		"internal/hclguard":       nil,
 		"internal/lang":           {"modules", "host", "secret", "internal/hclguard", "internal/lang/funcs"},
-		"internal/lang/funcs":     {"internal/lang/funcs"},
+		"internal/lang/funcs":     {"internal/lang/funcs", "secret"},
 		"internal/wire":           {"host", "modules", "secret"},
 		"internal/remote":         {"host", "modules", "secret", "internal/wire", "internal/remote/process", "internal/remote/record", "internal/remote/revert", "internal/stream"},
 		"internal/remote/process": {"internal/wire"},
