@@ -86,10 +86,23 @@ func (s System) Run(ctx context.Context, c Command) (Output, error) {
 	defer end(nil)
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = c.Argv
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, stdout, stderr
-	if c.Stdout != nil {
-		cmd.Stdout = passing{c.Stdout, end}
+	cmd.Stdin = c.Stdin
+	said, err := newDrain(stderr, false)
+	if err != nil {
+		return Output{}, fmt.Errorf("running %s: %w", c.Argv[0], err)
 	}
+	defer said.close()
+	var printed *drain
+	if c.Stdout == nil {
+		printed, err = newDrain(stdout, false)
+	} else {
+		printed, err = newDrain(passing{c.Stdout, end}, true)
+	}
+	if err != nil {
+		return Output{}, fmt.Errorf("running %s: %w", c.Argv[0], err)
+	}
+	defer printed.close()
+	cmd.Stdout, cmd.Stderr = printed.to, said.to
 	cmd.Dir = c.Dir
 	if cmd.Dir == "" {
 		cmd.Dir = "/"
@@ -97,13 +110,18 @@ func (s System) Run(ctx context.Context, c Command) (Output, error) {
 	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	if err = cmd.Start(); err == nil {
+	cmd.WaitDelay = time.Second // for what it doesn't read of its input
+	err = cmd.Start()
+	printed.to.Close() // they are the program's
+	said.to.Close()
+	if err == nil {
 		if s.Started != nil {
 			s.Started(cmd.Process.Pid)
 		}
 		err = cmd.Wait()
 	}
+	printed.finish(ctx)
+	said.finish(ctx)
 	out := Output{Stdout: stdout.bytes(), Stderr: stderr.bytes()}
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("running %s: %w", c.Argv[0], context.Cause(ctx))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -39,5 +41,45 @@ func TestAProgramWhoseOutputIsRefusedIsKilledWithItsChildren(t *testing.T) {
 	}
 	if since := time.Since(begun); since > 50*time.Second {
 		t.Errorf("it was waited for, %s", since)
+	}
+}
+
+// slowWriter takes what it gets only once it is let.
+type slowWriter struct {
+	got bytes.Buffer
+	let chan struct{}
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	<-w.let
+	return w.got.Write(p)
+}
+
+// Whoever takes a program's output may need longer for its end than the program does.
+func TestTheEndOfAProgramsOutputWaitsForWhoTakesIt(t *testing.T) {
+	w := &slowWriter{let: make(chan struct{})}
+	go func() {
+		time.Sleep(3 * lastOutput) // the program has long ended, with a pipe full of its output
+		close(w.let)
+	}()
+	out, err := System{}.Run(t.Context(), Command{Argv: []string{"sh", "-c", "head -c 50000 /dev/zero"}, Stdout: w})
+	if err != nil || out.ExitCode != 0 || w.got.Len() != 50000 {
+		t.Errorf("%d bytes came, %+v, %v", w.got.Len(), out, err)
+	}
+}
+
+// What a program has started may hold its output open, and go on printing.
+func TestOutputThatIsHeldOpenEndsWithItsProgram(t *testing.T) {
+	out, err := System{}.Run(t.Context(), Command{Argv: []string{"sh", "-c", "sh -c 'echo $$; while :; do echo more; sleep 0.05; done' & sleep 0.2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(out.Stdout), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatalf("%q", out.Stdout)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("it was ended with its parent: %v", err)
 	}
 }
