@@ -112,6 +112,9 @@ type Kind struct {
 	// kinds' tasks need on another host.
 	Companion bool
 
+	// Internal marks a kind that playbooks can't use, and muster does.
+	Internal bool
+
 	// New returns a module with nothing set. Its exported fields with an arg
 	// tag are the kind's arguments; see SchemaOf.
 	New func() Module
@@ -133,7 +136,7 @@ func NewRegistry(kinds ...Kind) *Registry {
 		if r.byName[k.Name] != nil {
 			panic("modules: kind " + k.Name + " is registered twice")
 		}
-		if !k.Companion {
+		if !k.Companion && !k.Internal {
 			r.kinds = append(r.kinds, k)
 		}
 		r.byName[k.Name] = k

@@ -285,6 +285,11 @@ func collectLess() func() {
 // playbook reads a playbook with all its checks. Where it has errors, they
 // are shown and errShown is returned.
 func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bool) (*lang.Playbook, error) {
+	return a.playbookOf(l, before, file, values, nil)
+}
+
+// playbookOf reads a playbook, or a part of a rotation in it.
+func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *lang.Phase) (*lang.Playbook, error) {
 	vars, diags, err := a.varSources(l)
 	if err != nil {
 		return nil, err
@@ -299,7 +304,7 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 	}
 	pb, more := lang.Load(file, lang.Options{
 		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
-		Vars: vars, Facts: factsType(), RequireValues: values, Secrets: l.secrets,
+		Vars: vars, Facts: factsType(), RequireValues: values, Secrets: l.secrets, Phase: phase,
 	})
 	diags = append(diags, more...)
 	for name, src := range pb.Sources {

@@ -133,7 +133,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
 	root.AddCommand(
 		newInit(a), newValidate(a), newPlan(a), newApply(a), newShow(a), newHistory(a), newRunCommand(a), newFacts(a),
-		newInventory(a), newSecret(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
+		newInventory(a), newSecret(a), newRotate(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	sayUsage(root)
 	root.SetFlagErrorFunc(flagError)

@@ -12,6 +12,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/wire"
 	"muster/secret"
 )
 
@@ -22,11 +23,13 @@ type request struct {
 	start    time.Time
 	key      []byte // of the digests; nil: a random one
 	watch    func(engine.Event)
-	resumes  string   // the run that it goes on with
-	left     []string // the hosts that it goes on with
-	adHoc    bool     // the playbook is none of the user's
-	readOnly bool     // it is only planned
-	saves    bool     // its plan is to be kept
+	resumes  string      // the run that it goes on with
+	left     []string    // the hosts that it goes on with
+	adHoc    bool        // the playbook is none of the user's
+	readOnly bool        // it is only planned
+	saves    bool        // its plan is to be kept
+	phase    *lang.Phase // the part of a rotation that it is
+	quiet    bool        // only what goes wrong is shown
 	// name and text put the names of files in the place of where they lie, in
 	// positions and in messages; nil where that is the same.
 	name, text func(string) string
@@ -46,6 +49,12 @@ type prepared struct {
 func (p *prepared) close() {
 	p.run.Close()
 	p.reach.close()
+}
+
+// shows reports whether an event is shown of a run that shows only what goes wrong.
+func shows(e engine.Event) bool {
+	t, ok := e.(*engine.TaskEvent)
+	return !ok || t.Status == wire.Failed
 }
 
 // named gives an event the names that files had where a plan was made.
@@ -81,7 +90,7 @@ func (a *app) prepare(ctx context.Context, q request) (*prepared, error) {
 
 // prepareIn is prepare where project and inventory are read already.
 func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared, error) {
-	pb, err := a.playbook(l, diags, q.file, true)
+	pb, err := a.playbookOf(l, diags, q.file, true, q.phase)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +121,9 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 		if q.watch != nil {
 			q.watch(e)
 		}
-		a.view().Event(q.named(e))
+		if !q.quiet || shows(e) {
+			a.view().Event(q.named(e))
+		}
 	}
 	if os.Getenv("GOGC") == "" {
 		// What a run holds of its hosts it holds to its end: half of that may be

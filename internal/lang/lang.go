@@ -86,6 +86,8 @@ type Options struct {
 	// RequireValues makes a variable without a value an error (plan, apply);
 	// otherwise it is unknown (validate).
 	RequireValues bool
+	// Phase chooses a part of a rotation; nil: the playbook's plays.
+	Phase *Phase
 }
 
 // Playbook is a playbook that has been read and found free of errors, or,
@@ -103,6 +105,8 @@ type Playbook struct {
 	// Secrets is the names of the secrets that expressions read, sorted; of all, where
 	// a name is computed.
 	Secrets []string
+	// Rotations are those that the file declares. They aren't among Plays.
+	Rotations []*Rotation
 
 	o     *Options
 	fleet *fleet
@@ -132,6 +136,8 @@ type Play struct {
 	become *expr
 	vars   []*playVar
 	hosts  map[string]bool
+
+	rotation bool // it is a part of a rotation
 }
 
 // Step is one of the things a play does in order: exactly one field is set.

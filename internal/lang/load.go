@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -27,6 +28,9 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	}
 	l.checkSources()
 	l.check()
+	if l.o.Phase == nil {
+		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
+	}
 	p.Sources = p.files.sources
 	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
 	return p, dedupe(l.diags, p.files.order)
@@ -68,11 +72,12 @@ type loader struct {
 
 	functionNames, fileFunctions, secretNames map[string]bool
 
-	including  []string // the playbooks being read, outermost first
-	unreadable bool     // a playbook couldn't be: what it declares isn't known
-	using      []string // the roles being read
-	seq        int      // the last task's
-	later      []func() // what is analysed when a whole play is read
+	including  []string  // the playbooks being read, outermost first
+	unreadable bool      // a playbook couldn't be: what it declares isn't known
+	using      []string  // the roles being read
+	rotating   *Rotation // the one being read
+	seq        int       // the last task's
+	later      []func()  // what is analysed when a whole play is read
 
 	budget     int               // evaluations that are left to checks
 	varying    map[any]bool      // locals that differ between hosts
@@ -119,7 +124,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 
 	u := &unit{name: f.name, dir: folder{dir: filepath.Dir(f.path)}, from: from}
 	l.units = append(l.units, u)
-	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include"})
+	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include", "rotation"})
 	l.declarations(u, body, false)
 	l.resolve(u)
 	given(u)
@@ -127,9 +132,20 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "play":
-			l.play(u, b)
+			if o := l.o.Phase; o == nil {
+				l.play(u, b)
+			}
 		case "include":
 			l.include(u, b)
+		case "rotation":
+			if from != nil {
+				l.errorAt(header(b), "Rotation in an included file", "", "Rotations are read from the file that \"muster rotate\" is given, and from no file that it includes.")
+			}
+		}
+	}
+	for _, b := range body.Blocks { // behind the plays, which are counted
+		if b.Type == "rotation" && from == nil {
+			l.rotation(u, b)
 		}
 	}
 	if from == nil && len(l.p.Plays) == 0 && !l.diags.HasErrors() {

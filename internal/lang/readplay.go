@@ -32,11 +32,17 @@ type around struct {
 }
 
 func (l *loader) play(u *unit, b *hclsyntax.Block) {
-	p := &Play{Index: len(l.p.Plays), Range: header(b), unit: u, names: newNames(), hosts: map[string]bool{}}
+	name := ""
 	if len(b.Labels) > 0 {
-		p.Name = b.Labels[0]
+		name = b.Labels[0]
 	}
 	l.labels(b, 1, `play "NAME"`)
+	l.playOf(u, b, name)
+}
+
+// playOf reads a play, or the part of a rotation that is one.
+func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
+	p := &Play{Name: name, Index: len(l.p.Plays), Range: header(b), unit: u, names: newNames(), hosts: map[string]bool{}, rotation: l.rotating != nil}
 	attrs := []string{"hosts", "become", "vars", "tags"}
 	a := l.attributes(b.Body, "a play", attrs, append([]string{"barrier", "rolling"}, stepBlocks...))
 	l.p.Plays = append(l.p.Plays, p)
@@ -79,6 +85,7 @@ func (l *loader) play(u *unit, b *hclsyntax.Block) {
 		f()
 	}
 	l.later = nil
+	return p
 }
 
 // meta analyses an expression and reports what is wrong with it.

@@ -154,6 +154,9 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
 		return t
 	}
+	if t.kind != nil && t.kind.Internal && !strings.HasPrefix(b.TypeRange.Filename, "rotation ") {
+		t.kind = nil
+	}
 	if t.kind == nil {
 		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMean(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
 		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true

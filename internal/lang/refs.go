@@ -27,6 +27,7 @@ type reads struct {
 	onHost       bool
 	groups, each bool
 	self         bool
+	rotation     bool
 	hosts        []string // other hosts named
 	allHosts     bool     // hosts, by a name that is computed
 	hostFacts    bool     // of hosts: their facts too
@@ -73,6 +74,7 @@ const (
 	rootEach
 	rootOnHost
 	rootSelf
+	rootRotation
 	rootFacts // host.facts and hosts[…].facts, beside the root itself
 
 	everyRoot    = rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootTask | rootRole | rootSecret | rootEach | rootFacts
@@ -85,7 +87,7 @@ var rootNames = []struct {
 	root roots
 }{
 	{"var", rootVar}, {"local", rootLocal}, {"host", rootHost}, {"hosts", rootHosts}, {"groups", rootGroups},
-	{"task", rootTask}, {"role", rootRole}, {"secret", rootSecret}, {"each", rootEach}, {"on_host", rootOnHost}, {"self", rootSelf},
+	{"task", rootTask}, {"role", rootRole}, {"secret", rootSecret}, {"each", rootEach}, {"on_host", rootOnHost}, {"self", rootSelf}, {"rotation", rootRotation},
 }
 
 // stand is where an expression stands: what it can see from there.
@@ -281,6 +283,10 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 		w.unknownName(name, at)
 		return
 	}
+	if root == rootRotation && w.play != nil && w.play.rotation && w.can&rootSecret != 0 {
+		w.rotationRead(t)
+		return
+	}
 	if root&w.can == 0 {
 		w.cannot(name, root, at)
 		return
@@ -366,6 +372,8 @@ func (w *walker) cannot(name string, root roots, at hcl.Range) {
 		why = " Results of tasks are known only when the play runs."
 	case rootOnHost:
 		why = " It belongs to a task with \"on\"."
+	case rootRotation:
+		why = " It belongs to the tasks of a rotation."
 	case rootSelf:
 		why = " It belongs to until, changed_when and failed_when."
 	case rootHost:

@@ -175,6 +175,9 @@ func (s *Scope) context(reads *reads, l layer, dir folder) (*hcl.EvalContext, Wa
 	if reads.self && l.self != nil {
 		vars["self"] = outcomeValue(l.task, l.task.name, *l.self)
 	}
+	if reads.rotation {
+		vars["rotation"] = b.rotationValue()
+	}
 	if len(reads.secrets) > 0 || reads.allSecrets {
 		vars["secret"] = b.secrets(reads)
 	}

@@ -16,6 +16,7 @@ import (
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
+	"muster/modules/rotation"
 	"muster/modules/system"
 	"muster/modules/systemd"
 )
@@ -35,5 +36,6 @@ func Registry() *modules.Registry {
 		docker.Kinds(),
 		mysql.Kinds(),
 		message.Kinds(),
+		rotation.Kinds(),
 	)...)
 }
