@@ -65,7 +65,13 @@ type Machine struct {
 	Step func(step string)
 	// Say tells the user what is being done.
 	Say func(text string)
+
+	noted time.Time // when the step was last
 }
+
+// noteAgain is after what time the step is noted anew: others may go on with a rotation of
+// which nothing was heard for long.
+const noteAgain = 5 * time.Minute
 
 // Result is how far a rotation has come.
 type Result struct {
@@ -175,8 +181,10 @@ func (m *Machine) retire(ctx context.Context, r *lang.Rotation, v Versions) (Res
 }
 
 func (m *Machine) make(ctx context.Context, r *lang.Rotation, phase string) error {
-	if err := m.note(ctx, r, phase); err != nil {
-		return err
+	if m.noted.IsZero() || m.Now().Sub(m.noted) > noteAgain {
+		if err := m.note(ctx, r, phase); err != nil {
+			return err
+		}
 	}
 	m.step(phase)
 	m.Say(strings.ReplaceAll(phase, "consumers ", "consumers: "))
@@ -185,6 +193,7 @@ func (m *Machine) make(ctx context.Context, r *lang.Rotation, phase string) erro
 
 func (m *Machine) note(ctx context.Context, r *lang.Rotation, step string) error {
 	m.step("note " + step)
+	m.noted = m.Now()
 	return m.Hosts.Note(ctx, r, step)
 }
 

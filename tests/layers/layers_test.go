@@ -41,6 +41,7 @@ func allowed() map[string][]string {
 		"internal/planfile":       {"host", "internal/wire", "internal/lang", "internal/identity", "secret"},
 		"internal/identity":       nil,
 		"internal/vault":          {"secret", "internal/hclguard"},
+		"internal/rotate":         {"secret", "internal/lang"},
 		"internal/project":        {"modules", "internal/hclguard"},
 		"internal/doc":            {"modules", "internal/doc/source"},
 		"internal/doc/source":     nil,
