@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -211,13 +212,18 @@ func (a *app) setValue(cmd *cobra.Command, name string, value secret.String, d *
 	if err != nil {
 		return err
 	}
-	if n := len(value.Reveal()); n < vault.Short {
-		a.view().Warn(fmt.Sprintf("the value of %s has %d characters: it is easily guessed, and isn't reliably taken out of what programs print", name, n))
-	}
+	a.warnOfValue(cmd.Context(), name, value)
 	if !changed {
 		return a.did("unchanged", name, number, fmt.Sprintf("%s has this value already (version %d).", name, number))
 	}
 	return a.did("set", name, number, fmt.Sprintf("%s has a value: version %d.", name, number))
+}
+
+// warnOfValue says what is weak about a value that was set.
+func (a *app) warnOfValue(ctx context.Context, name string, value secret.String) {
+	if why := vault.Weak(value, a.projectNames(ctx)[value.Reveal()]); why != "" {
+		a.view().Warn("the value of " + name + " " + why)
+	}
 }
 
 // readValue reads a value from standard input, or asks for it.

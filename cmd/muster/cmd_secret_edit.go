@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -24,11 +26,11 @@ func newSecretEdit(a *app) *cobra.Command {
 		Long: "Edit gives the store in clear to $VISUAL or $EDITOR, in a file in memory (a tmpfs) that only you can read and that is removed afterwards; where there is no such place it refuses. " +
 			"Comments of the store aren't in it, and stay. Without a change nothing is written.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.editStore() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.editStore(cmd.Context()) },
 	}
 }
 
-func (a *app) editStore() error {
+func (a *app) editStore(ctx context.Context) error {
 	s, err := a.openStore()
 	if err != nil {
 		return err
@@ -59,6 +61,9 @@ func (a *app) editStore() error {
 	}
 	if err := a.update(func(now *vault.Store) error { return now.Make(edit) }); err != nil {
 		return err
+	}
+	for _, name := range slices.Concat(edit.Added, edit.Changed) {
+		a.warnOfValue(ctx, name, edit.Value(name))
 	}
 	for _, part := range []struct {
 		action string

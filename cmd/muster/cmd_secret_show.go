@@ -205,14 +205,15 @@ func newSecretCheck(a *app) *cobra.Command {
 		Use:   "check",
 		Short: "Open every secret, and say what somebody should see to",
 		Long: "Check opens every value and checks every seal: what is broken is an error. It lists what is due, what people who have left have seen and hasn't been rotated since, " +
-			"values that are too short, and recipients that the store isn't sealed to yet.",
+			"values that are too short or the name of something, and recipients that the store isn't sealed to yet.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.openStore()
 			if err != nil {
 				return err
 			}
-			list, err := s.Check(vault.Today())
+			known := a.projectNames(cmd.Context())
+			list, err := s.Check(vault.Today(), func(value string) string { return known[value] })
 			if err != nil {
 				return a.storeError(err, s.Path, nil)
 			}

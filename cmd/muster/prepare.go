@@ -114,6 +114,7 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 		return nil, err
 	}
 	p := &prepared{request: q, reach: reach, loaded: l, playbook: pb, redact: &secret.Redactor{}}
+	p.redact.Spare(runNames(l, pb)...)
 	o.Playbook, o.Parallel, o.Key, o.Redact = pb, a.parallel, q.key, p.redact
 	o.ReadOnly, o.KeepFacts, o.Connect, o.FactsType, o.FactKeys, o.Kinds = q.readOnly, q.saves, reach.connect, factsType(), facts.Keys(), a.registry()
 	o.Fresh, o.Behind = reach.fresh, reach.behind

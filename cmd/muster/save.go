@@ -134,7 +134,7 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 	if p.Variables, err = planfile.Variables(p.Key, vars, declared); err != nil {
 		return nil, err
 	}
-	if err := p.Guard(r.redact.Known()...); err != nil {
+	if err := p.Guard(r.redact); err != nil {
 		return nil, err
 	}
 	id, err := a.identity()

@@ -10,23 +10,14 @@ import (
 	"muster/secret"
 )
 
-// minSecret is the length, in bytes, under which a secret can't be told from
-// ordinary text; as in package secret.
-const minSecret = 4
-
-// Guard keeps secrets that the run came upon (lang.Evaluated.Secrets) from
+// Guard keeps secrets that the run came upon, which its redactor knows, from
 // being saved in clear where nothing else says that they are there: files and
 // inventories that hold one become sensitive, variables are withheld, and in
 // what was shown it is hidden. It is called when the rest of the plan is
 // there, Key included, before Write.
-func (p *Plan) Guard(secrets ...string) error {
-	var redactor secret.Redactor
-	redactor.Add(secrets...)
+func (p *Plan) Guard(redactor *secret.Redactor) error {
 	var needles [][]byte
-	for _, s := range secrets {
-		if len(s) < minSecret {
-			continue
-		}
+	for _, s := range redactor.Known() { // also short ones: sealing too much garbles nothing
 		needles = append(needles, []byte(s))
 		if quoted := strconv.Quote(s); quoted != `"`+s+`"` {
 			needles = append(needles, []byte(quoted[1:len(quoted)-1])) // as HCL and JSON write it
@@ -55,7 +46,7 @@ func (p *Plan) Guard(secrets ...string) error {
 		}
 	}
 	for i := range p.Tasks {
-		p.Tasks[i].hide(&redactor)
+		p.Tasks[i].hide(redactor)
 	}
 	return nil
 }

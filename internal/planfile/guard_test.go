@@ -11,7 +11,14 @@ import (
 	"filippo.io/age"
 
 	"muster/internal/planfile"
+	"muster/secret"
 )
+
+func knowing(secrets ...string) *secret.Redactor {
+	r := &secret.Redactor{}
+	r.Add(secrets...)
+	return r
+}
 
 func TestSecretsFoundAnywhereAreGuarded(t *testing.T) {
 	const quoted = `canary "4711"`
@@ -29,7 +36,7 @@ func TestSecretsFoundAnywhereAreGuarded(t *testing.T) {
 		planfile.Variable{Name: "list", Origin: "--var", Type: json.RawMessage(`["tuple",["string"]]`), Value: json.RawMessage(`["canary \"4711\""]`)})
 	p.Tasks[0].Changes[0].Diff = "+" + canary
 	p.Tasks[0].Error = canary
-	if err := p.Guard(canary, quoted, "a", ""); err != nil {
+	if err := p.Guard(knowing(canary, quoted, "a", "")); err != nil {
 		t.Fatal(err)
 	}
 	id, _ := age.GenerateX25519Identity()
@@ -50,7 +57,7 @@ func TestSecretsFoundAnywhereAreGuarded(t *testing.T) {
 
 func TestAGuardWithoutSecretsChangesNothing(t *testing.T) {
 	p := sample()
-	if err := p.Guard("a", "hel"); err != nil {
+	if err := p.Guard(knowing("a", "hel")); err != nil {
 		t.Fatal(err)
 	}
 	same(t, sample(), p)

@@ -40,7 +40,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkCheck(b *testing.B) {
 	path, ann := large(b)
 	for b.Loop() {
-		if _, err := open(b, path, ann).Check(vault.Today()); err != nil {
+		if _, err := open(b, path, ann).Check(vault.Today(), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

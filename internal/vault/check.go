@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"muster/secret"
 )
 
 // Concern is something about a secret that somebody should see to.
@@ -13,9 +16,22 @@ type Concern struct {
 	Text string
 }
 
+// Weak says what is to be warned of in a value: that it is short, or equal to what something
+// is called, which is told by what ("user", "host"; "" for nothing). It is "" where nothing is.
+func Weak(value secret.String, what string) string {
+	switch n := utf8.RuneCountInString(value.Reveal()); {
+	case len(value.Reveal()) < Short:
+		return fmt.Sprintf("has %d characters: it is easily guessed, and isn't taken out of what programs print", n)
+	case what != "":
+		return fmt.Sprintf("is the name of a %s of this project: it is easily guessed, and isn't taken out of what programs print", what)
+	}
+	return ""
+}
+
 // Check opens every value. What can't be opened is an error; what is due, what those who
-// left have seen, and what isn't sealed to the recipients in the file are concerns.
-func (s *Store) Check(today Date) ([]Concern, error) {
+// left have seen, and what isn't sealed to the recipients in the file are concerns, and so are
+// values that are weak. Named tells of what a text is the name; nil knows none.
+func (s *Store) Check(today Date, named func(value string) string) ([]Concern, error) {
 	var list []Concern
 	for _, name := range slices.Sorted(slices.Values(s.order)) {
 		v, err := s.Get(name)
@@ -26,8 +42,12 @@ func (s *Store) Check(today Date) ([]Concern, error) {
 		if due := i.DueOn(); due != "" && due <= today {
 			list = append(list, Concern{name, fmt.Sprintf("was to be rotated by %s%s", due, days(today.Since(due)))})
 		}
-		if len(v.Current.Value.Reveal()) < Short {
-			list = append(list, Concern{name, fmt.Sprintf("is shorter than %d characters: easily guessed, and not taken out of what programs print", Short)})
+		what := ""
+		if named != nil {
+			what = named(v.Current.Value.Reveal())
+		}
+		if why := Weak(v.Current.Value, what); why != "" {
+			list = append(list, Concern{name, why})
 		}
 		if i.Pending != 0 || i.Previous != 0 {
 			list = append(list, Concern{name, "is being rotated"})
@@ -53,7 +73,7 @@ func (s *Store) Check(today Date) ([]Concern, error) {
 }
 
 // Short is the length, in bytes, under which a value is warned of.
-const Short = 8
+const Short = secret.Short
 
 func days(n int) string {
 	switch n {

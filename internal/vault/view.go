@@ -160,6 +160,9 @@ func Compare(before, after []byte) (*Edit, error) {
 	return e, nil
 }
 
+// Value is what a secret that was added or changed is to be.
+func (e *Edit) Value(name string) secret.String { return secret.New(e.is[name].value) }
+
 // Nothing reports whether nothing was done.
 func (e *Edit) Nothing() bool { return len(e.Added)+len(e.Changed)+len(e.Removed) == 0 }
 
