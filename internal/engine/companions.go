@@ -52,7 +52,7 @@ func (h *hostRun) bring(ctx context.Context, w way, it *item) error {
 		if args == nil {
 			args = map[string]any{}
 		}
-		t := &wire.Task{ID: it.id() + "/of/" + it.on.name, Kind: c.Kind, Args: args, Sensitive: it.ev.Sensitive, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout}
+		t := &wire.Task{ID: it.id() + "/of/" + it.on.name, Kind: c.Kind, Args: args, Sensitive: it.ev.Sensitive, Secrets: h.run.untold(it.ev.Secrets), Timeout: it.ev.Timeout}
 		it.companions = append(it.companions, &companion{Companion: c, on: on, as: it.ev.Become.User, task: t})
 	}
 	if w.late || len(it.ev.Unknown) > 0 { // it is asked at the task's turn

@@ -93,7 +93,7 @@ func (r *Run) tell(it *item, e TaskEvent) {
 	if e.File == "" {
 		e.File, e.Line = t.Range.Filename, t.Range.Start.Line
 	}
-	e.Error = r.o.Redact.Redact(e.Error)
+	e.Error, e.Changes, e.Then = r.o.Redact.Redact(e.Error), r.redacted(e.Changes), r.redacted(e.Then)
 	if e.Output = r.redactedOutput(e.Output); e.Sensitive {
 		e.Output = nil // it is only for the expressions that read it
 	}

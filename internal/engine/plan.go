@@ -393,7 +393,7 @@ func (h *hostRun) truth(id string) modules.Truth {
 func (it *item) wire() *wire.Task {
 	t := &wire.Task{
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
-		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.ev.Secrets, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.owner.run.untold(it.ev.Secrets), Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
 	}
 	for _, args := range it.ev.Others {
 		t.Others = append(t.Others, args)

@@ -158,7 +158,7 @@ func (h *hostRun) lost(err error) {
 	h.losing = true
 	unknown := h.inHand()
 	r.mu.Unlock()
-	r.emit(&HostEvent{Host: h.name, Error: err})
+	r.emit(&HostEvent{Host: h.name, Error: r.redactedError(err)})
 	for _, it := range unknown {
 		r.journalDone(it, &wire.Done{ID: it.id(), Status: wire.Unknown, Error: unheard})
 		r.tell(it, TaskEvent{Status: wire.Unknown, Error: unheard})

@@ -88,10 +88,10 @@ func (h *hostRun) progress(p *wire.Progress) error {
 		return nil
 	}
 	t.words++
-	text := p.Text
+	text := h.run.o.Redact.Redact(p.Text) // before it is cut: a part of a secret is one, too
 	if len(text) > maxProgressLen {
 		text = strings.ToValidUTF8(text[:maxProgressLen], "") + "…"
 	}
-	h.run.emit(&ProgressEvent{Host: h.name, Task: p.ID, Text: h.run.o.Redact.Redact(text)})
+	h.run.emit(&ProgressEvent{Host: h.name, Task: p.ID, Text: text})
 	return nil
 }
