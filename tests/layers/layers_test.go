@@ -43,6 +43,7 @@ func allowed() map[string][]string {
 		"internal/vault":          {"secret", "internal/hclguard"},
 		"internal/rotate":         {"secret", "internal/lang"},
 		"internal/project":        {"modules", "internal/hclguard"},
+		"internal/naming":         {"internal/hclguard"},
 		"internal/doc":            {"modules", "internal/doc/source"},
 		"internal/doc/source":     nil,
 		"internal/doc/gen":        {"internal/doc/source"},
