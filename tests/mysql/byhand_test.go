@@ -67,7 +67,7 @@ func TestReplicasTakeAsLongAsByHand(t *testing.T) {
 	fill(t, size(t))
 	w := startWriter(t)
 	defer w.end()
-	muster := apply(t, 0).took
+	muster := apply(t, 0).Took
 	hand := byHand(t)
 	r := w.stop()
 	fmt.Printf("%d MB to two bare replicas: muster %.1f s, by hand %.1f s, ratio %.2f; the longest wait for a commit %s\n", size(t), muster.Seconds(), hand.Seconds(), muster.Seconds()/hand.Seconds(), r.longest)

@@ -112,29 +112,29 @@ func TestClusterFromBareHosts(t *testing.T) {
 	w := startWriter(t)
 	defer w.end()
 	r := apply(t, 0)
-	show("%s", r.out)
-	took := r.took
+	show("%s", r.Out)
+	took := r.Took
 	r = apply(t, 0)
-	if !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second apply:\n%s", r.out)
+	if !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second apply:\n%s", r.Out)
 	}
 	written := w.stop()
 	sameRows(t, written.acknowledged, hosts[1:]...)
 	show("%s, %d MB: two replicas from bare hosts in %.1f s, unchanged %.2f s; %d rows acknowledged meanwhile, the longest wait for one %s",
-		name, size(t), took.Seconds(), r.took.Seconds(), written.count, written.longest)
+		name, size(t), took.Seconds(), r.Took.Seconds(), written.count, written.longest)
 	if written.failed > 0 {
 		t.Errorf("%d writes failed", written.failed)
 	}
 
 	renew(t)
 	r = apply(t, 0)
-	show("%s", r.out)
+	show("%s", r.Out)
 	for _, host := range hosts[1:] {
-		if !strings.Contains(r.out, "connected by a certificate of db1 or a CA that isn't the one there is now") || !strings.Contains(r.out, "mysql_replication.replication  on "+host+"  changed") && !strings.Contains(r.out, "mysql_replication.replication  on db2, db3  changed") {
-			t.Errorf("other certificates don't reconnect %s:\n%s", host, r.out)
+		if !strings.Contains(r.Out, "connected by a certificate of db1 or a CA that isn't the one there is now") || !strings.Contains(r.Out, "mysql_replication.replication  on "+host+"  changed") && !strings.Contains(r.Out, "mysql_replication.replication  on db2, db3  changed") {
+			t.Errorf("other certificates don't reconnect %s:\n%s", host, r.Out)
 		}
 	}
-	if r = apply(t, 0); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("after the certificates there is more to do:\n%s", r.out)
+	if r = apply(t, 0); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("after the certificates there is more to do:\n%s", r.Out)
 	}
 }

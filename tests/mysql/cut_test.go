@@ -119,9 +119,9 @@ func (s step) kill(t *testing.T) {
 	show("--- killed at %s, exit code %d\n%s", s.name, cmd.ProcessState.ExitCode(), out.String())
 	begun := time.Now()
 	again := apply(t, 0, "--limit", "db1,db2")
-	show("--- the next run, %.1f s\n%s", time.Since(begun).Seconds(), again.out)
-	if r := apply(t, 0, "--limit", "db1,db2"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("after it there is more to do:\n%s", r.out)
+	show("--- the next run, %.1f s\n%s", time.Since(begun).Seconds(), again.Out)
+	if r := apply(t, 0, "--limit", "db1,db2"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("after it there is more to do:\n%s", r.Out)
 	}
 	written := w.stop()
 	if written.failed > 0 {

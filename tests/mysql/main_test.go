@@ -10,23 +10,19 @@
 package mysql
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"muster/tests/lab"
+	"muster/tests/operator"
 )
 
 // theLab is the lab of all tests: three hosts for databases.
-var theLab *lab.Lab
+var theLab *operator.Lab
 
 // A flavor is a server, and where Debian has it.
 type flavor struct {
@@ -53,85 +49,34 @@ func chosen() (flavor, string) {
 var hosts = []string{"db1", "db2", "db3"}
 
 func TestMain(m *testing.M) {
-	if os.Getenv("MUSTER_REAL") == "" {
-		os.Exit(m.Run())
-	}
 	f, _ := chosen()
-	o := lab.Options{ID: cmp.Or(os.Getenv("MUSTER_LAB_ID"), "mysql"), Hosts: hosts, Suites: map[string]string{}}
+	o := lab.Options{ID: "mysql", Hosts: hosts, Suites: map[string]string{}}
 	for _, h := range hosts {
 		if f.suite != lab.DefaultSuite {
 			o.Suites[h] = f.suite
 		}
 	}
-	l, err := lab.Up(context.Background(), o)
-	if err != nil {
-		panic(err)
-	}
-	theLab = l
-	code := m.Run()
-	if err := l.Down(); err != nil {
-		panic(err)
-	}
-	os.Exit(code)
+	operator.Main(m, o, func(l *operator.Lab) { theLab = l })
 }
 
 // real skips what needs the lab's hosts.
-func real(t *testing.T) {
-	t.Helper()
-	if theLab == nil {
-		t.Skip("real hosts: run make mysql")
-	}
-}
+func real(t *testing.T) { t.Helper(); theLab.Need(t) }
 
-// result is what a muster said and how it ended.
-type result struct {
-	out, err string
-	code     int
-	took     time.Duration
-}
+type result = operator.Result
 
-// command is muster on the workstation, with the lab's inventory.
+// command is muster on the workstation.
 func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := filepath.Abs("../../bin/muster")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return theLab.Command(ctx, path, append(args, "-i", "../../inventory/lab.hcl", "--no-color")...)
+	return theLab.Command(ctx, t, append(args, "--no-color")...)
 }
 
-// muster runs muster on the workstation with the lab's inventory, and checks its exit code.
+// muster runs muster on the workstation, and checks its exit code.
 func muster(t *testing.T, code int, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-	defer cancel()
-	cmd := command(ctx, t, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	begun := time.Now()
-	err := cmd.Run()
-	r := result{out: out.String(), err: errs.String(), took: time.Since(begun)}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		r.code = exit.ExitCode()
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if r.code != code {
-		t.Fatalf("muster %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), r.code, code, r.out, r.err)
-	}
-	return r
+	return theLab.MusterEnds(t, code, append(args, "--no-color")...)
 }
 
-// on runs a script as root inside a host.
-func on(t *testing.T, host, script string) string {
-	t.Helper()
-	out, err := theLab.Host(host).Exec(t.Context(), "sh", "-c", script)
-	if err != nil {
-		t.Fatalf("on %s, %s: %v\n%s", host, script, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
+func on(t *testing.T, host, script string) string { t.Helper(); return theLab.On(t, host, script) }
 
 // used are the hosts that aren't as they were made.
 var used = map[string]bool{}

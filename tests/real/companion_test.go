@@ -48,15 +48,15 @@ play "copy" {
 		t.Errorf("half a file is left: %s", left)
 	}
 	r := muster(t, "apply", book, "--yes")
-	if r.code != 0 {
-		t.Fatalf("the next run: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code != 0 {
+		t.Fatalf("the next run: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	const sums = "find . -type f -exec sha256sum {} + | sort; find . -printf '%P %y %m %l\n' | sort"
 	if want, got := on(t, "db1", "cd /srv/tree && "+sums), on(t, "app1", "cd /srv/copied && "+sums); want != got {
 		t.Errorf("the copy differs:\n%.2000s\nwant\n%.2000s", got, want)
 	}
-	if r := muster(t, "plan", book); r.code != 0 || !strings.Contains(r.out, "unchanged") && !strings.Contains(r.out, "Nothing") {
-		t.Errorf("once more: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", book); r.Code != 0 || !strings.Contains(r.Out, "unchanged") && !strings.Contains(r.Out, "Nothing") {
+		t.Errorf("once more: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if left := on(t, "db1", `ss -Hltnp 2>/dev/null | grep -c muster || true`); left != "0" {
 		t.Errorf("db1 still listens: %s", left)
@@ -87,15 +87,15 @@ play "copy" {
 	}
 	r := muster(t, "apply", with(""), "--yes")
 	for _, says := range []string{"app1 can't connect to db1, which listens on port", "nobody answers within", "firewall", "relay"} {
-		if !strings.Contains(r.out+r.err, says) {
+		if !strings.Contains(r.Out+r.Err, says) {
 			t.Errorf("it doesn't say %q", says)
 		}
 	}
-	if r.code == 0 || t.Failed() {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code == 0 || t.Failed() {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "apply", with("relay = true"), "--yes"); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", with("relay = true"), "--yes"); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if want, got := on(t, "db1", "cd /srv/few && sha256sum *"), on(t, "app1", "cd /srv/relayed && sha256sum *"); want != got {
 		t.Errorf("the copy differs:\n%s\nwant\n%s", got, want)

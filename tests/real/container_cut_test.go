@@ -34,8 +34,8 @@ func withImages(t *testing.T) {
 		d=$(mktemp -d) && mkdir -p $d/bin && cp /bin/busybox $d/bin/ && ln -s busybox $d/bin/sh
 		printf '#!/bin/sh\ntrap : TERM\nwhile :; do busybox sleep 0.2; done\n' >$d/serve && chmod +x $d/serve
 		for tag in 1 2; do echo $tag >$d/release; tar -C $d -c . | docker import --change 'CMD ["/serve"]' - box:$tag >/dev/null; done; rm -r $d`)
-	if r := muster(t, "apply", runsImage(t, "1"), "--yes"); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", runsImage(t, "1"), "--yes"); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
@@ -74,11 +74,11 @@ func TestContainerThatWasCutOffIsMadeAnewByTheNextRun(t *testing.T) {
 		return err == nil && strings.Count(string(out), "\n") == 1
 	})
 	r := muster(t, "plan", runsImage(t, "2"))
-	if !strings.Contains(r.out, "takes back what") {
-		t.Errorf("the plan doesn't say what was left: exit code %d\n%s%s", r.code, r.out, r.err)
+	if !strings.Contains(r.Out, "takes back what") {
+		t.Errorf("the plan doesn't say what was left: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "apply", runsImage(t, "2"), "--yes"); r.code != 0 {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", runsImage(t, "2"), "--yes"); r.Code != 0 {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if got := runs(t); got != "2" {
 		t.Errorf("it runs release %s", got)
@@ -86,8 +86,8 @@ func TestContainerThatWasCutOffIsMadeAnewByTheNextRun(t *testing.T) {
 	if left := on(t, dockerHost, "docker ps -aq | wc -l"); left != "1" {
 		t.Errorf("%s containers are left", left)
 	}
-	if r := muster(t, "plan", runsImage(t, "2"), "--detailed-exitcode"); r.code != 0 {
-		t.Errorf("something is left to do: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", runsImage(t, "2"), "--detailed-exitcode"); r.Code != 0 {
+		t.Errorf("something is left to do: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
@@ -109,8 +109,8 @@ play "p" {
 }
 `)
 	r := muster(t, "apply", file, "--yes")
-	if r.code != 4 || !strings.Contains(r.out, "the image box:2 stands for image sha256:") || !strings.Contains(r.out, "nothing is made on any") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code != 4 || !strings.Contains(r.Out, "the image box:2 stands for image sha256:") || !strings.Contains(r.Out, "nothing is made on any") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if got := runs(t); got != "1" {
 		t.Errorf("it runs release %s", got)

@@ -20,15 +20,15 @@ func (a application) run(code int, args ...string) string {
 	args = append(args, "../../playbooks/docker.hcl", "--no-color", "--var", "certificate="+a.text("registry.crt"), "--var", "key="+a.text("registry.key"), "--var", "password=a-long-word", "--var", "token=a-longer-word")
 	r := muster(a.t, args...)
 	if os.Getenv("MUSTER_SHOW") != "" {
-		a.t.Logf("muster %s\n%s%s", strings.Join(args[:len(args)-8], " "), r.out, r.err)
+		a.t.Logf("muster %s\n%s%s", strings.Join(args[:len(args)-8], " "), r.Out, r.Err)
 	}
-	if r.code != code {
-		a.t.Fatalf("muster %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	if r.Code != code {
+		a.t.Fatalf("muster %s: exit code %d\n%s%s", strings.Join(args, " "), r.Code, r.Out, r.Err)
 	}
-	if strings.Contains(r.out+r.err, "a-long-word") || strings.Contains(r.out+r.err, "a-longer-word") {
-		a.t.Errorf("it shows a secret:\n%s%s", r.out, r.err)
+	if strings.Contains(r.Out+r.Err, "a-long-word") || strings.Contains(r.Out+r.Err, "a-longer-word") {
+		a.t.Errorf("it shows a secret:\n%s%s", r.Out, r.Err)
 	}
-	return r.out + r.err
+	return r.Out + r.Err
 }
 
 func (a application) text(name string) string {

@@ -124,12 +124,12 @@ func TestDeployComesToStagingAndThenToProduction(t *testing.T) {
 	s := newShop(t, "1")
 	r := s.deploy(0, "2")
 	shopRuns(t, everywhere("2"))
-	staging, production := strings.Index(r.out, "on log1"), strings.Index(r.out, "on app1")
+	staging, production := strings.Index(r.Out, "on log1"), strings.Index(r.Out, "on app1")
 	if staging < 0 || production < staging {
-		t.Errorf("staging isn't first:\n%s", r.out)
+		t.Errorf("staging isn't first:\n%s", r.Out)
 	}
-	if r := s.deploy(0, "2"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second apply:\n%s", r.out)
+	if r := s.deploy(0, "2"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second apply:\n%s", r.Out)
 	}
 	s.muster(0, "plan", deploy, "--var", "release=2", "--detailed-exitcode")
 	s.muster(0, "plan", promote, "--detailed-exitcode")
@@ -148,8 +148,8 @@ func TestBadImageStopsAtTheFirstHostWhichIsPutBack(t *testing.T) {
 	} {
 		before := shopImage(t, "app2")
 		r := s.deploy(4, test.image)
-		if !strings.Contains(r.out+r.err, test.says) || !strings.Contains(r.out+r.err, "failed on "+test.host) {
-			t.Errorf("%s: it doesn't say %q of %s:\n%s%s", test.image, test.says, test.host, r.out, r.err)
+		if !strings.Contains(r.Out+r.Err, test.says) || !strings.Contains(r.Out+r.Err, "failed on "+test.host) {
+			t.Errorf("%s: it doesn't say %q of %s:\n%s%s", test.image, test.says, test.host, r.Out, r.Err)
 		}
 		shopRuns(t, test.want)
 		if now := shopImage(t, "app2"); now != before {
@@ -167,8 +167,8 @@ func TestPromotionTakesWhatStagingRuns(t *testing.T) {
 	// The tag stands for something else since.
 	pushImages(t, dockerHost, "shop", map[string]string{"2": answers("release 2b")})
 	defer pushImages(t, dockerHost, "shop", map[string]string{"2": shopImages["2"]})
-	if r := s.muster(0, "apply", promote, "--yes", "--no-color"); !strings.Contains(r.out, "@sha256:") {
-		t.Errorf("it doesn't name a digest:\n%s", r.out)
+	if r := s.muster(0, "apply", promote, "--yes", "--no-color"); !strings.Contains(r.Out, "@sha256:") {
+		t.Errorf("it doesn't name a digest:\n%s", r.Out)
 	}
 	shopRuns(t, everywhere("2"))
 	if shopImage(t, "log1") != shopImage(t, "app2") {
@@ -196,10 +196,10 @@ func TestDeployThatIsKilledLeavesAServerThatTheNextOneNamesAndPutsBack(t *testin
 	if got := inBackend(t, "shop", "app1"); got != "drained" {
 		t.Fatalf("HAProxy has app1 %s: it was killed too early or too late\n%s", got, out.String())
 	}
-	run := strings.Fields(s.muster(0, "history", "last").out)[0]
+	run := strings.Fields(s.muster(0, "history", "last").Out)[0]
 	r := s.muster(0, "plan", deploy, "--no-color", "--var", "release=3")
-	if named := "left drained by run "; !strings.Contains(r.out, named) {
-		t.Errorf("the plan doesn't say %q, which was %s:\n%s%s", named, run, r.out, r.err)
+	if named := "left drained by run "; !strings.Contains(r.Out, named) {
+		t.Errorf("the plan doesn't say %q, which was %s:\n%s%s", named, run, r.Out, r.Err)
 	}
 	s.deploy(0, "3")
 	shopRuns(t, everywhere("3"))

@@ -92,22 +92,22 @@ func TestDockerComesFromARepositoryThatATestSigns(t *testing.T) {
 	other := makeRepository(t, dir+"-other")
 
 	bare := playbook(t, "play \"p\" {\n  hosts  = [\""+dockerHost+"\"]\n  become = true\n  task \"docker_engine\" \"docker\" {}\n}\n")
-	if r := muster(t, "plan", bare); r.code == 0 || !strings.Contains(r.out+r.err, "install Docker in an earlier task") {
-		t.Errorf("without Docker: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", bare); r.Code == 0 || !strings.Contains(r.Out+r.Err, "install Docker in an earlier task") {
+		t.Errorf("without Docker: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	// Signed by somebody else, nothing of it is installed.
-	if r := muster(t, "apply", "--yes", dockerRole(t, repositoryInput(dir, other))); r.code == 0 || !strings.Contains(r.out+r.err, "NO_PUBKEY") {
-		t.Errorf("with another key: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", dockerRole(t, repositoryInput(dir, other))); r.Code == 0 || !strings.Contains(r.Out+r.Err, "NO_PUBKEY") {
+		t.Errorf("with another key: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, dockerHost, "! dpkg -s docker-ce >/dev/null 2>&1")
 
 	settings := "    users    = [\"deploy\"]\n    version  = \"5:99.*\"\n    settings = { labels = [\"from=test\"], log-opts = { max-size = \"10m\" } }\n"
 	file := dockerRole(t, repositoryInput(dir, key)+settings)
-	if r := muster(t, "plan", file); r.code != 0 || !strings.Contains(r.out, `+    "from=test"`) {
-		t.Errorf("the plan doesn't show the settings: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", file); r.Code != 0 || !strings.Contains(r.Out, `+    "from=test"`) {
+		t.Errorf("the plan doesn't show the settings: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "apply", "--yes", file); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, dockerHost, `set -eu
 		dpkg-query -W -f '${Version}\n' docker-ce | grep -qx 5:99.1-1
@@ -115,25 +115,25 @@ func TestDockerComesFromARepositoryThatATestSigns(t *testing.T) {
 		id -nG deploy | grep -qw docker
 		systemctl is-enabled -q docker`)
 	pid := on(t, dockerHost, "systemctl show -P MainPID docker")
-	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second time: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second time: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 
 	// What a reload can load takes one, what isn't right is put back.
 	changed := dockerRole(t, repositoryInput(dir, key)+strings.Replace(settings, "from=test", "from=another", 1))
-	if r := muster(t, "apply", "--yes", changed); r.code != 0 || !strings.Contains(r.out, "loads labels") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", changed); r.Code != 0 || !strings.Contains(r.Out, "loads labels") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if now := on(t, dockerHost, "systemctl show -P MainPID docker"); now != pid {
 		t.Error("the daemon was restarted for what it could load")
 	}
 	bad := dockerRole(t, repositoryInput(dir, key)+strings.Replace(settings, "labels ", "exec-opts = [\"native.cgroupdriver=nothing\"], labels ", 1))
 	r := muster(t, "apply", "--yes", bad)
-	if r.code == 0 || !strings.Contains(r.out+r.err, "has been taken back") || !strings.Contains(r.out+r.err, "cgroup") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code == 0 || !strings.Contains(r.Out+r.Err, "has been taken back") || !strings.Contains(r.Out+r.Err, "cgroup") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "plan", "--detailed-exitcode", changed); r.code != 0 {
-		t.Errorf("what was put back isn't what was there before: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", "--detailed-exitcode", changed); r.Code != 0 {
+		t.Errorf("what was put back isn't what was there before: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, dockerHost, `docker info --format '{{.Labels}}' | grep -qxF '[from=another]'`)
 }
@@ -142,17 +142,17 @@ func TestDockerComesFromTheDistribution(t *testing.T) {
 	command(t.Context(), t)
 	withoutDocker(t)
 	file := dockerRole(t, "    settings = { log-driver = \"local\" }\n")
-	if r := muster(t, "apply", "--yes", file); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, dockerHost, `docker info --format '{{.LoggingDriver}} {{.LiveRestoreEnabled}}' | grep -qx 'local true'`)
-	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second time: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second time: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	// A daemon that somebody stopped, or whose file they edited, is as declared again.
 	on(t, dockerHost, `systemctl stop docker docker.socket 2>/dev/null; echo '{"debug": true}' >/etc/docker/daemon.json`)
-	if r := muster(t, "apply", "--yes", file); r.code != 0 || !strings.Contains(r.out, "state: stopped → running") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); r.Code != 0 || !strings.Contains(r.Out, "state: stopped → running") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, dockerHost, `docker info --format '{{.LoggingDriver}} {{.Debug}}' 2>/dev/null | grep -qx 'local false'`)
 }

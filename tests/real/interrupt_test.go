@@ -62,8 +62,8 @@ func TestRolloutThatIsKilledAndResumedPutsTheServerBack(t *testing.T) {
 	before := all("1")
 	before["app1"] = "killed"
 	serve(t, before, "app1")
-	if r := s.muster(0, "history"); !strings.Contains(r.out, "cut off") {
-		t.Errorf("the run isn't listed as cut off:\n%s", r.out)
+	if r := s.muster(0, "history"); !strings.Contains(r.Out, "cut off") {
+		t.Errorf("the run isn't listed as cut off:\n%s", r.Out)
 	}
 
 	// app1 is put back before another is taken out.
@@ -106,7 +106,7 @@ func TestRolloutIsInterrupted(t *testing.T) {
 			before := all("1")
 			before["app1"] = test.release
 			serve(t, before, "app1")
-			history := s.muster(0, "history", "last").out
+			history := s.muster(0, "history", "last").Out
 			of := map[string]string{}
 			for _, part := range strings.Split(history, "\n\n")[1:] {
 				name, _, _ := strings.Cut(part, ":")
@@ -141,7 +141,7 @@ func newTerminal(t *testing.T, s *site, args ...string) *terminal {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	line := "exec '" + strings.Join(append([]string{binary(t)}, args...), "' '") + "'"
-	cmd := theLab.Command(ctx, "script", "-qec", line, "/dev/null")
+	cmd := theLab.Lab.Command(ctx, "script", "-qec", line, "/dev/null")
 	cmd.Dir = s.dir
 	run := &terminal{screen: &screen{more: make(chan struct{}, 1)}, t: t, ctx: ctx, cmd: cmd}
 	cmd.Stdout, cmd.Stderr = run, run

@@ -82,7 +82,7 @@ func onTerminal(t *testing.T, dir, question, answer string, args ...string) (str
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	line := "exec '" + strings.Join(append([]string{binary(t)}, args...), "' '") + "'"
-	cmd := theLab.Command(ctx, "script", "-qec", line, "/dev/null")
+	cmd := theLab.Lab.Command(ctx, "script", "-qec", line, "/dev/null")
 	cmd.Dir = dir
 	s := &screen{more: make(chan struct{}, 1)}
 	cmd.Stdout, cmd.Stderr = s, s
@@ -137,7 +137,7 @@ func TestHostsBecomeKnownByTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(want int, args ...string) string {
-		cmd := theLab.Command(t.Context(), "env", append([]string{"HOME=" + home, binary(t)}, append(args, "-i", hosts)...)...)
+		cmd := theLab.Lab.Command(t.Context(), "env", append([]string{"HOME=" + home, binary(t)}, append(args, "-i", hosts)...)...)
 		cmd.Dir = project
 		out, err := cmd.CombinedOutput()
 		code := 0

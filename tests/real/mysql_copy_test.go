@@ -101,12 +101,12 @@ func TestReplicaIsGivenItsPrimarysDataUnderWrites(t *testing.T) {
 			play := playbook(t, strings.Replace(replicaPlay, "METHOD", method, 1))
 			r := muster(t, "apply", play, "--yes")
 			taken := stop()
-			if r.code != 0 {
-				t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+			if r.Code != 0 {
+				t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 			holdCopied(t, taken)
-			if r := muster(t, "plan", play, "--detailed-exitcode"); r.code != 0 {
-				t.Errorf("planned again, it isn't settled: exit code %d\n%s%s", r.code, r.out, r.err)
+			if r := muster(t, "plan", play, "--detailed-exitcode"); r.Code != 0 {
+				t.Errorf("planned again, it isn't settled: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 		})
 	}
@@ -152,8 +152,8 @@ func TestCopyOfAPrimarysDataIsKilled(t *testing.T) {
 			}
 			r := muster(t, "apply", play, "--yes")
 			taken := stop()
-			if r.code != 0 {
-				t.Fatalf("killed: %s\nexit code %d\n%s%s", out.String(), r.code, r.out, r.err)
+			if r.Code != 0 {
+				t.Fatalf("killed: %s\nexit code %d\n%s%s", out.String(), r.Code, r.Out, r.Err)
 			}
 			holdCopied(t, taken)
 		})

@@ -78,20 +78,20 @@ func TestStatesOfAReplica(t *testing.T) {
 			args = append(args, "--limit", limit)
 		}
 		r := muster(t, args...)
-		said := strings.Join(strings.Fields(r.out+r.err), " ")
-		if r.code != code {
-			t.Fatalf("%s: exit code %d, not %d\n%s%s", command, r.code, code, r.out, r.err)
+		said := strings.Join(strings.Fields(r.Out+r.Err), " ")
+		if r.Code != code {
+			t.Fatalf("%s: exit code %d, not %d\n%s%s", command, r.Code, code, r.Out, r.Err)
 		}
 		for _, w := range words {
 			if !strings.Contains(said, w) {
-				t.Errorf("%s doesn't say %q:\n%s%s", command, w, r.out, r.err)
+				t.Errorf("%s doesn't say %q:\n%s%s", command, w, r.Out, r.Err)
 			}
 		}
 	}
 	book := replicated(t, password, "")
 	says(t, book, "apply", 0, "db2 2 changed", "db3 2 changed")
-	if said := muster(t, "plan", book); strings.Contains(said.out+said.err, "first") {
-		t.Errorf("the password is shown:\n%s", said.out)
+	if said := muster(t, "plan", book); strings.Contains(said.Out+said.Err, "first") {
+		t.Errorf("the password is shown:\n%s", said.Out)
 	}
 	sql(t, "db1", `CREATE DATABASE shop; CREATE TABLE shop.orders (id INT PRIMARY KEY, what VARCHAR(100)); INSERT INTO shop.orders VALUES (1, 'one'), (2, 'two');`)
 	caughtUp(t, "db2")

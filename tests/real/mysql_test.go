@@ -46,33 +46,33 @@ func TestADatabaseServerIsInstalledAndRunsWithItsSettings(t *testing.T) {
 	t.Cleanup(clean)
 
 	file := mysqlRole(t, "    settings = { max_connections = 123 }")
-	if r := muster(t, "plan", file); r.code != 0 || !strings.Contains(r.out, "create package mariadb-server") || !strings.Contains(r.out, "+max_connections = 123") {
-		t.Errorf("the plan doesn't show what is installed and set: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", file); r.Code != 0 || !strings.Contains(r.Out, "create package mariadb-server") || !strings.Contains(r.Out, "+max_connections = 123") {
+		t.Errorf("the plan doesn't show what is installed and set: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "plan", mysqlRole(t, "    flavor = \"mysql\"")); r.code == 0 || !strings.Contains(r.out+r.err, "have no mysql-server") {
-		t.Errorf("a server that this Debian doesn't have: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", mysqlRole(t, "    flavor = \"mysql\"")); r.Code == 0 || !strings.Contains(r.Out+r.Err, "have no mysql-server") {
+		t.Errorf("a server that this Debian doesn't have: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "apply", "--yes", file); r.code != 0 || !strings.Contains(r.out, "for log_bin") {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); r.Code != 0 || !strings.Contains(r.Out, "for log_bin") {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	asked := func(want string) {
 		t.Helper()
 		on(t, databaseHost, `test "$(MYSQL_PWD=geheim-4711 mariadb -u app -N -e 'SELECT @@max_connections, @@server_id, @@log_bin, @@gtid_strict_mode')" = "`+want+`"`)
 	}
 	asked("123\t31\t1\t1")
-	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second time: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", file); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second time: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 
 	// A name that the server doesn't know touches nothing.
 	pid := on(t, databaseHost, "systemctl show -P MainPID mariadb")
 	r := muster(t, "apply", "--yes", mysqlRole(t, "    settings = { max_conections = 99 }"))
-	if r.code == 0 || !strings.Contains(r.out+r.err, `Did you mean "max_connections"?`) {
-		t.Errorf("an unknown setting: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code == 0 || !strings.Contains(r.Out+r.Err, `Did you mean "max_connections"?`) {
+		t.Errorf("an unknown setting: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	// What can be set in the running server doesn't restart it.
-	if r := muster(t, "apply", "--yes", mysqlRole(t, "    settings = { max_connections = 99 }")); r.code != 0 {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", "--yes", mysqlRole(t, "    settings = { max_connections = 99 }")); r.Code != 0 {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	asked("99\t31\t1\t1")
 	if now := on(t, databaseHost, "systemctl show -P MainPID mariadb"); now != pid {
@@ -80,8 +80,8 @@ func TestADatabaseServerIsInstalledAndRunsWithItsSettings(t *testing.T) {
 	}
 	// What it doesn't start with is taken back.
 	r = muster(t, "apply", "--yes", mysqlRole(t, "    settings = { max_connections = 99, innodb_page_size = 8192 }"))
-	if r.code == 0 || !strings.Contains(r.out+r.err, "has been taken back") || !strings.Contains(r.out+r.err, "page size") {
-		t.Errorf("what it doesn't start with: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code == 0 || !strings.Contains(r.Out+r.Err, "has been taken back") || !strings.Contains(r.Out+r.Err, "page size") {
+		t.Errorf("what it doesn't start with: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	asked("99\t31\t1\t1")
 }

@@ -52,19 +52,19 @@ play "networks" {
 	if in := on(t, dockerHost, "docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{range .Mounts}}{{.Name}}{{end}}' net-web"); in != "10.240.0.2 net-data" {
 		t.Errorf("the container has %q", in)
 	}
-	if r := s.muster(0, "apply", "site.hcl", "--yes"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second run:\n%s", r.out)
+	if r := s.muster(0, "apply", "site.hcl", "--yes"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second run:\n%s", r.Out)
 	}
 	id := on(t, dockerHost, "docker network inspect -f '{{.Id}}' net-app")
 	r := s.muster(4, "apply", "site.hcl", "--yes", "--var", "subnet=10.241.0.0/24")
-	if !strings.Contains(r.out+r.err, "while containers belong to it: net-web.") || on(t, dockerHost, "docker network inspect -f '{{.Id}}' net-app") != id {
-		t.Errorf("a network that is in use:\n%s%s", r.out, r.err)
+	if !strings.Contains(r.Out+r.Err, "while containers belong to it: net-web.") || on(t, dockerHost, "docker network inspect -f '{{.Id}}' net-app") != id {
+		t.Errorf("a network that is in use:\n%s%s", r.Out, r.Err)
 	}
 	r = s.muster(0, "apply", "site.hcl", "--yes", "--var", "state=absent")
-	if !strings.Contains(r.out, "its data is lost") || on(t, dockerHost, "docker ps -aq -f name=net-; docker network ls -q -f name=net-; docker volume ls -q -f name=net-") != "" {
-		t.Errorf("all of it is to go:\n%s", r.out)
+	if !strings.Contains(r.Out, "its data is lost") || on(t, dockerHost, "docker ps -aq -f name=net-; docker network ls -q -f name=net-; docker volume ls -q -f name=net-") != "" {
+		t.Errorf("all of it is to go:\n%s", r.Out)
 	}
-	if r := s.muster(0, "apply", "site.hcl", "--yes", "--var", "state=absent"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("once more:\n%s", r.out)
+	if r := s.muster(0, "apply", "site.hcl", "--yes", "--var", "state=absent"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("once more:\n%s", r.Out)
 	}
 }

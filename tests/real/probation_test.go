@@ -54,8 +54,8 @@ func unfiltered(t *testing.T) {
 func untouched(t *testing.T) {
 	t.Helper()
 	on(t, "app1", "! { "+isLoaded+"; } && ! { "+isKept+"; }")
-	if r := muster(t, "facts", "app1"); r.code != 0 {
-		t.Errorf("app1 can't be reached: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "facts", "app1"); r.Code != 0 {
+		t.Errorf("app1 can't be reached: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
@@ -63,11 +63,11 @@ func TestRulesThatLetLoginsInAreKept(t *testing.T) {
 	command(t.Context(), t)
 	unfiltered(t)
 	file := filter(t, letsIn)
-	if r := muster(t, "plan", file); !strings.Contains(r.out, "proven by a new login, else taken back after 60s") {
-		t.Errorf("the plan doesn't say it:\n%s%s", r.out, r.err)
+	if r := muster(t, "plan", file); !strings.Contains(r.Out, "proven by a new login, else taken back after 60s") {
+		t.Errorf("the plan doesn't say it:\n%s%s", r.Out, r.Err)
 	}
-	if r := muster(t, "apply", file, "--yes"); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", file, "--yes"); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, "app1", "ls /run/muster | grep revert && exit 1; systemctl list-units --all 'muster-revert-*' | grep muster-revert && exit 1; true")
 	if err := theLab.Host("app1").Kill(); err != nil {
@@ -77,8 +77,8 @@ func TestRulesThatLetLoginsInAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	on(t, "app1", isLoaded)
-	if r := muster(t, "plan", file, "--detailed-exitcode"); r.code != 0 {
-		t.Errorf("after a boot something is left to do: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", file, "--detailed-exitcode"); r.Code != 0 {
+		t.Errorf("after a boot something is left to do: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
@@ -88,8 +88,8 @@ func TestRulesThatLetNoLoginInAreTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			unfiltered(t)
 			r := muster(t, "apply", filter(t, rules), "--yes")
-			if r.code == 0 || !strings.Contains(r.out+r.err, "has been taken back") {
-				t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+			if r.Code == 0 || !strings.Contains(r.Out+r.Err, "has been taken back") {
+				t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 			untouched(t)
 		})
@@ -101,18 +101,18 @@ func TestTableThatIsTakenBackIsNoDrift(t *testing.T) {
 	command(t.Context(), t)
 	unfiltered(t)
 	good := filter(t, letsIn)
-	if r := muster(t, "apply", good, "--yes"); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", good, "--yes"); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	gone := playbook(t, "play \"p\" {\n  hosts  = [\"app1\"]\n  become = true\n  task \"nftables\" \"inet probation\" { state = \"absent\" }\n}\n")
-	if r := muster(t, "apply", filter(t, keeps), "--yes"); r.code == 0 {
-		t.Fatalf("rules that let nobody in are kept\n%s%s", r.out, r.err)
+	if r := muster(t, "apply", filter(t, keeps), "--yes"); r.Code == 0 {
+		t.Fatalf("rules that let nobody in are kept\n%s%s", r.Out, r.Err)
 	}
-	if r := muster(t, "plan", good, "--detailed-exitcode"); r.code != 0 {
-		t.Errorf("something is left to do: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", good, "--detailed-exitcode"); r.Code != 0 {
+		t.Errorf("something is left to do: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
-	if r := muster(t, "apply", gone, "--yes"); r.code != 0 {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", gone, "--yes"); r.Code != 0 {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	on(t, "app1", "! { "+isLoaded+"; } && ! { "+isKept+"; }")
 }

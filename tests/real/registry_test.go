@@ -74,8 +74,8 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 	apply := func(code int, password string, args ...string) result {
 		t.Helper()
 		r := s.muster(code, append([]string{"apply", "site.hcl", "--yes", "--var", "password=" + password}, args...)...)
-		if strings.Contains(r.out+r.err, password) {
-			t.Errorf("it shows the password:\n%s%s", r.out, r.err)
+		if strings.Contains(r.Out+r.Err, password) {
+			t.Errorf("it shows the password:\n%s%s", r.Out, r.Err)
 		}
 		return r
 	}
@@ -94,15 +94,15 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := s.muster(wrong.code, "plan", "wrong.hcl", "--limit", "cache1", "--var", "password=first-one"); !strings.Contains(r.out+r.err, wrong.says) {
-			t.Errorf("with %s it says\n%s%s", wrong.new, r.out, r.err)
+		if r := s.muster(wrong.code, "plan", "wrong.hcl", "--limit", "cache1", "--var", "password=first-one"); !strings.Contains(r.Out+r.Err, wrong.says) {
+			t.Errorf("with %s it says\n%s%s", wrong.new, r.Out, r.Err)
 		}
 	}
 
 	// The registry isn't there yet while the login is planned.
 	apply(0, "first-one")
-	if r := apply(0, "first-one"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the second run:\n%s", r.out)
+	if r := apply(0, "first-one"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the second run:\n%s", r.Out)
 	}
 
 	// Who has no password is refused, and who has one pushes and pulls.
@@ -133,11 +133,11 @@ func TestRegistryTakesImagesFromItsUsersAlone(t *testing.T) {
 		t.Errorf("users were\n%s\nand are\n%s", hashes, now)
 	}
 	login := on(t, dockerHost, "cat /root/.docker/config.json")
-	if r := apply(4, "wrong-one", "--limit", dockerHost); !strings.Contains(r.out+r.err, registryAt+" refuses the user ada") || on(t, dockerHost, "cat /root/.docker/config.json") != login {
-		t.Errorf("a wrong password:\n%s%s", r.out, r.err)
+	if r := apply(4, "wrong-one", "--limit", dockerHost); !strings.Contains(r.Out+r.Err, registryAt+" refuses the user ada") || on(t, dockerHost, "cat /root/.docker/config.json") != login {
+		t.Errorf("a wrong password:\n%s%s", r.Out, r.Err)
 	}
-	if r := apply(0, "second-one"); !strings.Contains(r.out, "Nothing to change") {
-		t.Errorf("the run after a new password:\n%s", r.out)
+	if r := apply(0, "second-one"); !strings.Contains(r.Out, "Nothing to change") {
+		t.Errorf("the run after a new password:\n%s", r.Out)
 	}
 	on(t, dockerHost, fmt.Sprintf("docker rmi %[1]s/box:1 && docker pull -q %[1]s/box:1", registryAt))
 

@@ -7,8 +7,8 @@ import (
 
 func TestDamagedRemoteOnAHostIsReplaced(t *testing.T) {
 	file := playbook(t, touch("db1", "damaged"))
-	if r := muster(t, "plan", file); r.code != 0 {
-		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	if r := muster(t, "plan", file); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s", r.Code, r.Err)
 	}
 	for what, script := range map[string]string{
 		"bytes are zeroed, the size stays": "cp -p $f $f.new && dd if=/dev/zero of=$f.new bs=1 seek=2000 count=4000 conv=notrunc && mv $f.new $f",
@@ -17,8 +17,8 @@ func TestDamagedRemoteOnAHostIsReplaced(t *testing.T) {
 	} {
 		on(t, "db1", "set -e; for f in /var/cache/muster/*; do test -f $f || continue; "+script+"; done")
 		r := muster(t, "plan", file)
-		if r.code != 0 || !strings.Contains(r.out, "/etc/damaged") {
-			t.Errorf("%s: exit code %d\n%s%s", what, r.code, r.out, r.err)
+		if r.Code != 0 || !strings.Contains(r.Out, "/etc/damaged") {
+			t.Errorf("%s: exit code %d\n%s%s", what, r.Code, r.Out, r.Err)
 		}
 	}
 }

@@ -165,7 +165,7 @@ func TestRolloutFailsNoRequestAndIsThenUnchanged(t *testing.T) {
 
 	r := s.release(0, "2", "--output", "json")
 	if _, sum := events(t, r); sum.Outcome != "unchanged" {
-		t.Errorf("the second apply: %+v\n%s", sum, r.out)
+		t.Errorf("the second apply: %+v\n%s", sum, r.Out)
 	}
 	s.muster(0, "plan", rollout, "--var", "release=2", "--detailed-exitcode")
 	s.muster(0, "plan", "playbooks/site.hcl", "--limit", "lb,app", "--detailed-exitcode")
@@ -177,7 +177,7 @@ func TestRolloutMakesWhatItsPlanShows(t *testing.T) {
 	list, _ := events(t, s.muster(0, "plan", rollout, "--var", "release=shown", "--output", "json"))
 	for _, e := range list {
 		if e.Status == "pending" {
-			planned[e.place()] = true
+			planned[e.Place()] = true
 		}
 	}
 	list, _ = events(t, s.release(0, "shown", "--output", "json"))
@@ -185,19 +185,14 @@ func TestRolloutMakesWhatItsPlanShows(t *testing.T) {
 		if e.Status != "changed" {
 			continue
 		}
-		if made++; !planned[e.place()] {
-			t.Errorf("%s was made, and no plan showed it", e.place())
+		if made++; !planned[e.Place()] {
+			t.Errorf("%s was made, and no plan showed it", e.Place())
 		}
 	}
 	// Of each server: its pages, out of HAProxy, the unit, its restart, and back.
 	if want := len(servers) * 7; made < want {
 		t.Errorf("%d tasks changed something, want %d", made, want)
 	}
-}
-
-// place tells tasks of a run apart.
-func (e *event) place() string {
-	return strings.Join([]string{e.Host, e.On, e.Play, e.Role, e.Kind, e.Task, e.Key}, " | ")
 }
 
 // refuse has a server's unit not start with a release, until the test is over.
@@ -233,14 +228,14 @@ func TestRolloutStopsAfterTheBatchInWhichAServerFails(t *testing.T) {
 	if sum.Hosts["app2"].Failed == 0 || sum.Hosts["db1"].Failed != 0 || sum.Hosts["db2"].Failed != 0 {
 		t.Errorf("%+v", sum.Hosts)
 	}
-	if want := "release: failed on app2, which is more than max_failures allows: db2 is left as it is"; !strings.Contains(r.out, want) {
-		t.Errorf("it isn't said that %q:\n%s", want, r.out)
+	if want := "release: failed on app2, which is more than max_failures allows: db2 is left as it is"; !strings.Contains(r.Out, want) {
+		t.Errorf("it isn't said that %q:\n%s", want, r.Out)
 	}
 	if got := on(t, "log1", "cat /var/log/release"); got != "1" {
 		t.Errorf("the release that is written down is %q", got)
 	}
-	if h := s.muster(0, "history", "last"); !strings.Contains(h.out, "db2: unfinished") && !strings.Contains(h.out, "db2: stopped") {
-		t.Errorf("history doesn't say that db2 wasn't come to:\n%s", h.out)
+	if h := s.muster(0, "history", "last"); !strings.Contains(h.Out, "db2: unfinished") && !strings.Contains(h.Out, "db2: stopped") {
+		t.Errorf("history doesn't say that db2 wasn't come to:\n%s", h.Out)
 	}
 
 	on(t, "app2", "rm /etc/systemd/system/web.service.d/zz-refuse.conf && systemctl daemon-reload")
@@ -284,7 +279,7 @@ func TestSavedRolloutStopsAtTheServerThatHasMoved(t *testing.T) {
 	s.muster(0, "plan", rollout, "--var", "release=saved", "--save", "saved.plan")
 	on(t, "db1", "mkdir -p /srv/releases/saved && echo by hand > /srv/releases/saved/release.txt")
 	r := s.muster(4, "apply", "saved.plan", "--yes")
-	if said := r.out + r.err; !strings.Contains(said, "db1: failed: it isn't as the plan found it") || strings.Count(said, "isn't as the plan found it") != 1 {
+	if said := r.Out + r.Err; !strings.Contains(said, "db1: failed: it isn't as the plan found it") || strings.Count(said, "isn't as the plan found it") != 1 {
 		t.Errorf("it isn't said that db1 alone has moved:\n%s", said)
 	}
 	// The others got the pages. No server was taken out: one that is lost from the

@@ -1,7 +1,6 @@
 package real
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/tests/operator"
 )
 
 // site is a project of its own, for tests of what a project keeps.
@@ -36,7 +37,7 @@ func newSite(t *testing.T, playbook string) *site {
 }
 
 func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := theLab.Command(ctx, binary(s.t), args...)
+	cmd := theLab.Lab.Command(ctx, binary(s.t), args...)
 	cmd.Dir = s.dir
 	return cmd
 }
@@ -47,18 +48,9 @@ func (s *site) muster(code int, args ...string) result {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := s.command(ctx, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	r := result{out: out.String(), err: errs.String()}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		r.code = exit.ExitCode()
-	} else if err != nil {
-		s.t.Fatal(err)
-	}
-	if r.code != code {
-		s.t.Errorf("muster %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), r.code, code, r.out, r.err)
+	r := operator.Run(s.t, cmd)
+	if r.Code != code {
+		s.t.Errorf("muster %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), r.Code, code, r.Out, r.Err)
 	}
 	return r
 }
@@ -81,8 +73,8 @@ play "saved" {
 	}
 	r := s.muster(4, "apply", "site.plan", "--yes")
 	for _, want := range []string{"app2: failed: it isn't as the plan found it", "was create /etc/saved-demo, is now update /etc/saved-demo"} {
-		if !strings.Contains(r.out+r.err, want) {
-			t.Errorf("it isn't said that %q:\n%s%s", want, r.out, r.err)
+		if !strings.Contains(r.Out+r.Err, want) {
+			t.Errorf("it isn't said that %q:\n%s%s", want, r.Out, r.Err)
 		}
 	}
 	for host, want := range map[string]string{"app1": "planned for app1", "app2": "by hand", "db1": "planned for db1"} {
@@ -135,13 +127,13 @@ play "cut" {
 	}
 	_ = cmd.Wait()
 
-	if r := s.muster(0, "history"); !strings.Contains(r.out, "cut off") {
-		t.Errorf("the run isn't listed as cut off:\n%s", r.out)
+	if r := s.muster(0, "history"); !strings.Contains(r.Out, "cut off") {
+		t.Errorf("the run isn't listed as cut off:\n%s", r.Out)
 	}
 	r := s.muster(0, "history", "last")
 	for _, want := range []string{"app1", "app2", "unfinished", "/etc/cut-first"} {
-		if !strings.Contains(r.out, want) {
-			t.Errorf("history last doesn't show %q:\n%s", want, r.out)
+		if !strings.Contains(r.Out, want) {
+			t.Errorf("history last doesn't show %q:\n%s", want, r.Out)
 		}
 	}
 	s.muster(1, "apply", "site.hcl", "--resume", "--limit", "app1", "--yes")
@@ -151,8 +143,8 @@ play "cut" {
 		t.Errorf("resumed, the run did %+v", summary.Hosts)
 	}
 	r = s.muster(1, "apply", "site.hcl", "--resume", "--yes")
-	if !strings.Contains(r.err, "nothing to resume") {
-		t.Errorf("resumed twice it says\n%s", r.err)
+	if !strings.Contains(r.Err, "nothing to resume") {
+		t.Errorf("resumed twice it says\n%s", r.Err)
 	}
 	s.muster(0, "plan", "site.hcl", "--detailed-exitcode")
 }

@@ -21,17 +21,17 @@ play "restart" {
 	pid := func() string { return on(t, "log1", "systemctl show -P MainPID cron") }
 	muster(t, "apply", file, "--yes", "--var", "level=1")
 	first := pid()
-	if r := muster(t, "apply", file, "--yes", "--var", "level=1"); !strings.Contains(r.out, "Nothing to change") || pid() != first {
-		t.Errorf("it was restarted for nothing: %s", r.out)
+	if r := muster(t, "apply", file, "--yes", "--var", "level=1"); !strings.Contains(r.Out, "Nothing to change") || pid() != first {
+		t.Errorf("it was restarted for nothing: %s", r.Out)
 	}
-	if r := muster(t, "apply", file, "--yes", "--var", "level=2"); r.code != 0 || pid() == first {
-		t.Errorf("it wasn't restarted for its changed file: %s%s", r.out, r.err)
+	if r := muster(t, "apply", file, "--yes", "--var", "level=2"); r.Code != 0 || pid() == first {
+		t.Errorf("it wasn't restarted for its changed file: %s%s", r.Out, r.Err)
 	}
 	// A run that dies between the file and the restart: the next one restarts.
 	second := pid()
 	on(t, "log1", "printf 3 > /etc/cron-level")
-	if r := muster(t, "apply", file, "--yes", "--var", "level=3"); r.code != 0 || pid() == second {
-		t.Errorf("a file that was changed before the run is forgotten: %s%s", r.out, r.err)
+	if r := muster(t, "apply", file, "--yes", "--var", "level=3"); r.Code != 0 || pid() == second {
+		t.Errorf("a file that was changed before the run is forgotten: %s%s", r.Out, r.Err)
 	}
 }
 
@@ -57,8 +57,8 @@ func TestHostThatIsCutOffLeavesTheOthers(t *testing.T) {
 	defer theLab.Host("db3").Mend(t.Context())
 	r := muster(t, "apply", playbook(t, touch("db", "cut")), "--yes", "--output", "json")
 	_, sum := events(t, r)
-	if r.code != 5 || !sum.Hosts["db3"].Unreachable || sum.Hosts["db1"].Changed != 1 || sum.Hosts["db2"].Changed != 1 {
-		t.Errorf("exit code %d, %+v\n%s", r.code, sum.Hosts, r.out)
+	if r.Code != 5 || !sum.Hosts["db3"].Unreachable || sum.Hosts["db1"].Changed != 1 || sum.Hosts["db2"].Changed != 1 {
+		t.Errorf("exit code %d, %+v\n%s", r.Code, sum.Hosts, r.Out)
 	}
 }
 
@@ -69,11 +69,11 @@ func TestChangedHostKeyIsRefusedAndBothAreShown(t *testing.T) {
 	shown := strings.Fields(on(t, "db2", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))[1]
 	known := strings.Fields(on(t, "db2", "ssh-keygen -lf /etc/ssh/old/ssh_host_ed25519_key.pub"))[1]
 	r := muster(t, "apply", playbook(t, touch("db1,db2", "key")), "--yes")
-	if r.code == 1 { // patterns are list elements, not comma lists, in a playbook
+	if r.Code == 1 { // patterns are list elements, not comma lists, in a playbook
 		r = muster(t, "apply", playbook(t, strings.Replace(touch("db1", "key"), `["db1"]`, `["db1", "db2"]`, 1)), "--yes")
 	}
-	if r.code != 5 || !strings.Contains(r.err, shown) || !strings.Contains(r.err, known) || !strings.Contains(r.err, "muster trust db2") {
-		t.Errorf("exit code %d, want 5 and the fingerprints %s and %s\n%s%s", r.code, shown, known, r.out, r.err)
+	if r.Code != 5 || !strings.Contains(r.Err, shown) || !strings.Contains(r.Err, known) || !strings.Contains(r.Err, "muster trust db2") {
+		t.Errorf("exit code %d, want 5 and the fingerprints %s and %s\n%s%s", r.Code, shown, known, r.Out, r.Err)
 	}
 	if on(t, "db1", "cat /etc/key") == "" {
 		t.Error("db1 wasn't finished")
@@ -85,8 +85,8 @@ func TestRefusedKeyIsUnreachable(t *testing.T) {
 	on(t, "log1", "mv ~ops/.ssh/authorized_keys ~ops/.ssh/away")
 	defer on(t, "log1", "mv ~ops/.ssh/away ~ops/.ssh/authorized_keys")
 	r := muster(t, "plan", playbook(t, touch("log", "refused")))
-	if r.code != 5 || !strings.Contains(r.err, "log1") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code != 5 || !strings.Contains(r.Err, "log1") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
@@ -108,7 +108,7 @@ host "log1" {
 	if err := os.WriteFile(inv, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := theLab.Command(t.Context(), binary(t), "plan", playbook(t, touch("log1", "x")), "-i", inv)
+	cmd := theLab.Lab.Command(t.Context(), binary(t), "plan", playbook(t, touch("log1", "x")), "-i", inv)
 	out, _ := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 4 || !strings.Contains(string(out), "sudo") {
 		t.Errorf("exit code %d\n%s", cmd.ProcessState.ExitCode(), out)
@@ -130,15 +130,15 @@ play "fails on one" {
 }
 `), "--yes", "--output", "json")
 	list, sum := events(t, r)
-	if r.code != 4 || sum.Hosts["app1"].Failed != 1 || sum.Hosts["app2"].Changed != 2 {
-		t.Errorf("exit code %d, %+v", r.code, sum.Hosts)
+	if r.Code != 4 || sum.Hosts["app1"].Failed != 1 || sum.Hosts["app2"].Changed != 2 {
+		t.Errorf("exit code %d, %+v", r.Code, sum.Hosts)
 	}
 	said := false
 	for _, e := range list {
 		said = said || e.Host == "app1" && e.Status == "failed" && strings.Contains(e.Error, "the disk is on fire")
 	}
 	if !said {
-		t.Errorf("the last words are missing:\n%s", r.out)
+		t.Errorf("the last words are missing:\n%s", r.Out)
 	}
 	if got := on(t, "app1", "ls /etc/after-failure 2>&1 || true"); !strings.Contains(got, "No such file") {
 		t.Errorf("app1 went on after its failure: %s", got)
@@ -164,8 +164,8 @@ play "users" {
   }
 }
 `), "--yes")
-	if r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if got := on(t, "app1", "cat /tmp/as-worker /tmp/as-login /tmp/as-root"); got != "worker\nops\nroot" {
 		t.Errorf("the tasks ran as %q", got)
@@ -194,21 +194,21 @@ play "then" {
   task "file" "/etc/home-of-login" { content = "${host.facts.homes["ops"]}\n" }
 }
 `)
-	if r := muster(t, "apply", file, "--yes"); r.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "apply", file, "--yes"); r.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if got := on(t, "app1", "stat -c %U /tmp/by-newcomer; cat /tmp/by-newcomer"); got != "newcomer\nnewcomer" {
 		t.Errorf("the file is %q", got)
 	}
-	if r := muster(t, "plan", file, "--detailed-exitcode"); r.code != 0 {
-		t.Errorf("planned again: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r := muster(t, "plan", file, "--detailed-exitcode"); r.Code != 0 {
+		t.Errorf("planned again: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 
 func TestAdHocCommandsAndFacts(t *testing.T) {
 	r := muster(t, "facts", "app1")
-	if r.code != 0 || !strings.Contains(r.out, `"codename": "bookworm"`) {
-		t.Errorf("facts: exit code %d\n%s%s", r.code, r.out, r.err)
+	if r.Code != 0 || !strings.Contains(r.Out, `"codename": "bookworm"`) {
+		t.Errorf("facts: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 }
 

@@ -50,7 +50,7 @@ func cut(t *testing.T, file string, lose func()) result {
 	lose()
 	on(t, "app1", "touch /srv/once/go /srv/once/on")
 	_ = cmd.Wait()
-	return result{out: out.String(), code: cmd.ProcessState.ExitCode()}
+	return result{Out: out.String(), Code: cmd.ProcessState.ExitCode()}
 }
 
 // counts is how often each task was made.
@@ -67,8 +67,8 @@ func counts(t *testing.T, want map[string]int) {
 // whole is a run in which every task was made once, and the record is gone.
 func whole(t *testing.T, r result) {
 	t.Helper()
-	if r.code != 0 {
-		t.Errorf("exit code %d\n%s", r.code, r.out)
+	if r.Code != 0 {
+		t.Errorf("exit code %d\n%s", r.Code, r.Out)
 	}
 	counts(t, map[string]int{"first": 1, "held": 1, "unguarded": 1, "last": 1})
 	// The remote ends a moment after muster does.
@@ -90,8 +90,8 @@ func TestHostIsTakenUpAgainAfterItsConnectionBroke(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			r := cut(t, file, func() { loginsOf(t, "app1") })
 			whole(t, r)
-			if !strings.Contains(r.out, "connecting again") {
-				t.Errorf("it isn't said:\n%s", r.out)
+			if !strings.Contains(r.Out, "connecting again") {
+				t.Errorf("it isn't said:\n%s", r.Out)
 			}
 		})
 	}
@@ -132,15 +132,15 @@ func TestRemoteThatWasKilledIsFollowedByAnother(t *testing.T) {
 		on(t, "app1", `for e in /proc/[0-9]*/exe; do case $(readlink $e) in *muster*) p=${e%/exe}; kill -9 ${p#/proc/} ;; esac; done`)
 	}
 	r := cut(t, "held", killed)
-	if r.code != 0 {
-		t.Errorf("exit code %d\n%s", r.code, r.out)
+	if r.Code != 0 {
+		t.Errorf("exit code %d\n%s", r.Code, r.Out)
 	}
 	// What the killed remote had started is waited for.
 	counts(t, map[string]int{"first": 1, "held": 1, "unguarded": 1, "last": 1})
 
 	r = cut(t, "unguarded", killed)
-	if r.code != 4 || !strings.Contains(r.out, "its outcome is unknown") {
-		t.Errorf("exit code %d\n%s", r.code, r.out)
+	if r.Code != 4 || !strings.Contains(r.Out, "its outcome is unknown") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Out)
 	}
 	counts(t, map[string]int{"first": 1, "held": 1, "unguarded": 1, "last": 0})
 }
@@ -187,8 +187,8 @@ func TestStoppedRemoteDoesNotKeepItsHost(t *testing.T) {
 			_ = cmd.Wait()
 			on(t, "app1", "touch /srv/once/go /srv/once/on")
 			r := muster(t, "apply", playbook(t, once), "--yes")
-			if r.code != 0 || !strings.Contains(r.out+r.err, "ended another run's remote on this host (process ") {
-				t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+			if r.Code != 0 || !strings.Contains(r.Out+r.Err, "ended another run's remote on this host (process ") {
+				t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 		})
 	}
@@ -207,7 +207,7 @@ func TestWhatALostHostWasToldToMakeIsUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if r.code != 4 || !strings.Contains(r.out, "2 unknown") || !strings.Contains(r.out, "Whether 2 tasks were made isn't known") {
-		t.Errorf("exit code %d\n%s", r.code, r.out)
+	if r.Code != 4 || !strings.Contains(r.Out, "2 unknown") || !strings.Contains(r.Out, "Whether 2 tasks were made isn't known") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Out)
 	}
 }

@@ -68,12 +68,12 @@ play "gone" {
 			if got := on(t, "app1", "stat -c %U /srv/hold/log /srv/deck/log /srv/deck/menu"); got != "sailor\nsailor\ncook" {
 				t.Errorf("the files are of %q", got)
 			}
-			if r := muster(t, "plan", given, "--detailed-exitcode"); r.code != 0 {
-				t.Errorf("planned again: exit code %d\n%s%s", r.code, r.out, r.err)
+			if r := muster(t, "plan", given, "--detailed-exitcode"); r.Code != 0 {
+				t.Errorf("planned again: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 		}
-		if r := muster(t, "apply", file, "--yes"); r.code != 0 {
-			t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+		if r := muster(t, "apply", file, "--yes"); r.Code != 0 {
+			t.Fatalf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 		}
 	}
 	if got := on(t, "app1", "ls /srv/hold /srv/deck; getent passwd sailor cook || true"); got != "/srv/deck:\nlog\n\n/srv/hold:" {
