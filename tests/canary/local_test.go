@@ -30,7 +30,8 @@ type project struct {
 	values  []scan.Value
 	scanner *scan.Scanner
 	mayHold func(h scan.Hit) bool
-	said    bytes.Buffer // all that was printed
+	wrap    func(*exec.Cmd) *exec.Cmd // has it run elsewhere; or nil
+	said    bytes.Buffer              // all that was printed
 	found   []scan.Hit
 }
 
@@ -74,6 +75,9 @@ func (p *project) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.bin, args...)
 	cmd.Dir = p.path("site")
 	cmd.Env = append(os.Environ(), "HOME="+p.path("home"), "TMPDIR="+p.path("tmp"), "XDG_CACHE_HOME="+p.path("home")+"/.cache", "USER=root", "MUSTER_VAR_dir="+p.dir, "GOTRACEBACK=all")
+	if p.wrap != nil {
+		return p.wrap(cmd)
+	}
 	return cmd
 }
 

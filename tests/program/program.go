@@ -30,6 +30,15 @@ func Build(t testing.TB, command string, with ...string) string {
 	return file
 }
 
+// Static is Build of a program that can be run on any host.
+func Static(t testing.TB, command string) string {
+	t.Helper()
+	Sources(t, command)
+	file := filepath.Join(t.TempDir(), path.Base(command))
+	golang(t, []string{"CGO_ENABLED=0"}, "build", "-trimpath", "-ldflags=-s -w", "-o", file, command)
+	return file
+}
+
 // Sources makes the test run again where a source of the packages has changed,
 // or of what they import from this module. Packages are named as for go list,
 // by import path.

@@ -1,0 +1,1 @@
+# The lab writes its own here.
