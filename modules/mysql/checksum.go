@@ -153,15 +153,23 @@ func (c *Checksum) Plan(ctx context.Context, v *host.View) (plan modules.Plan, e
 		}
 		return plan, err
 	}
+	for _, name := range from.Missing {
+		return plan, modules.ArgError{Arg: "databases", Path: fmt.Sprintf("[%d]", slices.Index(c.Databases, name)), Summary: "No such database",
+			Detail: fmt.Sprintf("%s has no database %q, so that there is nothing to compare: it is the whole name of one that is there, or that an earlier task makes there.", c.Primary, name)}
+	}
 	found, err := readingLong(ctx, v, func(ctx context.Context, s *server) (*comparison, error) {
-		return s.compare(ctx, c.Databases, &from, c.MaxLag)
+		return s.compare(ctx, c, &from)
 	})
 	if err != nil {
 		return plan, err
 	}
 	out := found.output(&from)
 	if len(out.Differences) > 0 && c.fails() {
-		return plan, differ(c.Primary, out)
+		plan.Output, err = host.Marshal(out)
+		return plan, errors.Join(differ(c.Primary, out), err)
+	}
+	if out.Tables == 0 && len(out.Differences) == 0 {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("Nothing is proved: %s has no tables in %s.", c.Primary, c.what()))
 	}
 	for _, d := range out.Differences {
 		plan.Notes = append(plan.Notes, "Differs from "+c.Primary+": "+d.String()+".")
@@ -174,6 +182,14 @@ func (c *Checksum) Plan(ctx context.Context, v *host.View) (plan modules.Plan, e
 	}
 	plan.Output, err = host.Marshal(out)
 	return plan, err
+}
+
+// what are the databases that are compared.
+func (c *Checksum) what() string {
+	if len(c.Databases) == 0 {
+		return "any database"
+	}
+	return strings.Join(c.Databases, ", ")
 }
 
 // differ is the error of differences.

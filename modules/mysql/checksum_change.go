@@ -113,6 +113,11 @@ func (c *comparer) part(ctx context.Context, h *host.Host, primary string, p ope
 		return fmt.Errorf("reading %s.%s on %s: %w", p.Schema, p.Table, primary, err)
 	}
 	defer end()
+	asked := time.Now()
+	if its.Problem != "" {
+		stays(its.Problem)
+		return nil
+	}
 	if reached, err := c.reach(ctx, its.After); err != nil || !reached {
 		stays("this host hasn't got there yet")
 		return err
@@ -121,28 +126,63 @@ func (c *comparer) part(ctx context.Context, h *host.Host, primary string, p ope
 	if err != nil {
 		return err
 	}
-	d := Difference{Database: p.Schema, Table: p.Table}
-	switch {
-	case own == nil && its.Shape == "":
+	if shapeOf(own) != its.Shape {
+		return c.shape(ctx, its, p)
+	}
+	if own == nil {
 		return nil // it was dropped meanwhile
+	}
+	sums, err := c.sumNow(ctx, own, p.Part)
+	if isError(err, errNoTable...) {
+		stays(alteredMeanwhile)
+		return nil
+	}
+	if err != nil || sums == its.sums {
+		return err
+	}
+	d := Difference{Database: p.Schema, Table: p.Table, What: "rows", From: keyText(p.Part.From), To: keyText(p.Part.To), Rows: int(sums.Rows), PrimaryRows: int(its.Rows)}
+	if p.Fence && time.Since(asked) < fenceTime*3/4 { // nobody could write to it
+		c.into.differences = append(c.into.differences, d)
+		return nil
+	}
+	return c.tell(ctx, its.Before, own.Kept || p.Fence, []Difference{d}, []span{p.Part})
+}
+
+func shapeOf(t *table) string {
+	if t == nil {
+		return ""
+	}
+	return t.Shape
+}
+
+// shape tells that a table isn't there on both sides, or isn't the same, if that is so once
+// the server has all that the primary had when it was asked for its own.
+func (c *comparer) shape(ctx context.Context, its partAnswer, p openPart) error {
+	reached, err := c.reach(ctx, its.Listed[1])
+	if err != nil {
+		return err
+	}
+	if !reached {
+		p.Why = "this host hasn't got there yet"
+		c.into.open = append(c.into.open, p)
+		return nil
+	}
+	own, err := c.server.table(ctx, p.Schema, p.Table)
+	if err != nil {
+		return err
+	}
+	d := Difference{Database: p.Schema, Table: p.Table, What: "columns"}
+	switch {
+	case shapeOf(own) == its.Shape: // it was altered meanwhile: it is read again
+		p.Why = alteredMeanwhile
+		c.into.open = append(c.into.open, p)
+		return nil
 	case own == nil:
 		d.What = "missing"
 	case its.Shape == "":
 		d.What = "extra"
-	case own.Shape != its.Shape:
-		d.What = "columns"
-	default:
-		sums, err := c.sumNow(ctx, own, p.Part)
-		if err != nil || sums == its.sums {
-			return err
-		}
-		d.What, d.From, d.To, d.Rows, d.PrimaryRows = "rows", keyText(p.Part.From), keyText(p.Part.To), int(sums.Rows), int(its.Rows)
 	}
-	if p.Fence && its.Shape != "" { // nobody could write to it
-		c.into.differences = append(c.into.differences, d)
-		return nil
-	}
-	return c.tell(ctx, its.Before, own == nil || own.Kept, []Difference{d}, []span{p.Part})
+	return c.tell(ctx, its.Listed[0], true, []Difference{d}, []span{p.Part})
 }
 
 // sumNow reads a part of a table at one moment.

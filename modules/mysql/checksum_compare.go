@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"muster/modules"
 )
 
 // comparison is what comparing a replica with its primary has shown.
@@ -54,27 +57,23 @@ type comparer struct {
 
 // compare compares all tables with what the primary has told of its own. A chunk that
 // differs is one where nothing was written since the primary read it, or it stays open.
-func (s *server) compare(ctx context.Context, schemas []string, from *sourceOutput, maxLag int) (*comparison, error) {
-	c := &comparer{server: s, maxLag: maxLag, patience: time.Minute, into: &comparison{}}
-	if from.Flavor != s.flavor {
-		return nil, fmt.Errorf("the primary has %s, and this host %s", from.Flavor, s.flavor)
+func (s *server) compare(ctx context.Context, check *Checksum, from *sourceOutput) (*comparison, error) {
+	c := &comparer{server: s, maxLag: check.MaxLag, patience: time.Minute, into: &comparison{}}
+	if err := s.comparable(ctx, check.Primary, from); err != nil {
+		return nil, err
 	}
-	r, err := s.replica(ctx)
+	// What tables there are is told behind all that the primary had when it was asked.
+	ready, why, err := c.ready(ctx, from.After)
 	if err != nil {
 		return nil, err
 	}
-	switch link := r.source(); {
-	case r.ServerID == from.ServerID:
-		return nil, errors.New("this host's server is the primary itself, or has its server_id")
-	case link == nil:
-		return nil, errors.New("this host's server replicates from nobody: an earlier mysql_replication task makes it a replica")
-	case link.SQL != "Yes":
-		return nil, fmt.Errorf("this host's server doesn't do what it has replicated: %s", link.trouble("the primary"))
+	if !ready {
+		for i := range from.Tables {
+			c.into.leave(&from.Tables[i], why)
+		}
+		return c.into, nil
 	}
-	if !r.Binlog || !r.LogUpdates {
-		return nil, errors.New("this host's server doesn't log what it replicates (log_bin, log_slave_updates), by which alone can be told what was written meanwhile: its mysql_server task sets it")
-	}
-	mine, err := s.tables(ctx, schemas)
+	mine, err := s.tables(ctx, check.Databases)
 	if err != nil {
 		return nil, err
 	}
@@ -82,18 +81,34 @@ func (s *server) compare(ctx context.Context, schemas []string, from *sourceOutp
 	for _, t := range mine {
 		have[[2]string{t.Schema, t.Name}] = t
 	}
+	shapes := func(its, own *table) error {
+		d := Difference{What: "columns"}
+		switch {
+		case own == nil:
+			d.Database, d.Table, d.What = its.Schema, its.Name, "missing"
+		case its == nil:
+			d.Database, d.Table, d.What = own.Schema, own.Name, "extra"
+		default:
+			d.Database, d.Table = its.Schema, its.Name
+		}
+		return c.tell(ctx, from.Before, true, []Difference{d}, []span{{}})
+	}
 	for i := range from.Tables {
 		t := &from.Tables[i]
-		at := [2]string{t.Schema, t.Name}
-		if err := c.table(ctx, t, have[at]); err != nil {
+		own := have[[2]string{t.Schema, t.Name}]
+		delete(have, [2]string{t.Schema, t.Name})
+		if own == nil || own.Shape != t.Shape {
+			err = shapes(&t.table, own)
+		} else {
+			err = c.table(ctx, t, own)
+		}
+		if err != nil {
 			return nil, err
 		}
-		delete(have, at)
 	}
 	for _, t := range mine {
 		if have[[2]string{t.Schema, t.Name}] != nil {
-			err := c.tell(ctx, from.Before, t.Kept, []Difference{{Database: t.Schema, Table: t.Name, What: "extra"}}, []span{{}})
-			if err != nil {
+			if err := shapes(nil, t); err != nil {
 				return nil, err
 			}
 		}
@@ -101,37 +116,85 @@ func (s *server) compare(ctx context.Context, schemas []string, from *sourceOutp
 	return c.into, nil
 }
 
-// table compares one.
-func (c *comparer) table(ctx context.Context, its *sourceTable, own *table) error {
-	open := func(why string) {
-		c.into.open = append(c.into.open, openPart{partRequest{Schema: its.Schema, Table: its.Name}, why})
+// comparable returns an error where the server can't be compared with the primary: it gets
+// another one's data, or what it gets can't be told.
+func (s *server) comparable(ctx context.Context, primary string, from *sourceOutput) error {
+	if from.Flavor != s.flavor {
+		return fmt.Errorf("%s has %s, and this host %s", primary, from.Flavor, s.flavor)
 	}
-	if its.Problem != "" {
-		open(its.Problem)
-		return nil
-	}
-	if calm, err := c.calm(ctx); err != nil {
+	r, err := s.replica(ctx)
+	if err != nil {
 		return err
-	} else if !calm {
-		open("this host lags")
-		return nil
 	}
-	if reached, err := c.reach(ctx, its.After); err != nil {
-		return err
-	} else if !reached {
-		open("this host hasn't got there yet")
-		return nil
+	link := r.source()
+	switch {
+	case r.ServerID == from.ServerID:
+		return modules.ArgError{Arg: "primary", Summary: "Wrong value", Detail: fmt.Sprintf("This host's server is that of %s itself, or has its server_id.", primary)}
+	case link == nil:
+		return errors.New("this host's server replicates from nobody: an earlier mysql_replication task makes it a replica")
+	case link.answered() && !link.isFrom(&DonorOutput{Flavor: from.Flavor, ServerID: from.ServerID, UUID: from.UUID}):
+		return modules.ArgError{Arg: "primary", Summary: "Another primary", Detail: fmt.Sprintf("This host's server replicates from %s:%d, whose server_id is %d, and not from %s, whose server_id is %d: name the host that it replicates from.",
+			oneLine(link.Host, 100), link.Port, link.SourceID, primary, from.ServerID)}
+	case link.SQL != "Yes":
+		return fmt.Errorf("this host's server doesn't do what it has replicated: %s", link.trouble(primary))
+	case !link.answered():
+		return fmt.Errorf("nobody has answered this host's server at %s:%d since it was started, so that it isn't known whose data it has: %s", oneLine(link.Host, 100), link.Port, link.trouble(primary))
+	case !r.Binlog || !r.LogUpdates:
+		return errors.New("this host's server doesn't log what it replicates (log_bin, log_slave_updates), by which alone can be told what was written meanwhile: its mysql_server task sets it")
 	}
-	d := Difference{Database: its.Schema, Table: its.Name}
-	if own == nil || own.Shape != its.Shape {
-		if d.What = "columns"; own == nil {
-			d.What = "missing"
+	return s.logsAll(ctx)
+}
+
+// logsAll returns an error where the server keeps databases out of its binary log.
+func (s *server) logsAll(ctx context.Context) error {
+	query := "SHOW MASTER STATUS"
+	if s.flavor == mysqlOwn && s.atLeast([3]int{8, 2, 0}) {
+		query = "SHOW BINARY LOG STATUS"
+	}
+	rows, err := s.named(ctx, query)
+	if err != nil {
+		return fmt.Errorf("asking for the binary log: %w", err)
+	}
+	for _, r := range rows {
+		for _, name := range []string{"Binlog_Do_DB", "Binlog_Ignore_DB"} {
+			if r[name] != "" {
+				return fmt.Errorf("this host's server keeps databases out of its binary log (%s = %s), so that it can't be told what was written meanwhile: take that out of its files", strings.ToLower(name), oneLine(r[name], 100))
+			}
 		}
-		return c.tell(ctx, its.Before, its.Kept, []Difference{d}, []span{{}})
+	}
+	return nil
+}
+
+// leave leaves a whole table open.
+func (c *comparison) leave(t *sourceTable, why string) {
+	c.open = append(c.open, openPart{partRequest{Schema: t.Schema, Table: t.Name}, why})
+}
+
+// ready waits until the server isn't far behind, and has a position; why not, else.
+func (c *comparer) ready(ctx context.Context, position string) (ready bool, why string, err error) {
+	if calm, err := c.calm(ctx); err != nil || !calm {
+		return false, "this host lags", err
+	}
+	reached, err := c.reach(ctx, position)
+	return reached, "this host hasn't got there yet", err
+}
+
+// table compares one that both have.
+func (c *comparer) table(ctx context.Context, its *sourceTable, own *table) error {
+	if its.Problem != "" {
+		c.into.leave(its, its.Problem)
+		return nil
+	}
+	if ready, why, err := c.ready(ctx, its.After); err != nil {
+		return err
+	} else if !ready {
+		c.into.leave(its, why)
+		return nil
 	}
 	if err := c.do(ctx, beginReading); err != nil {
 		return err
 	}
+	d := Difference{Database: its.Schema, Table: its.Name, What: "rows"}
 	var differ []Difference
 	var spans []span
 	for _, p := range its.Parts {
@@ -140,14 +203,14 @@ func (c *comparer) table(ctx context.Context, its *sourceTable, own *table) erro
 		}
 		sums, err := c.sum(ctx, own, p.span)
 		if isError(err, errNoTable...) {
-			open("it was dropped or altered while it was read")
+			c.into.leave(its, alteredMeanwhile)
 			return c.do(ctx, "ROLLBACK")
 		}
 		if err != nil {
 			return err
 		}
 		if sums != p.sums {
-			d.What, d.From, d.To, d.Rows, d.PrimaryRows = "rows", keyText(p.From), keyText(p.To), int(sums.Rows), int(p.Rows)
+			d.From, d.To, d.Rows, d.PrimaryRows = keyText(p.From), keyText(p.To), int(sums.Rows), int(p.Rows)
 			differ, spans = append(differ, d), append(spans, p.span)
 		}
 	}
@@ -169,6 +232,9 @@ func (c *comparer) tell(ctx context.Context, before string, kept bool, differ []
 	why := "its engine can't be read at one moment"
 	if kept {
 		t, err := c.touched(ctx, before)
+		if err == nil {
+			err = c.spread(ctx, t)
+		}
 		if err != nil {
 			return err
 		}

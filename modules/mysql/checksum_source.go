@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"muster/host"
@@ -26,9 +27,13 @@ type ChecksumSource struct {
 type sourceOutput struct {
 	Flavor   flavor `json:"flavor"`
 	ServerID int64  `json:"server_id"`
-	// Before is what the server had before its tables were listed.
+	UUID     string `json:"uuid,omitempty"` // MySQL's server_uuid
+	// Before is what the server had before its tables were listed, After what it had then.
 	Before string        `json:"before"`
+	After  string        `json:"after"`
 	Tables []sourceTable `json:"tables"`
+	// Missing are those of the databases that there aren't.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // sourceTable is a table as the primary has it, read at one moment.
@@ -60,12 +65,41 @@ func (c *ChecksumSource) Plan(ctx context.Context, v *host.View) (plan modules.P
 	if err := settledRole(v); err != nil {
 		return plan, err
 	}
+	if err := c.toCome(ctx, v); err != nil {
+		return plan, err
+	}
 	o, err := readingLong(ctx, v, c.read)
 	if err != nil {
 		return plan, err
 	}
+	if len(o.Missing) > 0 && v.Tainted() { // a command that is pending may make it
+		return plan, fmt.Errorf("the primary has no database %s", strings.Join(o.Missing, ", "))
+	}
 	plan.Output, err = host.Marshal(o)
 	return plan, err
+}
+
+// toCome is host.ErrNotYet where pending changes are about one of the databases: it can't
+// be read as it is to be.
+func (c *ChecksumSource) toCome(ctx context.Context, v *host.View) error {
+	if len(c.Databases) == 0 {
+		return nil
+	}
+	k, err := readDatabases(ctx, v)
+	if err != nil {
+		return err
+	}
+	for _, name := range c.Databases {
+		key := databaseKey(k.fold(name))
+		_, laid, open, err := v.Look(key)
+		if err != nil {
+			return err
+		}
+		if _, there := k.all[key.Name]; laid || open && !there {
+			return host.NotYet(key)
+		}
+	}
+	return nil
 }
 
 // readingLong has do read tables while planning, in a session as comparing takes it.
@@ -88,9 +122,13 @@ func readingLong[T any](ctx context.Context, v *host.View, do func(context.Conte
 	return t, unanswered(err)
 }
 
-// compares has a session read as it has to on both sides.
+// compares has a session read as it has to on both sides, however long that takes.
 func (s *server) compares(ctx context.Context) error {
-	if err := s.do(ctx, "SET SESSION time_zone = '+00:00'"); err != nil {
+	timeless := "max_statement_time = 0"
+	if s.flavor == mysqlOwn {
+		timeless = "max_execution_time = 0"
+	}
+	if err := s.do(ctx, fmt.Sprintf("SET SESSION time_zone = '+00:00', sql_big_selects = 1, wait_timeout = %d, ", int(checksumTime.Seconds()))+timeless); err != nil {
 		return err
 	}
 	return s.do(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -98,19 +136,28 @@ func (s *server) compares(ctx context.Context) error {
 
 func (c *ChecksumSource) read(ctx context.Context, s *server) (o sourceOutput, err error) {
 	o.Flavor = s.flavor
-	vars, err := s.variables(ctx, "server_id", "log_bin")
+	vars, err := s.variables(ctx, "server_id", "server_uuid", "log_bin")
 	if err != nil {
 		return o, err
 	}
 	if !yes(vars["log_bin"]) {
 		return o, errors.New("the primary has no binary log (log_bin), by which a replica could tell at what moment it was read: its mysql_server task sets it")
 	}
+	if s.flavor == mysqlOwn {
+		o.UUID = vars["server_uuid"]
+	}
 	_, _ = fmt.Sscan(vars["server_id"], &o.ServerID)
+	if o.Missing, err = s.missing(ctx, c.Databases); err != nil || len(o.Missing) > 0 {
+		return o, err
+	}
 	if o.Before, err = s.executed(ctx); err != nil {
 		return o, err
 	}
 	tables, err := s.tables(ctx, c.Databases)
 	if err != nil {
+		return o, err
+	}
+	if o.After, err = s.executed(ctx); err != nil {
 		return o, err
 	}
 	for _, t := range tables {
@@ -123,22 +170,48 @@ func (c *ChecksumSource) read(ctx context.Context, s *server) (o sourceOutput, e
 	return o, nil
 }
 
+// missing are those of some databases that there aren't.
+func (s *server) missing(ctx context.Context, names []string) (list []string, err error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := s.rows(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")
+	if err != nil {
+		return nil, fmt.Errorf("asking which databases there are: %w", err)
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(rows, func(r []string) bool { return s.fold(r[0]) == s.fold(n) }) {
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
 // errNoTable are a table that isn't there, or is another by now.
 var errNoTable = []uint16{1146, 1049, 1054, 1412}
+
+const alteredMeanwhile = "it was dropped or altered while it was read"
 
 // sourceTable reads a whole table at one moment.
 func (s *server) sourceTable(ctx context.Context, t *table, most int64) (at sourceTable, err error) {
 	at.table = *t
-	if at.Before, at.After, err = s.snapshot(ctx); err != nil {
+	if at.Before, err = s.snapshot(ctx); err != nil {
 		return at, fmt.Errorf("taking a snapshot: %w", err)
 	}
-	err = s.spans(ctx, t, most, func(p span) error {
+	read := func(p span) error {
 		sums, err := s.sum(ctx, t, p)
 		at.Parts = append(at.Parts, part{p, sums})
 		return err
-	})
+	}
+	if err = s.spans(ctx, t, most, read); errors.Is(err, errUnordered) {
+		at.Parts, err = nil, nil
+		err = read(span{})
+	}
 	if isError(err, errNoTable...) {
-		at.Problem, at.Parts, err = "it was dropped or altered while it was read", nil, nil
+		at.Problem, at.Parts, err = alteredMeanwhile, nil, nil
+	}
+	if err == nil {
+		at.After, err = s.seen(ctx, at.Before)
 	}
 	if err != nil {
 		return at, err
@@ -158,9 +231,14 @@ type partRequest struct {
 // partAnswer is what is sent for it, JSON in one line.
 type partAnswer struct {
 	sums
+	// Before and After are as in sourceTable.
 	Before string `json:"before"`
 	After  string `json:"after"`
 	Shape  string `json:"shape,omitempty"` // "" where there is no such table
+	// Problem is why it couldn't be read.
+	Problem string `json:"problem,omitempty"`
+	// Listed are what the server had before and after it was asked for the table's shape.
+	Listed [2]string `json:"listed"`
 }
 
 const (
@@ -187,26 +265,7 @@ func (c *ChecksumSource) Send(ctx context.Context, h *host.Host, request json.Ra
 	if err := s.compares(ctx); err != nil {
 		return err
 	}
-	t, err := s.table(ctx, q.Schema, q.Table)
-	if err != nil {
-		return err
-	}
-	var a partAnswer
-	switch {
-	case t == nil: // as it is from some moment on
-		a.Before, err = s.executed(ctx)
-		a.After = a.Before
-	case q.Fence:
-		if err = s.fence(ctx, t); err == nil {
-			a.After, err = s.executed(ctx)
-		}
-	default:
-		a.Before, a.After, err = s.snapshot(ctx)
-	}
-	if err == nil && t != nil {
-		a.Shape = t.Shape
-		a.sums, err = s.sum(ctx, t, q.Part)
-	}
+	a, err := s.answerPart(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -214,7 +273,7 @@ func (c *ChecksumSource) Send(ctx context.Context, h *host.Host, request json.Ra
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(append(line, '\n')); err != nil || !q.Fence || t == nil {
+	if _, err := w.Write(append(line, '\n')); err != nil || !q.Fence || a.Shape == "" || a.Problem != "" {
 		return err
 	}
 	// The lock goes with the connection.
@@ -223,6 +282,68 @@ func (c *ChecksumSource) Send(ctx context.Context, h *host.Host, request json.Ra
 	case <-time.After(fenceTime):
 	}
 	return nil
+}
+
+// errFence are a lock that isn't had in time, and one that is taken for a deadlock.
+var errFence = []uint16{1205, 1213}
+
+// answerPart reads one part of a table, which stays fenced if that is asked for.
+func (s *server) answerPart(ctx context.Context, q partRequest) (a partAnswer, err error) {
+	t, err := s.listed(ctx, q, &a)
+	if err != nil || t == nil {
+		return a, err
+	}
+	if q.Fence {
+		switch err = s.fence(ctx, t); {
+		case isError(err, errFence...):
+			a.Problem = "its writers don't come to an end"
+			return a, nil
+		case isError(err, errNoTable...):
+			a.Problem = alteredMeanwhile
+			return a, nil
+		case err != nil:
+			return a, err
+		}
+		// Behind the lock nobody alters it.
+		if t, err = s.listed(ctx, q, &a); err != nil || t == nil {
+			return a, err
+		}
+		a.Before, err = s.executed(ctx)
+	} else {
+		a.Before, err = s.snapshot(ctx)
+	}
+	if err != nil {
+		return a, err
+	}
+	a.sums, err = s.sum(ctx, t, q.Part)
+	switch {
+	case isError(err, errNoTable...):
+		a.Problem, err = alteredMeanwhile, nil
+	case err == nil && q.Fence:
+		a.After = a.Before
+	case err == nil:
+		a.After, err = s.seen(ctx, a.Before)
+	}
+	return a, err
+}
+
+// listed reads the table that is asked for, nil where there is none, and notes its shape.
+func (s *server) listed(ctx context.Context, q partRequest, a *partAnswer) (*table, error) {
+	var err error
+	if a.Listed[0], err = s.executed(ctx); err != nil {
+		return nil, err
+	}
+	t, err := s.table(ctx, q.Schema, q.Table)
+	if err != nil {
+		return nil, err
+	}
+	if a.Shape = ""; t != nil {
+		a.Shape = t.Shape
+	}
+	if a.Listed[1], err = s.executed(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // fence keeps everybody from writing to a table for as long as the session lasts.

@@ -44,6 +44,21 @@ func TestWhatWasWrittenSince(t *testing.T) {
 			logs:  map[string][]string{"bin.1": {"Gtid_list|[]", "Gtid|GTID 0-1-6", "Query|use `shop`; ALTER TABLE quiet ADD b INT"}},
 			quiet: "shop.quiet",
 		},
+		"MariaDB, a transaction that was prepared before": {
+			version: mariadbVersion, before: "0-1-6", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Gtid_list|[]", "Gtid|XA START X'31' GTID 0-1-6", "Table_map|table_id: 8 (shop.quiet)", "XA_prepare|XA PREPARE X'31'", "Gtid|GTID 0-1-7", "Query|XA COMMIT X'31',X'',1"}},
+			all:  "committed meanwhile that was logged before",
+		},
+		"MariaDB, a file that was loaded": {
+			version: mariadbVersion, before: "0-1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Gtid_list|[]", "Gtid|BEGIN GTID 0-1-6", "Begin_load_query|;file_id=1;block_len=9", "Execute_load_query|use `shop`; LOAD DATA"}},
+			all:  "Begin_load_query",
+		},
+		"MySQL, what has no GTID": {
+			version: mysql84, before: uuidA + ":1-5", order: []string{"bin.1"},
+			logs: map[string][]string{"bin.1": {"Previous_gtids|", "Gtid|SET @@SESSION.GTID_NEXT= '" + uuidA + ":5'", "Xid|COMMIT", "Anonymous_Gtid|SET @@SESSION.GTID_NEXT= 'ANONYMOUS'", "Query|BEGIN", "Table_map|table_id: 8 (shop.hot)"}},
+			hot:  "shop.hot", quiet: "shop.old",
+		},
 		"MySQL": {
 			version: mysql84, before: uuidA + ":1-5", order: []string{"bin.1"},
 			logs: map[string][]string{"bin.1": {"Previous_gtids|" + uuidA + ":1-4", "Gtid|SET @@SESSION.GTID_NEXT= '" + uuidA + ":5'", "Query|BEGIN", "Table_map|table_id: 7 (shop.old)", "Xid|",
@@ -99,7 +114,7 @@ func TestWhatWasWrittenSince(t *testing.T) {
 }
 
 func TestPartsOfTablesInSQL(t *testing.T) {
-	pairs := &table{Schema: "a`b", Name: "t", key: []keyColumn{{"a", false}, {"b", true}}}
+	pairs := &table{Schema: "a`b", Name: "t", key: []keyColumn{{"a", asText}, {"b", asHex}}}
 	for _, c := range []struct {
 		part span
 		want string
@@ -113,6 +128,18 @@ func TestPartsOfTablesInSQL(t *testing.T) {
 		}
 	}
 	// What another host tells is data.
+	numbers := &table{Schema: "a", Name: "t", key: []keyColumn{{"n", asNumber}}}
+	for _, n := range []string{"-5", "18446744073709551615", "12345678901234567890.50"} {
+		// Between quotes the last digits wouldn't count.
+		if got, err := numbers.where(span{To: []string{n}}); err != nil || got != " WHERE `n` <= "+n+" AND ((`n` <= "+n+"))" {
+			t.Errorf("%s is %q, %v", n, got, err)
+		}
+	}
+	for _, n := range []string{"", "1e5", "1 OR 1", "a", "--1"} {
+		if got, err := numbers.where(span{To: []string{n}}); err == nil {
+			t.Errorf("%q is taken: %s", n, got)
+		}
+	}
 	for _, values := range [][]string{{"1"}, {"1", "x'; DROP"}, {"1", "2", "3"}} {
 		if got, err := pairs.where(span{From: values}); err == nil {
 			t.Errorf("%q is taken: %s", values, got)

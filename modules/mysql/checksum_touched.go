@@ -26,6 +26,38 @@ func (t *touched) has(schema, name string, lower bool) string {
 	return ""
 }
 
+// spread adds what is altered along with the tables that are, and logged by nobody: those
+// that a foreign key has follow, and on MariaDB what triggers do here.
+func (s *server) spread(ctx context.Context, t *touched) error {
+	if t.all != "" || len(t.tables) == 0 {
+		return nil
+	}
+	if s.flavor == mariadb {
+		vars, err := s.variables(ctx, "slave_run_triggers_for_rbr")
+		if err != nil {
+			return err
+		}
+		if word := strings.ToUpper(vars["slave_run_triggers_for_rbr"]); word == "YES" || word == "ENFORCE" {
+			t.all = "triggers alter tables on this host that it doesn't log (slave_run_triggers_for_rbr = " + word + ")"
+			return nil
+		}
+	}
+	keys, err := s.rows(ctx, "SELECT UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UPDATE_RULE NOT IN ('RESTRICT', 'NO ACTION') OR DELETE_RULE NOT IN ('RESTRICT', 'NO ACTION')")
+	if err != nil {
+		return fmt.Errorf("asking for foreign keys: %w", err)
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, k := range keys {
+			child := [2]string{k[2], k[3]}
+			if !t.tables[child] && t.has(k[0], k[1], s.lower) != "" {
+				t.tables[child], grown = true, true
+			}
+		}
+	}
+	return nil
+}
+
 // moment is transactions that a server had.
 type moment interface {
 	// has reports whether a transaction is among them, all those of a list.
@@ -144,9 +176,13 @@ type eventReader struct {
 }
 
 var (
+	xaCommit    = regexp.MustCompile(`(?i)^XA COMMIT\b`)
 	tableMap    = regexp.MustCompile(`^table_id: \d+ \((.*)\)$`)
 	mysqlNext   = regexp.MustCompile(`GTID_NEXT\s*=\s*'([^']+)'`)
-	transaction = regexp.MustCompile(`(?i)^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA )`)
+	transaction = regexp.MustCompile(`(?i)^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA (START|BEGIN|END|PREPARE|ROLLBACK))\b`)
+	// Events that alter no table by themselves: rows have a Table_map before them, and
+	// statements a Query behind what they count on.
+	harmless = regexp.MustCompile(`(?i)^(Format_desc|Gtid_list|Previous_gtids|Rotate|Stop|Xid|XA_prepare|Annotate_rows|Rows_query|Binlog_checkpoint|Start_encryption|Heartbeat.*|(Write|Update|Delete|Partial_update|Update_partial)_rows.*|Update_rows_partial|Rows_partial|Intvar|RAND|User var|View_change|Transaction_context)$`)
 )
 
 func (e *eventReader) read(kind, info string) (more bool, err error) {
@@ -156,6 +192,8 @@ func (e *eventReader) read(kind, info string) (more bool, err error) {
 	}
 	switch {
 	case kind == "Gtid_list", kind == "Previous_gtids":
+	case kind == "Anonymous_Gtid":
+		e.had = false
 	case strings.HasPrefix(strings.ToLower(kind), "gtid"):
 		name := gtidInList.FindString(info)
 		if m := mysqlNext.FindStringSubmatch(info); m != nil {
@@ -164,8 +202,6 @@ func (e *eventReader) read(kind, info string) (more bool, err error) {
 		e.had, err = e.since.has(name)
 		return err == nil, err
 	case e.had:
-	case kind == "Anonymous_Gtid":
-		e.had = false
 	case kind == "Table_map":
 		m := tableMap.FindStringSubmatch(info)
 		if m == nil {
@@ -181,8 +217,15 @@ func (e *eventReader) read(kind, info string) (more bool, err error) {
 	case kind == "Transaction_payload":
 		e.into.all = "the binary log is compressed, which hides what was written meanwhile"
 		return false, nil
-	case strings.HasPrefix(kind, "Query") && !transaction.MatchString(info):
+	case strings.HasPrefix(kind, "Query") && transaction.MatchString(info), harmless.MatchString(kind):
+	case strings.HasPrefix(kind, "Query") && xaCommit.MatchString(info):
+		e.into.all = "a transaction (XA) was committed meanwhile that was logged before"
+		return false, nil
+	case strings.HasPrefix(kind, "Query"):
 		e.into.all = "a statement was replicated meanwhile that isn't told by its rows"
+		return false, nil
+	default:
+		e.into.all = fmt.Sprintf("the binary log has an event %q, of which muster doesn't know what it alters", oneLine(kind, 40))
 		return false, nil
 	}
 	return true, nil

@@ -18,6 +18,7 @@ import (
 	client "github.com/go-sql-driver/mysql"
 
 	"muster/host"
+	"muster/modules"
 )
 
 // sockets are where servers of Debian's, Red Hat's and SUSE's packages listen. Only root and
@@ -137,8 +138,9 @@ func dialAny(ctx context.Context, dial dialer) (conn net.Conn, address string, e
 // unanswered says what to do about a server that doesn't answer.
 func unanswered(err error) error {
 	var said *client.MySQLError
+	var wrong modules.ArgError
 	switch {
-	case err == nil, errors.Is(err, host.ErrNotYet), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, host.ErrNotYet), errors.Is(err, context.Canceled), errors.As(err, &wrong):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New(`MariaDB doesn't run on this host, and neither does MySQL: install it in an earlier task, task "package" "mariadb-server" {}, or see what stopped it: journalctl -u mariadb -u mysql`)

@@ -38,7 +38,7 @@ type server struct {
 func (s *server) Close() { _ = s.db.Close() }
 
 // hello asks who answers, and has the session as all statements here count on: names and
-// texts are quoted in one way, and nobody is waited for a day.
+// texts are quoted in one way, answers are whole, and nobody is waited for a day.
 func (s *server) hello(ctx context.Context) error {
 	var version, comment, me, lower string
 	row := s.db.QueryRowContext(ctx, "SELECT VERSION(), @@version_comment, CURRENT_USER(), @@lower_case_table_names")
@@ -49,7 +49,7 @@ func (s *server) hello(ctx context.Context) error {
 		return err
 	}
 	s.me, s.lower = me, lower != "0"
-	set := fmt.Sprintf("SET SESSION sql_mode = '', sql_quote_show_create = 1, lock_wait_timeout = %d", lockTime)
+	set := fmt.Sprintf("SET SESSION sql_mode = '', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = %d", lockTime)
 	if s.flavor == mysqlOwn {
 		set += ", information_schema_stats_expiry = 0" // sizes are those of today
 	}
