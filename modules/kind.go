@@ -32,9 +32,11 @@ type Module interface {
 type Plan struct {
 	Changes []host.Change      // in order; none when the host agrees
 	Then    []host.Description // a forecast: what can only be planned after Changes
-	Output  json.RawMessage    // of the state seen; unknown while Changes remain
-	Atomic  bool               // all of Changes, or undone
-	Always  bool               // can't tell whether it was done: an unguarded command
+	// Output is of the state seen; unknown while Changes remain. Beside an error it is what
+	// the error is about.
+	Output json.RawMessage
+	Atomic bool // all of Changes, or undone
+	Always bool // can't tell whether it was done: an unguarded command
 	// Notes are what the user should know of the host though this plan leaves it as it is,
 	// whole sentences: "app1 of the backend app is drained, and not by muster."
 	Notes []string

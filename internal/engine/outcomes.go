@@ -164,7 +164,7 @@ func fromPlanned(it *item, reader *hostRun) lang.Outcome {
 	case wire.Skipped:
 		return nothing
 	case wire.Failed:
-		return lang.Outcome{Failed: modules.True, Output: []byte("null")}
+		return lang.Outcome{Failed: modules.True, Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
 	case wire.Unchanged:
 		return lang.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
 	}

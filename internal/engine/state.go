@@ -323,7 +323,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 	if err := doneWellFormed(d); err != nil {
 		return err
 	}
-	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)); err != nil {
+	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)+size(d.Open)); err != nil {
 		return err
 	}
 	h.run.mu.Lock()
@@ -355,6 +355,9 @@ func (h *hostRun) finished(d *wire.Done) error {
 
 // tellDone tells what became of a task.
 func (r *Run) tellDone(it *item, d *wire.Done) {
+	for _, text := range d.Open {
+		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(text)})
+	}
 	e := TaskEvent{
 		Status: d.Status, Changes: d.Changes, Output: d.Output, Error: d.Error,
 		Tolerated: d.Status == wire.Failed && it.rescued, Seconds: d.Seconds,

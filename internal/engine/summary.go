@@ -16,6 +16,7 @@ type Counts struct {
 	Tolerated                                    int // of Failed: expected ones
 	Always                                       int // of Pending: what runs every time
 	Checks                                       int // of Pending: what only looks
+	Open                                         int // of Unchanged: checks that couldn't tell all
 }
 
 // Outcome is what a run came to.
@@ -57,6 +58,15 @@ func (s *Summary) Drift() bool {
 		}
 	}
 	return false
+}
+
+// Open counts the checks that couldn't tell all that they were to find out.
+func (s *Summary) Open() int {
+	n := 0
+	for _, c := range s.Hosts {
+		n += c.Open
+	}
+	return n
 }
 
 // Unknown counts the tasks that were granted when their host was lost: they may have
@@ -120,6 +130,9 @@ func (c *Counts) count(it *item, over bool) {
 	switch {
 	case it.done != nil:
 		c.add(it.done.Status, nil, nil, false, it.rescued)
+		if it.done.Status == wire.Unchanged && len(it.done.Open) > 0 {
+			c.Open++
+		}
 	case it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed):
 		c.add(it.planned.Status, it.planned.Changes, it.planned.Then, it.planned.Always, it.rescued)
 	default:

@@ -119,6 +119,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			err = s.obstacle(plan, s.real)
 		}
 		if err != nil {
+			d.Output = plan.Output
 			return fail(err)
 		}
 		if len(plan.Changes) == 0 {
@@ -241,6 +242,9 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		}
 		if r.Output != nil {
 			output = r.Output
+		}
+		for _, text := range r.Open {
+			d.Open = append(d.Open, s.redact.Redact(text))
 		}
 		if err != nil {
 			return output, back(err)

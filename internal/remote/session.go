@@ -256,7 +256,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		// right that its user is about to get.
 		return s.deferred(t, nil, "for now: "+t.failure(err))
 	case err != nil:
-		p := wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err)}
+		p := wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err), Output: plan.Output}
 		if at := (modules.ArgError{}); errors.As(err, &at) {
 			p.ErrorArg, p.ErrorPath = at.Arg, at.Path
 		}

@@ -325,7 +325,11 @@ func (v *textView) Summary(s *engine.Summary, seconds float64) {
 	if s.Outcome == engine.OutcomeUnreachable {
 		took = ", after" // the time isn't what they could not be reached in
 	}
-	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(v.verdict(s)), took, seconds)
+	verdict := v.verdict(s)
+	if s.Open() > 0 {
+		verdict += ", but not all is proved,"
+	}
+	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(verdict), took, seconds)
 	if n := s.Unknown(); n > 0 {
 		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", counted(n))
 	}
@@ -338,7 +342,8 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 			parts = append(parts, style.Render(fmt.Sprintf("%d %s", n, what)))
 		}
 	}
-	add(c.Unchanged, "unchanged", v.style.good)
+	add(c.Unchanged-c.Open, "unchanged", v.style.good)
+	add(c.Open, "not proved", v.style.change)
 	add(c.Changed, "changed", v.style.change)
 	add(c.Pending-c.Always-c.Checks, "pending", v.style.change)
 	add(c.Always, "run every time", v.style.faint)

@@ -63,3 +63,15 @@ func TestTextShowsTasksAsTheyAre(t *testing.T) {
 		})
 	}
 }
+
+// "Nothing to change" alone would say that all was found well.
+func TestSummaryTellsWhatIsNotProved(t *testing.T) {
+	var out bytes.Buffer
+	v := view.New(view.Options{Format: "plain", Out: &out, Err: &out})
+	s := engine.NewSummary()
+	s.Order, s.Hosts["db2"] = []string{"db2"}, &engine.Counts{Unchanged: 3, Open: 1}
+	v.Summary(s, 1.5)
+	if want := "\n  db2   2 unchanged, 1 not proved\nNothing to change, but not all is proved, in 1.5s\n"; out.String() != want {
+		t.Errorf("it reads\n%s\nand not\n%s", out.String(), want)
+	}
+}

@@ -177,7 +177,7 @@ func (c *Checksum) Plan(ctx context.Context, v *host.View) (plan modules.Plan, e
 	if len(found.open) > 0 {
 		check.Parts, check.Found = found.open, out
 		plan.Changes, plan.Always = []host.Change{check}, true
-		plan.Notes = append(plan.Notes, fmt.Sprintf("Not proved, of %s: %s.", c.Primary, few(out.NotProved)))
+		plan.Notes = append(plan.Notes, notProved(c.Primary, out))
 		return plan, nil
 	}
 	plan.Output, err = host.Marshal(out)
@@ -203,6 +203,11 @@ func differ(primary string, out ChecksumOutput) error {
 		more = fmt.Sprintf("; and %d more can't be told, as they are written to", n)
 	}
 	return fmt.Errorf("this host's data isn't that of %s: %s%s", primary, few(list), more)
+}
+
+// notProved says of which parts of tables nobody can tell.
+func notProved(primary string, out ChecksumOutput) string {
+	return fmt.Sprintf("Not proved, of %s: %s.", primary, few(out.NotProved))
 }
 
 // few are the first of some texts.

@@ -92,14 +92,15 @@ func (c *CheckRows) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	for _, p := range left {
 		out.NotProved = append(out.NotProved, p.String())
 	}
-	if h.Report != nil && len(left) > 0 {
-		h.Report("not proved: " + few(out.NotProved))
+	var open []string
+	if len(left) > 0 {
+		open = []string{notProved(c.Primary, out)}
 	}
 	data, err := host.Marshal(out)
 	if err == nil && c.Fail && len(out.Differences) > 0 {
 		err = differ(c.Primary, out)
 	}
-	return host.Result{Output: data}, err
+	return host.Result{Output: data, Open: open}, err
 }
 
 // part reads a part on both sides, the primary first, and tells whether it differs.
