@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -202,11 +203,23 @@ func unknownWord(arg, word string, known map[string]string) error {
 	return e
 }
 
+// forecast adds to a plan that can't be made yet what it may be; err is returned as it is.
+func (d *Database) forecast(plan *modules.Plan, err error) error {
+	if errors.Is(err, host.ErrNotYet) {
+		then := host.Description{Action: host.Create, Target: databaseTarget(d.Name), Impact: "where it isn't so by then"}
+		if d.State == "absent" {
+			then.Action, then.Impact = host.Delete, "where it is there by then"
+		}
+		plan.Then = []host.Description{then}
+	}
+	return err
+}
+
 // Plan compares the database with what is declared of it.
 func (d *Database) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
 	k, err := readDatabases(ctx, v)
 	if err != nil {
-		return plan, err
+		return plan, d.forecast(&plan, err)
 	}
 	name := k.fold(d.Name)
 	value, laid, open, err := v.Look(databaseKey(name))
@@ -225,7 +238,7 @@ func (d *Database) Plan(ctx context.Context, v *host.View) (plan modules.Plan, e
 			}
 		}
 	} else if open && now == nil {
-		return plan, host.NotYet(databaseKey(name))
+		return plan, d.forecast(&plan, host.NotYet(databaseKey(name)))
 	}
 	if d.State == "absent" {
 		if now == nil {

@@ -72,6 +72,7 @@ func checkIn(ctx context.Context, scratch *host.Scratch, run programs, program s
 var (
 	saidForm   = regexp.MustCompile(`^.*\[(ERROR|Warning)\] *(?:\[[^]]*\] *)*(?:Buffered (?:error|warning): *)?(.*)$`)
 	madeForm   = regexp.MustCompile(`option '([^']+)': (?:un)?signed value (\S+) adjusted to (\d+)`)
+	anyQuoted  = regexp.MustCompile(`'([^' ]+)'`) // a file, and not what is between two "Couldn't"
 	quotedForm = regexp.MustCompile(`'(?:--)?([^'=]+)(?:=[^']*)?'`)
 )
 
@@ -99,7 +100,11 @@ func (v *optionCheck) judge(out host.Output, want map[string]string) {
 		if !wrong || strings.Contains(said, "WSREP") || strings.HasPrefix(said, "Aborting") {
 			continue
 		}
-		if name := named(said, want); name != "" && (v.refused == "" || v.why == "") {
+		name := named(said, want)
+		if name == "" {
+			name = loads(said, want)
+		}
+		if name != "" && (v.refused == "" || v.why == "") {
 			v.refused, v.why = name, said
 		}
 		other = append(other, said)
@@ -125,6 +130,36 @@ func named(said string, want map[string]string) string {
 		}
 	}
 	return ""
+}
+
+// loads is which of muster's options a complaint about a plugin's file is about: it names the
+// file, and not the option. The server starts without such a plugin.
+func loads(said string, want map[string]string) string {
+	if !strings.Contains(said, "plugin") {
+		return ""
+	}
+	var files []string
+	for _, m := range anyQuoted.FindAllStringSubmatch(said, -1) {
+		files = append(files, strings.TrimSuffix(filepath.Base(m[1]), ".so"))
+	}
+	for _, name := range []string{"plugin_load_add", "plugin_load", "early_plugin_load"} {
+		for _, word := range strings.FieldsFunc(want[name], func(r rune) bool { return strings.ContainsRune(";:,= ", r) }) {
+			if slices.Contains(files, strings.TrimSuffix(word, ".so")) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// emptied is an option whose "" the server takes for something else, and for what.
+func (v *optionCheck) emptied(want map[string]string) (name, value string) {
+	for _, name := range sortedNames(want) {
+		if want[name] == "" && v.starts[name] != "" {
+			return name, v.starts[name]
+		}
+	}
+	return "", ""
 }
 
 // printedSettings reads the table at the end of --help --verbose.
@@ -164,6 +199,10 @@ func (p *serverPlanner) check(ctx context.Context) (*optionCheck, error) {
 	}
 	if v.why != "" {
 		return nil, p.refusal(ctx, v)
+	}
+	if name, value := v.emptied(p.want); name != "" {
+		arg, path := p.place(name)
+		return nil, modules.ArgError{Arg: arg, Path: path, Summary: "Wrong value", Detail: fmt.Sprintf("The server takes an empty %s for %s: write that, or null where it is to have its default.", name, value)}
 	}
 	p.verdict = v
 	return v, nil

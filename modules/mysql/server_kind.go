@@ -45,7 +45,8 @@ type Server struct {
 	// The port that it listens on.
 	Port *int `arg:"port" means:"what the packages' files say, else 3306"`
 	// Settings of the section [mysqld], by the names of the server's variables:
-	// { max_connections = 200, innodb_buffer_pool_size = "1G" }.
+	// { max_connections = 200, innodb_buffer_pool_size = "1G" }. One that is null isn't set;
+	// "" is a text without letters, which numbers and switches aren't.
 	Settings map[string]any `arg:"settings"`
 	// The certificate that it shows to clients. One that has changed on the host is loaded
 	// without a restart.
@@ -124,6 +125,9 @@ func (s *Server) Check(unknown func(string) bool) (errs []modules.ArgError) {
 	if strings.ContainsAny(s.Version, " =/\n") {
 		fail("version", "", "Wrong value", "%q is no version of a package: it is as `apt-cache policy` shows it.", s.Version)
 	}
+	if s.Listen != nil && len(s.Listen) == 0 {
+		fail("listen", "", "Empty value", "A list without addresses is none to listen on: leave the argument out where the packages' files are to say, and give settings { skip_networking = true } where nobody is to come over the network.")
+	}
 	for i, a := range s.Listen {
 		if a != "*" && net.ParseIP(a) == nil {
 			fail("listen", fmt.Sprintf("[%d]", i), "Wrong value", "%q is no address: it is one such as \"10.0.1.31\", or \"*\" for all. The port is an argument of its own.", a)
@@ -160,12 +164,18 @@ func (s *Server) checkSetting(fail func(arg, path, summary, detail string, args 
 	if arg := arguments()[name]; arg != "" {
 		fail("settings", at, "Conflicting arguments", "%s is an argument of its own: %q.", name, arg)
 	}
+	if why := fixedByPackages(name, value); why != "" {
+		fail("settings", at, "Not muster's to set", "%s", why)
+		return
+	}
 	if name == "read_only" || name == "super_read_only" {
 		fail("settings", at, "Conflicting arguments", "Whether a server only reads goes with its part in a replication, and is the kind mysql_replication's.")
 	}
 	text, why := optionText(value)
-	if why != "" {
-		fail("settings", at, "Wrong value", "%s", why)
+	if why != "" || value == nil {
+		if why != "" {
+			fail("settings", at, "Wrong value", "%s", why)
+		}
 		return
 	}
 	_, isUnknown := value.(modules.UnknownValue)
@@ -180,6 +190,28 @@ func (s *Server) checkSetting(fail func(arg, path, summary, detail string, args 
 	if (name == "log_bin" && slices.Contains([]string{"0", "1", "ON", "OFF"}, text)) || name == "skip_log_bin" || name == "disable_log_bin" {
 		fail("settings", at, "Conflicting arguments", "The binary log is on on all servers: log_bin is where it lies, such as \"/var/log/mysql/binlog\".")
 	}
+}
+
+// fixedByPackages says why a setting isn't taken that decides where the server's data lies, or
+// how it is started and asked; "" where it is none of these.
+func fixedByPackages(name string, value any) string {
+	switch name {
+	case "datadir", "innodb_data_home_dir", "innodb_data_file_path", "innodb_log_group_home_dir", "innodb_undo_directory",
+		"aria_log_dir_path", "innodb_system_tablespaces", "log_basename":
+		return fmt.Sprintf("%s says where the server's data lies, and muster doesn't move data: with another place the server would start without it, or not at all. Stop the server, move the data, and say so in the packages' own files.", name)
+	case "socket":
+		if path, ok := value.(string); ok && slices.Contains(sockets, filepath.Clean(path)) {
+			return ""
+		} else if _, ok := value.(modules.UnknownValue); ok {
+			return ""
+		}
+		return fmt.Sprintf("Muster asks the server at its socket, which it finds where the packages have it: %s. Leave it there; a client that looks elsewhere takes a link.", sockets[0])
+	case "user":
+		return "The server runs as the user that its unit has, and takes no other from a file: the packages have it run as mysql, whose the data is."
+	case "basedir", "defaults_file", "defaults_extra_file", "defaults_group_suffix", "no_defaults", "print_defaults", "daemonize", "bootstrap", "initialize", "initialize_insecure", "help", "verbose", "version", "validate_config", "chroot":
+		return fmt.Sprintf("%s is for the command line that starts the server, which its unit has, and no setting of a server that runs.", name)
+	}
+	return ""
 }
 
 // optionText is a value as files and the server have it; why not, else.
@@ -229,7 +261,9 @@ func (s *Server) options(a *about) map[string]string {
 		}
 	}
 	for key, value := range s.Settings {
-		want[optionName(key)], _ = optionText(value)
+		if value != nil {
+			want[optionName(key)], _ = optionText(value)
+		}
 	}
 	return want
 }

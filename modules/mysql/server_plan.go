@@ -61,6 +61,9 @@ func (p *serverPlanner) forecast() []host.Description {
 
 func (p *serverPlanner) plan(ctx context.Context) (modules.Plan, error) {
 	var none modules.Plan
+	if err := p.addresses(ctx); err != nil {
+		return none, err
+	}
 	install, err := p.installed(ctx)
 	if err != nil {
 		return none, err
@@ -117,6 +120,9 @@ func (p *serverPlanner) wanted(ctx context.Context) error {
 		return err
 	}
 	p.want = p.options(&p.about)
+	if err := p.logStays(); err != nil {
+		return err
+	}
 	if p.want["log_bin"] == "" {
 		// One that lies somewhere stays there.
 		said := last(p.files.lines, "log_bin", "skip_log_bin", "disable_log_bin")
@@ -219,13 +225,48 @@ func (p *serverPlanner) shown(name, has, value string) string {
 	if p.wants(name) {
 		value = p.want[name]
 	}
-	if has == "" {
-		has = `""`
-	}
-	if value == "" {
-		value = `""`
-	}
+	has, value = alikeWords(has, value)
 	return fmt.Sprintf("%s: %s → %s", name, has, value)
+}
+
+// alikeWords are what a variable has and what it is to have, both written in one way: the
+// servers say ON where their programs say TRUE, and bytes where people say 1G.
+func alikeWords(has, value string) (string, string) {
+	switch word := strings.ToUpper(has); {
+	case word != "ON" && word != "OFF":
+	case on(value):
+		value = "ON"
+	case off(value):
+		value = "OFF"
+	}
+	if _, plain := strconv.ParseFloat(value, 64); plain != nil {
+		if _, sized := number(value); sized {
+			has = inUnits(has)
+		}
+	} else if _, err := strconv.ParseFloat(has, 64); err == nil && inUnits(has) != has && inUnits(value) != value {
+		has, value = inUnits(has), inUnits(value)
+	}
+	for _, text := range []*string{&has, &value} {
+		if *text == "" {
+			*text = `""`
+		}
+	}
+	return has, value
+}
+
+// inUnits is a number of bytes with the largest unit that it is a multiple of, from MiB on:
+// 1073741824 is 1G.
+func inUnits(text string) string {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n < 1<<20 || n%(1<<20) != 0 {
+		return text
+	}
+	n >>= 20
+	units := "MGTPE"
+	for len(units) > 1 && n%1024 == 0 {
+		n, units = n>>10, units[1:]
+	}
+	return strconv.FormatUint(n, 10) + units[:1]
 }
 
 // different are the options that the server runs with otherwise, in order: those wanted, and

@@ -21,8 +21,9 @@ import (
 type User struct {
 	// The account's name.
 	Name string `arg:"name,key,required"`
-	// Where it logs in from: a name, an address, or a pattern such as "10.0.%".
-	// "localhost" is the server's socket.
+	// Where it logs in from: a name, an address, a pattern such as "10.0.%", or a network such
+	// as "10.0.1.0/255.255.255.0" (from MySQL 8.0.23 on "10.0.1.0/24", too). "localhost" is the
+	// server's socket.
 	Host string `arg:"host" default:"localhost"`
 	// Its password. While the secret in it is rotated, an account that lets the new one in
 	// as well as the old one keeps both.
@@ -101,8 +102,11 @@ func (u *User) Check(unknown func(string) bool) (errs []modules.ArgError) {
 	if name, at, ok := strings.Cut(u.Name, "@"); ok && (at == "%" || at == "localhost" || strings.Trim(at, "0123456789.%/") == "") {
 		errs = append(errs, modules.ArgError{Arg: "name", Summary: "Wrong value", Detail: fmt.Sprintf("Where an account logs in from is an argument of its own: name = %q, host = %q.", name, at), Hint: fmt.Sprintf("name = %q", name)})
 	}
-	if strings.ContainsAny(u.Host, " '`@") {
-		fail("host", "", "Wrong value", "%q is no host: it is a name, an address, or a pattern such as \"10.0.%%\".", u.Host)
+	if why, hint := wrongHost(u.Host); why != "" && !unknown("host") {
+		errs = append(errs, modules.ArgError{Arg: "host", Summary: "Wrong value", Detail: why, Hint: hint})
+	}
+	if why := serversOwn(u.Name, u.Host, u.State); why != "" && !unknown("host") && !unknown("state") {
+		fail("name", "", "Not muster's to change", "%s", why)
 	}
 	if u.Plugin != "" && !pluginForm.MatchString(u.Plugin) {
 		fail("plugin", "", "Wrong value", "%q is no plugin's name.", u.Plugin)

@@ -73,10 +73,13 @@ func (p *userPlanner) at() string {
 func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
 	p := &userPlanner{User: u, v: v}
 	if p.all, err = readAccounts(ctx, v, u.Name); err != nil {
+		return plan, p.forecast(&plan, err)
+	}
+	if err := p.all.takesBits(p.Host); err != nil && p.State != "absent" {
 		return plan, err
 	}
 	if err := p.look(ctx); err != nil {
-		return plan, err
+		return plan, p.forecast(&plan, err)
 	}
 	if p.State == "absent" {
 		return p.absent(ctx)
@@ -94,6 +97,18 @@ func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err e
 	// MySQL takes no sum of a second password, by which that could be put back.
 	plan.Changes, plan.Atomic = []host.Change{c}, p.real == nil || p.real.second == "" || !c.signsIn()
 	return plan, nil
+}
+
+// forecast adds to a plan that can't be made yet what it may be; err is returned as it is.
+func (u *User) forecast(plan *modules.Plan, err error) error {
+	if errors.Is(err, host.ErrNotYet) {
+		d := host.Description{Action: host.Create, Target: userTarget(u.Name, u.Host), Impact: "where it isn't so by then"}
+		if u.State == "absent" {
+			d.Action, d.Impact = host.Delete, "where it is there by then"
+		}
+		plan.Then = []host.Description{d}
+	}
+	return err
 }
 
 // look finds the account, as pending changes leave it.
