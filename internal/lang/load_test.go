@@ -121,6 +121,41 @@ play "vars" {
 	}
 }
 
+// A list or an object is what it says; anything else is a text, as it is for a string.
+func TestTextForAVariableOfAnyType(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+variable "x" {}
+play "p" {
+  hosts = ["lb1"]
+  task "file" "/x" { content = try("object ${var.x.a}", "list ${join("-", var.x)}", "text ${var.x}") }
+}
+`)
+	load := func(text string) (*Playbook, hcl.Diagnostics) {
+		o := testOptions(dir)
+		o.Vars = []VarSource{{Name: "x", Text: text, Origin: "--var"}}
+		return Load(file, o)
+	}
+	for text, want := range map[string]string{
+		`{ a = 5 }`: "object 5", `{"a": "b"}`: "object b", ` ["a", "b"] `: "list a-b", `[]`: "list ",
+		"5": "text 5", "true": "text true", "": "text ", "null": "text null", "[draft] of it": "text [draft] of it", "a = [1]": "text a = [1]", `"a"`: `text "a"`,
+	} {
+		p, diags := load(text)
+		if diags.HasErrors() {
+			t.Errorf("%q: %v", text, diags)
+			continue
+		}
+		if got := contentText(t, evaluate(t, p, 0, 0, "lb1", &fakeResults{})); got != want {
+			t.Errorf("%q is %q, and not %q", text, got, want)
+		}
+	}
+	for _, text := range []string{"{a}", "[a]", `{ a = file("/etc/passwd") }`, "{ a = 1, a = 2 }"} {
+		if _, diags := load(text); !diags.HasErrors() || diags[0].Summary != "Wrong value" && !strings.Contains(diags[0].Detail, "twice") {
+			t.Errorf("%q: %v", text, diags)
+		}
+	}
+}
+
 func TestValuesFromOutside(t *testing.T) {
 	const site = `
 -- site.hcl --

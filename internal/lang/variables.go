@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -163,7 +164,7 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 			return cty.NilVal, false
 		}
 		value = cty.StringVal(src.Text)
-		if v.Type != cty.String && v.Type != cty.Number && v.Type != cty.Bool && v.Type != cty.DynamicPseudoType {
+		if readAsHCL(v.Type, src.Text) {
 			var diags hcl.Diagnostics
 			if e, diags = hclguard.ParseExpression(src.Origin, []byte(src.Text)); !diags.HasErrors() {
 				value, diags = e.Value(nil)
@@ -197,6 +198,19 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 		l.diags = append(l.diags, stray...)
 	}
 	return out, true
+}
+
+// readAsHCL reports whether a text that is given for a variable is HCL: where its type takes
+// no plain text, and, of any type, where it is written as a list or an object.
+func readAsHCL(t cty.Type, text string) bool {
+	switch t {
+	case cty.String, cty.Number, cty.Bool:
+		return false
+	case cty.DynamicPseudoType:
+		text = strings.TrimSpace(text)
+		return strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}") || strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]")
+	}
+	return true
 }
 
 // sample is how a value of a type is written, for hints.
