@@ -148,7 +148,7 @@ func TestATableThatMayHaveBeenAlteredMeanwhileIsNotProved(t *testing.T) {
 		// The primary had it already when it took the table's snapshot: what it had when it was asked for
 		// its tables counts.
 		"a table that was made while they were listed": {func(f *fake, o *sourceOutput) {
-			o.Tables[0].Before, o.Tables[0].After = "0-1-6", "0-1-6"
+			o.After, o.Tables[0].Before, o.Tables[0].After = "0-1-6", "0-1-6", "0-1-6"
 			f.lists()
 			f.say("SHOW BINLOG EVENTS", created...)
 		}, true, "a statement was replicated"},
