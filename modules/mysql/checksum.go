@@ -111,6 +111,9 @@ func (c *Checksum) Check(unknown func(string) bool) (errs []modules.ArgError) {
 			errs = append(errs, modules.ArgError{Arg: arg, Path: where, Summary: "Wrong value", Detail: fmt.Sprintf(detail, args...)})
 		}
 	}
+	if c.Databases != nil && len(c.Databases) == 0 {
+		fail("databases", "", "A list without names compares nothing: leave it out where all databases are meant.")
+	}
 	for i, name := range c.Databases {
 		at := "[" + strconv.Itoa(i) + "]"
 		if why := wrongName(name); why != "" {

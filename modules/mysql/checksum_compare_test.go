@@ -129,6 +129,10 @@ func TestDifferencesAreInTheOutputOfATaskThatFails(t *testing.T) {
 }
 
 func TestNothingToCompareIsTold(t *testing.T) {
+	errs := (&Checksum{Databases: []string{}, Chunk: 1, MaxLag: 1}).Check(func(string) bool { return false })
+	if len(errs) != 1 || errs[0].Arg != "databases" {
+		t.Errorf("of an empty list: %v", errs)
+	}
 	f, from := checksumFake(t, mariadbVersion)
 	plan, err := planChecksum(t, f, from, Checksum{Databases: []string{"shop"}})
 	if err != nil || len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "Nothing is proved: db1 has no tables in shop") {
