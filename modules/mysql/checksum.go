@@ -85,7 +85,7 @@ func (d Difference) String() string {
 	if d.Rows == d.PrimaryRows {
 		return fmt.Sprintf("%s: %s on both, of other content", text, count(d.Rows, "row"))
 	}
-	return fmt.Sprintf("%s: %s, and %d on the primary", text, count(d.Rows, "row"), d.PrimaryRows)
+	return fmt.Sprintf("%s: %s, and %s on the primary", text, count(d.Rows, "row"), grouped(d.PrimaryRows))
 }
 
 // spanText says which part of a table it is.
@@ -203,7 +203,7 @@ func differ(primary string, out ChecksumOutput) error {
 	}
 	more := ""
 	if n := len(out.NotProved); n > 0 {
-		more = fmt.Sprintf("; and %d more can't be told, as they are written to", n)
+		more = fmt.Sprintf("; and %s more can't be told, as they are written to", grouped(n))
 	}
 	return fmt.Errorf("this host's data isn't that of %s: %s%s", primary, few(list), more)
 }

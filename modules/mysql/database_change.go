@@ -198,9 +198,22 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	if what == "procedure, function or event" {
-		return strconv.Itoa(n) + " procedures, functions and events"
+		return grouped(n) + " procedures, functions and events"
 	}
-	return strconv.Itoa(n) + " " + what + "s"
+	return grouped(n) + " " + what + "s"
+}
+
+// grouped is a number with its thousands apart: 1,234,567.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	first := 0
+	if n < 0 {
+		first = 1
+	}
+	for at := len(text) - 3; at > first; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
 }
 
 // roughly is a size of which only the magnitude holds still.

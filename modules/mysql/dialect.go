@@ -112,7 +112,7 @@ func (s *server) rows(ctx context.Context, query string) ([][]string, error) {
 	var all [][]string
 	for r.Next() {
 		if len(all) == answerLimit {
-			return nil, fmt.Errorf("the answer to %q has more than %d rows", oneLine(query, 60), answerLimit)
+			return nil, fmt.Errorf("the answer to %q has more than %s rows", oneLine(query, 60), grouped(answerLimit))
 		}
 		fields, into := make([]sql.NullString, len(names)), make([]any, len(names))
 		for i := range fields {

@@ -28,7 +28,7 @@ func TestQueriesThatAreAskedWhilePlanning(t *testing.T) {
 }
 
 func TestAnswersAreBounded(t *testing.T) {
-	for want, rows := range map[string][]string{"more than 1000 rows": slices.Repeat([]string{"x"}, rowLimit+1), "more than 1048576 bytes": slices.Repeat([]string{strings.Repeat("x", 60000)}, 20)} {
+	for want, rows := range map[string][]string{"more than 1,000 rows": slices.Repeat([]string{"x"}, rowLimit+1), "more than 1 MiB": slices.Repeat([]string{strings.Repeat("x", 60000)}, 20)} {
 		f := mariadbFake(t)
 		f.say("SELECT a", rows...)
 		if _, err := f.plan(&Query{Statement: "SELECT a", ReadOnly: true}, f.host()); err == nil || !strings.Contains(err.Error(), want) {
@@ -55,7 +55,7 @@ func TestServersThatLie(t *testing.T) {
 		"wants a file": {db, func(f *fake) {
 			f.answers = []answer{{to: "SELECT SCHEMA_NAME", raw: append([]byte{0xfb}, "/etc/shadow"...)}}
 		}, "local file"},
-		"an endless list":  {db, func(f *fake) { f.say("SELECT SCHEMA_NAME", slices.Repeat([]string{"a|b|c"}, answerLimit+1)...) }, "more than 100000 rows"},
+		"an endless list":  {db, func(f *fake) { f.say("SELECT SCHEMA_NAME", slices.Repeat([]string{"a|b|c"}, answerLimit+1)...) }, "more than 100,000 rows"},
 		"no version":       {db, func(f *fake) { f.version = "none" }, "is no version"},
 		"an old MariaDB":   {db, func(f *fake) { f.version = "5.5.5-10.3.39-MariaDB" }, "too old"},
 		"an old MySQL":     {db, func(f *fake) { f.version = "5.7.44" }, "too old"},

@@ -225,7 +225,7 @@ func (s *server) answer(ctx context.Context, query string) (o QueryOutput, first
 	size := 0
 	for r.Next() {
 		if len(o.Rows) == rowLimit {
-			return o, "", fmt.Errorf("the answer has more than %d rows: give the query a LIMIT", rowLimit)
+			return o, "", fmt.Errorf("the answer has more than %s rows: give the query a LIMIT", grouped(rowLimit))
 		}
 		fields, into := make([]*string, len(names)), make([]any, len(names))
 		for i := range fields {
@@ -242,7 +242,7 @@ func (s *server) answer(ctx context.Context, query string) (o QueryOutput, first
 			}
 		}
 		if size > sizeLimit {
-			return o, "", fmt.Errorf("the answer has more than %d bytes: give the query a LIMIT, or fewer columns", sizeLimit)
+			return o, "", fmt.Errorf("the answer has more than %d MiB: give the query a LIMIT, or fewer columns", sizeLimit>>20)
 		}
 		if len(o.Rows) == 0 && len(fields) > 0 && fields[0] != nil {
 			first = *fields[0]

@@ -196,3 +196,11 @@ func TestMariaDBsBinaryLogStaysWhereItIs(t *testing.T) {
 		t.Errorf("of a log without anything: %v", err)
 	}
 }
+
+func TestNumbersAreShownWithTheirThousandsApart(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567", 123456: "123,456"} {
+		if got := grouped(n); got != want {
+			t.Errorf("%d is %q, and not %q", n, got, want)
+		}
+	}
+}
