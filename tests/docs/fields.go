@@ -26,7 +26,7 @@ func fieldTexts() map[string]string {
 		"task.then":      "What can be foreseen to follow, and is only known after these changes.",
 		"task.always":    "It runs every time, which is no drift.",
 		"task.error":     "Why it failed.", "task.tolerated": "The failure is an expected one: on_error or rescue.",
-		"task.output": "What it offers as its output, of some kinds.",
+		"task.output": "What it offers as its output, of some kinds; of a task that fails, what it has found.",
 		"task.file":   "Where the task stands.", "task.line": "The line there, from 1.", "task.seconds": "How long it took.",
 
 		"progress":      "How a long change is getting on.",
