@@ -134,8 +134,8 @@ func (c *comparer) part(ctx context.Context, h *host.Host, primary string, p ope
 		return nil // it was dropped meanwhile
 	}
 	sums, err := c.sumNow(ctx, own, p.Part)
-	if isError(err, errNoTable...) {
-		stays(alteredMeanwhile)
+	if why := unread(err); why != "" {
+		stays(why)
 		return nil
 	}
 	if err != nil || sums == its.sums {

@@ -38,7 +38,7 @@ func TestAPartThatIsReadAgain(t *testing.T) {
 			f.say("SELECT COUNT(*)", "3|A|C|7|0")
 			f.say("SHOW BINLOG EVENTS", written...)
 		}, fence: true, differ: "rows"},
-		"a fence that isn't had":             {alter: func(_ *fake, a *partAnswer) { a.Problem = "its writers don't come to an end" }, fence: true, open: "its writers don't come to an end"},
+		"a fence that isn't had":             {alter: func(_ *fake, a *partAnswer) { a.Problem = "its writers don't end" }, fence: true, open: "its writers don't end"},
 		"a table that was dropped on both":   {alter: func(f *fake, a *partAnswer) { f.lists(); a.Shape = "" }},
 		"a table that isn't there":           {alter: func(f *fake, _ *partAnswer) { f.lists() }, differ: "missing"},
 		"a table too many":                   {alter: func(_ *fake, a *partAnswer) { a.Shape = "" }, differ: "extra"},

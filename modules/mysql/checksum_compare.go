@@ -202,8 +202,8 @@ func (c *comparer) table(ctx context.Context, its *sourceTable, own *table) erro
 			return err
 		}
 		sums, err := c.sum(ctx, own, p.span)
-		if isError(err, errNoTable...) {
-			c.into.leave(its, alteredMeanwhile)
+		if why := unread(err); why != "" {
+			c.into.leave(its, why)
 			return c.do(ctx, "ROLLBACK")
 		}
 		if err != nil {

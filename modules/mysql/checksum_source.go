@@ -192,6 +192,17 @@ var errNoTable = []uint16{1146, 1049, 1054, 1412}
 
 const alteredMeanwhile = "it was dropped or altered while it was read"
 
+// unread says why a table couldn't be read for now; "" where err is about something else.
+func unread(err error) string {
+	switch {
+	case isError(err, errNoTable...):
+		return alteredMeanwhile
+	case isError(err, 1205, 1213): // a lock that isn't had in time, or is taken for a deadlock
+		return "its writers, or who has locked it, don't come to an end"
+	}
+	return ""
+}
+
 // sourceTable reads a whole table at one moment.
 func (s *server) sourceTable(ctx context.Context, t *table, most int64) (at sourceTable, err error) {
 	at.table = *t
@@ -207,8 +218,8 @@ func (s *server) sourceTable(ctx context.Context, t *table, most int64) (at sour
 		at.Parts, err = nil, nil
 		err = read(span{})
 	}
-	if isError(err, errNoTable...) {
-		at.Problem, at.Parts, err = alteredMeanwhile, nil, nil
+	if why := unread(err); why != "" {
+		at.Problem, at.Parts, err = why, nil, nil
 	}
 	if err == nil {
 		at.After, err = s.seen(ctx, at.Before)
@@ -284,9 +295,6 @@ func (c *ChecksumSource) Send(ctx context.Context, h *host.Host, request json.Ra
 	return nil
 }
 
-// errFence are a lock that isn't had in time, and one that is taken for a deadlock.
-var errFence = []uint16{1205, 1213}
-
 // answerPart reads one part of a table, which stays fenced if that is asked for.
 func (s *server) answerPart(ctx context.Context, q partRequest) (a partAnswer, err error) {
 	t, err := s.listed(ctx, q, &a)
@@ -294,14 +302,10 @@ func (s *server) answerPart(ctx context.Context, q partRequest) (a partAnswer, e
 		return a, err
 	}
 	if q.Fence {
-		switch err = s.fence(ctx, t); {
-		case isError(err, errFence...):
-			a.Problem = "its writers don't come to an end"
-			return a, nil
-		case isError(err, errNoTable...):
-			a.Problem = alteredMeanwhile
-			return a, nil
-		case err != nil:
+		if err = s.fence(ctx, t); err != nil {
+			if a.Problem = unread(err); a.Problem != "" {
+				err = nil
+			}
 			return a, err
 		}
 		// Behind the lock nobody alters it.
@@ -316,9 +320,10 @@ func (s *server) answerPart(ctx context.Context, q partRequest) (a partAnswer, e
 		return a, err
 	}
 	a.sums, err = s.sum(ctx, t, q.Part)
+	why := unread(err)
 	switch {
-	case isError(err, errNoTable...):
-		a.Problem, err = alteredMeanwhile, nil
+	case why != "":
+		a.Problem, err = why, nil
 	case err == nil && q.Fence:
 		a.After = a.Before
 	case err == nil:
