@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +23,8 @@ type identity struct {
 	UUID     string `json:"uuid,omitempty"`
 }
 
-// tryLogin logs in at a source as the replica would, and asks who answers: what can't work is
-// found before a replica that runs is stopped for it.
+// tryLogin logs in at a source as the replica would, and asks who answers and whether it may
+// replicate: what can't work is found before a replica that runs is stopped for it.
 func (l link) tryLogin(ctx context.Context, primary, password string, who identity) error {
 	at := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
 	cfg := client.NewConfig()
@@ -56,7 +58,69 @@ func (l link) tryLogin(ctx context.Context, primary, password string, who identi
 	case len(rows) != 1 || rows[0][0] != strconv.FormatInt(who.ServerID, 10) || !strings.EqualFold(rows[0][1], who.UUID):
 		return fmt.Errorf("%s leads to another server than that of %s, which has the server_id %d: give an address that leads there; nothing is changed here", at, primary, who.ServerID)
 	}
+	may, err := s.mayReplicate(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking whether %s may replicate from %s: %w", l.User, primary, err)
+	case !may:
+		return fmt.Errorf("%s lets %s in and doesn't let it replicate: its account there lacks the privilege REPLICATION SLAVE on *.*; grant it with an earlier mysql_user task on %s; nothing is changed here", primary, l.User, primary)
+	}
 	return nil
+}
+
+// errNeedsPrivilege is a statement that the account may not make.
+const errNeedsPrivilege = 1227
+
+// mayReplicate reports whether whoever is logged in has the privilege REPLICATION SLAVE, by
+// itself or by a role that it has when it logs in. MySQL is asked for what takes that
+// privilege and nothing else. MariaDB has no such statement, and tells what is granted: to the
+// account, to its role, and to everybody.
+func (s *server) mayReplicate(ctx context.Context) (bool, error) {
+	if err := s.hello(ctx); err != nil {
+		return false, err
+	}
+	if s.flavor == mysqlOwn {
+		query := "SHOW REPLICAS"
+		if replica, _ := s.words(); replica == "SLAVE" {
+			query = "SHOW SLAVE HOSTS"
+		}
+		_, err := s.rows(ctx, query)
+		if isError(err, errNeedsPrivilege) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	rows, err := s.rows(ctx, "SHOW GRANTS")
+	if err != nil {
+		return false, err
+	}
+	if s.atLeast([3]int{10, 11, 0}) { // what everybody may is listed by itself
+		everybody, err := s.rows(ctx, "SHOW GRANTS FOR PUBLIC")
+		if err != nil && !isError(err, errAccessDenied, errNoGrants, errNoSuchRole) {
+			return false, err
+		}
+		rows = append(rows, everybody...)
+	}
+	return slices.ContainsFunc(rows, func(row []string) bool { return grantsReplication(row[0]) }), nil
+}
+
+// What MariaDB says of grants to somebody who has none, or isn't there.
+const (
+	errNoGrants   = 1141
+	errNoSuchRole = 1959
+)
+
+// globalGrant is a line of SHOW GRANTS about all databases.
+var globalGrant = regexp.MustCompile("^GRANT (.+) ON \\*\\.\\* TO ")
+
+// grantsReplication reports whether a line of SHOW GRANTS has REPLICATION SLAVE in it.
+func grantsReplication(line string) bool {
+	m := globalGrant.FindStringSubmatch(line)
+	if m == nil {
+		return false
+	}
+	list := strings.Split(m[1], ", ")
+	return slices.Contains(list, "REPLICATION SLAVE") || slices.Contains(list, "ALL PRIVILEGES")
 }
 
 // openConfig connects. Whoever asks closes it.

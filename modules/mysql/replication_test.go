@@ -85,6 +85,7 @@ func TestReplicaIsConnectedInEachDialect(t *testing.T) {
 				f.say("SELECT @@server_id, ''", "1|")
 			}
 			f.say("SELECT @@server_id, @@server_uuid", "1|"+uuidA)
+			f.say("SHOW GRANTS", "GRANT REPLICATION SLAVE ON *.* TO `repl`@`%`")
 			h := f.host()
 			planner, v := planned(t, f, h, p)
 			changes, err := planner.connect(t.Context(), v)
@@ -133,6 +134,45 @@ func TestReplicaThatRunsIsNotStoppedForALoginThatFails(t *testing.T) {
 	}
 	if got := f.statements("STOP", "CHANGE"); len(got) > 0 {
 		t.Errorf("it was told %q", got)
+	}
+}
+
+// An account that is let in and may not replicate is as good as none.
+func TestReplicaIsNotStoppedForAnAccountThatMayNotReplicate(t *testing.T) {
+	for name, c := range map[string]struct {
+		version, ask string
+		grants       []string // nil: the statement is refused
+		may          bool
+	}{
+		"MySQL refuses the question":        {mysql84, "SHOW REPLICAS", nil, false},
+		"MySQL answers it":                  {mysql84, "SHOW REPLICAS", []string{"2||3306|1|x"}, true},
+		"before 8.0.23 it has another name": {"8.0.20", "SHOW SLAVE HOSTS", nil, false},
+		"MariaDB grants too little":         {mariadbVersion, "SHOW GRANTS", []string{"GRANT SELECT, REPLICATION SLAVE ADMIN ON *.* TO `repl`@`%` IDENTIFIED BY PASSWORD '*X'", "GRANT REPLICATION SLAVE ON `shop`.* TO `repl`@`%`"}, false},
+		"MariaDB grants it":                 {mariadbVersion, "SHOW GRANTS", []string{"GRANT USAGE ON *.* TO `other`@`%`", "GRANT RELOAD, REPLICATION SLAVE ON *.* TO `repl`@`%` IDENTIFIED BY PASSWORD '*X'"}, true},
+		"by a role":                         {mariadbVersion, "SHOW GRANTS", []string{"GRANT `replicas` TO `repl`@`%`", "GRANT USAGE ON *.* TO `repl`@`%`", "GRANT REPLICATION SLAVE ON *.* TO `replicas`"}, true},
+		"with everything":                   {mariadbVersion, "SHOW GRANTS", []string{"GRANT ALL PRIVILEGES ON *.* TO `repl`@`%` WITH GRANT OPTION"}, true},
+		"to everybody":                      {mariadbVersion, "SHOW GRANTS FOR PUBLIC", []string{"GRANT REPLICATION SLAVE ON *.* TO PUBLIC"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := replicaFake(t, c.version)
+			f.lets["repl"] = true
+			port := f.listen()
+			p := primaryOf(f, port)
+			f.say("SELECT @@server_id, ''", "1|")
+			f.say("SELECT @@server_id, @@server_uuid", "1|"+uuidA)
+			f.say("SHOW GRANTS", "GRANT USAGE ON *.* TO `repl`@`%`")
+			if f.say(c.ask, c.grants...); c.grants == nil {
+				f.refuse(c.ask, errNeedsPrivilege, "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s) for this operation")
+			}
+			to := link{Host: "127.0.0.1", Port: port, User: "repl", Auto: true}
+			h := f.host()
+			set := &SetSource{Primary: "db1", To: to, Is: identity{p.ServerID, p.UUID}, Password: h.Bodies.Keep([]byte("secret"), true)}
+			h.Step = func(string) error { return errors.New("it was stopped") }
+			_, err := set.Apply(t.Context(), h)
+			if want := map[bool]string{true: "it was stopped", false: "db1 lets repl in and doesn't let it replicate"}[c.may]; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		})
 	}
 }
 
