@@ -29,6 +29,8 @@ type Host struct {
 	// Redact, if not nil, is applied to what programs print before anybody
 	// sees it.
 	Redact func(text string) string
+	// Name is what the inventory calls the host; "" where nobody has said it.
+	Name string
 	// RunName is the name of the run that edits the host, in hex; "" where it has none.
 	RunName string
 	// Passing: what is done is to be taken back in the same run, as what a rolling play

@@ -49,6 +49,10 @@ func (v *View) Behind(effects []Effect) *View {
 // Forget drops what was read: the host has been changed.
 func (v *View) Forget() { clear(v.cache.memos); clear(v.cache.memory) }
 
+// HostName is what the inventory calls the host, "" where that isn't known. It needn't be
+// the name that the host has for itself.
+func (v *View) HostName() string { return v.h.Name }
+
 // Pending reports whether a change is planned before this one.
 func (v *View) Pending() bool { return v.preview.Pending() }
 

@@ -20,6 +20,17 @@ type Accompanied interface {
 	Companions() []Companion
 }
 
+// HostNamer is an Accompanied module of which other arguments name hosts of the inventory,
+// too: one that isn't there is an error before any host is asked.
+type HostNamer interface {
+	Accompanied
+	// Hosts are known from the arguments alone.
+	Hosts() []NamedHost
+}
+
+// NamedHost is a host that an argument names. Path is where in the argument: "[1]".
+type NamedHost struct{ Host, Arg, Path string }
+
 // Companion is a host that a task needs beside its own.
 type Companion struct {
 	// Host is its name in the inventory, Arg the argument that has it.

@@ -51,7 +51,7 @@ func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
 	}
 	l.said = m.Hello.Facts
-	open := &wire.Open{Login: stream.Login(), Key: h.run.key, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
+	open := &wire.Open{Login: stream.Login(), Host: h.name, Key: h.run.key, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
 	if err := l.conn.Send(&wire.Message{Open: open}); err != nil {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)

@@ -197,7 +197,8 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 	if t.broken {
 		return
 	}
-	varies := c.taskVaries(t, scopes[0])
+	// Whether a task's companion is its own host shows only on that one.
+	varies := c.taskVaries(t, scopes[0]) || c.accompanied(t)
 	if !varies {
 		scopes = scopes[:1]
 	} else if len(scopes) > 1 {

@@ -17,6 +17,13 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 	if len(errs) > 0 {
 		return nil, false, errs
 	}
+	if n, is := m.(modules.HostNamer); is && !p.fleet.partial {
+		for _, h := range n.Hosts() {
+			if p.fleet.byName[h.Host] == nil {
+				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: didYouMean(h.Host, p.fleet.names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
+			}
+		}
+	}
 	seen := map[string]bool{}
 	for _, c := range m.(modules.Accompanied).Companions() {
 		wrong := func(summary, hint, detail string, a ...any) {

@@ -261,8 +261,17 @@ type replicaKind struct {
 	idle
 	Path    string `arg:"path,key,path,required"`
 	Primary string `arg:"primary"`
+	// Discards are hosts, too.
+	Discards []string `arg:"discards"`
 
 	unknown bool
+}
+
+func (k *replicaKind) Hosts() (list []modules.NamedHost) {
+	for i, h := range k.Discards {
+		list = append(list, modules.NamedHost{Host: h, Arg: "discards", Path: fmt.Sprintf("[%d]", i)})
+	}
+	return list
 }
 
 func (k *replicaKind) Check(unknown func(string) bool) []modules.ArgError {

@@ -26,7 +26,7 @@ func lostController(err error) bool {
 // host up again.
 func (s *server) open(ctx context.Context, o *wire.Open) error {
 	s.session.Key, s.readOnly = o.Key, o.ReadOnly
-	s.session.Host.RunName = o.Run
+	s.session.Host.Name, s.session.Host.RunName = o.Host, o.Run
 	if s.o.Worker || o.Run == "" {
 		return nil
 	}

@@ -119,6 +119,7 @@ func (s *server) sendOne(ctx context.Context, m *wire.Send, relay *relayed) erro
 		}
 	}
 	h := host.New() // the session's belongs to the task in hand
+	h.Name = s.session.Host.Name
 	h.Bodies.Ask, h.RunName, h.Redact = s.ask, s.session.Host.RunName, s.session.redact.Redact
 	return stream.Send(ctx, conn, func(ctx context.Context, w io.Writer) error {
 		return SendOnce(ctx, s.o.Kinds, h, m.Task, json.RawMessage(m.Request), w)

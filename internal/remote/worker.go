@@ -163,7 +163,7 @@ func (s *server) start(ctx context.Context, d *delegate) error {
 		s.end(w)
 		return fmt.Errorf("becoming %s: the worker didn't start: %v", d.user, err)
 	}
-	queue := []*wire.Message{{Open: &wire.Open{Key: s.keyFor(d.user)}}}
+	queue := []*wire.Message{{Open: &wire.Open{Host: s.session.Host.Name, Key: s.keyFor(d.user)}}}
 	for _, l := range s.session.layers {
 		if len(l.effects) == 0 && d.held[l.id] == nil {
 			continue

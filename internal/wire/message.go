@@ -78,6 +78,8 @@ type Hello struct {
 // Open begins a session.
 type Open struct {
 	Login string // the user who logged in, so that become = false can go back to it
+	// Host is what the inventory calls the host.
+	Host string
 	// Key is what digests are keyed with.
 	Key []byte
 	// ReadOnly sessions (plan, drift) are never granted anything; the remote

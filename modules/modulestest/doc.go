@@ -35,6 +35,8 @@
 //	reset       for system cases: a shell script that brings back the state
 //	            before, so that the case can be cut and failed
 //
+// The inventory calls the host "here" (host.View.HostName).
+//
 // $ROOT stands for the case's own folder in every section. A kind is taken to lie,
 // and each case goes through all of this:
 //

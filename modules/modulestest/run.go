@@ -74,6 +74,7 @@ type conformance struct {
 
 func (c *conformance) session() *remote.Session {
 	h := host.New()
+	h.Name = "here"
 	h.Asked = func(key host.Key) { c.asked[key] = true }
 	s := remote.NewSession(c.kinds, h, []byte("conformance"))
 	s.User = c.user()
