@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"database/sql"
@@ -58,12 +59,20 @@ type login struct {
 	user, password string
 	tls            bool
 	shown          func(certificate []byte) // told the certificate that the server shows
+	chain          func(chain [][]byte)     // told all that it shows
 }
 
 // look has the server's certificate told to whoever asks.
 func (l login) look(c tls.ConnectionState) error {
 	if l.shown != nil && len(c.PeerCertificates) > 0 {
 		l.shown(c.PeerCertificates[0].Raw)
+	}
+	if l.chain != nil {
+		var chain [][]byte
+		for _, c := range c.PeerCertificates {
+			chain = append(chain, bytes.Clone(c.Raw))
+		}
+		l.chain(chain)
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ type copyNote struct {
 	State   copyState `json:"state"` // of files: copying, until placed
 	// Position is the one of a dump that is loaded.
 	Position string `json:"position,omitempty"`
+	// Had are the directories of databases that the server had when a copy of files was begun.
+	Had []string `json:"had,omitempty"`
 	// Begun is when a clone was begun, by the server's clock and in its words.
 	Begun string `json:"begun,omitempty"`
 }

@@ -150,7 +150,7 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 		return p.place(p.left.copyNote), notes, nil
 	case p.left != nil && p.left.State == prepared:
 		n := p.left.plain()
-		return append([]host.Change{&UseCopy{Copy: n, Loses: p.loses()}}, p.place(n)...), notes, nil
+		return append([]host.Change{&UseCopy{Copy: n, Loses: p.loses(), Drops: names(p.own)}}, p.place(n)...), notes, nil
 	}
 	method, why, err := p.choose()
 	if p.here.stopped && p.left != nil { // begun anew as it was begun: what was against it has been asked then
@@ -167,7 +167,7 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 	notes = append(notes, text+".")
 	switch method {
 	case byBackup:
-		list = []host.Change{&ReceiveCopy{Copy: n, bytes: p.donor.DataBytes}, &PrepareCopy{Copy: n}, &UseCopy{Copy: n, Loses: p.loses()}}
+		list = []host.Change{&ReceiveCopy{Copy: n, bytes: p.donor.DataBytes}, &PrepareCopy{Copy: n}, &UseCopy{Copy: n, Loses: p.loses(), Drops: names(p.own)}}
 	case byDump:
 		list = []host.Change{&LoadDump{Copy: n, Lock: len(p.donor.Emptied) > 0, Drops: names(p.own), Loses: p.loses(), bytes: p.donor.DataBytes}}
 	case byClone:
@@ -178,7 +178,7 @@ func (p *copyPlan) changes() (list []host.Change, notes []string, err error) {
 
 // plain is a note as it is planned with: the same however far it has come.
 func (n copyNote) plain() copyNote {
-	n.State, n.Position, n.Begun = copying, "", ""
+	n.State, n.Position, n.Begun, n.Had = copying, "", "", nil
 	return n
 }
 

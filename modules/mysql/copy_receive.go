@@ -51,6 +51,9 @@ func (r *ReceiveCopy) Apply(ctx context.Context, h *host.Host) (_ host.Result, e
 	if in, err := c.marked(c.data); err != nil || in {
 		return host.Result{}, errors.Join(err, fmt.Errorf("%s is a copy already: %w", n.DataDir, host.ErrMoved))
 	}
+	if n.Had, err = c.databases(); err != nil {
+		return host.Result{}, err
+	}
 	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,9 @@ import (
 // stopped meanwhile. Where it doesn't start with the copy it gets its own data back.
 type UseCopy struct {
 	Copy copyNote `json:"copy"`
-	// Loses is what the server's own data holds besides the system's.
-	Loses string `json:"loses,omitempty"`
+	// Loses is what the server's own data holds besides the system's, Drops its databases.
+	Loses string   `json:"loses,omitempty"`
+	Drops []string `json:"drops,omitempty"`
 }
 
 // Type is "mysql.copy.use/1".
@@ -56,6 +58,9 @@ func (u *UseCopy) Apply(ctx context.Context, h *host.Host) (host.Result, error) 
 		if !ready {
 			return host.Result{}, fmt.Errorf("no copy that is complete lies in %s: %w", u.Copy.readyDir(), host.ErrMoved)
 		}
+		if err := u.losesNoMore(ctx, h); err != nil {
+			return host.Result{}, err
+		}
 	}
 	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err
@@ -90,6 +95,20 @@ func (u *UseCopy) Apply(ctx context.Context, h *host.Host) (host.Result, error) 
 		return host.Result{}, u.giveUp(context.WithoutCancel(ctx), h, c, err)
 	}
 	return host.Result{}, h.At("started the server")
+}
+
+// losesNoMore is ErrMoved where the server has come to databases since this was planned: a copy
+// may have taken hours. One that doesn't run has come to none.
+func (u *UseCopy) losesNoMore(ctx context.Context, h *host.Host) error {
+	s, err := connect(ctx, h.Dial)
+	if err != nil && nobodyListens(err) {
+		return nil
+	}
+	if err != nil {
+		return unanswered(err)
+	}
+	defer s.Close()
+	return s.holdsOnly(ctx, u.Drops)
 }
 
 // giveUp gives a server its own data back that didn't start with the copy, which goes.
@@ -137,6 +156,35 @@ func (c *places) there(name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil && t != host.NoFile, err
+}
+
+// databases names the directories of databases in the data directory.
+func (c *places) databases() (list []string, err error) {
+	d, err := c.parent.Sub(c.data)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.ListNames()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		t, err := d.Type(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil && t == host.Directory && isDatabase(name) {
+			list = append(list, name)
+		}
+	}
+	return list, nil
+}
+
+// isDatabase reports whether a directory in a data directory is one of a database that isn't
+// the server's own.
+func isDatabase(name string) bool {
+	return !slices.Contains(ownDatabases, name) && name != "lost+found" && !strings.HasPrefix(name, "#") && !strings.HasPrefix(name, ".")
 }
 
 // marked reports whether a directory is a copy that was called complete.

@@ -35,8 +35,8 @@ type DonorOutput struct {
 	Listens string `json:"listens,omitempty"`
 	// TLS: it offers TLS.
 	TLS bool `json:"tls"`
-	// Certificate is the SHA-256, in hex, of the certificate that it shows; "" without one.
-	Certificate string `json:"certificate,omitempty"`
+	// Chain is the certificates that it shows, in DER, its own first; none without TLS.
+	Chain [][]byte `json:"chain,omitempty"`
 	// Schemas are the databases besides the server's own, in the order of their names.
 	Schemas []SchemaSize `json:"schemas,omitempty"`
 	// Engines are those of their tables, in order; Emptied the tables, DATABASE.TABLE, that

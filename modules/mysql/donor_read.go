@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -20,11 +21,9 @@ func readDonor(ctx context.Context, v *host.View) (DonorOutput, error) {
 		return o, err
 	}
 	if o.TLS {
-		leaf, err := served(ctx, viewDialer(v))
-		if err != nil {
+		if o.Chain, err = servedChain(ctx, viewDialer(v)); err != nil {
 			return o, err
 		}
-		o.Certificate = certificateSum(leaf)
 	}
 	for _, tool := range []string{backupProgram, "mariadb-dump", "mysqldump"} {
 		at, err := findProgram(v, tool)
@@ -47,6 +46,18 @@ func readDonor(ctx context.Context, v *host.View) (DonorOutput, error) {
 		o.Tools = append(o.Tools, cloneTool)
 	}
 	return o, err
+}
+
+// servedChain is the certificates that the server shows, its own first.
+func servedChain(ctx context.Context, dial dialer) (chain [][]byte, err error) {
+	db, err := open(ctx, dial, login{user: "root", tls: true, chain: func(c [][]byte) { chain = c }})
+	if err == nil {
+		db.Close()
+	}
+	if chain == nil && err != nil && (nobodyListens(err) || errors.Is(err, context.Canceled)) {
+		return nil, err
+	}
+	return chain, nil // without one it takes no TLS, whatever it says
 }
 
 // cloneTool is how MySQL's plugin is called among the tools.

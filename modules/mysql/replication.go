@@ -37,7 +37,7 @@ type Replication struct {
 	// The replica acknowledges transactions to a primary that waits for it. The primary's
 	// side of that is a setting of its mysql_server.
 	SemiSync *bool `arg:"semi_sync" means:"as it is"`
-	// The hosts, by their own host names, whose databases may be thrown away for the
+	// The hosts, by the inventory's names, whose databases may be thrown away for the
 	// primary's.
 	AllowDestroy []string `arg:"allow_destroy"`
 	// The copy of the primary's data goes through the controller: no connection between the
@@ -158,6 +158,16 @@ func (r *Replication) Companions() []modules.Companion {
 		return nil
 	}
 	return []modules.Companion{{Host: r.Primary, Arg: "primary", Kind: "mysql_donor", Args: map[string]any{"method": r.Method}, Relay: r.Relay}}
+}
+
+// Hosts are those whose data may go.
+func (r *Replication) Hosts() (list []modules.NamedHost) {
+	for i, name := range r.AllowDestroy {
+		if name != "" {
+			list = append(list, modules.NamedHost{Host: name, Arg: "allow_destroy", Path: fmt.Sprintf("[%d]", i)})
+		}
+	}
+	return list
 }
 
 // replication is the space of what a replica is set to, which has three names.

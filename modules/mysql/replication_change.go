@@ -2,20 +2,11 @@ package mysql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"muster/host"
-)
-
-const (
-	// beginTime is how long a replica may take to connect and begin, pollTime how often it is
-	// asked meanwhile.
-	beginTime = 30 * time.Second
-	pollTime  = 200 * time.Millisecond
 )
 
 // SetSource says whom a replica replicates from, and how, and has it do so.
@@ -211,43 +202,6 @@ func (s *server) changeSource(l link, password string) string {
 		fields = append(fields, name+" = "+bit(l.PublicKey))
 	}
 	return text + strings.Join(fields, ", ")
-}
-
-// start has the replica replicate, and waits until it does.
-func (s *server) start(ctx context.Context, h *host.Host, primary string) error {
-	replica, _ := s.words()
-	if err := s.do(ctx, "START "+replica); err != nil {
-		return fmt.Errorf("starting the replica: %w", err)
-	}
-	if err := h.At("started the replica"); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, beginTime)
-	defer cancel()
-	tick := time.NewTicker(pollTime)
-	defer tick.Stop()
-	var last *channel
-	for {
-		c, err := s.unnamed(ctx)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return fmt.Errorf("the replica hasn't begun within %s: %s", beginTime, last.trouble(primary))
-		case err != nil:
-			return err
-		case c == nil:
-			return errors.New("the replica is connected to nobody any more: somebody has reset it meanwhile")
-		case c.IO == "Yes" && c.SQL == "Yes":
-			return nil
-		case c.SQL != "Yes" && c.SQLErrno != 0, c.IO == "No" && c.IOErrno != 0:
-			return fmt.Errorf("the replica doesn't run: %s", c.trouble(primary))
-		}
-		last = c
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the replica hasn't begun within %s: %s", beginTime, last.trouble(primary))
-		case <-tick.C:
-		}
-	}
 }
 
 // trouble is what keeps a replica from running.

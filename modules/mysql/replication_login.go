@@ -137,36 +137,57 @@ func openConfig(ctx context.Context, cfg *client.Config) (*server, error) {
 	return s, nil
 }
 
-// trusts is whom the connection may be to. The servers take a certificate's common name where it
-// names no host otherwise, which Go's own check doesn't.
+// trusts is whom the connection may be to.
 func (l link) trusts() (*tls.Config, error) {
 	pem, err := os.ReadFile(l.CA)
 	if err != nil {
 		return nil, fmt.Errorf("reading who signs the primary's certificate: %w", err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no certificate", l.CA)
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection does it
 		VerifyConnection: func(state tls.ConnectionState) error {
-			leaf := state.PeerCertificates[0]
-			between := x509.NewCertPool()
-			for _, c := range state.PeerCertificates[1:] {
-				between.AddCert(c)
+			var chain [][]byte
+			for _, c := range state.PeerCertificates {
+				chain = append(chain, c.Raw)
 			}
-			if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between}); err != nil {
-				return fmt.Errorf("the primary's certificate isn't signed by whom %s trusts: %w", l.CA, err)
-			}
-			if !l.Verify || leaf.VerifyHostname(l.Host) == nil {
-				return nil
-			}
-			if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 && strings.EqualFold(leaf.Subject.CommonName, l.Host) {
-				return nil
-			}
-			return errors.New("the primary's certificate is for another name than " + l.Host)
+			return l.accepts(chain, pem)
 		},
 	}, nil
+}
+
+// accepts says what is against the certificates that the primary shows, its own first, by what
+// the CA's file holds. The servers take a certificate's common name where it names no host
+// otherwise, which Go's own check doesn't.
+func (l link) accepts(chain [][]byte, ca []byte) error {
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	var leaf *x509.Certificate
+	for i, der := range chain {
+		c, err := x509.ParseCertificate(der)
+		switch {
+		case err != nil:
+			return fmt.Errorf("the primary's certificate: %w", err)
+		case i == 0:
+			leaf = c
+		default:
+			between.AddCert(c)
+		}
+	}
+	if leaf == nil {
+		return errors.New("the primary shows no certificate")
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between}); err != nil {
+		return fmt.Errorf("the primary's certificate isn't signed by whom %s trusts: %w", l.CA, err)
+	}
+	if !l.Verify || leaf.VerifyHostname(l.Host) == nil {
+		return nil
+	}
+	if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 && strings.EqualFold(leaf.Subject.CommonName, l.Host) {
+		return nil
+	}
+	return errors.New("the primary's certificate is for another name than " + l.Host)
 }

@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path"
-	"slices"
 	"strconv"
-	"strings"
 
 	"muster/host"
 	"muster/modules"
@@ -25,8 +21,9 @@ type replicationPlanner struct {
 	password host.Content
 	// trust is the mark of what TLS is made with.
 	trust string
-	// told is what the user is to be told besides.
-	told []string
+	// told is what the user is to be told besides, because why the data is copied.
+	told    []string
+	because string
 }
 
 // Plan compares the replica with what is declared of it.
@@ -42,7 +39,7 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 		return plan, r.foreseen(&plan, err)
 	}
 	p.password = v.Keep([]byte(r.Password), true)
-	if p.trust, err = p.mark(); err != nil {
+	if p.trust, err = p.trusts(ctx); err != nil {
 		return plan, r.foreseen(&plan, err)
 	}
 	if value, laid, _, err := v.Look(sourceKey); err != nil {
@@ -61,6 +58,9 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 	if err != nil {
 		return plan, r.foreseen(&plan, err)
 	}
+	if p.own, err = p.settledConnection(ctx); err != nil {
+		return plan, r.foreseen(&plan, err)
+	}
 	own := *p.own
 	own.Staging = left
 	p.own = &own
@@ -70,7 +70,7 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 // foreseen adds what is planned once err, if it is host.ErrNotYet, is over.
 func (r *Replication) foreseen(plan *modules.Plan, err error) error {
 	if errors.Is(err, host.ErrNotYet) && r.State != "absent" {
-		plan.Then = []host.Description{{Action: host.Create, Target: replicationTarget, Impact: "from " + r.Primary + ", once what is pending before it is done"}}
+		plan.Then = []host.Description{{Action: host.Update, Target: replicationTarget, Impact: "from " + r.Primary + ", where it isn't so once what is pending before it is done"}}
 	}
 	return err
 }
@@ -107,6 +107,9 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 	if why := p.own.unfit(&p.donor, p.Primary); why != "" {
 		return plan, errors.New(why)
 	}
+	if err := p.unfitMethod(); err != nil {
+		return plan, err
+	}
 	v, err := p.own.judge(&p.donor, p.Primary, p.where(), p.MaxLag)
 	if err != nil {
 		return plan, err
@@ -118,13 +121,8 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 	switch v.State {
 	case stateNone, stateProvisioning:
 		plan.Changes, err = p.begin(ctx, v)
-	case stateDiverged, stateErrant:
-		if !p.allowed() {
-			return plan, p.refuse(fmt.Sprintf("The replica is %s", v.State), fmt.Sprintf("%s. Nothing of that is skipped or undone: bring what is missing to %s by hand, or have all data of this host thrown away for that of %s.", sentence(v.Why), p.Primary, p.Primary))
-		}
-		plan.Changes, err = p.anew(ctx)
-	case statePurgedGap:
-		if err := p.alone(ctx); err != nil {
+	case stateDiverged, stateErrant, statePurgedGap:
+		if err := p.mayLose(ctx, v); err != nil {
 			return plan, err
 		}
 		plan.Changes, err = p.anew(ctx)
@@ -154,6 +152,9 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 	}
 	plan.Changes = append(plan.Changes, end...)
 	plan.Notes = append(p.told, p.notes(v)...)
+	if text := p.says(v); text != "" && len(plan.Changes) > 0 {
+		plan.Notes = append([]string{text}, plan.Notes...)
+	}
 	if len(plan.Changes) == 0 {
 		plan.Output, err = host.Marshal(p.own.output(v))
 	}
@@ -172,6 +173,22 @@ func (r *replica) output(v verdict) ReplicationOutput {
 	return o
 }
 
+// says is the state that the replica is in and why, where there is something to do about it
+// and nothing else says so.
+func (p *replicationPlanner) says(v verdict) string {
+	switch v.State {
+	case stateRunning, stateLagging, stateStopped, stateBrokenIO, stateWrongSource: // changes of the connection say why
+		return ""
+	case stateProvisioning: // the copy says it
+		return ""
+	}
+	text := fmt.Sprintf("%s: %s", sentence(string(v.State)), v.Why)
+	if p.because != "" {
+		text += ". " + sentence(p.because)
+	}
+	return text + "."
+}
+
 // notes are what the user should know though nothing is done about it.
 func (p *replicationPlanner) notes(v verdict) (notes []string) {
 	if v.State == stateLagging {
@@ -181,92 +198,6 @@ func (p *replicationPlanner) notes(v verdict) (notes []string) {
 		notes = append(notes, fmt.Sprintf("The replica acknowledges what it gets, but %s waits for nobody's acknowledgement: that is a setting of its mysql_server.", p.Primary))
 	}
 	return notes
-}
-
-// begin plans the first connection of a replica that has none.
-func (p *replicationPlanner) begin(ctx context.Context, v verdict) ([]host.Change, error) {
-	h, err := p.own.compare(&p.donor)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case v.State == stateProvisioning:
-		return p.anew(ctx)
-	case h.had && v.Blocked == "": // it has replicated from there before, or was given a copy
-		return p.connect(ctx, v)
-	case len(p.own.Schemas) > 0 && !p.allowed():
-		return nil, p.refuse("The host has data of its own", fmt.Sprintf("Before it can be the replica of %s, this host's databases have to go: %s. It has no transaction of %s, so that they aren't a copy of what is there.", p.Primary, schemasText(p.own.Schemas), p.Primary))
-	case len(p.own.Schemas) > 0:
-		return p.anew(ctx)
-	case p.Method == "logs":
-		switch {
-		case h.gap != "":
-			return nil, modules.ArgError{Arg: "method", Summary: "Wrong value", Detail: fmt.Sprintf("The binary logs of %s don't reach back to the beginning: what came before %s is in none. Leave method out, so that its data is copied.", p.Primary, h.gap)}
-		case h.extra != "" || h.had:
-			return nil, modules.ArgError{Arg: "method", Summary: "Wrong value", Detail: fmt.Sprintf("%s, so that it can't begin with the first transaction of %s. Leave method out, so that its data is copied.", sentence("this host has made or got transactions already: "+p.own.Executed), p.Primary)}
-		}
-		return p.connect(ctx, v)
-	case p.Method == "auto" && h.gap == "" && h.extra == "" && !h.had && len(p.donor.Schemas) == 0:
-		return p.connect(ctx, v)
-	}
-	return p.anew(ctx)
-}
-
-// anew plans a copy of the primary's data, and the connection.
-func (p *replicationPlanner) anew(ctx context.Context) ([]host.Change, error) {
-	if p.Method == "logs" {
-		return nil, modules.ArgError{Arg: "method", Summary: "Wrong value", Detail: fmt.Sprintf("The binary logs of %s don't have all that this host needs: leave method out, so that its data is copied.", p.Primary)}
-	}
-	if err := p.resolves(ctx); err != nil {
-		return nil, err
-	}
-	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, own: p.own})
-	if err != nil {
-		return nil, err
-	}
-	p.told = append(p.told, notes...)
-	return append(changes, p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})), nil
-}
-
-// alone is an error where the replica holds databases that its primary lacks, which a copy
-// would throw away, and nothing lets that be done.
-func (p *replicationPlanner) alone(ctx context.Context) error {
-	if p.allowed() {
-		return nil
-	}
-	all, err := asking(ctx, p.v, func(s *server) ([]SchemaSize, error) { return s.schemas(ctx) })
-	if err != nil {
-		return err
-	}
-	own := slices.DeleteFunc(all, func(o SchemaSize) bool {
-		return slices.ContainsFunc(p.donor.Schemas, func(d SchemaSize) bool { return strings.EqualFold(d.Name, o.Name) })
-	})
-	if len(own) == 0 {
-		return nil
-	}
-	return p.refuse("The host has data of its own", fmt.Sprintf("The binary logs of %s don't have what this replica needs next, so that its data would be copied anew, and these databases of this host's own would go: %s.", p.Primary, schemasText(own)))
-}
-
-// again plans the rest of a copy that was cut off where the server doesn't run: the settings are
-// those that it is started with.
-func (p *replicationPlanner) again(ctx context.Context) (plan modules.Plan, err error) {
-	p.own = &replica{Flavor: p.donor.Flavor, DataDir: "/var/lib/mysql/"}
-	folder, err := p.folder(p.own.Flavor)
-	if err != nil {
-		return plan, err
-	}
-	kept, err := p.keeps(ctx, settingsFile(folder))
-	if err != nil {
-		return plan, err
-	}
-	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor})
-	if err != nil {
-		return plan, err
-	}
-	plan.Changes = slices.Concat(kept, changes, []host.Change{p.set(SetSource{To: p.wanted(&p.donor, p.password.Sum), Anew: true})})
-	end, err := p.endCopy(ctx, p.v, plan.Changes)
-	plan.Changes, plan.Notes = append(plan.Changes, end...), notes
-	return plan, err
 }
 
 // connect plans how the replica is connected, where that isn't as it should be.
@@ -343,37 +274,6 @@ func (p *replicationPlanner) resolves(ctx context.Context) error {
 	return modules.ArgError{Arg: arg, Summary: "Unknown name", Detail: fmt.Sprintf("%s stands for no address on this host: give it one in an earlier task, task \"hosts_entry\" %q, or say where the primary is with address.", name, name)}
 }
 
-// allowed reports whether the playbook lets this host's data be thrown away.
-func (p *replicationPlanner) allowed() bool {
-	name, err := os.Hostname()
-	short, _, _ := strings.Cut(name, ".")
-	return err == nil && name != "" && (slices.Contains(p.AllowDestroy, name) || slices.Contains(p.AllowDestroy, short))
-}
-
-// refuse is the error of a plan that would throw data away.
-func (p *replicationPlanner) refuse(summary, detail string) error {
-	name, _ := os.Hostname()
-	short, _, _ := strings.Cut(name, ".")
-	return modules.ArgError{Arg: "allow_destroy", Summary: summary, Detail: fmt.Sprintf("%s That is allowed by allow_destroy = [%q].", detail, short)}
-}
-
-// sentence begins with a capital.
-func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
-
-// schemasText names databases with what they hold.
-func schemasText(list []SchemaSize) string {
-	const most = 8
-	var parts []string
-	for _, s := range list[:min(len(list), most)] {
-		parts = append(parts, fmt.Sprintf("%s (%s, %s)", oneLine(s.Name, 64), count(s.Tables, "table"), roughly(s.Bytes)))
-	}
-	text := strings.Join(parts, ", ")
-	if n := len(list) - most; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return text
-}
-
 // about is what a replica's server is, as statements have to know.
 func (r *replica) about() *about {
 	a := &about{}
@@ -382,42 +282,3 @@ func (r *replica) about() *about {
 }
 
 func (a *about) replicaWord() string { word, _ := a.words(); return word }
-
-// storedPassword is the one by which the replica logs in at its source: MariaDB keeps it in a
-// file that only the server and root can read, MySQL in a table.
-func (r *replica) storedPassword(ctx context.Context, v *host.View) (string, error) {
-	if r.Flavor == mysqlOwn {
-		return host.Once(v, "mysql replica's password", func() (string, error) {
-			return asking(ctx, v, func(s *server) (string, error) {
-				rows, err := s.rows(ctx, "SELECT User_password FROM mysql.slave_master_info WHERE Channel_name = ''")
-				if err != nil || len(rows) == 0 {
-					return "", err
-				}
-				return rows[0][0], nil
-			})
-		})
-	}
-	data, err := v.ReadFile(ctx, r.sourceFile(), 1<<20)
-	if err != nil {
-		return "", fmt.Errorf("reading the replica's password: %w", err)
-	}
-	return passwordIn(string(data))
-}
-
-// sourceFile is where MariaDB keeps how it is connected; "" for MySQL.
-func (r *replica) sourceFile() string {
-	if r.Flavor == mysqlOwn {
-		return ""
-	}
-	return path.Join(r.DataDir, "master.info")
-}
-
-// passwordIn reads MariaDB's master.info: the number of its lines, then log, position, host,
-// user, password, port, …
-func passwordIn(info string) (string, error) {
-	lines := strings.Split(info, "\n")
-	if n, err := strconv.Atoi(lines[0]); err != nil || n < 7 || len(lines) < 7 {
-		return "", errors.New("master.info isn't as MariaDB writes it")
-	}
-	return lines[5], nil
-}

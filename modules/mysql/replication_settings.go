@@ -179,8 +179,17 @@ func (c *SetReplica) Describe() host.Description {
 	}
 	if c.From.SemiSync != c.To.SemiSync {
 		lines = append(lines, change("semi_sync", word[c.From.SemiSync], word[c.To.SemiSync]))
+		impact = join(impact, "the replica connects anew, so that its primary knows of it")
 	}
 	return host.Description{Action: host.Update, Target: "settings of the replica", Diff: strings.Join(lines, "\n"), Impact: impact}
+}
+
+// join is two texts, or the one that there is.
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
 }
 
 // Effects is these settings.
@@ -256,5 +265,8 @@ func (s *server) setSemiSync(ctx context.Context, on bool) error {
 		return err
 	}
 	replica, _ := s.words()
-	return errors.Join(s.do(ctx, "STOP "+replica+" IO_THREAD"), s.do(ctx, "START "+replica+" IO_THREAD"))
+	if err := errors.Join(s.do(ctx, "STOP "+replica+" IO_THREAD"), s.do(ctx, "START "+replica+" IO_THREAD")); err != nil {
+		return err
+	}
+	return s.begun(ctx, c.Host, func(c *channel) bool { return c.IO == "Yes" })
 }

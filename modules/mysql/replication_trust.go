@@ -3,12 +3,15 @@ package mysql
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
 	"muster/host"
+	"muster/modules"
 )
 
 // A replica's connection goes on with the certificate that it began with: whether it is let
@@ -19,21 +22,33 @@ import (
 // trustPath is the note: a sum of both.
 const trustPath = stateDir + "/replica"
 
-// mark is a sum of the certificate that the primary shows and of what the replica trusts; ""
-// where that can't be told, or the connection isn't TLS.
-func (p *replicationPlanner) mark() (string, error) {
-	if p.TLS == nil || p.donor.Certificate == "" {
+// trusts finds what is against a TLS connection to the primary, as far as that can be told
+// before one is made, and returns a sum of the certificate that the primary shows and of what
+// the replica trusts; "" where the connection isn't TLS.
+func (p *replicationPlanner) trusts(ctx context.Context) (string, error) {
+	if p.TLS == nil {
 		return "", nil
 	}
-	info, err := p.v.Stat(p.TLS.CA)
-	if err != nil || !info.Exists() {
-		return "", err // without it no connection is made, which is told when one is
+	wrong := func(where, summary, detail string, args ...any) error {
+		return modules.ArgError{Arg: "tls", Path: where, Summary: summary, Detail: fmt.Sprintf(detail, args...)}
 	}
-	ca, err := p.v.Sum(p.TLS.CA)
+	ca, err := p.v.ReadFile(ctx, p.TLS.CA, optionLimit)
+	if gone(err) {
+		return "", wrong(".ca", "No such file", "There is no %s on this host: put it there in an earlier task.", p.TLS.CA)
+	}
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(p.donor.Certificate + " " + ca))
+	if !x509.NewCertPool().AppendCertsFromPEM(ca) {
+		return "", wrong(".ca", "No certificate", "%s holds no certificate in PEM.", p.TLS.CA)
+	}
+	if len(p.donor.Chain) == 0 {
+		return "", wrong("", "No TLS", "The server of %s shows no certificate: give its mysql_server tls.", p.Primary)
+	}
+	if err := p.wanted(&p.donor, "").accepts(p.donor.Chain, ca); err != nil {
+		return "", wrong("", "The primary wouldn't be trusted", "%s.", sentence(err.Error()))
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %x", certificateSum(p.donor.Chain[0]), sha256.Sum256(ca)))
 	return hex.EncodeToString(sum[:]), nil
 }
 

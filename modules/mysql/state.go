@@ -46,7 +46,7 @@ type replica struct {
 	SlavePos string       `json:"slave_pos,omitempty"`
 	Schemas  []SchemaSize `json:"schemas,omitempty"`
 	Channels []channel    `json:"channels,omitempty"`
-	// Staging is what a copy that was cut off has left.
+	// Staging says what a copy that was cut off has left.
 	Staging string `json:"staging,omitempty"`
 	// DataDir is the data directory.
 	DataDir string `json:"data_dir,omitempty"`
@@ -247,7 +247,7 @@ func (r *replica) judge(p *DonorOutput, name, where string, lag int) (verdict, e
 	c := r.source()
 	switch {
 	case r.Staging != "":
-		return is(stateProvisioning, "a copy of the primary's data was cut off: it has left %s", r.Staging)
+		return is(stateProvisioning, "%s", r.Staging)
 	case len(r.Channels) > 1 || c == nil && len(r.Channels) == 1:
 		var names []string
 		for _, o := range r.Channels {
