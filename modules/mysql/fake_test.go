@@ -28,6 +28,8 @@ type fake struct {
 	asked []string          // the statements, in order
 	tried []string          // who has logged in, or tried to
 	conns int
+	// before, if not nil, is called with each statement before it is answered.
+	before func(statement string)
 	// wild, if not nil, has the connection in place of the server.
 	wild func(conn net.Conn)
 }
@@ -227,6 +229,9 @@ func (f *fake) serve(conn net.Conn) {
 }
 
 func (f *fake) answer(w *wire, user, statement string) {
+	if f.before != nil {
+		f.before(statement)
+	}
 	f.mu.Lock()
 	f.asked = append(f.asked, statement)
 	found := answer{}

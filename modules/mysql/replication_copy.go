@@ -96,7 +96,7 @@ func (p *replicationPlanner) mayLose(ctx context.Context, v verdict) error {
 		if err != nil || len(all) == 0 {
 			return err
 		}
-		why := fmt.Sprintf("It has no transaction that %s has, so that they aren't a copy of what is there.", p.Primary)
+		why := fmt.Sprintf("Its GTIDs have no transaction of %s, so that nothing tells them for a copy of what is there.", p.Primary)
 		switch {
 		case v.State == stateWrongSource:
 			why = sentence(v.Why) + "."
