@@ -54,7 +54,7 @@ variable "method" {
 
 variable "allow_destroy" {
   type        = list(string)
-  description = "the replicas whose own data may be replaced by the primary's"
+  description = "the replicas, as the inventory names them, whose own data may be replaced by the primary's"
   default     = []
 }
 

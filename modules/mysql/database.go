@@ -217,6 +217,7 @@ func (d *Database) forecast(plan *modules.Plan, err error) error {
 
 // Plan compares the database with what is declared of it.
 func (d *Database) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
+	defer func() { plan, err = notOnReplica(ctx, v, plan, err) }()
 	k, err := readDatabases(ctx, v)
 	if err != nil {
 		return plan, d.forecast(&plan, err)

@@ -121,6 +121,9 @@ func (q *Query) unsettled(v *host.View) error {
 
 // Plan asks the guard, or the query itself.
 func (q *Query) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
+	if !unlogged.MatchString(q.Statement) {
+		defer func() { plan, err = notOnReplica(ctx, v, plan, err) }()
+	}
 	run := &RunQuery{Statement: q.Statement, Unless: q.Unless, Database: q.Database}
 	if err := q.unsettled(v); err != nil {
 		if !q.ReadOnly {

@@ -71,6 +71,7 @@ func (p *userPlanner) at() string {
 
 // Plan compares the account with what is declared of it.
 func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
+	defer func() { plan, err = notOnReplica(ctx, v, plan, err) }()
 	p := &userPlanner{User: u, v: v}
 	if p.all, err = readAccounts(ctx, v, u.Name); err != nil {
 		return plan, p.forecast(&plan, err)
