@@ -37,6 +37,7 @@ func (d *Donor) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err 
 	if err != nil {
 		return plan, err
 	}
+	o.Accounts = len(v.Laid(users)) > 0
 	plan.Output, err = host.Marshal(o)
 	return plan, err
 }

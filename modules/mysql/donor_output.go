@@ -37,6 +37,8 @@ type DonorOutput struct {
 	TLS bool `json:"tls"`
 	// Chain is the certificates that it shows, in DER, its own first; none without TLS.
 	Chain [][]byte `json:"chain,omitempty"`
+	// Accounts: accounts there are about to change, by tasks that aren't made yet.
+	Accounts bool `json:"accounts,omitempty"`
 	// Schemas are the databases besides the server's own, in the order of their names.
 	Schemas []SchemaSize `json:"schemas,omitempty"`
 	// Engines are those of their tables, in order; Emptied the tables, DATABASE.TABLE, that

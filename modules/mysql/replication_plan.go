@@ -24,6 +24,8 @@ type replicationPlanner struct {
 	// told is what the user is to be told besides, because why the data is copied.
 	told    []string
 	because string
+	// waited: a connection that was under way has had its time.
+	waited bool
 }
 
 // Plan compares the replica with what is declared of it.
@@ -56,9 +58,6 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 		return p.again(ctx)
 	}
 	if err != nil {
-		return plan, r.foreseen(&plan, err)
-	}
-	if p.own, err = p.settledConnection(ctx); err != nil {
 		return plan, r.foreseen(&plan, err)
 	}
 	own := *p.own
@@ -139,7 +138,7 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 			plan.Changes = []host.Change{&StartReplica{Why: v.Why}}
 		}
 		if err == nil && len(plan.Changes) == 0 && v.State == stateBrokenIO {
-			return plan, fmt.Errorf("%s: %s", v.State, v.Why)
+			return p.broken(ctx, v)
 		}
 	}
 	if err != nil {
@@ -159,6 +158,25 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 		plan.Output, err = host.Marshal(p.own.output(v))
 	}
 	return plan, err
+}
+
+// broken plans where a replica can't connect although it is told to as it should be: that is
+// an error, once it has had the time to try again, and where nothing is about to be mended.
+func (p *replicationPlanner) broken(ctx context.Context, v verdict) (plan modules.Plan, err error) {
+	if p.donor.Accounts {
+		err = p.foreseen(&plan, fmt.Errorf("whether %s lets it in is %w", p.Primary, host.ErrNotYet))
+		return plan, err
+	}
+	if p.waited || !p.own.source().connecting() {
+		return plan, fmt.Errorf("%s: %s", v.State, v.Why)
+	}
+	p.waited = true
+	staging := p.own.Staging
+	if p.own, err = p.connected(ctx); err != nil {
+		return plan, err
+	}
+	p.own.Staging = staging
+	return p.plan(ctx)
 }
 
 // output is what the task offers.

@@ -67,9 +67,6 @@ func replicaPlan(t *testing.T, f *fake, change func(*Replication), left *copyNot
 	if p.own, err = readReplica(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	if p.own, err = p.settledConnection(t.Context()); err != nil {
-		return modules.Plan{}, err
-	}
 	own := *p.own
 	own.Staging, p.own = staging, &own
 	return p.plan(t.Context())
@@ -172,21 +169,18 @@ func TestAMethodOfTheOtherFlavorIsNotTaken(t *testing.T) {
 	}
 }
 
-// A connection that is under way isn't taken for a broken one.
+// A connection that is under way isn't taken for a broken one, whatever its last try has come to.
 func TestAConnectionThatIsUnderWayIsWaitedFor(t *testing.T) {
-	for name, c := range map[string]struct {
-		fields []string // of the connection first
-		waits  bool
-	}{
-		"just begun":                    {[]string{"Slave_IO_Running=Connecting"}, true},
-		"the primary has just begun":    {[]string{"Slave_IO_Running=Connecting", "Last_IO_Errno=2003", "Last_IO_Error=error reconnecting to master: Connection refused"}, true},
-		"preparing":                     {[]string{"Slave_IO_Running=Preparing"}, true},
-		"the primary doesn't let it in": {[]string{"Slave_IO_Running=Connecting", "Last_IO_Errno=1045", "Last_IO_Error=Access denied"}, false},
+	for name, fields := range map[string][]string{
+		"just begun":                       {"Slave_IO_Running=Connecting"},
+		"preparing":                        {"Slave_IO_Running=Preparing"},
+		"the primary has just begun":       {"Slave_IO_Running=Connecting", "Last_IO_Errno=2003", "Last_IO_Error=error reconnecting to master: Connection refused"},
+		"the account has just been mended": {"Slave_IO_Running=Connecting", "Last_IO_Errno=1045", "Last_IO_Error=Access denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := replicaFake(t, mariadbVersion)
 			f.has(t, "0-1-9", "0-1-9")
-			f.isReplica(c.fields...)
+			f.isReplica(fields...)
 			asked := 0
 			f.before = func(statement string) {
 				if strings.HasPrefix(statement, "SHOW ALL SLAVES STATUS") {
@@ -196,13 +190,24 @@ func TestAConnectionThatIsUnderWayIsWaitedFor(t *testing.T) {
 				}
 			}
 			plan, err := replicaPlan(t, f, nil, nil)
-			if c.waits && (err != nil || len(plan.Changes) > 0) {
-				t.Errorf("%v, %v", plan.Changes, err)
-			}
-			if !c.waits && (err == nil || asked > 1) {
-				t.Errorf("%v; it was asked %d times", err, asked)
+			if err != nil || len(plan.Changes) > 0 || asked < 3 {
+				t.Errorf("%v, %v; it was asked %d times", plan.Changes, err, asked)
 			}
 		})
+	}
+}
+
+// One that has ended is broken, and one that waits for the account to be mended isn't known yet.
+func TestAConnectionThatHasEndedIsBroken(t *testing.T) {
+	f := replicaFake(t, mariadbVersion)
+	f.has(t, "0-1-9", "0-1-9")
+	f.isReplica("Slave_IO_Running=No", "Last_IO_Errno=1236", "Last_IO_Error=no")
+	if _, err := replicaPlan(t, f, nil, nil); err == nil || !strings.Contains(err.Error(), "broken(io): error 1236: no") {
+		t.Error(err)
+	}
+	p := &replicationPlanner{Replication: &Replication{Primary: "db1"}, donor: DonorOutput{Accounts: true}}
+	if plan, err := p.broken(t.Context(), verdict{State: stateBrokenIO}); !errors.Is(err, host.ErrNotYet) || len(plan.Then) != 1 {
+		t.Errorf("%+v, %v", plan, err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"muster/host"
@@ -22,16 +21,9 @@ const (
 	connectTime = 5 * time.Second
 )
 
-// unreached are errors of a connection that say that nobody has answered yet, or has gone
-// away, and nothing against the replica: MySQL's client errors (CR_CONNECTION_ERROR,
-// CR_CONN_HOST_ERROR, CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_SERVER_LOST_EXTENDED), and a
-// server's that stops or is full.
-var unreached = []int{2002, 2003, 2006, 2013, 2055, 1040, 1053, 1152, 1158, 1159, 1160, 1161}
-
-// connecting reports whether a connection is under way, and nothing is known against it.
-func (c *channel) connecting() bool {
-	return c != nil && c.IO == "Connecting" && (c.IOErrno == 0 || slices.Contains(unreached, c.IOErrno))
-}
+// connecting reports whether a connection is under way. An error that it has may be one of its
+// last try.
+func (c *channel) connecting() bool { return c != nil && c.IO == "Connecting" }
 
 // until asks again and again until look says that it is over, or ctx ends.
 func until(ctx context.Context, every time.Duration, look func() (over bool, err error)) error {
@@ -53,15 +45,11 @@ func until(ctx context.Context, every time.Duration, look func() (over bool, err
 	}
 }
 
-// settledConnection is the replica once a connection that is under way has come to its end, or
-// has had the time for one more try.
-func (p *replicationPlanner) settledConnection(ctx context.Context) (*replica, error) {
-	c := p.own.source()
-	if !c.connecting() || c.Retry > retryTime { // those are connected anew
-		return p.own, nil
-	}
+// connected is the replica once a connection that is under way has come to its end, or has had
+// the time for one more try.
+func (p *replicationPlanner) connected(ctx context.Context) (*replica, error) {
 	return asking(ctx, p.v, func(s *server) (*replica, error) {
-		waiting, stop := context.WithTimeout(ctx, time.Duration(c.Retry)*time.Second+connectTime)
+		waiting, stop := context.WithTimeout(ctx, retryTime*time.Second+connectTime)
 		defer stop()
 		err := until(waiting, pollTime, func() (bool, error) {
 			now, err := s.unnamed(waiting)
@@ -73,7 +61,12 @@ func (p *replicationPlanner) settledConnection(ctx context.Context) (*replica, e
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return s.replica(ctx)
+		fresh, err := connect(ctx, viewDialer(p.v)) // a question that was cut off ends the connection
+		if err != nil {
+			return nil, err
+		}
+		defer fresh.Close()
+		return fresh.replica(ctx)
 	})
 }
 
