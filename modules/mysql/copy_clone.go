@@ -185,41 +185,35 @@ func isServerError(err error) bool {
 const settleTime = 10 * time.Second
 
 // settle waits until a server that has cloned has stopped, or started anew: it still answers
-// for a moment.
+// for a moment. Where that takes too long, who asks next will tell.
 func settle(ctx context.Context, h *host.Host, unit string) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	waiting, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	for {
-		out, err := h.Runner.Run(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--value", unit}})
-		if err == nil && strings.TrimSpace(string(out.Stdout)) != "active" {
-			break
+	state := func() string {
+		out, err := h.Runner.Run(waiting, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--value", unit}})
+		if err != nil {
+			return ""
 		}
-		s, err := connect(ctx, h.Dial)
-		if err == nil {
-			row, err := s.one(ctx, "SELECT STATE FROM performance_schema.clone_status", 1)
-			s.Close()
-			if err == nil && row[0] != "In Progress" {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil //nolint:nilerr // it answers, or not: who asks next will tell
-		case <-time.After(200 * time.Millisecond):
-		}
+		return strings.TrimSpace(string(out.Stdout))
 	}
-	// Stopping takes until all is written.
-	for {
-		out, err := h.Runner.Run(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--value", unit}})
-		if state := strings.TrimSpace(string(out.Stdout)); err != nil || state != "deactivating" {
-			return nil //nolint:nilerr // see above
+	anew := false
+	_ = until(waiting, pollTime, func() (bool, error) {
+		if state() != "active" {
+			return true, nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil //nolint:nilerr // see above
-		case <-time.After(200 * time.Millisecond):
+		s, err := connect(waiting, h.Dial)
+		if err != nil {
+			return false, nil //nolint:nilerr // it is stopping, or starting
 		}
+		defer s.Close()
+		row, err := s.one(waiting, "SELECT STATE FROM performance_schema.clone_status", 1)
+		anew = err == nil && row[0] != "In Progress"
+		return anew, nil
+	})
+	if !anew { // stopping takes until all is written
+		_ = until(waiting, pollTime, func() (bool, error) { return state() != "deactivating", nil })
 	}
+	return ctx.Err()
 }
 
 // goneTime is how long a clone may be said to be in progress that no session makes.
@@ -231,31 +225,32 @@ func (c *CloneServer) earlier(ctx context.Context, h *host.Host, begun string) (
 	if h.Report != nil {
 		h.Report("waiting for the clone that an earlier run has begun")
 	}
-	for seen := time.Now(); time.Since(seen) < goneTime; {
+	seen := time.Now()
+	err = until(ctx, pollTime, func() (bool, error) {
+		if time.Since(seen) >= goneTime {
+			return true, nil
+		}
 		s, err := awaitServer(ctx, h, c.Copy.Unit)
 		if err != nil {
 			return false, err
 		}
+		defer s.Close()
 		rows, err := s.rows(ctx, "SELECT STATE, (SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_INFO LIKE 'CLONE INSTANCE%') FROM performance_schema.clone_status WHERE BEGIN_TIME >= "+literal(begun))
-		s.Close()
 		switch {
 		case err != nil: // it may be starting anew
+			return false, nil //nolint:nilerr // see above
 		case len(rows) == 0:
-			return false, nil
-		case rows[0][0] == "Completed":
 			return true, nil
-		case rows[0][0] != "In Progress":
+		case rows[0][0] == "In Progress":
+			if rows[0][1] != "0" {
+				seen = time.Now()
+			}
 			return false, nil
-		case rows[0][1] != "0":
-			seen = time.Now()
 		}
-		select {
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		case <-time.After(time.Second):
-		}
-	}
-	return false, nil
+		whole = rows[0][0] == "Completed"
+		return true, nil
+	})
+	return whole, err
 }
 
 // tell reports how far a clone is, by a connection of its own, until it is stopped.
@@ -272,11 +267,13 @@ func (c *CloneServer) tell(ctx context.Context, h *host.Host) (stop func()) {
 			return
 		}
 		defer s.Close()
+		tick := time.NewTicker(tellEach)
+		defer tick.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(tellEach):
+			case <-tick.C:
 			}
 			rows, err := s.rows(ctx, "SELECT SUM(DATA), SUM(ESTIMATE) FROM performance_schema.clone_progress")
 			if err != nil {

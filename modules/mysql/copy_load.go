@@ -192,7 +192,7 @@ func (l *LoadDump) load(ctx context.Context, h *host.Host, s *server) (string, e
 		return "", fmt.Errorf("asking %s for its data: %w", l.Copy.Donor, err)
 	}
 	defer stream.Close()
-	in := newProgress(stream, l.bytes, h.Report)
+	in := newProgress(stream, 0, l.told(h))
 	tail := &lastBytes{from: in}
 	out, err := h.Runner.Run(ctx, host.Command{
 		// In binary mode the client has no commands of its own: a dump can't have it run
@@ -216,6 +216,17 @@ func (l *LoadDump) load(ctx context.Context, h *host.Host, s *server) (string, e
 		return "", fmt.Errorf("%s has ended before the dump did", program)
 	}
 	return tail.position()
+}
+
+// told is how the progress of a dump is reported: its statements are more or less than the files
+// that they come from, so that there is no total of them.
+func (l *LoadDump) told(h *host.Host) func(string) {
+	if h.Report == nil {
+		return nil
+	}
+	return func(done string) {
+		h.Report(fmt.Sprintf("%s of statements have come, of about %s of data", done, bytesText(l.bytes)))
+	}
 }
 
 // lastBytes hands a stream on, and keeps its end.

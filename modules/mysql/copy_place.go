@@ -220,17 +220,19 @@ func awaitServer(ctx context.Context, h *host.Host, unit string) (*server, error
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("%s hasn't answered within %s", unit, startTime))
 	defer cancel()
-	for {
-		s, err := acting(ctx, h)
-		if err == nil {
-			return s, nil
+	var s *server
+	var last error
+	err := until(ctx, pollTime, func() (bool, error) {
+		s, last = acting(ctx, h)
+		return last == nil, nil
+	})
+	if err != nil {
+		if s != nil {
+			s.Close()
 		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), err)
-		case <-time.After(time.Second):
-		}
+		return nil, errors.Join(err, last)
 	}
+	return s, nil
 }
 
 // EndCopy removes what is left of a copy once the server is a replica: the data directory

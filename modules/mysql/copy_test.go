@@ -293,6 +293,21 @@ func TestProgressIsToldInBytesOfAll(t *testing.T) {
 	}
 }
 
+// A dump's statements aren't as long as the files of its data: there is no total of them.
+func TestADumpsProgressHasNoTotal(t *testing.T) {
+	var said []string
+	h := host.New()
+	h.Report = func(text string) { said = append(said, text) }
+	l := &LoadDump{bytes: 1_000_000}
+	in := newProgress(strings.NewReader(strings.Repeat("x", 2_000_000)), 0, l.told(h))
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		t.Fatal(err)
+	}
+	if got := said[len(said)-1]; got != "2 MB of statements have come, of about 1 MB of data" {
+		t.Error(got)
+	}
+}
+
 // A donor sends in no other way than its own arguments say.
 func TestADonorSendsOnlyAsItMay(t *testing.T) {
 	f := mariadbFake(t)
