@@ -117,7 +117,24 @@ func (c *CloneServer) Apply(ctx context.Context, h *host.Host) (host.Result, err
 	if err := h.At("cloned"); err != nil {
 		return host.Result{}, err
 	}
+	if isServerError(cloneErr) && !isError(cloneErr, errRestartFailed) {
+		err := fmt.Errorf("cloning %s: %w", n.Donor, cloneErr)
+		if !again {
+			err = errors.Join(err, s.keptOwn(ctx, n.Begun))
+		}
+		return host.Result{}, errors.Join(err, closed.back(ctx, s))
+	}
 	return host.Result{}, c.ended(ctx, h, cloneErr)
+}
+
+// keptOwn takes the note of a clone back that has failed before the server threw its own data
+// away: that isn't a part of a copy, and whether it may go is asked again.
+func (s *server) keptOwn(ctx context.Context, begun string) error {
+	row, err := s.one(ctx, "SELECT COUNT(*) FROM performance_schema.clone_progress WHERE STAGE = 'DROP DATA' AND STATE <> 'Not Started' AND BEGIN_TIME >= "+literal(begun), 1)
+	if err != nil || row[0] != "0" {
+		return err
+	}
+	return host.Drop(copyPath)
 }
 
 // cloneFrom makes the server ready to clone.
@@ -151,9 +168,6 @@ const errRestartFailed = 3707
 // server was told by systemd's unit that it is watched over it starts itself, else it stops.
 func (c *CloneServer) ended(ctx context.Context, h *host.Host, cloneErr error) error {
 	n := c.Copy
-	if cloneErr != nil && isServerError(cloneErr) && !isError(cloneErr, errRestartFailed) {
-		return fmt.Errorf("cloning %s: %w", n.Donor, cloneErr)
-	}
 	if h.Report != nil {
 		h.Report("cloned; waiting for " + n.Unit + " to start with it")
 	}

@@ -38,23 +38,26 @@ func (*ReceiveCopy) Interruptible() {}
 // this owner may write anyway.
 func (r *ReceiveCopy) Apply(ctx context.Context, h *host.Host) (_ host.Result, err error) {
 	n := r.Copy
-	owner, err := ownerOf(n.DataDir)
-	if err != nil {
-		return host.Result{}, err
-	}
 	c, err := openPlaces(&n)
 	if err != nil {
 		return host.Result{}, err
 	}
-	parent, name := c.parent, filepath.Base(n.copyDir())
+	parent, name := c.parent, c.arrived
 	defer parent.Close()
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
+	if err := c.ownBack(); err != nil {
+		return host.Result{}, err
+	}
+	owner, err := ownerOf(n.DataDir)
+	if err != nil {
+		return host.Result{}, err
+	}
 	if in, err := c.marked(c.data); err != nil || in {
 		return host.Result{}, errors.Join(err, fmt.Errorf("%s is a copy already: %w", n.DataDir, host.ErrMoved))
 	}
 	if n.Had, err = c.databases(); err != nil {
-		return host.Result{}, err
-	}
-	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err
 	}
 	if err := n.write(copying); err != nil {

@@ -66,17 +66,17 @@ func (u *UseCopy) Apply(ctx context.Context, h *host.Host) (host.Result, error) 
 		return host.Result{}, err
 	}
 	if !in {
-		if err := systemctl(ctx, h, "stop", u.Copy.Unit); err != nil {
-			return host.Result{}, err
+		if err := systemctl(ctx, h, "stop", u.Copy.Unit); err != nil { // it may stop all the same
+			return host.Result{}, errors.Join(err, u.startAgain(ctx, h))
 		}
 		if err := h.At("stopped the server"); err != nil {
 			return host.Result{}, err
 		}
 		if err := c.keepOwn(); err != nil {
-			return host.Result{}, errors.Join(err, systemctl(context.WithoutCancel(ctx), h, "start", u.Copy.Unit))
+			return host.Result{}, errors.Join(err, u.startAgain(ctx, h))
 		}
 		if err := c.exchange(); err != nil {
-			return host.Result{}, errors.Join(err, systemctl(context.WithoutCancel(ctx), h, "start", u.Copy.Unit))
+			return host.Result{}, errors.Join(err, u.startAgain(ctx, h))
 		}
 		if err := h.At("exchanged the data directories"); err != nil {
 			return host.Result{}, err
@@ -88,13 +88,19 @@ func (u *UseCopy) Apply(ctx context.Context, h *host.Host) (host.Result, error) 
 	if err := h.At("put the old data directory aside"); err != nil {
 		return host.Result{}, err
 	}
-	if err := systemctl(ctx, h, "start", u.Copy.Unit); err != nil {
-		if ctx.Err() != nil {
-			return host.Result{}, err
-		}
+	// Whatever ends the task: a server that was stopped for it is started.
+	if err := u.startAgain(ctx, h); err != nil {
 		return host.Result{}, u.giveUp(context.WithoutCancel(ctx), h, c, err)
 	}
 	return host.Result{}, h.At("started the server")
+}
+
+// startAgain starts the server, also where the task is over. Systemd refuses one that was started
+// too often, by anybody, so that its count is begun anew.
+func (u *UseCopy) startAgain(ctx context.Context, h *host.Host) error {
+	ctx = context.WithoutCancel(ctx)
+	_, _ = h.Runner.Run(ctx, host.Command{Argv: []string{"systemctl", "reset-failed", u.Copy.Unit}})
+	return systemctl(ctx, h, "start", u.Copy.Unit)
 }
 
 // losesNoMore is ErrMoved where the server has come to databases since this was planned: a copy
@@ -122,13 +128,10 @@ func (u *UseCopy) giveUp(ctx context.Context, h *host.Host, c *places, why error
 		err = systemctl(ctx, h, "stop", u.Copy.Unit)
 	}
 	if err == nil {
-		err = c.swap(c.old, c.data)
+		err = errors.Join(c.swap(c.old, c.data), c.parent.Sync())
 	}
-	if err == nil {
-		err = errors.Join(c.parent.RemoveAll(c.old), host.Drop(copyPath))
-	}
-	if err == nil {
-		err = systemctl(ctx, h, "start", u.Copy.Unit)
+	if err == nil { // first of all it runs: what is left lying goes with the next copy
+		err = errors.Join(u.startAgain(ctx, h), h.At("gave the server its own data back"), c.parent.RemoveAll(c.old), host.Drop(copyPath))
 	}
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("giving the server its own data back: %w", err))
@@ -138,8 +141,8 @@ func (u *UseCopy) giveUp(ctx context.Context, h *host.Host, c *places, why error
 
 // places are the data directory and what lies beside it.
 type places struct {
-	parent           *host.Dir
-	data, ready, old string // names in it
+	parent                    *host.Dir
+	data, arrived, ready, old string // names in it
 }
 
 func openPlaces(n *copyNote) (*places, error) {
@@ -147,7 +150,7 @@ func openPlaces(n *copyNote) (*places, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &places{parent: parent, data: name, ready: filepath.Base(n.readyDir()), old: filepath.Base(n.oldDir())}, nil
+	return &places{parent: parent, data: name, arrived: filepath.Base(n.copyDir()), ready: filepath.Base(n.readyDir()), old: filepath.Base(n.oldDir())}, nil
 }
 
 func (c *places) there(name string) (bool, error) {
@@ -216,30 +219,52 @@ func (c *places) exchange() error {
 	return errors.Join(err, c.parent.Sync())
 }
 
-// swap exchanges two directories; with those of the data the second comes to be c.old
-// meanwhile where there is no one step for it.
+// swap exchanges two directories, b the server's: in one step, or where the file system has none
+// in two or three, of which one that fails takes back those before it.
 func (c *places) swap(a, b string) error {
 	err := c.parent.Exchange(a, b)
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err
 	}
-	const aside = ".muster-aside"
-	if a == c.ready { // it is to be called so anyway
+	if a == c.ready { // the server's is to be called c.old anyway
 		if err := c.parent.RemoveAll(c.old); err != nil {
 			return err
 		}
 		if err := c.parent.RenameNew(b, c.old); err != nil {
 			return err
 		}
-		return c.parent.RenameNew(a, b)
+		if err := c.parent.RenameNew(a, b); err != nil {
+			return errors.Join(err, c.parent.RenameNew(c.old, b))
+		}
+		return nil
 	}
-	if err := c.parent.RenameNew(b, b+aside); err != nil {
+	// What was called ready isn't any more: it is taken for what has come in part.
+	if err := c.parent.RemoveAll(c.arrived); err != nil {
+		return err
+	}
+	if err := c.parent.RenameNew(b, c.arrived); err != nil {
 		return err
 	}
 	if err := c.parent.RenameNew(a, b); err != nil {
+		return errors.Join(err, c.parent.RenameNew(c.arrived, b))
+	}
+	return c.parent.RenameNew(c.arrived, a)
+}
+
+// ownBack has the server's own directory be there, where one was cut off that gave it back.
+func (c *places) ownBack() error {
+	in, err := c.there(c.data)
+	if err != nil || in {
 		return err
 	}
-	return c.parent.RenameNew(b+aside, a)
+	copied, err := c.marked(c.old)
+	if err != nil || copied {
+		return err
+	}
+	if err := c.parent.RenameNew(c.old, c.data); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return c.parent.Sync()
 }
 
 // putOldAside gives the data directory of before, which the exchange has left under the
