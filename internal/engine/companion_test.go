@@ -184,10 +184,10 @@ var (
 )
 
 // accompanied is a fleet whose hosts copy files of each other's.
-func accompanied(t *testing.T) *fleet {
+func accompanied(t *testing.T, more ...modules.Kind) *fleet {
 	f := newFleet(t)
 	f.address = "127.0.0.1"
-	f.kinds = modules.NewRegistry(slices.Concat(kindsOf(f.kinds), []modules.Kind{
+	f.kinds = modules.NewRegistry(slices.Concat(kindsOf(f.kinds), more, []modules.Kind{
 		{Name: "copied", New: func() modules.Module { return &copied{} }},
 		{Name: "copied_from", Companion: true, New: func() modules.Module { return &copiedFrom{} }},
 	})...)

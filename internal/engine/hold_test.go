@@ -1,11 +1,18 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"muster/host"
 	"muster/internal/engine"
+	"muster/modules"
 )
 
 // Two tasks that name each other's hosts come through one after the other.
@@ -150,5 +157,100 @@ play "web" {
 				t.Errorf("they didn't come through: %v", f.errorsOf())
 			}
 		})
+	}
+}
+
+// restarted is a daemon that has to have read a file: what it has read stands in another one, to
+// which each restart adds a line.
+type restarted struct {
+	Log       string `arg:"log,key,path,required"`
+	RestartOn string `arg:"restart_on,required"`
+}
+
+func (r *restarted) May() []host.Effect { return []host.Effect{host.Open(host.Files, r.Log)} }
+
+func (r *restarted) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
+	want, err := v.ReadFile(ctx, r.RestartOn, 1<<10)
+	if err != nil {
+		return modules.Plan{}, err
+	}
+	has, err := v.ReadFile(ctx, r.Log, 1<<10)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return modules.Plan{}, err
+	}
+	if strings.HasSuffix(string(has), string(want)) && len(want) > 0 {
+		return modules.Plan{}, nil
+	}
+	return modules.Plan{Changes: []host.Change{&restart{Log: r.Log, Read: string(want)}}}, nil
+}
+
+type restart struct{ Log, Read string }
+
+func (r *restart) Type() string { return "test.restart/1" }
+func (r *restart) Describe() host.Description {
+	return host.Description{Action: host.Restart, Target: r.Log}
+}
+func (r *restart) Effects() []host.Effect { return []host.Effect{host.Open(host.Files, r.Log)} }
+func (r *restart) Apply(_ context.Context, h *host.Host) (host.Result, error) {
+	if err := h.Begin(host.Undo{}); err != nil {
+		return host.Result{}, err
+	}
+	f, err := os.OpenFile(r.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return host.Result{}, err
+	}
+	_, err = f.WriteString(r.Read)
+	return host.Result{}, errors.Join(err, f.Close())
+}
+
+// A daemon that sends isn't restarted by a task behind that: what it would restart for has come
+// before, and it is restarted afterwards.
+func TestADaemonThatSendsIsRestartedAfterwards(t *testing.T) {
+	f := accompanied(t, modules.Kind{Name: "restarted", New: func() modules.Module { return &restarted{} }})
+	f.bounded(f.run(`
+play "p" {
+  hosts = ["all"]
+  task "file" "theirs" {
+    path    = "DIR/${host.name}.theirs"
+    content = "of ${host.name}"
+  }
+  task "file" "settings" {
+    path    = "DIR/${host.name}.settings"
+    content = "one\n"
+  }
+  task "copied" "it" {
+    when  = host.name != "db"
+    path  = "DIR/${host.name}.copy"
+    from  = "db"
+    their = "DIR/db.theirs"
+    how   = "alone"
+  }
+  task "restarted" "daemon" {
+    log        = "DIR/${host.name}.made"
+    restart_on = "DIR/${host.name}.settings"
+  }
+}
+`, "db", "web1", "web2"), func() {})
+	if len(f.errorsOf()) > 0 || f.read(t, "web1.copy") != "of db" || f.read(t, "web2.copy") != "of db" || f.read(t, "db.made") != "one\n" {
+		t.Errorf("restarted %q, %v", f.read(t, "db.made"), f.errorsOf())
+	}
+}
+
+// A run that is gone on with has the hosts that it didn't finish, and their companions, of which
+// nothing is made.
+func TestARunIsGoneOnWithAndItsCompanionSends(t *testing.T) {
+	f := accompanied(t)
+	first := f.run(copyingWith(`how = "half"`), "web1", "web2")
+	f.bounded(first, func() {})
+	first.Close()
+	if got := f.errorsOf()["web1 it"]; !strings.Contains(got, "the disk is gone") || f.exists("web1.copy") {
+		t.Fatalf("the first run: %q", f.errorsOf())
+	}
+	f.forget()
+	f.write(t, "web2.theirs", "of somebody else")
+	r := f.runWith(func(o *engine.Options) { o.Limit = map[string]bool{"web1": true} }, copyingWith(""), "web1", "web2")
+	s := f.bounded(r, func() {})
+	if f.read(t, "web1.copy") != "of somebody else" || f.read(t, "web2.theirs") != "of somebody else" || len(s.Order) != 1 || len(f.errorsOf()) > 0 {
+		t.Errorf("of %v, %q is copied: %v", s.Order, f.read(t, "web1.copy"), f.errorsOf())
 	}
 }
