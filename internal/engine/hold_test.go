@@ -178,7 +178,7 @@ func (r *restarted) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return modules.Plan{}, err
 	}
-	if strings.HasSuffix(string(has), string(want)) && len(want) > 0 {
+	if strings.Contains(string(has), string(want)) {
 		return modules.Plan{}, nil
 	}
 	return modules.Plan{Changes: []host.Change{&restart{Log: r.Log, Read: string(want)}}}, nil
@@ -215,24 +215,33 @@ play "p" {
     content = "of ${host.name}"
   }
   task "file" "settings" {
-    path    = "DIR/${host.name}.settings"
-    content = "one\n"
+    for_each = toset([for n in range(20) : format("%02d", n)])
+    when     = host.name == "db"
+    path     = "DIR/${each.key}.settings"
+    content  = "${each.key}\n"
   }
   task "copied" "it" {
-    when  = host.name != "db"
+    when  = !contains(["db", "slow"], host.name)
     path  = "DIR/${host.name}.copy"
     from  = "db"
     their = "DIR/db.theirs"
     how   = "alone"
   }
+  task "command" "away" {
+    when  = host.name == "db"
+    on    = "slow"
+    shell = "sleep 0.05"
+  }
   task "restarted" "daemon" {
-    log        = "DIR/${host.name}.made"
-    restart_on = "DIR/${host.name}.settings"
+    for_each   = toset([for n in range(20) : format("%02d", n)])
+    when       = host.name == "db"
+    log        = "DIR/db.made"
+    restart_on = "DIR/${each.key}.settings"
   }
 }
-`, "db", "web1", "web2"), func() {})
-	if len(f.errorsOf()) > 0 || f.read(t, "web1.copy") != "of db" || f.read(t, "web2.copy") != "of db" || f.read(t, "db.made") != "one\n" {
-		t.Errorf("restarted %q, %v", f.read(t, "db.made"), f.errorsOf())
+`, "db", "web1", "web2", "slow"), func() {})
+	if len(f.errorsOf()) > 0 || f.read(t, "web1.copy") != "of db" || f.read(t, "web2.copy") != "of db" || len(f.read(t, "db.made")) != 60 {
+		t.Errorf("restarted for %q, %v", f.read(t, "db.made"), f.errorsOf())
 	}
 }
 
