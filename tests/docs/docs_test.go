@@ -102,7 +102,8 @@ func described(t *testing.T, in string, list []doc.Arg) {
 	}
 }
 
-// TestExamplesAreRight reads each kind's example as a playbook.
+// TestExamplesAreRight reads each kind's example as a playbook, of which db1 is the other host of those that
+// need one.
 func TestExamplesAreRight(t *testing.T) {
 	r := all.Registry()
 	for _, k := range doc.All(r) {
@@ -113,7 +114,7 @@ func TestExamplesAreRight(t *testing.T) {
 		for _, v := range readVariable.FindAllStringSubmatch(k.Example, -1) {
 			variables += "variable \"" + v[1] + "\" {\n  type      = string\n  sensitive = true\n}\n"
 		}
-		load(t, "the example of "+k.Name, nil, variables+"play \"example\" {\n  hosts = [\"all\"]\n"+k.Example+"}\n")
+		load(t, "the example of "+k.Name, nil, variables+"play \"example\" {\n  hosts = [\"web\", \"lb1\"]\n"+k.Example+"}\n")
 		if string(hclwrite.Format([]byte(k.Example))) != k.Example {
 			t.Errorf("the example of %s isn't formatted", k.Name)
 		}

@@ -13,7 +13,7 @@ import (
 const (
 	receive = `set -eu
 export DEBIAN_FRONTEND=noninteractive
-apt-get install -qy --no-install-recommends mariadb-server mariadb-backup socat >/root/install.log 2>&1
+{ apt-get update -qq && apt-get install -qy --no-install-recommends mariadb-server mariadb-backup socat; } >/root/install.log 2>&1 || { tail -n 20 /root/install.log; exit 1; }
 printf '[mysqld]\nserver_id = %s\nbind_address = %s\nlog_bin = hand-bin\nlog_slave_updates = 1\ngtid_strict_mode = 1\nread_only = 1\n' >/etc/mysql/mariadb.conf.d/99-hand.cnf
 systemctl stop mariadb
 find /var/lib/mysql -mindepth 1 -delete

@@ -7,6 +7,11 @@
 #   grants ACCOUNT    its privileges, without how it is let in
 #   auth USER HOST    what MariaDB knows of a password
 #   bare              plain, and without a file of muster's
+#   beside            another server, 127.0.0.1:3308, from which repl may replicate: a primary
+#                     without databases, with the GTID 0-1-2
+#   second            plain, and fit to be its replica
+#   single            again as it was after second
+#   connected         second's server replicates from beside's, as muster has it
 #   served            a server with muster's own file, with server_id 31 and 177 connections
 own=/etc/mysql/mariadb.conf.d/zz-muster.cnf
 logs=/etc/mysql/mariadb.conf.d/99-muster-test.cnf
@@ -70,3 +75,33 @@ certified() {
 	cp -p $tls/new.key $tls/served.key
 	systemctl show -P InvocationID mariadb >/run/muster-invocation
 }
+besides() { mariadb --no-defaults --socket=/var/lib/mysql-beside/s.sock -N -B -e "$1"; }
+beside() {
+	systemctl stop muster-beside 2>/dev/null || true
+	systemctl reset-failed muster-beside 2>/dev/null || true
+	rm -rf /var/lib/mysql-beside
+	mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql-beside --auth-root-authentication-method=socket --skip-test-db >/tmp/beside.log 2>&1
+	systemd-run -q --unit muster-beside --collect mariadbd --no-defaults --user=mysql --datadir=/var/lib/mysql-beside --socket=/var/lib/mysql-beside/s.sock \
+		--bind-address=127.0.0.1 --port=3308 --pid-file=/var/lib/mysql-beside/pid --server-id=1 --log-bin=beside-bin --gtid-strict-mode --log-slave-updates
+	timeout 60 sh -c 'until mariadb --no-defaults --socket=/var/lib/mysql-beside/s.sock -e "DO 1" 2>/dev/null; do sleep 0.1; done'
+	besides "CREATE USER repl@'%' IDENTIFIED BY 'repl-1'; GRANT REPLICATION SLAVE ON *.* TO repl@'%'"
+}
+replicates=${own%/*}/zz-muster-replication.cnf
+second() {
+	plain
+	rm -f /var/lib/mysql/muster-bin.* $replicates
+	printf '[mysqld]\nserver_id = 2\nlog_bin = muster-bin\nlog_slave_updates = 1\ngtid_strict_mode = 1\n' >$logs
+	systemctl restart mariadb
+	single
+}
+single() {
+	systemctl reset-failed mariadb 2>/dev/null || true
+	rm -f $replicates
+	rm -rf /var/lib/muster/mysql
+	sql "STOP ALL SLAVES; RESET SLAVE ALL; SET GLOBAL read_only = 0; SET GLOBAL rpl_semi_sync_slave_enabled = 0; DROP USER IF EXISTS repl@'%'; DROP DATABASE IF EXISTS mine; RESET MASTER; SET GLOBAL gtid_slave_pos = ''" 2>/dev/null
+}
+connected() {
+	printf '# Written by muster, mysql_replication.\n[mysqld]\nread_only = ON\n' >$replicates
+	sql "SET GLOBAL read_only = 1; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 3308, MASTER_USER = 'repl', MASTER_PASSWORD = 'repl-1', MASTER_CONNECT_RETRY = 10, MASTER_USE_GTID = slave_pos; START SLAVE; DO MASTER_GTID_WAIT('0-1-2', 30)"
+}
+runs() { sql "SHOW SLAVE STATUS\G" | grep -c '_Running: Yes'; }
