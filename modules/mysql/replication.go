@@ -139,16 +139,16 @@ func (r *Replication) May() []host.Effect {
 			effects = append(effects, host.Open(host.Files, settingsFile(dir)))
 		}
 	}
+	// Where the server's data lies isn't known from here: it is where the packages have it.
+	n := copyNote{DataDir: "/var/lib/mysql", Unit: "mariadb.service"}
 	if r.State == "absent" {
-		return effects
+		return append(effects, fileEffects((&replica{DataDir: n.DataDir}).sourceFile())...)
 	}
 	for _, k := range serverKeys {
 		if k.Space == host.Units {
 			effects = append(effects, host.Open(k.Space, k.Name))
 		}
 	}
-	// Where the server's data lies isn't known from here: it is where the packages have it.
-	n := copyNote{DataDir: "/var/lib/mysql", Unit: "mariadb.service"}
 	return append(append(effects, n.copyEffects()...), host.Open(host.Files, trustPath))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"muster/host"
@@ -62,8 +63,24 @@ func (r *Replication) Plan(ctx context.Context, v *host.View) (plan modules.Plan
 	}
 	own := *p.own
 	own.Staging = left
-	p.own = &own
+	if p.own = &own; own.source() != nil {
+		if err := p.started(); err != nil {
+			return plan, r.foreseen(&plan, err)
+		}
+	}
 	return p.plan(ctx)
+}
+
+// started has the replica run where a pending change starts it.
+func (p *replicationPlanner) started() error {
+	value, laid, _, err := p.v.Look(runningKey)
+	if err != nil || !laid || string(value) != "true" {
+		return err
+	}
+	p.own.Channels = slices.Clone(p.own.Channels)
+	c := p.own.source()
+	c.IO, c.SQL, c.IOErrno, c.SQLErrno = "Yes", "Yes", 0, 0
+	return nil
 }
 
 // foreseen adds what is planned once err, if it is host.ErrNotYet, is over.

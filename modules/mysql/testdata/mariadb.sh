@@ -104,4 +104,4 @@ connected() {
 	printf '# Written by muster, mysql_replication.\n[mysqld]\nread_only = ON\n' >$replicates
 	sql "SET GLOBAL read_only = 1; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 3308, MASTER_USER = 'repl', MASTER_PASSWORD = 'repl-1', MASTER_CONNECT_RETRY = 10, MASTER_USE_GTID = slave_pos; START SLAVE; DO MASTER_GTID_WAIT('0-1-2', 30)"
 }
-runs() { sql "SHOW SLAVE STATUS\G" | grep -c '_Running: Yes'; }
+runs() { mariadb -e "SHOW SLAVE STATUS\G" | grep -c '_Running: Yes'; }
