@@ -5,7 +5,7 @@
 #   flavors  cases of the database kinds on MariaDB 11.8 and MySQL 9.7, as far as Debian's
 #            mirror has them
 #   real   whole runs of muster
-#   clusters  database servers that replicate, from bare hosts
+#   clusters  database servers that replicate, from bare hosts, and whose users are rotated
 #   lab    the lab's own tests
 # What they ran is kept in the folder $RESULTS, if that is given.
 . "$(dirname "$0")/setup.sh"
@@ -70,7 +70,7 @@ wholes() {
 		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 60m ./tests/real || failed=1
 	fi
 	if wants clusters; then
-		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 20m ./tests/mysql || failed=1
+		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 20m -p 1 ./tests/mysql ./tests/rotate || failed=1
 	fi
 	if wants lab; then
 		stage lab env MUSTER_LAB_TEST=1 go test -json -count=1 -timeout 20m ./tests/lab/... || failed=1
