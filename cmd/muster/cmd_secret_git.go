@@ -128,15 +128,19 @@ func (a *app) mergeStores(args []string, take string) error {
 	if err != nil && !errors.Is(err, identity.ErrNone) {
 		return err
 	}
-	sides := make([]vault.Side, 3)
-	for i, path := range args[:3] {
+	side := func(path, which string) (vault.Side, error) {
 		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		sides[i] = vault.Side{Name: name + " (" + []string{"base", vault.Ours, vault.Theirs}[i] + ")", Src: src}
+		return vault.Side{Name: name + " (" + which + ")", Src: src}, err
 	}
-	merged, err := vault.Merge(sides[0], sides[1], sides[2], vault.MergeOptions{Identities: ids, Take: take})
+	base, err := side(args[0], "base")
+	if err != nil {
+		return err
+	}
+	theirs, err := side(args[2], vault.Theirs)
+	if err != nil {
+		return err
+	}
+	ours, err := vault.MergeInto(args[1], name+" ("+vault.Ours+")", base, theirs, vault.MergeOptions{Identities: ids, Take: take})
 	var clash *vault.ConflictError
 	switch {
 	case errors.As(err, &clash):
@@ -145,16 +149,12 @@ func (a *app) mergeStores(args []string, take string) error {
 			"  muster secret merge --take ours /tmp/base.hcl %[3]s /tmp/theirs.hcl     # or --take theirs", name, clash, name)
 	case err != nil:
 		sources := map[string][]byte{}
-		for _, s := range sides {
+		for _, s := range []vault.Side{base, ours, theirs} {
 			sources[s.Name] = s.Src
 		}
 		return a.storeError(err, "", sources)
 	}
-	info, err := os.Stat(args[1])
-	if err != nil {
-		return err
-	}
-	return replaceFile(args[1], merged, info)
+	return nil
 }
 
 func newSecretTextconv(a *app) *cobra.Command {

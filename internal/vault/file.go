@@ -73,6 +73,34 @@ func Update(path string, identities []age.Identity, edit func(*Store) error) err
 	return write(target, out, info)
 }
 
+// MergeInto merges two sides as Merge does, and writes the result to the file of ours, whose content
+// is given by its path alone. Where it fails nothing is written. Others who update the file wait meanwhile.
+func MergeInto(path, name string, base, theirs Side, o MergeOptions) (ours Side, err error) {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ours, err
+	}
+	unlock, err := lock(target)
+	if err != nil {
+		return ours, err
+	}
+	defer unlock()
+	info, err := os.Stat(target)
+	if err != nil {
+		return ours, err
+	}
+	src, err := os.ReadFile(target)
+	if err != nil {
+		return ours, err
+	}
+	ours = Side{Name: name, Src: src}
+	out, err := Merge(base, ours, theirs, o)
+	if err != nil || bytes.Equal(out, src) {
+		return ours, err
+	}
+	return ours, write(target, out, info)
+}
+
 // lockWait is how long others may take for their edits.
 const lockWait = 30 * time.Second
 
@@ -100,7 +128,8 @@ func lock(path string) (unlock func(), err error) {
 	}
 }
 
-// write puts a file in its place at once, with the mode and owner of info where there is one.
+// write puts a file in its place at once, with the mode of info where there is one, and with its
+// owner as far as the user may give files away.
 func write(path string, content []byte, info fs.FileInfo) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -112,7 +141,10 @@ func write(path string, content []byte, info fs.FileInfo) error {
 	if info != nil {
 		mode = info.Mode()
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && err == nil && (int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid()) {
-			err = tmp.Chown(int(st.Uid), int(st.Gid))
+			if err = tmp.Chown(int(st.Uid), int(st.Gid)); errors.Is(err, fs.ErrPermission) {
+				_ = tmp.Chown(-1, int(st.Gid)) // of a file that one may not give away the group at least
+				err = nil
+			}
 		}
 	}
 	if err == nil {

@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -37,6 +38,7 @@ type keys struct {
 	values  cipher.AEAD
 	seals   []byte
 	digests []byte
+	signs   ed25519.PrivateKey // its successors
 }
 
 func newDataKey() []byte {
@@ -57,7 +59,7 @@ func keysOf(data []byte) *keys {
 	if err != nil {
 		panic("vault: making a cipher: " + err.Error()) // only of a key of the wrong length
 	}
-	return &keys{data: data, values: aead, seals: derive("seals"), digests: derive("digests")}
+	return &keys{data: data, values: aead, seals: derive("seals"), digests: derive("digests"), signs: ed25519.NewKeyFromSeed(derive("successors"))}
 }
 
 // sealKey seals a data key to recipients.
@@ -182,6 +184,12 @@ func (k *keys) macOf(s *Store) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.entries)) {
 		texts = append(texts, name, s.entries[name].seal)
+	}
+	if len(s.lineage) > 0 {
+		texts = append(texts, "\x00lineage") // no name begins so
+		for _, next := range s.lineage {
+			texts = append(texts, string(next))
+		}
 	}
 	return k.sum(k.seals, texts...)
 }

@@ -76,7 +76,18 @@ func Merge(base, ours, theirs Side, o MergeOptions) ([]byte, error) {
 		return nil, err
 	}
 	m.to.generation, m.to.edited = max(m.to.generation, m.from.generation), true
-	return m.to.Bytes()
+	out, err := m.to.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	again, err := Parse(m.to.Path, out)
+	if err == nil {
+		err = again.Unlock(o.Identities...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what was merged can't be opened, so nothing is written: %w", err)
+	}
+	return out, nil
 }
 
 // merge brings what one side has changed into the other.
@@ -88,6 +99,9 @@ type merge struct {
 func (m *merge) sides() error {
 	if m.from.sealedKey != m.base.sealedKey && m.from.sealedKey != m.to.sealedKey {
 		return &ConflictError{Why: "both sides have a new data key (\"muster secret rekey\"); take one of them as a whole, and set in it what the other has changed"}
+	}
+	if m.from.sealedKey != m.to.sealedKey && !m.to.descends(m.base) {
+		return &ConflictError{Why: "one side has a data key that nobody has made who could open the store before: it isn't the same store, or its recipients were changed more often than is noted; take one of them as a whole, and set in it what the other has changed"}
 	}
 	equal := func(a, b []Recipient) bool { return len(without(a, b))+len(without(b, a)) == 0 }
 	if !equal(m.from.recipients, m.base.recipients) && !equal(m.from.recipients, m.to.recipients) {

@@ -122,7 +122,7 @@ func (r *reader) texts(b *hclsyntax.Block, known ...string) (map[string]string, 
 			continue
 		}
 		at[name] = a.SrcRange
-		if name == "recipients" || name == "seen" || name == "argv" || name == "first_line" { // which their own readers take
+		if name == "recipients" || name == "lineage" || name == "seen" || name == "argv" || name == "first_line" { // which their own readers take
 			continue
 		}
 		v, diags := a.Expr.Value(nil)
@@ -180,7 +180,7 @@ func (r *reader) recipient(b *hclsyntax.Block) {
 
 func (r *reader) seal(b *hclsyntax.Block) {
 	r.noBlocks(b, "left")
-	values, at := r.texts(b, "format", "generation", "key", "recipients", "mac")
+	values, at := r.texts(b, "format", "generation", "key", "recipients", "lineage", "mac")
 	s := r.s
 	s.at = ranges{seal: b.DefRange(), mac: at["mac"]}
 	s.sealedKey, s.mac = values["key"], values["mac"]
@@ -203,6 +203,9 @@ func (r *reader) seal(b *hclsyntax.Block) {
 		}
 	}
 	sortRecipients(s.sealedTo)
+	if a, ok := b.Body.Attributes["lineage"]; ok {
+		r.lineageOf(a)
+	}
 	for _, l := range b.Body.Blocks {
 		if l.Type == "left" {
 			r.leftBlock(l)

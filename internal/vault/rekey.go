@@ -52,7 +52,10 @@ func (s *Store) Rekey(moved ...string) (*Rekeyed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done, s.sealTo(keysOf(data), sealed)
+	next := keysOf(data)
+	lineage := append(slices.Clone(s.lineage), s.keys.names(next))
+	s.lineage = lineage[max(0, len(lineage)-maxLineage):]
+	return done, s.sealTo(next, sealed)
 }
 
 // depart notes somebody who left, with everything that they could read.

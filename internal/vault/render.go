@@ -173,6 +173,9 @@ func (s *Store) writeSeal(body *hclwrite.Body) {
 	if a := body.GetAttribute("recipients"); a == nil || !sameObject(a, to) {
 		body.SetAttributeValue("recipients", cty.ObjectVal(to))
 	}
+	if want := s.lineageValue(); len(s.lineage) > 0 && !sameTuple(body.GetAttribute("lineage"), want) {
+		body.SetAttributeValue("lineage", want)
+	}
 	put(body, "mac", s.mac)
 	s.writeLeft(body)
 }
@@ -204,6 +207,19 @@ func (s *Store) writeLeft(body *hclwrite.Body) {
 	for _, b := range have {
 		body.RemoveBlock(b)
 	}
+}
+
+// sameTuple reports whether an argument, which may be nil, is a list of strings.
+func sameTuple(a *hclwrite.Attribute, want cty.Value) bool {
+	if a == nil {
+		return false
+	}
+	expr, diags := hclsyntax.ParseExpression(a.Expr().BuildTokens(nil).Bytes(), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return false
+	}
+	v, diags := expr.Value(nil)
+	return !diags.HasErrors() && v.RawEquals(want)
 }
 
 func sameObject(a *hclwrite.Attribute, want map[string]cty.Value) bool {

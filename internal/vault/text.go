@@ -21,6 +21,7 @@ func (s *Store) Text() ([]byte, error) {
 		switch b.Type() {
 		case "seal":
 			b.Body().RemoveAttribute("mac")
+			b.Body().RemoveAttribute("lineage")
 			b.Body().SetAttributeValue("key", cty.StringVal(s.keys.sum(s.keys.digests, "key", s.sealedKey)[:digestSize]))
 		case "secret":
 			name := b.Labels()[0]

@@ -16,7 +16,8 @@
 // # What is sealed, and how
 //
 // One data key of 32 random bytes is an age file, sealed to the recipients. Only
-// "rekey" makes another. By HKDF-SHA256 three keys are derived from it:
+// "rekey" makes another, which the one before signs (the lineage). By HKDF-SHA256 four keys
+// are derived from it:
 //
 //   - Values are sealed with XChaCha20-Poly1305 under random nonces. What is
 //     authenticated beside a value is the secret's name and the version's number, so
@@ -25,7 +26,7 @@
 //   - Each secret has a seal, an HMAC-SHA256 over all that stands in its block, so that
 //     an edit is found where it was made.
 //   - The file has a seal, an HMAC-SHA256 over its generation, the sealed data key, the
-//     recipients that it was sealed to, who has left, and the seals of all secrets. A secret that was
+//     recipients that it was sealed to, who has left, the lineage, and the seals of all secrets. A secret that was
 //     dropped, added, or brought back from an older file breaks it.
 //
 // age seals the data key, and not each value: its format authenticates no name beside
@@ -114,6 +115,7 @@ type Store struct {
 	recipients []Recipient // in the file
 	sealedTo   []Recipient // that the data key is sealed to
 	left       []*Departed
+	lineage    []successor // of the data key, the oldest first
 	entries    map[string]*entry
 	order      []string    // of names, as they stand in the file
 	gone       []hcl.Range // blocks that were removed
