@@ -6,7 +6,7 @@ ARCHES ?= amd64 arm64
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql rotate-kills test-long clean
+.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql canary rotate-kills test-long clean
 
 build: remotes
 	@mkdir -p bin
@@ -65,6 +65,11 @@ load: build
 # make test-long makes them of all three, and kills each way to copy at each of its steps.
 mysql: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m ./tests/mysql
+
+# Values from a store in every place where a secret can stand, on this machine and on four
+# hosts, and then looked for everywhere.
+canary: build
+	@MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 30m ./tests/canary/...
 
 # A database user is rotated under load, and muster is killed after each step of that.
 rotate-kills: build

@@ -4,7 +4,7 @@
 #   kinds  the cases of kinds that edit the machine itself
 #   flavors  cases of the database kinds on MariaDB 11.8 and MySQL 9.7, as far as Debian's
 #            mirror has them
-#   real   whole runs of muster
+#   real   whole runs of muster, and where secrets could get to in them
 #   clusters  database servers that replicate, from bare hosts, and whose users are rotated
 #   lab    the lab's own tests
 # What they ran is kept in the folder $RESULTS, if that is given.
@@ -68,6 +68,7 @@ wholes() {
 	local failed=0
 	if wants real; then
 		stage real env MUSTER_REAL=1 go test -json -count=1 -timeout 60m ./tests/real || failed=1
+		stage real-canary env MUSTER_REAL=1 go test -json -count=1 -timeout 20m -run OnRealHosts ./tests/canary || failed=1
 	fi
 	if wants clusters; then
 		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 20m -p 1 ./tests/mysql ./tests/rotate || failed=1
