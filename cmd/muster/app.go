@@ -257,7 +257,7 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("--var-file: %w", err)
 		}
-		l.sources[file] = src
+		// Its lines aren't shown with what is wrong in them: they may be sensitive values.
 		vars, more := lang.ParseVarFile(file, src)
 		list, diags = append(list, vars...), append(diags, more...)
 	}
