@@ -257,7 +257,7 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("--var-file: %w", err)
 		}
-		// Its lines aren't shown with what is wrong in them: they may be sensitive values.
+		l.sources[file] = src
 		vars, more := lang.ParseVarFile(file, src)
 		list, diags = append(list, vars...), append(diags, more...)
 	}
@@ -269,6 +269,31 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 		list = append(list, lang.VarSource{Name: name, Text: value, Origin: "--var"})
 	}
 	return list, diags, nil
+}
+
+// withoutValues has lines of files of variables not be shown with what is wrong in them, nor
+// hints made of them, where they may be values of sensitive variables.
+func (a *app) withoutValues(pb *lang.Playbook, l *loaded, diags hcl.Diagnostics) hcl.Diagnostics {
+	declared := pb.Declared()
+	if len(declared) > 0 && !slices.ContainsFunc(declared, func(v *lang.Variable) bool { return v.Sensitive }) {
+		return diags
+	}
+	return a.withoutLines(l, diags)
+}
+
+// withoutLines is that where all of them may be.
+func (a *app) withoutLines(l *loaded, diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, file := range a.varFiles {
+		delete(l.sources, file)
+		for i, d := range diags {
+			if d.Subject != nil && d.Subject.Filename == file {
+				plain := *d
+				plain.Extra = nil
+				diags[i] = &plain
+			}
+		}
+	}
+	return diags
 }
 
 // collectLess lets the heap grow to three times what lives in it, until the
@@ -306,7 +331,7 @@ func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values 
 		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
 		Vars: vars, Facts: factsType(), RequireValues: values, Secrets: l.secrets, Phase: phase,
 	})
-	diags = append(diags, more...)
+	diags = append(a.withoutValues(pb, l, diags), more...)
 	for name, src := range pb.Sources {
 		l.sources[name] = src
 	}

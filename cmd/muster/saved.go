@@ -115,7 +115,7 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.fail(append(diags, more...), l.sources); err != nil {
+	if err := a.fail(a.withoutLines(l, append(diags, more...)), l.sources); err != nil { // sensitive ones are given again
 		return nil, nil, err
 	}
 	vars, err := p.VarSources(given)

@@ -104,6 +104,18 @@ func (p *project) say(said []byte, args ...string) {
 	p.said.Write(said)
 }
 
+// copy copies a file of the project.
+func (p *project) copy(from, to string) {
+	p.t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.path("site"), from))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.path("site"), to), data, 0o600)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // ends is run with the exit code that is expected.
 func (p *project) ends(want int, stdin string, args ...string) string {
 	p.t.Helper()
@@ -207,6 +219,19 @@ func TestNoSecretIsLeftBehindOnThisMachine(t *testing.T) {
 	p.ends(0, "", "secret", "list", "--output", "json")
 	p.ends(0, "", "secret", "check")
 	p.ends(0, "", "secret", "textconv", "secrets/production.hcl")
+	// Both sides have changed one.
+	for _, side := range []string{"theirs", "ours"} {
+		p.ends(0, "", "secret", "merge", "secrets/production.hcl", "secrets/production.hcl", "secrets/production.hcl")
+		p.copy("secrets/production.hcl", "base.hcl")
+		p.ends(0, scan.Quoted("content").Text+side, "secret", "set", "content")
+		if side == "theirs" {
+			p.copy("secrets/production.hcl", "theirs.hcl")
+			p.copy("base.hcl", "secrets/production.hcl")
+		}
+	}
+	p.ends(1, "", "secret", "merge", "base.hcl", "secrets/production.hcl", "theirs.hcl")
+	p.ends(0, "", "secret", "merge", "--take", "theirs", "base.hcl", "secrets/production.hcl", "theirs.hcl")
+	p.ends(0, "", "secret", "check")
 	if err := os.Remove(given); err != nil { // it is the user's own
 		t.Fatal(err)
 	}
