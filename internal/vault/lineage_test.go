@@ -21,6 +21,8 @@ func TestAStoreOfAStrangerIsNotMerged(t *testing.T) {
 		}
 		set(t, own, ann, "new=what nobody else may know")
 		stranger := newStore(t, ann) // sealed to ann by her public key alone
+		set(t, stranger, ann, "b=something else")
+		set(t, stranger, ann, "b=and another thing")
 		if err := os.WriteFile(foreign, content(t, stranger), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -54,6 +56,29 @@ func TestAStoreThatWasSealedAnewOftenIsMerged(t *testing.T) {
 	// A later base of the same lineage, and a side that is older than it.
 	if _, _, err := merged(t, ann, "", theirs, theirs, ours); err == nil {
 		t.Error("a side with a data key that was given up is merged")
+	}
+}
+
+// TestAnOlderStateIsNotMerged: a whole store of last month is sealed as it should be, and its
+// values are none that anybody has set since.
+func TestAnOlderStateIsNotMerged(t *testing.T) {
+	ann := newPerson(t, "ann")
+	base, ours, theirs := forked(t, ann, "a=the first value")
+	set(t, base, ann, "a=rotated since")
+	if err := os.WriteFile(ours, content(t, base), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set(t, ours, ann, "b=another value")
+	for _, take := range []string{"", vault.Ours, vault.Theirs} {
+		var clash *vault.ConflictError
+		if _, _, err := merged(t, ann, take, base, ours, theirs); !errors.As(err, &clash) || !strings.Contains(clash.Why, "older state") {
+			t.Errorf("theirs, take %q: %v", take, err)
+		}
+	}
+	// A commit is picked onto an older branch.
+	s, _, err := merged(t, ann, "", base, theirs, ours)
+	if err != nil || value(t, s, "a") != "the first value" || value(t, s, "b") != "another value" {
+		t.Error(err)
 	}
 }
 

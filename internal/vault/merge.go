@@ -62,6 +62,10 @@ func Merge(base, ours, theirs Side, o MergeOptions) ([]byte, error) {
 			return nil, wrong
 		}
 	}
+	// Ours may be older where git picks a commit onto another branch.
+	if stores[2].generation < stores[0].generation {
+		return nil, &ConflictError{Why: "their side is an older state of the store than the one that it comes from, and would take changes back; set again what is to be as it was, or take one side as a whole"}
+	}
 	m := merge{base: stores[0], to: stores[1], from: stores[2], take: o.Take == Theirs, decided: o.Take != ""}
 	if m.to.sealedKey == m.base.sealedKey && m.from.sealedKey != m.base.sealedKey {
 		m.to, m.from, m.take = m.from, m.to, o.Take == Ours
