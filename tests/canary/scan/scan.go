@@ -74,12 +74,12 @@ const maxRead = 256 << 20
 func (s *Scanner) Bytes(where string, data []byte) []Hit {
 	hits := s.find(where, data)
 	if bytes.ContainsAny(data, "\n\r\x00") {
-		joined := bytes.Map(func(r rune) rune {
-			if r == '\n' || r == '\r' || r == 0 || r == ' ' || r == '\t' {
-				return -1
+		joined := make([]byte, 0, len(data))
+		for _, c := range data {
+			if c != '\n' && c != '\r' && c != 0 && c != ' ' && c != '\t' {
+				joined = append(joined, c)
 			}
-			return r
-		}, data)
+		}
 		for _, h := range s.find(where, joined) {
 			h.Form += ", broken"
 			hits = append(hits, h)
@@ -197,11 +197,14 @@ func (s *Scanner) File(path string) []Hit {
 }
 
 // Processes looks through the arguments and the environments of all processes.
-func (s *Scanner) Processes() []Hit {
+func (s *Scanner) Processes() []Hit { return s.processes(func(string) bool { return true }) }
+
+// processes looks at those that are asked for, by their folders in /proc.
+func (s *Scanner) processes(wanted func(dir string) bool) []Hit {
 	var hits []Hit
 	list, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range list {
-		if filepath.Base(dir) == fmt.Sprint(s.Self) {
+		if filepath.Base(dir) == fmt.Sprint(s.Self) || !wanted(dir) {
 			continue
 		}
 		for _, name := range []string{"cmdline", "environ"} {
