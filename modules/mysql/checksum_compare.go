@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -120,7 +119,7 @@ func (s *server) compare(ctx context.Context, check *Checksum, from *sourceOutpu
 // another one's data, or what it gets can't be told.
 func (s *server) comparable(ctx context.Context, primary string, from *sourceOutput) error {
 	if from.Flavor != s.flavor {
-		return fmt.Errorf("%s has %s, and this host %s", primary, from.Flavor, s.flavor)
+		return stated(fmt.Sprintf("%s has %s, and this host %s", primary, from.Flavor, s.flavor))
 	}
 	r, err := s.replica(ctx)
 	if err != nil {
@@ -131,16 +130,16 @@ func (s *server) comparable(ctx context.Context, primary string, from *sourceOut
 	case r.ServerID == from.ServerID:
 		return modules.ArgError{Arg: "primary", Summary: "Wrong value", Detail: fmt.Sprintf("This host's server is that of %s itself, or has its server_id.", primary)}
 	case link == nil:
-		return errors.New("this host's server replicates from nobody: an earlier mysql_replication task makes it a replica")
+		return stated("this host's server replicates from nobody: an earlier mysql_replication task makes it a replica")
 	case link.answered() && !link.isFrom(&DonorOutput{Flavor: from.Flavor, ServerID: from.ServerID, UUID: from.UUID}):
 		return modules.ArgError{Arg: "primary", Summary: "Another primary", Detail: fmt.Sprintf("This host's server replicates from %s:%d, whose server_id is %d, and not from %s, whose server_id is %d: name the host that it replicates from.",
 			oneLine(link.Host, 100), link.Port, link.SourceID, primary, from.ServerID)}
 	case link.SQL != "Yes":
-		return fmt.Errorf("this host's server doesn't do what it has replicated: %s", link.trouble(primary))
+		return stated("this host's server doesn't do what it has replicated: " + link.trouble(primary))
 	case !link.answered():
-		return fmt.Errorf("nobody has answered this host's server at %s:%d since it was started, so that it isn't known whose data it has: %s", oneLine(link.Host, 100), link.Port, link.trouble(primary))
+		return stated(fmt.Sprintf("nobody has answered this host's server at %s:%d since it was started, so that it isn't known whose data it has: %s", oneLine(link.Host, 100), link.Port, link.trouble(primary)))
 	case !r.Binlog || !r.LogUpdates:
-		return errors.New("this host's server doesn't log what it replicates (log_bin, log_slave_updates), by which alone can be told what was written meanwhile: its mysql_server task sets it")
+		return stated("this host's server doesn't log what it replicates (log_bin, log_slave_updates), by which alone can be told what was written meanwhile: its mysql_server task sets it")
 	}
 	return s.logsAll(ctx)
 }
@@ -158,7 +157,7 @@ func (s *server) logsAll(ctx context.Context) error {
 	for _, r := range rows {
 		for _, name := range []string{"Binlog_Do_DB", "Binlog_Ignore_DB"} {
 			if r[name] != "" {
-				return fmt.Errorf("this host's server keeps databases out of its binary log (%s = %s), so that it can't be told what was written meanwhile: take that out of its files", strings.ToLower(name), oneLine(r[name], 100))
+				return stated(fmt.Sprintf("this host's server keeps databases out of its binary log (%s = %s), so that it can't be told what was written meanwhile: take that out of its files", strings.ToLower(name), oneLine(r[name], 100)))
 			}
 		}
 	}

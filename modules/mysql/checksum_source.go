@@ -141,7 +141,7 @@ func (c *ChecksumSource) read(ctx context.Context, s *server) (o sourceOutput, e
 		return o, err
 	}
 	if !yes(vars["log_bin"]) {
-		return o, errors.New("the primary has no binary log (log_bin), by which a replica could tell at what moment it was read: its mysql_server task sets it")
+		return o, stated("the primary has no binary log (log_bin), by which a replica could tell at what moment it was read: its mysql_server task sets it")
 	}
 	if s.flavor == mysqlOwn {
 		o.UUID = vars["server_uuid"]

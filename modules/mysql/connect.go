@@ -144,12 +144,18 @@ func dialAny(ctx context.Context, dial dialer) (conn net.Conn, address string, e
 	return nil, "", first
 }
 
+// stated is an error about what the server has told, in muster's own words.
+type stated string
+
+func (s stated) Error() string { return string(s) }
+
 // unanswered says what to do about a server that doesn't answer.
 func unanswered(err error) error {
 	var said *client.MySQLError
 	var wrong modules.ArgError
+	var plain stated
 	switch {
-	case err == nil, errors.Is(err, host.ErrNotYet), errors.Is(err, context.Canceled), errors.As(err, &wrong):
+	case err == nil, errors.Is(err, host.ErrNotYet), errors.Is(err, context.Canceled), errors.As(err, &wrong), errors.As(err, &plain):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New(`MariaDB doesn't run on this host, and neither does MySQL: install it in an earlier task, task "package" "mariadb-server" {}, or see what stopped it: journalctl -u mariadb -u mysql`)
