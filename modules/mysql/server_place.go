@@ -97,6 +97,22 @@ func (p *serverPlanner) bindsAnything(ctx context.Context, a netip.Addr) bool {
 	return err == nil && strings.TrimSpace(string(data)) != "0"
 }
 
+// relayStays returns an error where a replica's relay log is to lie elsewhere than it does: it
+// wouldn't find what it has received, and doesn't begin at all.
+func (p *serverPlanner) relayStays(ctx context.Context) error {
+	want, vars := p.want["relay_log"], p.now.vars
+	has := vars["relay_log_basename"]
+	if want == "" || has == "" || logPath(vars, want) == logPath(vars, has) {
+		return nil
+	}
+	links, err := asking(ctx, p.v, func(s *server) ([]channel, error) { return s.channels(ctx) })
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	arg, path := p.place("relay_log")
+	return modules.ArgError{Arg: arg, Path: path, Summary: "The replica wouldn't begin", Detail: fmt.Sprintf("The server is a replica, and what it has received lies at %s: elsewhere it wouldn't find that, and wouldn't begin. Leave relay_log as it is, or end the replication first (mysql_replication with state = \"absent\").", has)}
+}
+
 // logStays returns an error where MariaDB's binary log is to lie elsewhere than it does: it
 // keeps what it has logged beside that, and would begin anew, without the GTIDs that its
 // replicas go on from.

@@ -123,6 +123,9 @@ func (p *serverPlanner) wanted(ctx context.Context) error {
 	if err := p.logStays(); err != nil {
 		return err
 	}
+	if err := p.relayStays(ctx); err != nil {
+		return err
+	}
 	if p.want["log_bin"] == "" {
 		// One that lies somewhere stays there.
 		said := last(p.files.lines, "log_bin", "skip_log_bin", "disable_log_bin")

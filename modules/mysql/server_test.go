@@ -197,6 +197,26 @@ func TestMariaDBsBinaryLogStaysWhereItIs(t *testing.T) {
 	}
 }
 
+func TestAReplicasRelayLogStaysWhereItIs(t *testing.T) {
+	vars := map[string]string{"relay_log_basename": "/var/lib/mysql/db2-relay-bin", "datadir": "/var/lib/mysql/"}
+	for _, version := range []string{mariadbVersion, mysql84} {
+		f, _ := checksumFake(t, version) // a replica
+		lone := newFake(t, version)
+		p := func(f *fake, to string) error {
+			return (&serverPlanner{Server: &Server{Settings: map[string]any{"relay_log": to}}, v: host.NewView(f.host(), nil), want: map[string]string{"relay_log": to}, now: &running{vars: vars}}).relayStays(t.Context())
+		}
+		if err := p(f, "other-relay"); err == nil || !strings.Contains(err.Error(), "lies at /var/lib/mysql/db2-relay-bin") {
+			t.Errorf("%s: %v", version, err)
+		}
+		if err := p(f, "db2-relay-bin"); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+		if err := p(lone, "other-relay"); err != nil {
+			t.Errorf("%s, of one that is no replica: %v", version, err)
+		}
+	}
+}
+
 func TestNumbersAreShownWithTheirThousandsApart(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567", 123456: "123,456"} {
 		if got := grouped(n); got != want {
