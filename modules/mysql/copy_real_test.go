@@ -378,3 +378,27 @@ func TestCloneAccountsLastAsLongAsTheirStreams(t *testing.T) {
 		t.Errorf("the binary log went from %s to %s", before, after)
 	}
 }
+
+// A clone that fails before the server has thrown its own data away leaves no note of one:
+// that data isn't a part of a copy, and whether it may go is asked again.
+func TestACloneThatFailsBeforeDataGoesLeavesNoNote(t *testing.T) {
+	onLabHost(t)
+	if real() != mysqlOwn {
+		t.Skip("clone is MySQL's")
+	}
+	startDonor(t)
+	plainRecipient(t)
+	h := host.New()
+	h.Companions = beside{}
+	const nobodysPort = 1
+	clone := &CloneServer{Copy: copyNote{Donor: "donor", Method: byClone, Flavor: mysqlOwn, DataDir: "/var/lib/mysql", Unit: "mysql.service"}, Address: "127.0.0.1", Port: nobodysPort, Drops: []string{"mine"}}
+	if _, err := clone.Apply(t.Context(), h); err == nil || !strings.Contains(err.Error(), "cloning donor") {
+		t.Errorf("it ended with %v", err)
+	}
+	if left, err := leftOver(t.Context(), host.NewView(h, nil)); err != nil || left != nil {
+		t.Errorf("left over is %v, %v", left, err)
+	}
+	if n := value(t, rootOf(t, "/run/mysqld/mysqld.sock"), "SELECT COUNT(*) FROM mine.t"); n != "0" {
+		t.Error(n)
+	}
+}
