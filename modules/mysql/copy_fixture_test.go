@@ -275,8 +275,10 @@ func copyHere(ctx context.Context, h *host.Host, method string) error {
 	if err := v.Companion("donor", &p.donor); err != nil {
 		return err
 	}
-	if !left.inPlace() && (left == nil || left.State != prepared) {
+	if !left.inPlace() {
 		p.own = []SchemaSize{{Name: "mine", Tables: 1}}
+	}
+	if !left.inPlace() && (left == nil || left.State != prepared) {
 		if p.here, err = readRecipient(ctx, v); err != nil {
 			if left == nil {
 				return err
