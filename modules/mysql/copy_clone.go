@@ -20,6 +20,7 @@ import (
 // them. That is one statement, which ends with the connection lost.
 type CloneServer struct {
 	Copy copyNote `json:"copy"`
+	inState
 	// Address and Port are where this host finds the donor's server.
 	Address string `json:"address"`
 	Port    int    `json:"port"`
@@ -39,6 +40,7 @@ func (c *CloneServer) Describe() host.Description {
 	if c.Loses != "" {
 		d.Impact += "; loses " + c.Loses
 	}
+	d.Impact += c.inState.text()
 	return d
 }
 

@@ -15,6 +15,7 @@ import (
 // server runs meanwhile, and writes nothing of it into its binary log.
 type LoadDump struct {
 	Copy copyNote `json:"copy"`
+	inState
 	// Lock has the donor lock its tables against writing while it dumps.
 	Lock bool `json:"lock,omitempty"`
 	// Drops are the server's own databases that go.
@@ -37,6 +38,7 @@ func (l *LoadDump) Describe() host.Description {
 	if l.Loses != "" {
 		d.Impact += "; loses " + l.Loses
 	}
+	d.Impact += l.inState.text()
 	return d
 }
 

@@ -14,6 +14,7 @@ import (
 // isn't touched.
 type ReceiveCopy struct {
 	Copy copyNote `json:"copy"`
+	inState
 	// bytes is about how many there are to come: it moves all the time, and is no part of
 	// what is planned.
 	bytes int64
@@ -24,7 +25,7 @@ func (*ReceiveCopy) Type() string { return "mysql.copy.receive/1" }
 
 // Describe names the donor and the method.
 func (r *ReceiveCopy) Describe() host.Description {
-	return host.Description{Action: host.Create, Target: r.Copy.copyDir(), Impact: "a copy of " + r.Copy.Donor + "'s data, by mariadb-backup"}
+	return host.Description{Action: host.Create, Target: r.Copy.copyDir(), Impact: "a copy of " + r.Copy.Donor + "'s data, by mariadb-backup" + r.inState.text()}
 }
 
 // Effects is all that a copy may alter.

@@ -18,6 +18,7 @@ import (
 // stopped meanwhile. Where it doesn't start with the copy it gets its own data back.
 type UseCopy struct {
 	Copy copyNote `json:"copy"`
+	inState
 	// Loses is what the server's own data holds besides the system's, Drops its databases.
 	Loses string   `json:"loses,omitempty"`
 	Drops []string `json:"drops,omitempty"`
@@ -32,6 +33,7 @@ func (u *UseCopy) Describe() host.Description {
 	if u.Loses != "" {
 		d.Impact += "; loses " + u.Loses
 	}
+	d.Impact += u.inState.text()
 	return d
 }
 

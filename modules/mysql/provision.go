@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"fmt"
 
 	"muster/host"
 )
@@ -11,6 +12,8 @@ type provisioning struct {
 	view    *host.View
 	primary string
 	donor   *DonorOutput
+	// state is the one that the replica is in.
+	state state
 	// own is what the replica has; nil where its server doesn't run, since a copy was cut off.
 	own *replica
 }
@@ -52,7 +55,29 @@ func (r *Replication) provision(ctx context.Context, p *provisioning) ([]host.Ch
 	} else if c.left != nil {
 		c.here.from(&c.left.copyNote)
 	}
-	return c.changes()
+	list, notes, err := c.changes()
+	if len(list) > 0 {
+		if first, ok := list[0].(interface{ because(state) }); ok {
+			first.because(p.state)
+		}
+	}
+	return list, notes, err
+}
+
+// inState is a change that gives a replica its data, since it is in a state. The state alone is
+// planned with: what tells it moves all the time, and is a note.
+type inState struct {
+	State state `json:"state,omitempty"`
+}
+
+func (s *inState) because(is state) { s.State = is }
+
+// text is added to what the change says of itself.
+func (s inState) text() string {
+	if s.State == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the replica's state is %q", s.State)
 }
 
 // endCopy returns what ends a copy once the server is a replica: where changes, those of

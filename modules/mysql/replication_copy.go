@@ -67,7 +67,7 @@ func (p *replicationPlanner) anew(ctx context.Context) ([]host.Change, error) {
 	if err := p.resolves(ctx); err != nil {
 		return nil, err
 	}
-	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, own: p.own})
+	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, own: p.own, state: p.state})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (p *replicationPlanner) again(ctx context.Context) (plan modules.Plan, err 
 	if err != nil {
 		return plan, err
 	}
-	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor})
+	changes, notes, err := p.provision(ctx, &provisioning{view: p.v, primary: p.Primary, donor: &p.donor, state: stateProvisioning})
 	if err != nil {
 		return plan, err
 	}

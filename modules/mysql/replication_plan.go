@@ -25,6 +25,8 @@ type replicationPlanner struct {
 	// told is what the user is to be told besides, because why the data is copied.
 	told    []string
 	because string
+	// state is the one that it is in.
+	state state
 	// waited: a connection that was under way has had its time.
 	waited bool
 }
@@ -130,6 +132,7 @@ func (p *replicationPlanner) plan(ctx context.Context) (plan modules.Plan, err e
 	if err != nil {
 		return plan, err
 	}
+	p.state = v.State
 	settings, err := p.settings(ctx)
 	if err != nil {
 		return plan, err

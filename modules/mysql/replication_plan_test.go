@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -110,6 +111,10 @@ func TestAPlanSaysTheReplicasStateAndWhy(t *testing.T) {
 			plan, err := replicaPlan(t, f, func(r *Replication) { r.AllowDestroy = []string{c.allow} }, nil)
 			if err != nil || len(plan.Notes) == 0 || !strings.HasPrefix(plan.Notes[0], c.says) {
 				t.Errorf("it notes %q, %v, and not %q", plan.Notes, err, c.says)
+			}
+			state, _, _ := strings.Cut(c.says, ":")
+			if d := plan.Changes[0].Describe(); !strings.HasSuffix(d.Impact, fmt.Sprintf("; the replica's state is %q", strings.ToLower(state))) {
+				t.Errorf("the change says %q", d.Impact)
 			}
 		})
 	}
