@@ -150,7 +150,7 @@ func (c *Keep) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	if err := h.Begin(host.Undo{}); err != nil {
 		return host.Result{}, err
 	}
-	d, err := host.MakeDirs(dir, 0o700)
+	d, err := host.MakeDirs(filepath.Dir(c.Path), 0o700)
 	if err != nil {
 		return host.Result{}, err
 	}
