@@ -84,10 +84,7 @@ func (s *State) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return plan, err
 	}
-	now, err := read(data)
-	if err != nil {
-		return plan, err
-	}
+	now := read(data)
 	if err := s.newer(now); err != nil {
 		return plan, err
 	}
@@ -100,11 +97,11 @@ func (s *State) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err 
 }
 
 // read is a note as it was written; what can't be read is as if it weren't there.
-func read(data []byte) (n Note, err error) {
+func read(data []byte) (n Note) {
 	if len(data) == 0 || json.Unmarshal(data, &n) != nil {
-		return Note{}, nil
+		return Note{}
 	}
-	return n, nil
+	return n
 }
 
 // newer is an error where the host knows of a later state of the store.
@@ -139,7 +136,7 @@ func (c *Keep) Apply(_ context.Context, h *host.Host) (host.Result, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return host.Result{}, err
 	}
-	now, _ := read(data)
+	now := read(data)
 	at, _ := time.Parse(time.RFC3339, now.Since)
 	switch {
 	case string(data) != c.From:
