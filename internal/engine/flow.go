@@ -228,7 +228,7 @@ func (l *link) flow(m *wire.Message) error {
 		if f == nil || err != nil {
 			return err
 		}
-		f.sent, f.said = true, m.Sent.Error
+		f.sent, f.said = true, r.o.Redact.Redact(m.Sent.Error) // before it is cut
 		if len(f.said) > maxSaid {
 			f.said = f.said[:maxSaid]
 		}
