@@ -111,7 +111,7 @@ const (
 )
 
 // globalGrant is a line of SHOW GRANTS about all databases.
-var globalGrant = regexp.MustCompile("^GRANT (.+) ON \\*\\.\\* TO ")
+var globalGrant = regexp.MustCompile(`^GRANT (.+) ON \*\.\* TO `)
 
 // grantsReplication reports whether a line of SHOW GRANTS has REPLICATION SLAVE in it.
 func grantsReplication(line string) bool {
