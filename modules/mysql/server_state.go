@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"muster/host"
 )
@@ -123,7 +124,11 @@ func (p *serverPlanner) runningNow(ctx context.Context) (*running, error) {
 		r := &running{note: readServerNote()}
 		s, err := connect(ctx, viewDialer(p.v))
 		if err != nil && nobodyListens(err) {
-			return r, p.stopped(ctx)
+			var moved bool
+			if moved, err = p.stopped(ctx); err != nil || !moved {
+				return r, err
+			}
+			s, err = connect(ctx, viewDialer(p.v))
 		}
 		if err != nil {
 			return nil, unanswered(err)
@@ -140,19 +145,38 @@ func (p *serverPlanner) runningNow(ctx context.Context) (*running, error) {
 	})
 }
 
-// stopped returns an error where a server that doesn't answer is about to.
-func (p *serverPlanner) stopped(ctx context.Context) error {
-	out, err := p.v.Query(ctx, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--", p.unit}}, serverKeys...)
-	if err != nil {
-		return err
+// movingTime is how long a server is waited for while planning that is starting or stopping: one
+// that has just been cloned stops and starts.
+const movingTime = 30 * time.Second
+
+// stopped returns an error where a server that doesn't answer is about to, or can't be asked. One
+// that is starting or stopping is waited for; moved is that it runs then.
+func (p *serverPlanner) stopped(ctx context.Context) (moved bool, err error) {
+	state := ""
+	waiting, stop := context.WithTimeout(ctx, movingTime)
+	defer stop()
+	err = until(waiting, pollTime, func() (bool, error) {
+		out, err := p.v.Query(waiting, host.Command{Argv: []string{"systemctl", "show", "--property=ActiveState", "--", p.unit}}, serverKeys...)
+		if err != nil {
+			return false, err
+		}
+		state = strings.TrimPrefix(strings.TrimSpace(string(out.Stdout)), "ActiveState=")
+		switch state {
+		case "activating", "deactivating", "reloading":
+			moved = true
+			return false, nil
+		}
+		return true, nil
+	})
+	switch {
+	case err != nil && ctx.Err() == nil && waiting.Err() != nil:
+		return false, fmt.Errorf("%s is still %s, and can't be asked: run muster again when it has done", p.unit, state)
+	case err != nil:
+		return false, err
+	case state == "active" && !moved:
+		return false, fmt.Errorf("%s runs, and nobody listens on %s, where muster asks it: leave the variable socket as the packages have it", p.unit, sockets[0])
 	}
-	switch state := strings.TrimPrefix(strings.TrimSpace(string(out.Stdout)), "ActiveState="); state {
-	case "activating", "deactivating", "reloading":
-		return fmt.Errorf("%s is %s, and can't be asked yet: run muster again when it has done", p.unit, state)
-	case "active":
-		return fmt.Errorf("%s runs, and nobody listens on %s, where muster asks it: leave the variable socket as the packages have it", p.unit, sockets[0])
-	}
-	return nil
+	return moved && state == "active", nil
 }
 
 func nobodyListens(err error) bool {
