@@ -50,7 +50,8 @@ var steps = []step{
 	{"cloning", noted("cloning"), "db2", []string{"clone"}},
 	{"cloning-donor", noted("cloning"), "db1", []string{"clone"}},
 	{"cloning-controller", noted("cloning"), "", []string{"clone"}},
-	{"loaded", noted("loaded"), "db2", []string{"dump", "clone"}},
+	// Which lasts for milliseconds: what comes next will do.
+	{"loaded", noted(`\(loaded\|placed\)`), "db2", []string{"dump", "clone"}},
 	{"placed", noted("placed"), "db2", []string{"backup", "dump", "clone"}},
 }
 
