@@ -1,0 +1,78 @@
+package lang
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+func TestScopesOfDifferentHostsCanBeUsedAtOnce(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/good/roles.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := unpack(t, a)
+	p := must(t, filepath.Join(dir, "site.hcl"), testOptions(dir))
+	var wg sync.WaitGroup
+	for range 8 {
+		for _, h := range []string{"app1", "app2"} {
+			wg.Go(func() {
+				var b strings.Builder
+				for _, play := range p.Plays {
+					show(t, &b, dir, p.Scope(play, h, &fakeResults{Planning: true}), play.Steps, "")
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+func TestUntilAndFailedWhenReadTheOwnOutcome(t *testing.T) {
+	dir, file := project(t, `
+-- site.hcl --
+play "p" {
+  hosts = ["lb1"]
+  task "command" "a" {
+    argv         = ["x"]
+    changed_when = self.output.stdout != ""
+    failed_when  = task.command.a.output.exit_code > 1
+    retry {
+      attempts = 2
+      until    = self.output.exit_code == 0 && !self.failed
+    }
+  }
+  task "command" "b" {
+    argv         = ["x"]
+    changed_when = false
+  }
+}
+`)
+	p := must(t, file, testOptions(dir))
+	s := p.Scope(p.Plays[0], "lb1", &fakeResults{})
+	i, _, _ := s.Instances(p.Plays[0].Steps[0].Task)
+	e, _, diags := s.Evaluate(i[0])
+	if diags.HasErrors() || !e.ChangedWhen || !e.FailedWhen || !e.Retry.Until || e.Args["failed_when"] != false {
+		t.Fatalf("%+v %v", e, diags)
+	}
+	o := Outcome{Output: []byte(`{"stdout":"","exit_code":2}`)}
+	for _, c := range []struct {
+		name string
+		got  func() (bool, hcl.Diagnostics)
+		want bool
+	}{
+		{"changed_when", func() (bool, hcl.Diagnostics) { return s.ChangedWhen(i[0], o) }, false},
+		{"failed_when", func() (bool, hcl.Diagnostics) { return s.FailedWhen(i[0], o) }, true},
+		{"until", func() (bool, hcl.Diagnostics) { return s.Until(i[0], o) }, false},
+	} {
+		if got, diags := c.got(); got != c.want || diags.HasErrors() {
+			t.Errorf("%s: got %v %v", c.name, got, diags)
+		}
+	}
+	if e := evaluate(t, p, 0, 1, "lb1", &fakeResults{}); e.ChangedWhen || e.Args["changed_when"] != false {
+		t.Errorf("a changed_when that reads nothing of the task is the module's: %+v", e)
+	}
+}
