@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"muster/internal/lang"
 	"muster/internal/rotate"
@@ -65,6 +67,7 @@ type rotationFile struct {
 	file string
 	info vault.Info
 	path string // of the store
+	dir  string // of what the project keeps here
 }
 
 // open reports whether the rotation was begun and isn't over.
@@ -111,7 +114,10 @@ func (a *app) rotations(ctx context.Context) ([]*rotationFile, error) {
 				return nil, fmt.Errorf("%s: rotation %q is in %s, too", r.Range, r.Name, other)
 			}
 			names[r.Name] = r.Range.String()
-			f := &rotationFile{Rotation: r, file: file, path: path}
+			if other := slices.IndexFunc(list, func(o *rotationFile) bool { return o.Secret == r.Secret }); other >= 0 && r.Secret != "" {
+				return nil, fmt.Errorf("%s: rotation %q changes the secret %s, as %q at %s does: one would end what the other has begun", r.Range, r.Name, r.Secret, list[other].Name, list[other].Range)
+			}
+			f := &rotationFile{Rotation: r, file: file, path: path, dir: filepath.Dir(l.project.Journal())}
 			if u, ok := l.secrets.(*used); ok {
 				f.info, _ = u.store.Info(r.Secret)
 			}
@@ -194,6 +200,11 @@ func (a *app) rotate(ctx context.Context, list []*rotationFile, yes bool) error 
 			return err
 		}
 	}
+	unlock, err := alone(list[0].dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var failed []string
 	for _, f := range list {
 		if err := a.rotateOne(ctx, f); err != nil {
@@ -213,6 +224,23 @@ func (a *app) rotate(ctx context.Context, list []*rotationFile, yes bool) error 
 	return nil
 }
 
+// alone keeps other rotations of the project from this machine, until the function that it
+// returns is called or the process ends.
+func alone(dir string) (unlock func(), err error) {
+	if err := notForGit(dir); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "rotate.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.New("another \"muster rotate\" of this project is at work here")
+	}
+	return func() { f.Close() }, nil
+}
+
 func (a *app) rotateOne(ctx context.Context, f *rotationFile) error {
 	t := &rotator{app: a, file: f.file, path: f.path, by: whoami()}
 	if err := t.reread(); err != nil {
@@ -228,7 +256,7 @@ func (a *app) rotateOne(ctx context.Context, f *rotationFile) error {
 	case r.Done:
 		fmt.Fprintf(a.err, "%s: done; commit %s\n", f.Name, near(f.path))
 	default:
-		fmt.Fprintf(a.err, "%s: the old value can be retired from %s on: run this again then; commit %s\n", f.Name, r.Until.Local().Format("2006-01-02 15:04"), near(f.path))
+		fmt.Fprintf(a.err, "%s: the old value can be retired from %s on: run this again then; commit %s\n", f.Name, r.Until.Add(time.Minute-1).Truncate(time.Minute).Local().Format("2006-01-02 15:04"), near(f.path))
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (a *app) editor(path string) error {
 	// What ends muster must not leave the secrets behind: ^C is the editor's, and who ends
 	// muster ends the editor.
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	defer signal.Stop(signals)
 	err := cmd.Start()
 	if err == nil {
@@ -134,7 +134,7 @@ func (a *app) editor(path string) error {
 			case err = <-ended:
 				waiting = false
 			case sig := <-signals:
-				if sig != unix.SIGINT {
+				if sig != unix.SIGINT && sig != unix.SIGPIPE {
 					_ = cmd.Process.Signal(sig) // it may have ended
 				}
 			}

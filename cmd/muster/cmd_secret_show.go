@@ -209,6 +209,9 @@ func newSecretCheck(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.openStore()
+			if s != nil && !s.Sealed() { // programs have all of them
+				return a.checked(s, nil, detailed)
+			}
 			if err != nil {
 				return err
 			}
@@ -246,7 +249,11 @@ func (a *app) checked(s *vault.Store, list []vault.Concern, detailed bool) error
 			fmt.Fprintln(a.out, view.CleanLine(strings.TrimSpace(c.Name+" "+c.Text)))
 		}
 		n := len(s.Names())
-		fmt.Fprintf(a.out, "%s is whole: %d %s, sealed to %s.\n", s.Path, n, plural(n, "secret"), recipientNames(s.Recipients()))
+		if s.Sealed() {
+			fmt.Fprintf(a.out, "%s is whole: %d %s, sealed to %s.\n", s.Path, n, plural(n, "secret"), recipientNames(s.Recipients()))
+		} else {
+			fmt.Fprintf(a.out, "%s has no values: programs have all of its %d %s.\n", s.Path, n, plural(n, "secret"))
+		}
 	}
 	if detailed && len(list) > 0 {
 		return exitError(exitPending)

@@ -57,7 +57,9 @@ func projectPlaybooks(dir string) ([]string, error) {
 		return nil, fmt.Errorf("name a playbook: there is no project here (no muster.hcl in this folder or above)")
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "playbooks", "*.hcl"))
-	if err != nil || len(files) == 0 {
+	rotations, more := filepath.Glob(filepath.Join(dir, rotationFolder, "*.hcl"))
+	files = append(files, rotations...)
+	if err != nil || more != nil || len(files) == 0 {
 		return nil, fmt.Errorf("name a playbook: the project has none in its folder playbooks")
 	}
 	sort.Strings(files)

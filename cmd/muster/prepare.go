@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"time"
@@ -93,6 +94,9 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 	pb, err := a.playbookOf(l, diags, q.file, true, q.phase)
 	if err != nil {
 		return nil, err
+	}
+	if len(pb.Plays) == 0 && len(pb.Rotations) > 0 {
+		return nil, fmt.Errorf("%s has rotations, and no play: \"muster rotate %s\" makes one", q.file, pb.Rotations[0].Name)
 	}
 	a.warnOfTags(pb)
 	limit, err := a.limited(l.inventory)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"muster/internal/engine"
@@ -179,7 +180,7 @@ func proved(s *engine.Summary) error {
 		return errors.New("it was interrupted")
 	}
 	if len(open) > 0 {
-		return fmt.Errorf("not on all hosts: %v; both values stay as valid as they are", open)
+		return fmt.Errorf("not on all hosts, and left as it is: %s", strings.Join(open, ", "))
 	}
 	return nil
 }

@@ -117,11 +117,15 @@ func (s *Store) Describe(name string, m Meta) error {
 	return nil
 }
 
-// Remove takes a secret out.
+// Remove takes a secret out. Where a rotation of it is open it is ErrOpen: hosts use values
+// that nobody would know any more.
 func (s *Store) Remove(name string) error {
 	e, err := s.find(name)
 	if err != nil {
 		return err
+	}
+	if e.pending != nil || e.previous != nil {
+		return fmt.Errorf("%q: %w", name, ErrOpen)
 	}
 	if e.state != added {
 		s.gone = append(s.gone, e.whole)

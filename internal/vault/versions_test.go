@@ -251,3 +251,23 @@ func TestGeneratedValuesKeepToTheirPolicy(t *testing.T) {
 		}
 	}
 }
+
+func TestASecretIsNotRemovedInTheMiddleOfItsRotation(t *testing.T) {
+	ann := newPerson(t, "ann")
+	path := newStore(t, ann, "a=one one one")
+	remove := func() error {
+		return vault.Update(path, identities(ann), func(s *vault.Store) error { return s.Remove("a") })
+	}
+	update(t, path, ann, func(s *vault.Store) error { _, err := s.SetPending("a", secret.New("another one")); return err })
+	if err := remove(); !errors.Is(err, vault.ErrOpen) {
+		t.Errorf("with one pending: %v", err)
+	}
+	update(t, path, ann, func(s *vault.Store) error { return s.Promote("a") })
+	if err := remove(); !errors.Is(err, vault.ErrOpen) {
+		t.Errorf("with one to be retired: %v", err)
+	}
+	update(t, path, ann, func(s *vault.Store) error { return s.Retire("a") })
+	if err := remove(); err != nil {
+		t.Error(err)
+	}
+}
