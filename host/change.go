@@ -72,6 +72,8 @@ func Want(c Change) (json.RawMessage, error) {
 // Result is what making a change has left to be known.
 type Result struct {
 	Output json.RawMessage // what the task then offers as its output
+	// Notes are what the user should know of what was found, whole sentences.
+	Notes []string
 	// Open is what a check was to find out and couldn't, whole sentences. The task hasn't
 	// failed by it; the run says at its end that not all is proved.
 	Open []string

@@ -60,8 +60,8 @@ func planWellFormed(p *wire.Planned) error {
 }
 
 func doneWellFormed(d *wire.Done) error {
-	if len(d.Open) > maxNotes {
-		return fmt.Errorf("%w: of task %q, %d notes", wire.ErrFrame, d.ID, len(d.Open))
+	if n := len(d.Open) + len(d.Notes); n > maxNotes {
+		return fmt.Errorf("%w: of task %q, %d notes", wire.ErrFrame, d.ID, n)
 	}
 	return wellFormed(d.ID, []wire.Status{wire.Unchanged, wire.Changed, wire.Failed, wire.Skipped}, d.Status, d.Changes, d.Output, d.Seconds)
 }

@@ -76,3 +76,32 @@ func TestATaskThatFailsTellsWhatItFound(t *testing.T) {
 		}
 	}
 }
+
+// late is a kind that finds something at its turn, and not before.
+type late struct{ plans *int }
+
+func (l *late) Plan(context.Context, *host.View) (modules.Plan, error) {
+	if *l.plans++; *l.plans == 1 {
+		return modules.Plan{Changes: []host.Change{&look{"all well"}}, Notes: []string{"Told before."}}, nil
+	}
+	return modules.Plan{Notes: []string{"Told before.", "Somebody has drained it."}}, nil
+}
+
+// What a task finds at its turn is told, once: the plan may have been made before it could.
+func TestNotesOfATurnAreTold(t *testing.T) {
+	f, plans := newFleet(t), 0
+	f.kinds = modules.NewRegistry(modules.Kind{Name: "late", New: func() modules.Module { return &late{&plans} }})
+	r := f.run("play \"p\" {\n  hosts = [\"web1\"]\n  task \"late\" \"l\" {}\n}\n", "web1")
+	defer r.Close()
+	r.Plan(t.Context())
+	r.Apply(t.Context())
+	var told []string
+	for _, e := range f.events {
+		if n, ok := e.(*engine.NoticeEvent); ok {
+			told = append(told, n.Text)
+		}
+	}
+	if want := []string{"web1: Told before.", "web1: Somebody has drained it."}; !slices.Equal(told, want) {
+		t.Errorf("%q is told, and not %q", told, want)
+	}
+}

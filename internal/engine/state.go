@@ -323,7 +323,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 	if err := doneWellFormed(d); err != nil {
 		return err
 	}
-	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)+size(d.Open)); err != nil {
+	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)+size(d.Open)+size(d.Notes)); err != nil {
 		return err
 	}
 	h.run.mu.Lock()
@@ -355,7 +355,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 
 // tellDone tells what became of a task.
 func (r *Run) tellDone(it *item, d *wire.Done) {
-	for _, text := range d.Open {
+	for _, text := range slices.Concat(d.Notes, d.Open) {
 		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(text)})
 	}
 	e := TaskEvent{

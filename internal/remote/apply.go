@@ -122,6 +122,7 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 			d.Output = plan.Output
 			return fail(err)
 		}
+		s.note(t, &d, plan.Notes)
 		if len(plan.Changes) == 0 {
 			if len(plan.Then) > 0 {
 				return fail(fmt.Errorf("a fault of the kind %q: it expects more to do, but names no change", t.Kind))
@@ -163,6 +164,15 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		case plan.Always:
 			d.Status, d.Output = wire.Changed, output
 			return d
+		}
+	}
+}
+
+// note adds notes to what became of a task, those that its plan hasn't told.
+func (s *Session) note(t *task, d *wire.Done, notes []string) {
+	for _, text := range notes {
+		if text = s.redact.Redact(text); !slices.Contains(t.planned.Notes, text) && !slices.Contains(d.Notes, text) {
+			d.Notes = append(d.Notes, text)
 		}
 	}
 }
@@ -246,6 +256,7 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		for _, text := range r.Open {
 			d.Open = append(d.Open, s.redact.Redact(text))
 		}
+		s.note(t, d, r.Notes)
 		if err != nil {
 			return output, back(err)
 		}

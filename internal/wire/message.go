@@ -302,8 +302,10 @@ type Done struct {
 	Error   string             `cbor:"5,keyasint,omitempty"`
 	Undone  bool               `cbor:"6,keyasint,omitempty"` // an atomic plan failed and what it made was taken back
 	Seconds float64            `cbor:"7,keyasint,omitempty"`
-	// Open is what a check couldn't find out.
-	Open []string `cbor:"8,keyasint,omitempty"`
+	// Open is what a check couldn't find out, Notes what the user should know besides, as far
+	// as the plan hadn't told it.
+	Open  []string `cbor:"8,keyasint,omitempty"`
+	Notes []string `cbor:"9,keyasint,omitempty"`
 }
 
 // Need asks for content.

@@ -174,9 +174,7 @@ func (c *Checksum) Plan(ctx context.Context, v *host.View) (plan modules.Plan, e
 	if out.Tables == 0 && len(out.Differences) == 0 {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("Nothing is proved: %s has no tables in %s.", c.Primary, c.what()))
 	}
-	for _, d := range out.Differences {
-		plan.Notes = append(plan.Notes, "Differs from "+c.Primary+": "+d.String()+".")
-	}
+	plan.Notes = append(plan.Notes, out.notes(c.Primary)...)
 	if len(found.open) > 0 {
 		check.Parts, check.Found = found.open, out
 		plan.Changes, plan.Always = []host.Change{check}, true
@@ -206,6 +204,18 @@ func differ(primary string, out ChecksumOutput) error {
 		more = fmt.Sprintf("; and %s more can't be told, as they are written to", grouped(n))
 	}
 	return fmt.Errorf("this host's data isn't that of %s: %s%s", primary, few(list), more)
+}
+
+// notes tell the differences of a check that doesn't fail by them.
+func (out *ChecksumOutput) notes(primary string) (list []string) {
+	const most = 50 // all of them are in the output
+	for i, d := range out.Differences {
+		if i == most {
+			return append(list, fmt.Sprintf("Differs from %s: %s more.", primary, grouped(len(out.Differences)-most)))
+		}
+		list = append(list, "Differs from "+primary+": "+d.String()+".")
+	}
+	return list
 }
 
 // notProved says of which parts of tables nobody can tell.

@@ -96,11 +96,15 @@ func (c *CheckRows) Apply(ctx context.Context, h *host.Host) (host.Result, error
 	if len(left) > 0 {
 		open = []string{notProved(c.Primary, out)}
 	}
+	var notes []string
+	if !c.Fail {
+		notes = out.notes(c.Primary)
+	}
 	data, err := host.Marshal(out)
 	if err == nil && c.Fail && len(out.Differences) > 0 {
 		err = differ(c.Primary, out)
 	}
-	return host.Result{Output: data, Open: open}, err
+	return host.Result{Output: data, Open: open, Notes: notes}, err
 }
 
 // part reads a part on both sides, the primary first, and tells whether it differs.

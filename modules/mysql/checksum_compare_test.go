@@ -128,6 +128,22 @@ func TestDifferencesAreInTheOutputOfATaskThatFails(t *testing.T) {
 	}
 }
 
+func TestDifferencesThatDoNotFailAreTold(t *testing.T) {
+	f, from := checksumFake(t, mariadbVersion)
+	f.lists("orders")
+	from.has(t, f)
+	f.say("SELECT COUNT(*)", "3|A|C|7|0")
+	no := false
+	plan, err := planChecksum(t, f, from, Checksum{Fail: &no})
+	if err != nil || len(plan.Changes) > 0 || len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "Differs from db1: shop.orders: 3 rows on both") {
+		t.Errorf("%q, %v", plan.Notes, err)
+	}
+	many := ChecksumOutput{Differences: make([]Difference, 5000)} // a plan with as many notes isn't taken
+	if notes := many.notes("db1"); len(notes) != 51 || notes[50] != "Differs from db1: 4,950 more." {
+		t.Errorf("%d notes, the last %q", len(notes), notes[len(notes)-1])
+	}
+}
+
 func TestNothingToCompareIsTold(t *testing.T) {
 	errs := (&Checksum{Databases: []string{}, Chunk: 1, MaxLag: 1}).Check(func(string) bool { return false })
 	if len(errs) != 1 || errs[0].Arg != "databases" {
