@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +111,40 @@ func TestWhatWasWrittenSince(t *testing.T) {
 				t.Errorf("%s: %s", c.quiet, why)
 			}
 		})
+	}
+}
+
+// A log of a day has millions of events, of which those since the position count.
+func TestWhatWasReadOfALogIsNotReadAgain(t *testing.T) {
+	since, err := mariadb.moment("0-1-5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &eventReader{since: since, into: &touched{tables: map[[2]string]bool{}}, limit: 3}
+	for range 10 {
+		for _, e := range [][2]string{{"Gtid", "BEGIN GTID 0-1-4"}, {"Table_map", "table_id: 7 (shop.old)"}, {"Xid", "COMMIT"}} {
+			if more, err := r.read(e[0], e[1]); !more || err != nil {
+				t.Fatalf("%q, %v", r.into.all, err)
+			}
+		}
+	}
+	f := newFake(t, mariadbVersion)
+	f.say("SHOW BINARY LOGS", "bin.1")
+	f.say("SHOW BINLOG EVENTS IN 'bin.1'", "bin.1|4|Gtid_list|1|9|[]", "bin.1|10|Gtid|1|9|BEGIN GTID 0-1-5", "bin.1|20|Xid|1|9|COMMIT", "bin.1|30|Gtid|1|9|BEGIN GTID 0-1-6", "bin.1|40|Table_map|1|9|table_id: 8 (shop.hot)", "bin.1|50|Gtid|1|9|BEGIN GTID 0-1-7")
+	s, err := connect(t.Context(), viewDialer(host.NewView(f.host(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, before := range []string{"0-1-5", "0-1-6", "0-1-4"} {
+		if _, err := s.touched(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := slices.DeleteFunc(f.statements("SHOW BINLOG EVENTS"), func(q string) bool { return strings.HasSuffix(q, "LIMIT 3") })
+	want := []string{"SHOW BINLOG EVENTS IN 'bin.1'", "SHOW BINLOG EVENTS IN 'bin.1' FROM 30", "SHOW BINLOG EVENTS IN 'bin.1'"}
+	if !slices.Equal(got, want) {
+		t.Errorf("it is asked %q", got)
 	}
 }
 

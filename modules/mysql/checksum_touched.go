@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -103,6 +105,15 @@ func (s *server) touched(ctx context.Context, before string) (*touched, error) {
 		return nil, fmt.Errorf("asking for the binary logs: %w", err)
 	}
 	first := -1
+	// What was read before needn't be read again, where the position has all of that.
+	if at := s.read; at != nil {
+		if had, err := since.has(at.before); err != nil {
+			return nil, err
+		} else if had {
+			first = slices.IndexFunc(logs, func(l []string) bool { return l[0] == at.log })
+		}
+	}
+	again := first >= 0
 	for i := len(logs) - 1; i >= 0 && first < 0; i-- {
 		begins, err := s.begins(ctx, logs[i][0])
 		if err != nil {
@@ -118,13 +129,37 @@ func (s *server) touched(ctx context.Context, before string) (*touched, error) {
 		return &touched{all: "this host's binary logs don't reach back to when the primary was read"}, nil
 	}
 	t := &touched{tables: map[[2]string]bool{}}
-	r := &eventReader{since: since, into: t}
-	for _, log := range logs[first:] {
-		if err := s.events(ctx, log[0], r.read); err != nil {
+	r := &eventReader{since: since, into: t, limit: touchedLimit}
+	mark := readLog{before: before}
+	if again {
+		mark = readLog{before, s.read.log, s.read.from}
+	}
+	for i, log := range logs[first:] {
+		from := ""
+		if again && i == 0 {
+			from = s.read.from
+		}
+		err := s.events(ctx, log[0], from, func(pos, kind, info string) (bool, error) {
+			if !r.behind && isGTID(kind) { // a transaction begins, and all before it were had
+				mark.log, mark.from = log[0], pos
+			}
+			return r.read(kind, info)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
+	if s.read = nil; mark.log != "" {
+		s.read = &mark
+	}
 	return t, nil
+}
+
+// readLog is up to where a binary log holds nothing but what a position has.
+type readLog struct{ before, log, from string }
+
+func isGTID(kind string) bool {
+	return strings.HasPrefix(strings.ToLower(kind), "gtid") && kind != "Gtid_list"
 }
 
 var gtidInList = regexp.MustCompile(`\d+-\d+-\d+`)
@@ -147,20 +182,25 @@ func (s *server) begins(ctx context.Context, log string) (string, error) {
 	return "", fmt.Errorf("the binary log %s doesn't say what came before it", log)
 }
 
-// events reads a binary log, event by event, until do says that it is enough.
-func (s *server) events(ctx context.Context, log string, do func(kind, info string) (more bool, err error)) error {
-	r, err := s.db.QueryContext(ctx, "SHOW BINLOG EVENTS IN "+literal(log))
+// events reads a binary log, event by event, until do says that it is enough; from is the
+// position of an event, or "".
+func (s *server) events(ctx context.Context, log, from string, do func(pos, kind, info string) (more bool, err error)) error {
+	query := "SHOW BINLOG EVENTS IN " + literal(log)
+	if at, err := strconv.ParseUint(from, 10, 64); err == nil {
+		query += " FROM " + strconv.FormatUint(at, 10)
+	}
+	r, err := s.db.QueryContext(ctx, query)
 	if err != nil {
 		return fmt.Errorf("reading the binary log %s: %w", log, err)
 	}
 	defer r.Close()
 	for r.Next() {
-		var kind, info sql.NullString
+		var pos, kind, info sql.NullString
 		var skip sql.RawBytes
-		if err := r.Scan(&skip, &skip, &kind, &skip, &skip, &info); err != nil {
+		if err := r.Scan(&skip, &pos, &kind, &skip, &skip, &info); err != nil {
 			return err
 		}
-		if more, err := do(kind.String, info.String); err != nil || !more {
+		if more, err := do(pos.String, kind.String, info.String); err != nil || !more {
 			return err
 		}
 	}
@@ -172,7 +212,9 @@ type eventReader struct {
 	since  moment
 	into   *touched
 	had    bool // the transaction in hand is one of the position
-	events int
+	behind bool // one was met that isn't
+	events int  // of those that aren't
+	limit  int
 }
 
 var (
@@ -186,22 +228,27 @@ var (
 )
 
 func (e *eventReader) read(kind, info string) (more bool, err error) {
-	if e.events++; e.events > touchedLimit {
-		e.into.all = "too much was written meanwhile to tell"
-		return false, nil
-	}
 	switch {
 	case kind == "Gtid_list", kind == "Previous_gtids":
 	case kind == "Anonymous_Gtid":
-		e.had = false
+		e.had, e.behind = false, true
 	case strings.HasPrefix(strings.ToLower(kind), "gtid"):
 		name := gtidInList.FindString(info)
 		if m := mysqlNext.FindStringSubmatch(info); m != nil {
 			name = m[1]
 		}
 		e.had, err = e.since.has(name)
+		e.behind = e.behind || !e.had
 		return err == nil, err
 	case e.had:
+		return true, nil
+	}
+	if e.events++; e.events > e.limit {
+		e.into.all = "too much was written meanwhile to tell"
+		return false, nil
+	}
+	switch {
+	case kind == "Gtid_list", kind == "Previous_gtids", kind == "Anonymous_Gtid":
 	case kind == "Table_map":
 		m := tableMap.FindStringSubmatch(info)
 		if m == nil {

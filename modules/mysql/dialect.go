@@ -32,6 +32,7 @@ type about struct {
 type server struct {
 	db *sql.DB
 	about
+	read *readLog // of its binary logs, by this connection
 }
 
 // Close ends the connection.
