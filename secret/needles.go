@@ -12,7 +12,14 @@ import (
 // needles are the texts that are looked for, by their first four bytes.
 type needles struct {
 	first [1 << 10]uint64 // a bit for each hash of four bytes that one begins with
-	by    map[uint32][]needle
+	by    map[uint32]*bucket
+}
+
+// bucket is the needles that begin with the same four bytes: by their text, and how long they
+// are. Many have the same length, so that each place in a text is looked up a few times.
+type bucket struct {
+	lengths []int
+	all     map[string]needle
 }
 
 // needle is one form of a secret, without white space. head and tail: it is in base64, and
@@ -26,7 +33,7 @@ type needle struct {
 type span struct{ from, to int }
 
 // add adds what finds a secret.
-func (n *needles) add(s string) {
+func (n *needles) add(s string, worth effort) {
 	n.put(needle{text: []byte(s)})
 	// What looks like an escape in it is undone with those around it.
 	for v := newView(s).decoded(); v != nil; v = v.decoded() {
@@ -35,12 +42,20 @@ func (n *needles) add(s string) {
 	if strings.Contains(s, " ") {
 		n.put(needle{text: []byte(strings.ReplaceAll(s, " ", "+"))}) // in a query
 	}
+	if worth < inBase {
+		return
+	}
+	for offset := range 3 {
+		n.put(base64Core(s, offset))
+	}
+	if worth < allForms {
+		return
+	}
 	code := hex.EncodeToString([]byte(s))
 	n.put(needle{text: []byte(code)})
 	n.put(needle{text: []byte(strings.ToUpper(code))})
 	for offset := range 3 {
 		one := base64Core(s, offset)
-		n.put(one)
 		one.text = []byte(strings.NewReplacer("+", "-", "/", "_").Replace(string(one.text)))
 		n.put(one)
 	}
@@ -61,13 +76,21 @@ func (n *needles) put(one needle) {
 		return
 	}
 	key := binary.LittleEndian.Uint32(one.text)
-	if slices.ContainsFunc(n.by[key], func(o needle) bool { return bytes.Equal(o.text, one.text) }) {
+	if n.by == nil {
+		n.by = map[uint32]*bucket{}
+	}
+	b := n.by[key]
+	if b == nil {
+		b = &bucket{all: map[string]needle{}}
+		n.by[key] = b
+	}
+	if _, ok := b.all[string(one.text)]; ok {
 		return
 	}
-	if n.by == nil {
-		n.by = map[uint32][]needle{}
+	b.all[string(one.text)] = needle{head: one.head, tail: one.tail}
+	if !slices.Contains(b.lengths, len(one.text)) {
+		b.lengths = append(b.lengths, len(one.text))
 	}
-	n.by[key] = append(n.by[key], one)
 	h := hash(key)
 	n.first[h/64] |= 1 << (h % 64)
 }
@@ -83,11 +106,19 @@ func (n *needles) find(v *view, list []span) []span {
 		if h := hash(key); n.first[h/64]&(1<<(h%64)) == 0 {
 			continue
 		}
-		for _, one := range n.by[key] {
-			if !bytes.HasPrefix(text[i:], one.text) {
+		b := n.by[key]
+		if b == nil {
+			continue
+		}
+		for _, length := range b.lengths {
+			if i+length > len(text) {
 				continue
 			}
-			from, to := i, i+len(one.text)
+			one, ok := b.all[string(text[i:i+length])]
+			if !ok {
+				continue
+			}
+			from, to := i, i+length
 			if one.head && from > 0 && inBase64(text[from-1]) && v.to[from-1] == v.from[from] {
 				from--
 			}
@@ -125,12 +156,12 @@ func (n *needles) cut(v *view, list []span) []span {
 		if len(after) > 0 && after[0] == ']' {
 			after, from = after[1:], from+1
 		}
-		for _, same := range n.by {
-			for _, one := range same {
-				if k := beginOf(before, one.text); k > 0 {
+		for _, b := range n.by {
+			for one := range b.all {
+				if k := beginOf(before, one); k > 0 {
 					list = append(list, v.span(len(before)-k, len(before)))
 				}
-				if k := endOf(after, one.text); k > 0 {
+				if k := endOf(after, one); k > 0 {
 					list = append(list, v.span(from, from+k))
 				}
 			}
@@ -140,9 +171,9 @@ func (n *needles) cut(v *view, list []span) []span {
 }
 
 // beginOf is how many bytes at a text's end are the begin of a needle.
-func beginOf(text, one []byte) int {
+func beginOf(text []byte, one string) int {
 	for k := min(len(one)-1, len(text)); k >= minPart; k-- {
-		if text[len(text)-1] == one[k-1] && bytes.HasSuffix(text, one[:k]) {
+		if text[len(text)-1] == one[k-1] && string(text[len(text)-k:]) == one[:k] {
 			return k
 		}
 	}
@@ -150,9 +181,9 @@ func beginOf(text, one []byte) int {
 }
 
 // endOf is how many bytes at a text's begin are the end of a needle.
-func endOf(text, one []byte) int {
+func endOf(text []byte, one string) int {
 	for k := min(len(one)-1, len(text)); k >= minPart; k-- {
-		if text[0] == one[len(one)-k] && bytes.HasPrefix(text, one[len(one)-k:]) {
+		if text[0] == one[len(one)-k] && string(text[:k]) == one[len(one)-k:] {
 			return k
 		}
 	}

@@ -21,7 +21,7 @@ const minKnown = 4
 // place. It is safe for concurrent use; its zero value knows none.
 type Redactor struct {
 	mu      sync.RWMutex
-	known   map[string]bool
+	known   map[string]effort
 	spared  map[string]bool
 	needles needles // of those known that are hidden
 }
@@ -32,20 +32,43 @@ func (r *Redactor) Add(secrets ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range secrets {
+		whole := strings.TrimSpace(s)
 		for _, part := range append(strings.Split(s, "\n"), s) {
 			part = strings.TrimSpace(part)
-			if len(part) < minKnown || r.known[part] || part != strings.TrimSpace(s) && armour(part) {
+			worth := effortFor(len(whole), part == whole)
+			if len(part) < minKnown || r.known[part] >= worth || part != whole && armour(part) {
 				continue
 			}
 			if r.known == nil {
-				r.known = map[string]bool{}
+				r.known = map[string]effort{}
 			}
-			r.known[part] = true
+			r.known[part] = worth
 			if r.hides(part) {
-				r.needles.add(part)
+				r.needles.add(part, worth)
 			}
 		}
 	}
+}
+
+// effort is in which forms a secret is looked for: what is looked for is kept in memory, in
+// each form.
+type effort int
+
+const (
+	asItIs effort = iota + 1 // also where escapes are undone
+	inBase                   // and in base64
+	allForms
+)
+
+// effortFor is that for a part of a secret: what is larger than a password or a key is a file.
+func effortFor(size int, whole bool) effort {
+	switch {
+	case size <= 4<<10:
+		return allForms
+	case size <= 64<<10 && whole:
+		return inBase
+	}
+	return asItIs
 }
 
 // hides reports whether a secret is hidden; the mutex is held.
@@ -69,11 +92,11 @@ func (r *Redactor) Spare(names ...string) {
 			r.spared = map[string]bool{}
 		}
 		r.spared[name] = true
-		if r.known[name] {
+		if r.known[name] > 0 {
 			r.needles = needles{}
-			for s := range r.known {
+			for s, worth := range r.known {
 				if r.hides(s) {
-					r.needles.add(s)
+					r.needles.add(s, worth)
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -193,6 +194,34 @@ func TestNamesAreSparedWhateverIsASecret(t *testing.T) {
 			t.Error("spared isn't what was named")
 		}
 	}
+}
+
+// TestALargeSecretTakesLittleMemory: a file with something sensitive in it is known as a whole.
+func TestALargeSecretTakesLittleMemory(t *testing.T) {
+	var b strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&b, "line %d of a large file\n", i)
+	}
+	file := b.String()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var r Redactor
+	r.Add(file)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int(after.HeapAlloc) - int(before.HeapAlloc); grown > 20*len(file) {
+		t.Errorf("%d bytes for one of %d", grown, len(file))
+	}
+	if got := r.Redact("it says line 4711 of a large file, and more"); got != "it says "+Hidden+", and more" {
+		t.Error(got)
+	}
+	key := strings.Repeat("0123456789abcdef", 512)
+	r.Add(key)
+	if got := r.Redact(base64.StdEncoding.EncodeToString([]byte("k:" + key))); len(got) > 40 {
+		t.Errorf("%d bytes are left", len(got))
+	}
+	runtime.KeepAlive(&r)
 }
 
 func TestErrorsStayReadable(t *testing.T) {
