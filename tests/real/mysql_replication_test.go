@@ -114,6 +114,21 @@ func TestStatesOfAReplica(t *testing.T) {
 		caughtUp(t, "db2")
 		says(t, book, "plan", 0, "Nothing to change")
 	})
+	t.Run("a primary that has just started is waited for", func(t *testing.T) {
+		on(t, "db1", "systemctl stop mariadb")
+		on(t, "db2", `for i in $(seq 100); do mariadb -e 'SHOW SLAVE STATUS\G' | grep -q 'Last_IO_Errno: 20' && exit 0; sleep 0.1; done; exit 1`)
+		on(t, "db1", "systemctl start mariadb")
+		says(t, book, "plan", 0, "Nothing to change")
+	})
+	t.Run("what would be written to a replica is an error", func(t *testing.T) {
+		says(t, playbook(t, `
+play "data" {
+  hosts  = ["db2"]
+  become = true
+  task "mysql_database" "notes" {}
+}
+`), "apply", 4, "replicates from db1:3306", "Write it for the primary")
+	})
 	t.Run("stopped: started", func(t *testing.T) {
 		sql(t, "db2", "STOP SLAVE SQL_THREAD")
 		says(t, book, "plan", 0, "state: stopped → running", "the thread that does what has come is stopped")
@@ -216,7 +231,8 @@ play "replicas" {
 		on(t, "db2", "mariadb -e 'STOP SLAVE; RESET SLAVE ALL; RESET MASTER; SET GLOBAL gtid_slave_pos = \"\"'")
 		says(t, book, "plan", 4, "this host's databases have to go: shop (1 table, less than 1 MiB)", `allow_destroy = ["db2"]`)
 		says(t, replicated(t, password, `allow_destroy = ["db3"]`), "plan", 4, `allow_destroy = ["db2"]`)
-		says(t, replicated(t, password, `allow_destroy = ["db2"]`), "apply", 0)
+		says(t, replicated(t, password, `allow_destroy = ["db9"]`), "plan", 1, `"db9" is no host of this inventory`)
+		says(t, replicated(t, password, `allow_destroy = ["db2"]`), "apply", 0, "None: it replicates from nobody. This host's own databases go")
 		caughtUp(t, "db2")
 		says(t, book, "plan", 0, "Nothing to change")
 		if a, b := sql(t, "db1", "CHECKSUM TABLE shop.orders"), sql(t, "db2", "CHECKSUM TABLE shop.orders"); a != b {
@@ -231,7 +247,7 @@ play "replicas" {
 		sql(t, "db2", "SET sql_log_bin = 0; CREATE DATABASE legacy; CREATE TABLE legacy.t (i INT)")
 		says(t, book, "apply", 4, "these databases of this host's own would go: legacy (1 table", `allow_destroy = ["db2"]`)
 		sql(t, "db2", "SET sql_log_bin = 0; DROP DATABASE legacy")
-		says(t, book, "apply", 0, "copies", "from db1", "db2 1 unchanged, 1 changed")
+		says(t, book, "apply", 0, "Purged gap: the binary logs of db1 begin behind what this host lacks", "copies", "from db1", "db2 1 unchanged, 1 changed")
 		caughtUp(t, "db2")
 		if got := sql(t, "db2", "SELECT COUNT(*) FROM shop.orders"); got != "7" {
 			t.Errorf("it has %s rows", got)
@@ -245,7 +261,7 @@ play "replicas" {
 		sql(t, "db1", "INSERT INTO shop.orders VALUES (8, 'eight')")
 		on(t, "db2", `for i in $(seq 100); do mariadb -e 'SHOW SLAVE STATUS\G' | grep -q 'Last_SQL_Errno: 0' || exit 0; sleep 0.1; done; exit 1`)
 		says(t, book, "apply", 4, "The replica is diverged", "contradicts what db1 has")
-		says(t, replicated(t, password, `allow_destroy = ["db2"]`), "apply", 0)
+		says(t, replicated(t, password, `allow_destroy = ["db2"]`), "apply", 0, "Diverged: this host has 0-2-")
 		caughtUp(t, "db2")
 		if got := sql(t, "db2", "SELECT COUNT(*) FROM shop.orders WHERE id = 99"); got != "0" {
 			t.Error("the errant row is there still")
