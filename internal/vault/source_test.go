@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/vault"
+	"muster/tests/await"
 )
 
 func TestSecretsOfPrograms(t *testing.T) {
@@ -69,9 +70,11 @@ secret "f" { from = "none" }
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("what the program has started goes on: %s", stat)
-	}
+	// It is killed, which takes a moment.
+	await.Until(t, "what the program has started has ended", func() bool {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat")
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 }
 
 func TestAStoreHasSecretsOfBothSorts(t *testing.T) {
