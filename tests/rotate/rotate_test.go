@@ -135,6 +135,7 @@ type project struct {
 
 func newProject(t *testing.T) *project {
 	theLab.Need(t)
+	theLab.On(t, "db1", "rm -rf /var/lib/muster/rotations") // of a test before it, with a store of its own
 	p := &project{t, t.TempDir()}
 	roles, err := filepath.Abs("../../roles")
 	if err != nil {
