@@ -13,7 +13,7 @@ import (
 )
 
 // patient is a connection of which a write fails where the other side takes nothing for
-// wire.Stall, however little it takes otherwise.
+// wire.Stall, as the kernel tells it: that of a full buffer some packets have been taken.
 type patient struct{ net.Conn }
 
 // glance is how often is looked whether anything was taken.
