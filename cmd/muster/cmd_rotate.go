@@ -242,7 +242,7 @@ func alone(dir string) (unlock func(), err error) {
 }
 
 func (a *app) rotateOne(ctx context.Context, f *rotationFile) error {
-	t := &rotator{app: a, file: f.file, path: f.path, by: whoami()}
+	t := &rotator{app: a, file: f.file, path: f.path, dir: f.dir, by: whoami()}
 	if err := t.reread(); err != nil {
 		return a.storeError(err, f.path, nil)
 	}

@@ -45,6 +45,7 @@ type rotator struct {
 	app   *app
 	file  string // of the rotation
 	path  string // of the store
+	dir   string // of what the project keeps here, which alone has made
 	by    string
 	store *used
 }
@@ -191,24 +192,13 @@ type noted struct {
 	Promoted time.Time `json:"promoted"`
 }
 
-func (t *rotator) notePath(r *lang.Rotation) (string, error) {
-	p, _, err := t.app.load(context.Background(), true)
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Dir(p.project.Journal())
-	if err := notForGit(dir); err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, "rotations", r.Name+".json"), nil
+func (t *rotator) notePath(r *lang.Rotation) string {
+	return filepath.Join(t.dir, "rotations", r.Name+".json")
 }
 
 // Promoted notes when a version was promoted.
 func (t *rotator) Promoted(r *lang.Rotation, version int, at time.Time) error {
-	path, err := t.notePath(r)
-	if err != nil {
-		return err
-	}
+	path := t.notePath(r)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -221,11 +211,7 @@ func (t *rotator) Promoted(r *lang.Rotation, version int, at time.Time) error {
 
 // PromotedAt returns when a version was promoted.
 func (t *rotator) PromotedAt(r *lang.Rotation, version int) (time.Time, bool) {
-	path, err := t.notePath(r)
-	if err != nil {
-		return time.Time{}, false
-	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(t.notePath(r))
 	var n noted
 	if err != nil || json.Unmarshal(data, &n) != nil || n.Version != version {
 		return time.Time{}, false
