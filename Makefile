@@ -3,10 +3,12 @@
 SHELL := /bin/bash
 GO ?= go
 ARCHES ?= amd64 arm64
+# What packs the remotes: libdeflate's gzip makes them 4 % smaller, and tests and demo install it.
+PACK := $(shell command -v libdeflate-gzip >/dev/null && echo libdeflate-gzip -12 -c || echo gzip -9nc)
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes test promises lint demo demo-down bench generate docker load mysql canary rotate-kills test-long clean
+.PHONY: build remotes dist test promises lint demo demo-down bench generate pictures docker hire load mysql canary rotate-kills rotate-time night test-long clean
 
 build: remotes
 	@mkdir -p bin
@@ -17,10 +19,14 @@ remotes:
 	@mkdir -p bin/remotes
 	@for arch in $(ARCHES); do \
 		program=bin/remotes/linux-$$arch; packed=cmd/muster/remotes/linux-$$arch; \
-		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $$program ./cmd/muster-remote || exit 1; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags='-s -w' -o $$program ./cmd/muster-remote || exit 1; \
 		sum="$$(sha256sum < $$program | cut -d' ' -f1) $$(stat -c %s $$program)"; \
-		if [ "$$(cat $$packed.sum 2>/dev/null)" != "$$sum" ] || [ ! -f $$packed.gz ]; then gzip -9nc $$program > $$packed.gz && echo "$$sum" > $$packed.sum; fi; \
+		if [ "$$(cat $$packed.sum 2>/dev/null)" != "$$sum" ] || [ ! -f $$packed.gz ]; then { $(PACK) $$program > $$packed.gz && echo "$$sum" > $$packed.sum; } || { rm -f $$packed.gz; exit 1; }; fi; \
 	done
+
+# What is shipped, in dist/, with its sums; see docs/dist.md.
+dist:
+	@tests/dist.sh
 
 generate:
 	$(GO) generate ./...
@@ -37,6 +43,10 @@ test:
 promises:
 	@$(GO) run ./tests/cmd/promises
 
+# The pictures of the report page in docs/night.md, by Chromium.
+pictures:
+	$(GO) run ./tests/cmd/pictures docs/pictures
+
 demo:
 	@tests/demo.sh up
 
@@ -47,11 +57,16 @@ bench:
 	@tests/bench.sh
 
 clean:
-	rm -rf bin cmd/muster/remotes/linux-*
+	rm -rf bin dist cmd/muster/remotes/linux-*
 
 # The application's containers on two bare hosts, with a registry: what each step prints.
 docker: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=docker $(GO) test -v -count=1 -timeout 20m -run TestApplicationServersRunOneImage ./tests/real
+
+# A new hire's machine from a bare host with one command, again, and a year later: what
+# each run prints, and how long it takes.
+hire: build
+	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=hire $(GO) test -v -count=1 -timeout 30m -run '^TestNewHire$$' ./tests/real
 
 # Requests from outside lb1 while HAProxy is reloaded ten times, while a release is
 # deployed, and while HAProxy is restarted, which has to show: how many failed or were
@@ -71,11 +86,25 @@ mysql: build
 canary: build
 	@MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 30m ./tests/canary/...
 
-# A database user is rotated under load, and muster is killed after each step of that.
+# Secrets are rotated under load, and each rotation is cut off after each step and gone on
+# with: KILLS=muster|consumer|bastion|acceptor|all is what is killed, SCENES=NAME,… which
+# rotations, KILLS_LOG=FILE keeps the table.
+# SCENES=mysql_app_mysql9 (MySQL 9 of Debian's sid) is made by itself.
 rotate-kills: build
-	@MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 30m ./tests/rotate
+	@KILLS=$${KILLS:-muster} MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 120m ./tests/rotate
+
+# How long the rotation of a database user takes that eight hosts log in with.
+rotate-time: build
+	@SCENES=mysql_app_8 KILLS=none MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 30m ./tests/rotate
+
+# Some nights of drift checks: what they find, and what is sent to whom.
+night:
+	@tests/night.sh
 
 test-long: build
+	@bash -c '. tests/setup.sh; tools qemu-aarch64-static:qemu-user-static'
+	@$(GO) test -tags long -count=1 -timeout 60m ./tests/dist
+	@MUSTER_ALL_CUTS=1 tests/real.sh kinds
 	@for flavor in mariadb mariadb-11 mysql; do \
 		echo "== $$flavor"; FLAVOR=$$flavor MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -count=1 -timeout 60m -run Cluster ./tests/mysql || exit 1; \
 	done
@@ -83,3 +112,7 @@ test-long: build
 		echo "== $$run, killed"; FLAVOR=$${run%/*} METHOD=$${run#*/} KILL=all MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m -run Killed ./tests/mysql || exit 1; \
 	done
 	@TIMES=1 SIZE=1024 MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m -run ByHand ./tests/mysql
+	@SCENES=mysql_app_8 KILLS=none MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 60m ./tests/rotate
+	@SCENES=mysql_app_apply KILLS=all KILLS_LOG=bin/rotate-kills.md MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 120m ./tests/rotate
+	@SCENES=mysql_app_mysql9 KILLS=all KILLS_LOG=bin/rotate-kills.md MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 120m ./tests/rotate
+	@KILLS=all KILLS_LOG=bin/rotate-kills.md MUSTER_REAL=1 $(GO) test -v -count=1 -timeout 240m ./tests/rotate

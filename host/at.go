@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strings"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -87,12 +89,12 @@ func (d *Dir) fail(op, name string, err error) error {
 // as O_PATH. Where a link is on the way the error is ELOOP; one at the path's
 // end is opened itself, or with O_DIRECTORY ELOOP too.
 func openStill(dir int, path string, flags int) (int, error) {
-	flags |= unix.O_PATH | unix.O_CLOEXEC
+	flags |= linux.O_PATH | unix.O_CLOEXEC
 	if flags&unix.O_DIRECTORY == 0 {
 		flags |= unix.O_NOFOLLOW
 	}
-	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(dir, path, &how)
+	how := linux.OpenHow{Flags: uint64(flags), Resolve: linux.RESOLVE_NO_SYMLINKS}
+	fd, err := linux.Openat2(dir, path, &how)
 	if noOpenat2(err) {
 		return openSteps(dir, path, flags)
 	}
@@ -109,7 +111,7 @@ func openSteps(dir int, path string, flags int) (int, error) {
 	if strings.HasPrefix(path, "/") {
 		start = "/"
 	}
-	at, err := unix.Openat(dir, start, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	at, err := unix.Openat(dir, start, linux.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -118,7 +120,7 @@ func openSteps(dir int, path string, flags int) (int, error) {
 		if name == "" || name == "." {
 			continue
 		}
-		next, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		next, err := unix.Openat(at, name, linux.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		_ = unix.Close(at)
 		if err != nil {
 			return -1, err
@@ -218,13 +220,13 @@ func (d *Dir) Rename(from, to string) error {
 
 // RenameNew renames within the directory, where nothing stands at the name.
 func (d *Dir) RenameNew(from, to string) error {
-	return d.fail("rename", to, unix.Renameat2(d.fd, from, d.fd, to, unix.RENAME_NOREPLACE))
+	return d.fail("rename", to, linux.Renameat2(d.fd, from, d.fd, to, linux.RENAME_NOREPLACE))
 }
 
 // Exchange has two names stand for each other's things, in one step: at no moment does
 // either stand for nothing. File systems that can't do that answer EINVAL.
 func (d *Dir) Exchange(a, b string) error {
-	return d.fail("exchange", a, unix.Renameat2(d.fd, a, d.fd, b, unix.RENAME_EXCHANGE))
+	return d.fail("exchange", a, linux.Renameat2(d.fd, a, d.fd, b, linux.RENAME_EXCHANGE))
 }
 
 // Sync makes what was done in the directory last. One that can't be read, and a
@@ -248,7 +250,7 @@ func (d *Dir) SyncAll() error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
+	if err := linux.Syncfs(int(f.Fd())); err != nil {
 		return fmt.Errorf("syncing the file system of %s: %w", d.path, err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/host/hosttest"
+	"muster/host/linux"
 )
 
 // lay makes files, "name/" directories and "name -> target" links in a new
@@ -91,10 +92,10 @@ func TestAPathIsOpenedWithoutLinksWithAndWithoutOpenat2(t *testing.T) {
 		{"top/b", true, unix.ELOOP},
 		{"top/b/file", false, unix.ELOOP},
 	} {
-		flags := unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW
+		flags := linux.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW
 		how := 0
 		if c.dir {
-			flags, how = unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, unix.O_DIRECTORY
+			flags, how = linux.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, unix.O_DIRECTORY
 		}
 		path := filepath.Join(root, c.path)
 		fd, err := openStill(unix.AT_FDCWD, path, how)

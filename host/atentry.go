@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +27,7 @@ type Entry struct {
 
 // Entry opens what stands at a name, fs.ErrNotExist if there is nothing.
 func (d *Dir) Entry(name string) (*Entry, error) {
-	fd, err := unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(d.fd, name, linux.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
@@ -79,7 +81,7 @@ func (d *Dir) Type(name string) (FileType, error) {
 	if absent(err) {
 		return NoFile, nil
 	}
-	return typeOf(st.Mode), d.fail("stat", name, err)
+	return typeOf(uint32(st.Mode)), d.fail("stat", name, err)
 }
 
 // Close closes it. An Entry that is nil was never opened.
@@ -93,7 +95,7 @@ func (e *Entry) Close() {
 func (e *Entry) Path() string { return e.path }
 
 // Type is what it is.
-func (e *Entry) Type() FileType { return typeOf(e.stat.Mode) }
+func (e *Entry) Type() FileType { return typeOf(uint32(e.stat.Mode)) }
 
 // Mode is its permissions as they were when it was opened.
 func (e *Entry) Mode() Mode { return Mode(e.stat.Mode & 0o7777) }
@@ -188,7 +190,7 @@ func (e *Entry) Sum() (string, error) {
 
 // Dir opens a directory as one to work in.
 func (e *Entry) Dir() (*Dir, error) {
-	fd, err := unix.Openat(e.fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(e.fd, ".", linux.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: e.path, Err: err}
 	}
@@ -201,7 +203,7 @@ func (e *Entry) Chown(uid, gid int) error {
 	if uid < 0 && gid < 0 {
 		return nil
 	}
-	if err := unix.Fchownat(e.fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
+	if err := unix.Fchownat(e.fd, "", uid, gid, linux.AT_EMPTY_PATH); err != nil {
 		return fmt.Errorf("changing the owner of %s: %w", e.path, err)
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -85,7 +87,7 @@ func (d *Dir) empty(name string) error {
 // enter opens a directory for reading, unless something is mounted there.
 func (d *Dir) enter(name string) (*os.File, error) {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Openat2(d.fd, name, &unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV})
+	fd, err := linux.Openat2(d.fd, name, &linux.OpenHow{Flags: flags, Resolve: linux.RESOLVE_NO_SYMLINKS | linux.RESOLVE_NO_XDEV})
 	switch {
 	case errors.Is(err, unix.EXDEV):
 		return nil, mounted(d.join(name))

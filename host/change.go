@@ -16,6 +16,11 @@ var ErrNotYet = errors.New("known after apply")
 // change was planned. Planning again helps.
 var ErrMoved = errors.New("the host has changed since this was planned")
 
+// ErrRefused is answered by a plan or by Apply where a service doesn't take the value that
+// it was given, as a password that its policy forbids. Trying again never helps; another
+// value may.
+var ErrRefused = errors.New("the value is refused")
+
 // Action says what a change does to its target.
 type Action string
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -67,12 +68,30 @@ func plainEnv() []string {
 	}
 }
 
+// environment is the key of a context's variables.
+type environment struct{}
+
+// WithEnvironment returns a context in which System gives programs variables, NAME=value, over
+// the plain environment and below a Command's own.
+func WithEnvironment(ctx context.Context, variables []string) context.Context {
+	if len(variables) == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, environment{}, variables)
+}
+
+// Environment returns the variables that a context has for programs.
+func Environment(ctx context.Context) []string {
+	list, _ := ctx.Value(environment{}).([]string)
+	return list
+}
+
 // Run runs c.
 func (s System) Run(ctx context.Context, c Command) (Output, error) {
 	if len(c.Argv) == 0 {
 		return Output{}, errors.New("no program named")
 	}
-	env := append(plainEnv(), c.Env...)
+	env := slices.Concat(plainEnv(), Environment(ctx), c.Env)
 	path, err := lookPath(c.Argv[0], env)
 	if err != nil {
 		return Output{}, err

@@ -4,6 +4,7 @@ import (
 	"os/user"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,14 @@ type FileInfo struct {
 
 // Exists reports whether anything stands there.
 func (i FileInfo) Exists() bool { return i.Type != NoFile }
+
+// Modified is when the file's content was changed last; the zero time for a planned one.
+func (i FileInfo) Modified() time.Time {
+	if i.ident.ino == 0 {
+		return time.Time{}
+	}
+	return time.Unix(i.ident.mtime.Unix())
+}
 
 // withheld reports whether the content is one that may not be told here.
 func (i FileInfo) withheld() bool { return i.Withheld && i.Sum == "" }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +31,7 @@ func (v *View) hardLink(path, target string) error {
 	if t.entry == nil {
 		return nil
 	}
-	if has := attributes(t.entry.fd); has&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
+	if has := attributes(t.entry.fd); has&(linux.STATX_ATTR_IMMUTABLE|linux.STATX_ATTR_APPEND) != 0 {
 		return s.obstacle(target, unix.EPERM, "%s is immutable or append-only, so that it can't get another name: take that off first (chattr -i -a %s)", target, target)
 	}
 	uid, _ := t.entry.Owner()
@@ -55,9 +57,9 @@ func apart(a, b int) bool {
 	if m != n {
 		return true
 	}
-	var fs unix.Statfs_t
+	var fs linux.Statfs_t
 	var x, y unix.Stat_t
-	return unix.Fstatfs(a, &fs) == nil && fs.Type == unix.BTRFS_SUPER_MAGIC &&
+	return linux.Fstatfs(a, &fs) == nil && fs.Type == linux.BTRFS_SUPER_MAGIC &&
 		unix.Fstat(a, &x) == nil && unix.Fstat(b, &y) == nil && x.Dev != y.Dev
 }
 

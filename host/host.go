@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 )
@@ -31,6 +32,9 @@ type Host struct {
 	Redact func(text string) string
 	// Name is what the inventory calls the host; "" where nobody has said it.
 	Name string
+	// Origin is where whoever has logged in to the host comes from, as the host sees it;
+	// invalid where nobody has, or where that can't be told.
+	Origin netip.Addr
 	// RunName is the name of the run that edits the host, in hex; "" where it has none.
 	RunName string
 	// Passing: what is done is to be taken back in the same run, as what a rolling play

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -56,7 +58,7 @@ func (w *WriteFile) rewrite(ctx context.Context, h *Host, dir *Dir, name string,
 	}
 	defer f.Close()
 	if old.Size < w.Content.Size { // without room nothing is begun
-		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, w.Content.Size)
+		err := linux.Fallocate(int(f.Fd()), linux.FALLOC_FL_KEEP_SIZE, 0, w.Content.Size)
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
 			_ = f.Truncate(old.Size) // gives back what was reserved
 			return fmt.Errorf("writing %s: %w", w.Path, err)
@@ -159,7 +161,7 @@ func (w *WriteFile) spool(ctx context.Context, h *Host) (*os.File, error) {
 		return nil, err
 	}
 	defer body.Close()
-	fd, err := unix.MemfdCreate("muster", unix.MFD_CLOEXEC)
+	fd, err := linux.MemfdCreate("muster", linux.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("holding the new %s: %w", w.Path, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -132,9 +134,9 @@ func (s *spot) file(how Way) (int, string) {
 
 // name finds names that are too long.
 func (s *spot) name(Way) error {
-	var st unix.Statfs_t
+	var st linux.Statfs_t
 	base := filepath.Base(s.path)
-	if err := unix.Fstatfs(s.dir.fd, &st); err != nil || st.Namelen <= 0 || int64(len(base)) <= int64(st.Namelen) {
+	if err := linux.Fstatfs(s.dir.fd, &st); err != nil || st.Namelen <= 0 || int64(len(base)) <= int64(st.Namelen) {
 		return nil
 	}
 	return s.obstacle(s.path, unix.ENAMETOOLONG, "the name %.40s… has %d bytes, and the file system of %s takes %d: choose a shorter one", base, len(base), s.dir.path, st.Namelen)
@@ -143,8 +145,8 @@ func (s *spot) name(Way) error {
 // writable finds file systems that are mounted read-only.
 func (s *spot) writable(how Way) error {
 	fd, at := s.file(how)
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil || st.Flags&unix.ST_RDONLY == 0 {
+	var st linux.Statfs_t
+	if err := linux.Fstatfs(fd, &st); err != nil || st.Flags&linux.ST_RDONLY == 0 {
 		return nil
 	}
 	mount := mountOf(at)
@@ -154,13 +156,13 @@ func (s *spot) writable(how Way) error {
 // kernels finds what the kernel makes itself: in its file systems nothing can be made,
 // replaced or removed by others, only written to. Some take directories.
 func (s *spot) kernels(how Way) error {
-	var st unix.Statfs_t
-	if !how.inside() || unix.Fstatfs(s.dir.fd, &st) != nil {
+	var st linux.Statfs_t
+	if !how.inside() || linux.Fstatfs(s.dir.fd, &st) != nil {
 		return nil
 	}
 	switch uint32(st.Type) {
-	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.SECURITYFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.SELINUX_MAGIC, unix.BINFMTFS_MAGIC:
-	case unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.TRACEFS_MAGIC:
+	case linux.PROC_SUPER_MAGIC, linux.SYSFS_MAGIC, linux.DEBUGFS_MAGIC, linux.SECURITYFS_MAGIC, linux.DEVPTS_SUPER_MAGIC, linux.SELINUX_MAGIC, linux.BINFMTFS_MAGIC:
+	case linux.CGROUP_SUPER_MAGIC, linux.CGROUP2_SUPER_MAGIC, linux.TRACEFS_MAGIC:
 		if how == MakingDir || how == Removing {
 			return nil
 		}
@@ -176,8 +178,8 @@ func (s *spot) kernels(how Way) error {
 
 // attributes are a file's attributes as statx(2) names them; 0 where it can't tell.
 func attributes(fd int) uint64 {
-	var st unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st); err != nil {
+	var st linux.Statx_t
+	if err := linux.Statx(fd, "", linux.AT_EMPTY_PATH|linux.AT_NO_AUTOMOUNT, linux.STATX_TYPE, &st); err != nil {
 		return 0
 	}
 	return st.Attributes & st.Attributes_mask
@@ -188,9 +190,9 @@ func (s *spot) flags(how Way) error {
 	if how.inside() {
 		has, dir := attributes(s.dir.fd), s.dir.path
 		switch {
-		case has&unix.STATX_ATTR_IMMUTABLE != 0:
+		case has&linux.STATX_ATTR_IMMUTABLE != 0:
 			return s.obstacle(dir, unix.EPERM, "the directory %s is immutable, so that nothing in it can be made, replaced or removed: take that off first (chattr -i %s)", dir, dir)
-		case has&unix.STATX_ATTR_APPEND != 0 && how != MakingDir:
+		case has&linux.STATX_ATTR_APPEND != 0 && how != MakingDir:
 			return s.obstacle(dir, unix.EPERM, "the directory %s is append-only, so that nothing in it can be replaced or removed: take that off first (chattr -a %s)", dir, dir)
 		}
 	}
@@ -198,9 +200,9 @@ func (s *spot) flags(how Way) error {
 		return nil
 	}
 	switch has := attributes(s.entry.fd); {
-	case has&unix.STATX_ATTR_IMMUTABLE != 0:
+	case has&linux.STATX_ATTR_IMMUTABLE != 0:
 		return s.obstacle(s.path, unix.EPERM, "%s is immutable: take that off first (chattr -i %s)", s.path, s.path)
-	case has&unix.STATX_ATTR_APPEND != 0:
+	case has&linux.STATX_ATTR_APPEND != 0:
 		return s.obstacle(s.path, unix.EPERM, "%s is append-only: take that off first (chattr -a %s)", s.path, s.path)
 	}
 	return nil
@@ -219,10 +221,10 @@ func (s *spot) mounted(how Way) error {
 
 // mounted reports whether something is mounted at it: it is then the root of that.
 func (e *Entry) mounted() bool {
-	var st unix.Statx_t
-	err := unix.Statx(e.fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
-	if err == nil && st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
-		return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+	var st linux.Statx_t
+	err := linux.Statx(e.fd, "", linux.AT_EMPTY_PATH|linux.AT_NO_AUTOMOUNT, linux.STATX_TYPE, &st)
+	if err == nil && st.Attributes_mask&linux.STATX_ATTR_MOUNT_ROOT != 0 {
+		return st.Attributes&linux.STATX_ATTR_MOUNT_ROOT != 0
 	}
 	return mountedAt(e.path) // before Linux 5.8
 }

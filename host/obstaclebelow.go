@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -62,7 +64,7 @@ func (s *spot) emptiable(e *Entry, left *int) error {
 
 // writableBelow is whether things can be removed from a directory.
 func (s *spot) writableBelow(in *Dir, e *Entry) error {
-	if has := attributes(in.fd); has&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
+	if has := attributes(in.fd); has&(linux.STATX_ATTR_IMMUTABLE|linux.STATX_ATTR_APPEND) != 0 {
 		return s.obstacle(e.path, unix.EPERM, "the directory %s is immutable or append-only, so that nothing in it can be removed: take that off first (chattr -i -a %s)", e.path, e.path)
 	}
 	if err := access(in.through(), unix.W_OK|unix.X_OK); denied(err) {
@@ -78,7 +80,7 @@ func (s *spot) removable(in *Dir, name string, sticky bool, left *int) error {
 		return nil
 	}
 	defer e.Close()
-	if has := attributes(e.fd); has&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
+	if has := attributes(e.fd); has&(linux.STATX_ATTR_IMMUTABLE|linux.STATX_ATTR_APPEND) != 0 {
 		return s.obstacle(e.path, unix.EPERM, "%s, which would be removed, is immutable or append-only: take that off first (chattr -i -a %s)", e.path, e.path)
 	}
 	if sticky && int(e.stat.Uid) != os.Geteuid() {

@@ -61,7 +61,7 @@ func still(path string, last bool) bool {
 			var st unix.Stat_t
 			err = unix.Fstat(fd, &st)
 			_ = unix.Close(fd)
-			return err == nil && typeOf(st.Mode) != Symlink
+			return err == nil && typeOf(uint32(st.Mode)) != Symlink
 		}
 		if !errors.Is(err, unix.ENOENT) {
 			return false

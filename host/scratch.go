@@ -44,5 +44,14 @@ func (s *Scratch) Write(name string, data []byte, mode Mode) (string, error) {
 // MakeDir makes a folder in it.
 func (s *Scratch) MakeDir(name string) error { return os.Mkdir(filepath.Join(s.path, name), 0o700) }
 
+// Share gives one of its folders other permissions, "." the folder itself: for a program that
+// does its work as another user.
+func (s *Scratch) Share(name string, mode os.FileMode) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("%q isn't in the private folder", name)
+	}
+	return os.Chmod(filepath.Join(s.path, name), mode)
+}
+
 // Remove removes the folder with all that is in it.
 func (s *Scratch) Remove() { _ = os.RemoveAll(s.path) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -52,6 +53,10 @@ func (v *View) Forget() { clear(v.cache.memos); clear(v.cache.memory) }
 // HostName is what the inventory calls the host, "" where that isn't known. It needn't be
 // the name that the host has for itself.
 func (v *View) HostName() string { return v.h.Name }
+
+// Origin is where whoever has logged in comes from, as the host sees it; invalid where that
+// isn't known.
+func (v *View) Origin() netip.Addr { return v.h.Origin }
 
 // Pending reports whether a change is planned before this one.
 func (v *View) Pending() bool { return v.preview.Pending() }

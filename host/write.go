@@ -45,6 +45,9 @@ type WriteFile struct {
 	After FileInfo `json:"after"`
 	Diff  string   `json:"diff,omitempty"`
 	Note  string   `json:"note,omitempty"`
+	// Body, if not nil, opens what is written in place of Content, and tells when that was
+	// changed last; the zero time: now. Its reader fails where it isn't what it should be.
+	Body func(ctx context.Context) (io.ReadCloser, time.Time, error) `json:"-"`
 }
 
 // Type is "file.write/1".
@@ -261,12 +264,27 @@ func exposed(dir string) bool {
 
 // prepare completes the temporary file: content, owner, attributes and mode.
 func (w *WriteFile) prepare(ctx context.Context, h *Host, f *os.File, old old) error {
-	body, err := h.Bodies.Open(ctx, w.Content)
+	if w.Body == nil {
+		body, err := h.Bodies.Open(ctx, w.Content)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		return w.fill(f, body, old)
+	}
+	body, modified, err := w.Body(ctx)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	return w.fill(f, body, old)
+	if err := w.fill(f, body, old); err != nil || modified.IsZero() {
+		return err
+	}
+	at := unix.NsecToTimeval(modified.UnixNano())
+	if err := unix.Futimes(int(f.Fd()), []unix.Timeval{at, at}); err != nil {
+		return fmt.Errorf("setting the time of %s: %w", w.Path, err)
+	}
+	return nil
 }
 
 // fill writes the temporary file, with what it keeps of the old one.

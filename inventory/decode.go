@@ -29,7 +29,14 @@ func (d *decoder) report(at hcl.Range, summary, format string, args ...any) {
 }
 
 func (d *decoder) root(body *hclsyntax.Body) {
-	d.known(body, "an inventory", nil, []string{"defaults", "bastion", "group", "host", "source"})
+	d.known(body, "an inventory", []string{"hosts"}, []string{"defaults", "bastion", "group", "host", "source"})
+	if a := body.Attributes["hosts"]; a != nil {
+		if _, ok := a.Expr.(*hclsyntax.ObjectConsExpr); !ok {
+			d.report(a.Expr.Range(), "Invalid hosts", "Hosts are declared as an object: hosts = { app1 = { address = \"10.0.1.21\" } }.")
+		}
+	}
+	before := len(d.hosts)
+	d.hosts = append(d.hosts, d.hostLines(body)...)
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "defaults":
@@ -46,6 +53,8 @@ func (d *decoder) root(body *hclsyntax.Body) {
 			d.sourceBlock(b)
 		}
 	}
+	// Hosts have the order in which they are written, whichever way they are.
+	slices.SortStableFunc(d.hosts[before:], func(a, b *node) int { return a.at.Start.Byte - b.at.Start.Byte })
 }
 
 func (d *decoder) defaultsBlock(b *hclsyntax.Block) {
@@ -79,11 +88,16 @@ func (d *decoder) hostBlock(b *hclsyntax.Block) *node {
 	if !ok {
 		return nil
 	}
-	d.known(b.Body, "a host", append([]string{"vars"}, hostSettings...), nil)
-	d.name(b.Labels[0], b.LabelRanges[0])
+	return d.hostNode(labels[0], b.LabelRanges[0], b.Body)
+}
+
+// hostNode declares a host, whose name stands at a place.
+func (d *decoder) hostNode(name string, at hcl.Range, body *hclsyntax.Body) *node {
+	d.known(body, "a host", append([]string{"vars"}, hostSettings...), nil)
+	d.name(name, at)
 	return &node{
-		scope: scope{where: "host", settings: d.settings(b.Body, hostSettings), vars: d.vars(b.Body)},
-		name:  labels[0], at: b.LabelRanges[0],
+		scope: scope{where: "host", settings: d.settings(body, hostSettings), vars: d.vars(body)},
+		name:  name, at: at,
 	}
 }
 
@@ -99,7 +113,14 @@ func (d *decoder) groupBlock(b *hclsyntax.Block) {
 		scope: scope{where: "group " + name, settings: d.settings(b.Body, reach), vars: d.vars(b.Body)},
 		name:  name, at: b.LabelRanges[0],
 		children: d.refs(b.Body, "children"),
-		hosts:    d.refs(b.Body, "hosts"),
+	}
+	if lines := d.hostLines(b.Body); lines != nil {
+		for _, n := range lines {
+			d.hosts = append(d.hosts, n)
+			g.hosts = append(g.hosts, ref{name: n.name, at: n.at})
+		}
+	} else {
+		g.hosts = d.refs(b.Body, "hosts")
 	}
 	for _, inner := range b.Body.Blocks {
 		if inner.Type != "host" {

@@ -384,3 +384,51 @@ func large(n int) string {
 	}
 	return s.String()
 }
+
+// TestHostsOnALineAreThoseOfBlocks writes one inventory in both ways.
+func TestHostsOnALineAreThoseOfBlocks(t *testing.T) {
+	describe := func(inv *inventory.Inventory) string {
+		var b strings.Builder
+		for _, h := range inv.Hosts() {
+			fmt.Fprintf(&b, "%s %v %v %#v\n", h.Name, h.Groups, h.Target(), h.Vars)
+		}
+		return b.String()
+	}
+	lines := describe(load(t, map[string]string{"a.hcl": `
+host "first" {}
+hosts = {
+  lone         = { address = "10.0.1.1", vars = { id = 1 } }
+  "lone.other" = {}
+}
+group "web" {
+  user = "ops"
+  host "web0" { port = 2222 }
+  hosts = {
+    web1 = { address = "10.0.1.21", user = "root" }
+    web2 = { vars = { weight = 2 } }
+  }
+  host "web3" {}
+}
+`}))
+	blocks := describe(load(t, map[string]string{"a.hcl": `
+host "first" {}
+host "lone" {
+  address = "10.0.1.1"
+  vars    = { id = 1 }
+}
+host "lone.other" {}
+group "web" {
+  user = "ops"
+  host "web0" { port = 2222 }
+  host "web1" {
+    address = "10.0.1.21"
+    user    = "root"
+  }
+  host "web2" { vars = { weight = 2 } }
+  host "web3" {}
+}
+`}))
+	if lines != blocks || strings.Count(lines, "\n") != 7 {
+		t.Errorf("on lines:\n%s\nas blocks:\n%s", lines, blocks)
+	}
+}

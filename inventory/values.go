@@ -188,6 +188,9 @@ func (d *decoder) refs(body *hclsyntax.Body, name string) []ref {
 		return nil
 	}
 	tuple, ok := attr.Expr.(*hclsyntax.TupleConsExpr)
+	if object, is := attr.Expr.(*hclsyntax.ObjectConsExpr); is && name == "hosts" && len(object.Items) == 0 {
+		return nil // hosts of which none is declared
+	}
 	if !ok {
 		d.report(attr.Expr.Range(), "Invalid "+name, "This is a list of names: %s = [\"a\", \"b\"].", name)
 		return nil

@@ -96,6 +96,9 @@ type Kind struct {
 	// Probe marks kinds that look at what other tasks left (wait, http_check):
 	// they aren't planned while anything before them on the host is pending.
 	Probe bool
+	// NoPrograms marks kinds that run no program, neither to look nor to change: their tasks
+	// refuse an environment.
+	NoPrograms bool
 	// Output is a struct whose json tags are what the task offers as its
 	// output; nil if it offers nothing.
 	Output any

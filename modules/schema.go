@@ -104,6 +104,12 @@ type Arg struct {
 	// Empty marks a string that may be empty. Any other can't, but for those in
 	// which the kind tells "" from what isn't given: pointers.
 	Empty bool
+	// United marks a list of credentials: while a secret in them is rotated, those that are
+	// made with each version that is valid are set together.
+	United bool
+	// Single marks a credential of which what it lets in to keeps one value at a time: another
+	// one ends it at once. In a map that holds for each name.
+	Single bool
 
 	// GoType and GoName lead to the argument's documentation: the struct that
 	// declares it, as PACKAGE.TYPE, and the field's name there.
@@ -142,12 +148,12 @@ func (s *Schema) Key() *Arg {
 // TaskArgs are the arguments that every task takes, whatever its kind. No
 // kind has an argument of these names.
 func TaskArgs() []string {
-	return []string{"when", "for_each", "tags", "become", "on", "once", "timeout", "on_error", "sensitive", "retry"}
+	return []string{"when", "for_each", "tags", "become", "on", "once", "timeout", "on_error", "sensitive", "environment", "retry"}
 }
 
 // schemaOf reads the tags of a kind's struct:
 //
-//	arg:"NAME[,key][,path][,required][,sensitive][,empty][,file|template|tree][,read]"  oneof:"a b"  default:"a"  means:"a, or b"
+//	arg:"NAME[,key][,path][,required][,sensitive][,empty][,united][,single][,file|template|tree][,read]"  oneof:"a b"  default:"a"  means:"a, or b"
 //
 // The last four words of arg are for fields of type *host.Content, which are Text
 // without; "read" goes with "file". A default is filled in by Decode; means is only told to the user.
@@ -194,6 +200,10 @@ func argsOf(t reflect.Type, where string) []Arg {
 				a.Sensitive = true
 			case "empty":
 				a.Empty = true
+			case "united":
+				a.United = true
+			case "single":
+				a.Single = true
 			case "file", "template", "tree":
 				a.Type.Base = Base(w)
 			case "read":
@@ -201,6 +211,9 @@ func argsOf(t reflect.Type, where string) []Arg {
 			default:
 				panic(fmt.Sprintf("modules: %s.%s: unknown tag word %q", where, f.Name, w))
 			}
+		}
+		if a.United && f.Type != reflect.TypeFor[[]string]() {
+			panic(fmt.Sprintf("modules: %s.%s: united is for lists of strings", where, f.Name))
 		}
 		if oneof := f.Tag.Get("oneof"); oneof != "" {
 			a.OneOf = strings.Fields(oneof)

@@ -66,6 +66,7 @@ locals {
 play "packages" {
   hosts  = ["db"]
   become = true
+  tags   = ["mysql"]
 
   task "package" "server" {
     name = var.flavor == "mysql" ? ["mysql-server"] : ["mariadb-server", "mariadb-backup"]
@@ -87,6 +88,7 @@ play "packages" {
 play "replicas" {
   hosts  = ["db", "!${var.primary}"]
   become = true
+  tags   = ["mysql"]
   rolling {
     batches = [1]
   }
@@ -103,6 +105,7 @@ play "replicas" {
 play "primary" {
   hosts  = [var.primary]
   become = true
+  tags   = ["mysql"]
 
   role "mysql" {
     flavor    = var.flavor
@@ -123,6 +126,7 @@ play "primary" {
 play "replication" {
   hosts  = ["db", "!${var.primary}"]
   become = true
+  tags   = ["mysql"]
 
   task "mysql_replication" "replication" {
     primary       = var.primary

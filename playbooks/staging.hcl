@@ -5,7 +5,7 @@
 #   muster apply playbooks/staging.hcl -i inventory/lab.hcl --var release=2
 #
 # deploy.hcl and promote.hcl use it for both. Hosts have Docker, and may pull from
-# the registry: that is done by docker.hcl with --tags registry,docker.
+# the registry: registry.hcl does that, and site.hcl with it.
 
 variable "environment" {
   type        = string
@@ -25,8 +25,27 @@ variable "from" {
   default     = null
 }
 
+variable "cache" {
+  type        = string
+  description = "where the shop's cache is: memcached or redis"
+  default     = "memcached"
+  validation {
+    condition = contains(["memcached", "redis"], var.cache)
+    message   = "The cache is memcached or redis."
+  }
+}
+
+variable "redis_shop" {
+  type        = string
+  description = "with which the shop logs in to Redis: it reads it from /run/secrets/cache"
+  default     = null
+  sensitive   = true
+}
+
 locals {
-  registry = "${hosts[groups.cache[0]].address}:5000"
+  store    = hosts[groups.cache[0]].address
+  registry = "${local.store}:5000"
+  caches   = { memcached = "memcached://${local.store}:11211", redis = "redis://shop@${local.store}:6379" }
   source   = var.from == null ? var.environment : var.from
   # Where nothing is in front of the hosts, nothing is drained.
   balanced  = can(host.vars.balancers)
@@ -41,6 +60,12 @@ play "source" {
     once      = true
     condition = (var.release == null) != (var.from == null)
     message   = "Name the release with --var release=TAG, or the environment to take it from with --var from=staging."
+  }
+
+  task "assert" "password" {
+    once      = true
+    condition = var.cache != "redis" || nonsensitive(var.redis_shop != null)
+    message   = "Redis lets the shop in by its password: give it as MUSTER_VAR_redis_shop."
   }
 
   task "command" "runs" {
@@ -101,7 +126,8 @@ play "application" {
     image   = var.from == null ? "${local.registry}/shop:${coalesce(var.release, "none")}" : hosts[groups[local.source][0]].task.command.runs.output.stdout
     port    = host.vars.shop.port
     memory  = host.vars.shop.memory
-    env     = { MOTTO = host.vars.shop.motto }
+    env     = { MOTTO = host.vars.shop.motto, CACHE = local.caches[var.cache] }
+    secrets = var.cache == "redis" ? { cache = var.redis_shop } : null
     answers = var.release == null ? {} : { "/release" = "release ${var.release}\n" }
   }
 }

@@ -6,6 +6,7 @@
 export MUSTER_LAB_ID=${MUSTER_LAB_ID:-bench}
 needs "make bench"
 tools
+install chromium:chromium
 work=$(mktemp -d)
 trap 'rm -rf "$work"; [ "${KEEP:-}" ] || bin/lab down' EXIT
 
@@ -69,6 +70,11 @@ measured FirstLine tests/bench/thousand.hcl 3x
 
 say "100 unchanged tasks on 8 hosts: preparing"
 muster apply tests/bench/unchanged.hcl --yes | tail -10
+# A check keeps its result in a project's journal.
+mkdir "$work/project"
+cp tests/bench/* inventory/lab.hcl "$work/project"
+echo 'inventory = "lab.hcl"' >"$work/project/muster.hcl"
+drift() { bin/lab exec -- env -C "$work/project" "$PWD/bin/muster" drift unchanged.hcl; }
 for round in 1 2 3 4 5; do
 	a=$(now)
 	openssh
@@ -76,12 +82,21 @@ for round in 1 2 3 4 5; do
 	muster apply tests/bench/unchanged.hcl --yes >"$work/out"
 	c=$(now)
 	grep -q '^Nothing to change' "$work/out" || { cat "$work/out"; exit 1; }
-	echo "$a $b $c" >>"$work/rounds"
+	d=$(now)
+	drift >"$work/out" || { cat "$work/out"; exit 1; }
+	e=$(now)
+	echo "$a $b $c $d $e" >>"$work/rounds"
 done
 say "100 unchanged tasks on 8 hosts, in seconds"
-awk '{ printf "round %d: ssh HOST sudo true on 8 hosts %.2f, muster apply of 100 unchanged tasks on 8 hosts %.2f\n", NR, $2 - $1, $3 - $2 }' "$work/rounds"
+awk '{ printf "round %d: ssh HOST sudo true on 8 hosts %.2f, muster apply of 100 unchanged tasks on 8 hosts %.2f, muster drift of them %.2f\n", NR, $2 - $1, $3 - $2, $5 - $4 }' "$work/rounds"
 median() { sort -n | sed -n 3p; }
 o=$(awk '{ print $2 - $1 }' "$work/rounds" | median)
 m=$(awk '{ print $3 - $2 }' "$work/rounds" | median)
+d=$(awk '{ print $5 - $4 }' "$work/rounds" | median)
+awk -v d="$d" -v m="$m" 'BEGIN { printf "median: muster drift %.2f, %.2f of an unchanged apply\n", d, d / m }'
 awk -v o="$o" -v m="$m" 'BEGIN { printf "median: OpenSSH %.2f, muster %.2f, ratio %.2f (at most 1)\n", o, m, m / o }'
 measured Phases tests/bench/unchanged.hcl 3x
+
+say "a click on the report of 1,000 hosts with 200 tasks each, in a browser"
+go test -run '^$' -bench AClick -benchtime 50x ./tests/browser >"$work/bench" || { cat "$work/bench"; exit 1; }
+awk '/^Benchmark/ { for (i = 2; i < NF; i++) v[$(i + 1)] = $i; printf "median %.0f ms, worst %.0f ms (at most 100); the page has %.1f MiB (at most 5)\n", v["ms-median"], v["ms-worst"], v["MiB"] }' "$work/bench"

@@ -7,6 +7,7 @@
 #   real   whole runs of muster, and where secrets could get to in them
 #   clusters  database servers that replicate, from bare hosts, and whose users are rotated
 #   lab    the lab's own tests
+# With MUSTER_ALL_CUTS=1 kinds are cut at more places than make test has time for.
 # What they ran is kept in the folder $RESULTS, if that is given.
 . "$(dirname "$0")/setup.sh"
 needs "tests/real.sh"
@@ -54,12 +55,12 @@ finish() {
 kind() {
 	local name=$1 host=$2 package=$3
 	tar -C "modules/$package" -cf - testdata -C "$PWD/bin" "$package.test" | $lab root "$host" sh -c "mkdir /root/$name && tar -C /root/$name -xf -"
-	begin stage "kinds-$name" cases "$@"
+	stage "kinds-$name" cases "$@"
 }
 
-# What takes longest is whole runs: they come first.
+# cases NAME HOST PACKAGE ARGUMENT…: see kind.
 cases() {
-	nice -n 5 $lab root "$2" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 exec "./$package.test" -test.v=test2json -test.timeout 25m "$@"' "$1" "$3" "${@:4}" |
+	nice -n 5 $lab root "$2" sh -c 'package=$1; shift; cd "/root/$0" && MUSTER_LAB_HOST=1 MUSTER_ALL_CUTS='"${MUSTER_ALL_CUTS:-}"' exec "./$package.test" -test.v=test2json -test.timeout 25m "$@"' "$1" "$3" "${@:4}" |
 		go tool test2json -t -p "muster/modules/$3"
 }
 
@@ -71,7 +72,7 @@ wholes() {
 		stage real-canary env MUSTER_REAL=1 go test -json -count=1 -timeout 20m -run OnRealHosts ./tests/canary || failed=1
 	fi
 	if wants clusters; then
-		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 20m -p 1 ./tests/mysql ./tests/rotate || failed=1
+		stage clusters env MUSTER_REAL=1 go test -json -count=1 -timeout 40m -p 1 ./tests/mysql ./tests/rotate || failed=1
 	fi
 	if wants lab; then
 		stage lab env MUSTER_LAB_TEST=1 go test -json -count=1 -timeout 20m ./tests/lab/... || failed=1
@@ -107,32 +108,84 @@ flavors() {
 	stage flavors-mysql9 cases mysql-9 db2 mysql -test.run '^(TestMySQL|TestCopyUnderWrites|TestCopyKilledAtEachStep|TestCopyOfADonorThatFails|TestCloneAccountsLastAsLongAsTheirStreams|TestACloneThatFailsBeforeDataGoesLeavesNoNote)$'
 }
 
-say "on real hosts: ${wanted[*]}"
-begin wholes
-if wants kinds; then
-	for package in packages systemd account system network docker haproxy mysql; do
+# kinds runs the cases of each package of kinds, on a host of a lab of their own, two
+# packages at a time: they take all of the processor.
+kinds() {
+	export MUSTER_LAB_ID=kinds
+	trap '$lab down 2>/dev/null' EXIT
+	for package in packages repository certificate systemd cron account system network docker haproxy mysql redis memcached wireguard logstash; do
 		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
 	done
-	export MUSTER_LAB_ID=kinds
-	trap 'rm -rf "$logs"; $lab down 2>/dev/null' EXIT
 	$lab up -hosts app1,app2,cache1,db1,db2,db3,lb1,log1 -docker log1
-	slow='TestConformance/package_(old_lists|started_once)$'
-	kind packages-slow app1 packages -test.run "$slow"
-	kind packages app2 packages -test.skip "$slow"
-	kind systemd db1 systemd
-	kind account db2 account
-	kind system db3 system
-	kind network db3 network
+	# Logstash can't be had: a stand-in takes its place.
+	CGO_ENABLED=0 go build -o bin/logstash-standin ./tests/cmd/logstash
+	$lab root db1 sh -c 'mkdir -p /usr/share/logstash/bin && cat >/usr/share/logstash/bin/logstash && chmod 755 /usr/share/logstash/bin/logstash' <bin/logstash-standin
 	# Docker is there before its cases: they take one that runs.
-	$lab root log1 sh -c 'apt-get install -qy --no-install-recommends docker.io docker-registry busybox-static curl iproute2 >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
-	kind docker log1 docker
-	$lab root lb1 sh -c 'apt-get install -qy --no-install-recommends haproxy busybox socat openssl >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
-	kind haproxy lb1 haproxy
-	$lab root cache1 sh -c 'apt-get install -qy --no-install-recommends mariadb-server mariadb-backup >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }'
-	kind mysql cache1 mysql -test.skip '^(TestMySQL|TestCloneAccountsLastAsLongAsTheirStreams|TestACloneThatFailsBeforeDataGoesLeavesNoNote)$'
-fi
-if wants flavors; then
-	begin flavors
-fi
+	prepare db2 wireguard-tools wireguard-go iproute2
+	prepare log1 docker.io docker-registry busybox-static curl iproute2
+	prepare lb1 haproxy busybox socat openssl redis-server memcached
+	prepare cache1 mariadb-server mariadb-backup
+	local slow='TestConformance/package_(old_lists|started_once)$'
+	local failed=0
+	# What takes longest comes first; those of one host don't stand beside each other.
+	queue 2 <<EOF || failed=1
+kind mysql cache1 mysql -test.skip ^(TestMySQL|TestCloneAccountsLastAsLongAsTheirStreams|TestACloneThatFailsBeforeDataGoesLeavesNoNote)$
+kind packages app2 packages -test.skip $slow
+kind docker log1 docker
+kind haproxy lb1 haproxy
+kind systemd db1 systemd
+kind account db2 account
+kind packages-slow app1 packages -test.run $slow
+kind logstash db1 logstash
+kind redis lb1 redis
+kind wireguard db2 wireguard
+kind memcached lb1 memcached
+kind system db3 system
+kind repository db2 repository
+kind cron db1 cron
+kind network db3 network
+kind certificate app1 certificate
+EOF
+	rm -f bin/*.test bin/logstash-standin
+	return $failed
+}
+
+# prepare HOST PACKAGE…: Debian packages for a host's cases.
+prepare() {
+	$lab root "$1" sh -c 'apt-get install -qy --no-install-recommends "$@" >/root/install.log 2>&1 || { cat /root/install.log; exit 1; }' install "${@:2}"
+}
+
+# queue N: runs the commands that it reads, a line each and split at spaces, N at a time.
+queue() {
+	local failed=0 line
+	while read -r -a line; do
+		while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
+			wait -n || failed=1
+		done
+		"${line[@]}" </dev/null &
+	done
+	while [ -n "$(jobs -p)" ]; do
+		wait -n || failed=1
+	done
+	return $failed
+}
+
+# beside is what runs beside whole runs, one after the other: at once they take so much of
+# the processor that those miss their deadlines.
+beside() {
+	local failed=0
+	if wants kinds; then
+		kinds &
+		wait $! || failed=1
+	fi
+	if wants flavors; then
+		flavors &
+		wait $! || failed=1
+	fi
+	return $failed
+}
+
+say "on real hosts: ${wanted[*]}"
+begin beside
+begin wholes
 finish
-rm -f bin/*.test

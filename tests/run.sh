@@ -15,7 +15,7 @@ needs "make test"
 start=$SECONDS
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-tools script:bsdutils sshd:openssh-server sudo:sudo fish:fish tcsh:tcsh setfacl:acl chattr:e2fsprogs visudo:sudo
+tools script:bsdutils sshd:openssh-server sudo:sudo fish:fish zsh:zsh tcsh:tcsh groff:groff-base /usr/share/bash-completion/bash_completion:bash-completion setfacl:acl chattr:e2fsprogs visudo:sudo chromium:chromium
 
 say "building"
 make --no-print-directory build ARCHES="amd64 arm64"

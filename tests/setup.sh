@@ -15,11 +15,11 @@ needs() {
 	done
 }
 
-# install PROGRAM:PACKAGE…: Debian packages for the programs that are missing.
+# install PROGRAM:PACKAGE…: Debian packages for the programs, or files by their paths, that are missing.
 install() {
 	local missing=()
 	for pair in "$@"; do
-		command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || missing+=("${pair##*:}")
+		command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || [[ $pair == /* && -e ${pair%%:*} ]] || missing+=("${pair##*:}")
 	done
 	[ ${#missing[@]} = 0 ] && return
 	say "installing ${missing[*]}"
@@ -39,5 +39,5 @@ install() {
 # tools: what the lab and the tests run.
 tools() {
 	export DEBIAN_FRONTEND=noninteractive
-	install mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nft:nftables ip:iproute2 ssh:openssh-client "$@"
+	install mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nft:nftables ip:iproute2 ssh:openssh-client openssl:openssl libdeflate-gzip:libdeflate-tools "$@"
 }

@@ -12,6 +12,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/remote"
 	"muster/modules/all"
+	"muster/modules/rotation"
 )
 
 func main() {
@@ -22,6 +23,9 @@ func main() {
 }
 
 func isWorker() bool { return len(os.Args) > 1 && os.Args[1] == "worker" }
+
+// onlyPlans reports whether this is started for a login that only plans.
+func onlyPlans() bool { return len(os.Args) > 1 && os.Args[1] == "plans" }
 
 // outlive keeps signals from ending this program, without ignoring them: programs
 // inherit what is ignored, and a daemon that a task starts could then not be ended,
@@ -49,6 +53,13 @@ func serve(worker bool) error {
 	out := os.Stdout
 	os.Stdout = os.Stderr // so that nothing stray gets between the messages
 	o := remote.Options{Kinds: all.Registry(), Facts: facts.JSON, FactKeys: facts.Keys(), Worker: worker}
+	o.Origin = remote.Origin()
+	if !worker { // which is given what has passed that
+		o.Outdated, o.Renew, o.OnlyPlans = rotation.Outdated, rotation.Renew, onlyPlans()
+		if os.Geteuid() == 0 || o.OnlyPlans {
+			o.Agreed = remote.AgreedDir
+		}
+	}
 	if !worker { // whose program can't be read
 		sum, err := remote.OwnSum()
 		if err != nil {

@@ -13,16 +13,20 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/term"
 
 	"muster/internal/lang"
+	"muster/internal/notify"
 	"muster/internal/project"
+	"muster/internal/report"
 	"muster/internal/view"
 	"muster/inventory"
 	"muster/modules"
 	"muster/modules/all"
+	"muster/secret"
 )
 
 // app is what every command shares: its flags, streams and view.
@@ -41,12 +45,33 @@ type app struct {
 	output        string
 	noColor       bool
 	verbose       bool
+	quiet         bool
 	tags          []string
 	skipTags      []string
+	login         loginAs
+	scheduled     bool      // a timer runs this
+	notify        bool      // whoever is told of drift is told, also where no timer runs this
+	job           string    // the schedule
+	started       time.Time // of its run
+	said          []string  // of that; see says
+	asRoot        bool      // every remote runs as root, whatever its tasks need
+	bastions      bool      // playbooks see bastions as hosts
+	reports       []report.Target
+	reported      string    // the command whose run is reported
+	began         time.Time // of that
+	newLogin      bool      // this machine is logged in to anew, for the groups of that
+	// secretsLater: what can't be opened with the user's identity comes with a later run.
+	secretsLater bool
+	laterMu      sync.Mutex
+	later        map[string]bool // secrets that were to be read, and are to come
+	// becomePassword is what sudo wants, once it was asked for.
+	becomePassword *secret.String
 
-	begin sync.Once
-	shown view.View
-	kinds *modules.Registry
+	begin  sync.Once
+	shown  view.View
+	held   *view.Unless // of shown, where that is to be quiet
+	screen *view.Screen // that it writes to
+	kinds  *modules.Registry
 }
 
 // registry returns the kinds.
@@ -70,7 +95,19 @@ func (a *app) view() view.View {
 			}
 		}
 		color := format == "pretty" && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-		a.shown = view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.out, Err: a.err})
+		a.screen = view.NewScreen(a.out, a.err, a.footing(format), terminal)
+		begin := func() view.View {
+			return view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.screen.Out(), Err: a.screen.Err()})
+		}
+		if a.quiet {
+			a.held = view.UnlessWell(begin)
+			a.shown = a.held
+		} else {
+			a.shown = begin()
+		}
+		if len(a.reports) > 0 {
+			a.shown = report.Record(a.shown, a.reported, a.began)
+		}
 	})
 	return a.shown
 }
@@ -85,6 +122,38 @@ func (a *app) checkFlags() error {
 		return fmt.Errorf("--output is pretty, plain or json, not %q", given)
 	}
 	return nil
+}
+
+// footing tells how large the terminal is that a footer can stand on; nil: there is none.
+func (a *app) footing(format string) func() (columns, rows int) {
+	f, ok := a.err.(*os.File)
+	if !ok || !isTerminal(f) || os.Getenv("TERM") == "dumb" || format == "plain" && isTerminal(a.out) || piped(a.out) {
+		return nil
+	}
+	return func() (int, int) {
+		columns, rows, _ := term.GetSize(int(f.Fd()))
+		return columns, rows
+	}
+}
+
+// watch says how a run gets on, until the function that it returns is called.
+func (a *app) watch(r *prepared) (stop func()) {
+	v := a.view()
+	if a.quiet || a.scheduled && !a.screen.Terminal() {
+		return func() {} // nobody waits for it
+	}
+	return view.Watch(a.screen, v, r.run, time.Now())
+}
+
+// piped reports whether another program reads what is written. It may show it on the
+// terminal that the footer stands on.
+func piped(w io.Writer) bool {
+	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
 func isTerminal(w io.Writer) bool {
@@ -111,9 +180,20 @@ type loaded struct {
 	project   *project.Project
 	inventory *inventory.Inventory
 	path      string // of the inventory; "": this machine alone
+	notify    []*notify.Block
 	secrets   lang.Secrets
 	sources   map[string][]byte
+	given     givenTo // who the variables of the command line are for
 }
+
+// givenTo says which variables a playbook is to declare.
+type givenTo int
+
+const (
+	toAll     givenTo = iota // all that the command line gives: another one is a mistake
+	toSome                   // those that are its own: the others are for other playbooks
+	toNothing                // none, of those that the command line gives
+)
 
 // load reads the project and the inventory. Static asks no source of hosts.
 func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, error) {
@@ -122,6 +202,8 @@ func (a *app) load(ctx context.Context, static bool) (*loaded, hcl.Diagnostics, 
 	}
 	p, diags := project.Find(".")
 	l := &loaded{project: p, sources: map[string][]byte{p.Name: p.Source}}
+	receivers, more := notify.Read(p.Notify)
+	l.notify, diags = receivers, append(diags, more...)
 	path := p.Inventory
 	if a.inventoryFile != "" {
 		path = a.inventoryFile
@@ -251,6 +333,9 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 			list = append(list, lang.VarSource{Name: v, Text: value, Origin: name, Optional: true})
 		}
 	}
+	if l.given == toNothing {
+		return list, nil, nil
+	}
 	var diags hcl.Diagnostics
 	for _, file := range a.varFiles {
 		src, err := os.ReadFile(file)
@@ -266,7 +351,13 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 		if !ok || name == "" {
 			return nil, nil, fmt.Errorf("--var takes NAME=VALUE, not %q", v)
 		}
+		if value == secret.Hidden {
+			return nil, nil, fmt.Errorf("--var %s=%s: that stands where a value isn't shown; give the value itself", name, value)
+		}
 		list = append(list, lang.VarSource{Name: name, Text: value, Origin: "--var"})
+	}
+	for i := range list {
+		list[i].Optional = list[i].Optional || l.given == toSome
 	}
 	return list, diags, nil
 }
@@ -313,6 +404,14 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 	return a.playbookOf(l, before, file, values, nil)
 }
 
+// readingOf is what playbooks are read against.
+func (a *app) readingOf(l *loaded, vars []lang.VarSource) lang.Options {
+	return lang.Options{
+		Kinds: a.registry(), Fleet: a.machines(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
+		Vars: vars, Facts: factsType(), Secrets: l.secrets,
+	}
+}
+
 // playbookOf reads a playbook, or a part of a rotation in it.
 func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *lang.Phase) (*lang.Playbook, error) {
 	vars, diags, err := a.varSources(l)
@@ -327,10 +426,9 @@ func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values 
 		l.secrets, more = a.secrets(l.project, l.sources)
 		diags = append(diags, more...)
 	}
-	pb, more := lang.Load(file, lang.Options{
-		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
-		Vars: vars, Facts: factsType(), RequireValues: values, Secrets: l.secrets, Phase: phase,
-	})
+	o := a.readingOf(l, vars)
+	o.RequireValues, o.Phase = values, phase
+	pb, more := lang.Load(file, o)
 	diags = append(a.withoutValues(pb, l, diags), more...)
 	for name, src := range pb.Sources {
 		l.sources[name] = src

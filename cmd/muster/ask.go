@@ -11,16 +11,16 @@ import (
 // echoed from the moment on at which the question stands there.
 func (a *app) askHidden(question string) ([]byte, error) {
 	fd := int(a.in.Fd())
-	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	old, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return nil, err
 	}
 	quiet := *old
 	quiet.Lflag &^= unix.ECHO
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+	if err := unix.IoctlSetTermios(fd, setTermios, &quiet); err != nil {
 		return nil, err
 	}
-	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, old) }()
+	defer func() { _ = unix.IoctlSetTermios(fd, setTermios, old) }()
 	fmt.Fprint(a.err, question)
 	defer fmt.Fprintln(a.err)
 	return term.ReadPassword(fd)

@@ -21,26 +21,37 @@ import (
 
 func newApply(a *app) *cobra.Command {
 	yes, resume := false, false
+	var list listing
 	cmd := &cobra.Command{
-		Use:   "apply PLAYBOOK|PLAN",
+		Use:   "apply [PLAYBOOK|PLAN]",
 		Short: "Plan, ask, and make the changes",
 		Long: "Apply plans a playbook, shows what would change, asks, and makes it. Hosts on which planning failed are left alone.\n\n" +
 			"Given a plan that \"muster plan --save\" kept, it makes exactly that: hosts that are no longer as the plan found them are left alone, " +
-			"with what has moved.\n\n" +
+			"with what has moved.\n\n" + playbookNames + "\n\n" +
 			"Each run, and what it changes, is kept in the project's journal: see \"muster history\". A run that was cut off, or that couldn't reach a host, is taken up with --resume.\n\n" +
-			"^C finishes the change in hand on every host and stops; a second ^C aborts.",
-		Args: cobra.ExactArgs(1),
+			"^C finishes the change in hand on every host and stops, as does a terminal that is closed; a second ^C aborts. That nobody reads the output any more stops nothing.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if planfile.IsPlan(args[0]) {
+			if len(args) > 0 && planfile.IsPlan(args[0]) {
 				if resume {
 					return fmt.Errorf("--resume can't be given with %s, a saved plan: hosts that it was made on aren't as it found them; plan again", args[0])
+				}
+				if list.any() {
+					return fmt.Errorf("%s is a saved plan, of which nothing is listed: \"muster show %s\" shows what it would make, and on which hosts", args[0], args[0])
 				}
 				if err := refuseFlags(cmd, args[0]); err != nil {
 					return err
 				}
 				return a.applySaved(cmd.Context(), args[0], yes)
 			}
-			q := request{file: args[0], start: time.Now()}
+			file, err := onePlaybook(cmd.UseLine(), args)
+			if err != nil {
+				return err
+			}
+			if list.any() {
+				return a.list(cmd.Context(), file, list)
+			}
+			q := request{file: file, start: time.Now()}
 			l, diags, err := a.load(cmd.Context(), false)
 			if err != nil {
 				return err
@@ -61,6 +72,9 @@ func newApply(a *app) *cobra.Command {
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	cmd.Flags().BoolVar(&resume, "resume", false, "go on with the hosts on which the last run of this playbook didn't finish")
 	a.taskFlags(cmd)
+	list.flags(cmd)
+	a.quietFlag(cmd)
+	a.reportFlag(cmd)
 	return cmd
 }
 
@@ -71,7 +85,10 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	making := make(chan struct{})
 	defer interrupts(r.run, making, abort, a)()
 	a.view().Begin(view.PlanningFirst, r.run.Hosts())
+	stop := a.watch(r)
+	defer stop()
 	s := r.run.Plan(ctx)
+	stop()
 	if r.moved != nil && ctx.Err() == nil {
 		r.moved()
 		s = r.run.Summary()
@@ -81,18 +98,19 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	}
 	going, left := split(s)
 	if s.Outcome == engine.OutcomeInterrupted || len(going) == 0 {
+		end := r.end("")
 		if s.Outcome != engine.OutcomeInterrupted {
-			a.conclude(r, s)
+			end = r.end(a.conclude(r, s))
+			end.Next = a.goOn(r, s, end.Run)
 		}
-		a.view().Summary(s, time.Since(r.start).Seconds())
+		a.view().Summary(s, end)
 		a.leaving(left)
 		return ended(s, false)
 	}
 	if !yes {
-		a.view().Summary(s, time.Since(r.start).Seconds())
+		a.view().Summary(s, r.end(""))
 		a.leaving(left)
-		ok, err := a.confirm()
-		if err != nil || !ok {
+		if err := a.confirm(question(s)); err != nil {
 			return err
 		}
 	}
@@ -129,12 +147,17 @@ func (a *app) make(ctx context.Context, r *prepared, phase view.Phase) error {
 		return err
 	}
 	a.view().Begin(phase, r.run.Hosts())
+	stop := a.watch(r)
+	defer stop()
 	s := r.run.Apply(ctx)
+	stop()
 	if ctx.Err() != nil {
 		s.Outcome = engine.OutcomeInterrupted
 	}
 	err = k.end(s)
-	a.view().Summary(s, time.Since(r.start).Seconds())
+	end := r.end(k.run.ID())
+	end.Next = a.goOn(r, s, end.Run)
+	a.view().Summary(s, end)
 	if broken := r.run.Broken(); broken != nil {
 		return broken
 	}
@@ -150,6 +173,11 @@ func interrupts(run *engine.Run, making <-chan struct{}, abort context.CancelCau
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !ignoredAtStart[syscall.SIGHUP] { // the terminal is closed
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	// A reader of the output that has enough ends no run: what can't be shown is told at the end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		stopped := false
 		for {
@@ -162,7 +190,7 @@ func interrupts(run *engine.Run, making <-chan struct{}, abort context.CancelCau
 			case <-making:
 				if !stopped {
 					stopped = true
-					fmt.Fprintln(a.err, "Stopping once the changes in hand are finished; again to abort.")
+					a.finishing(run)
 					run.Stop()
 					continue
 				}
@@ -177,21 +205,38 @@ func interrupts(run *engine.Run, making <-chan struct{}, abort context.CancelCau
 	}
 }
 
-// confirm asks whether to go on.
-func (a *app) confirm() (bool, error) {
-	if !term.IsTerminal(int(a.in.Fd())) {
-		return false, errors.New("there are changes to make, and no terminal to ask at: give --yes to make them")
+// finishing says what is still being made when the run is stopped.
+func (a *app) finishing(run *engine.Run) {
+	text := "Stopping once the changes in hand are finished; again to abort.\n"
+	for _, line := range view.InHand(run.Standings(), time.Now()) {
+		text += "  " + line + "\n"
 	}
-	fmt.Fprint(a.err, "\nMake these changes? [y/N] ")
+	a.view()
+	fmt.Fprint(a.screen.Err(), text)
+}
+
+// question asks for what was planned.
+func question(s *engine.Summary) string {
+	if !s.Drift() {
+		return "Run what runs every time?"
+	}
+	return "Make these changes?"
+}
+
+// confirm asks whether to go on, and returns an error where the answer isn't yes.
+func (a *app) confirm(question string) error {
+	if !term.IsTerminal(int(a.in.Fd())) {
+		return errors.New("there is no terminal to ask at: give --yes")
+	}
+	fmt.Fprintf(a.err, "\n%s [y/N] ", question)
 	line, err := bufio.NewReader(a.in).ReadString('\n')
 	if err != nil && line == "" {
 		fmt.Fprintln(a.err)
-		return false, nil
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
-		return true, nil
+		return nil
 	}
 	fmt.Fprintln(a.err, "Nothing was changed.")
-	return false, nil
+	return errShown // whoever waits for the changes must not take them for made
 }

@@ -107,7 +107,7 @@ func (a *app) noDoc(arg, role string, prefixed bool, roles []string) error {
 			names = append(names, k.Name)
 		}
 	}
-	if near := modules.Nearest(role, append(names, roles...)); near != "" {
+	if near := modules.NearestKind(role, append(names, roles...)); near != "" {
 		return fmt.Errorf("there is no %s %q: did you mean %q?", what, role, near)
 	}
 	return fmt.Errorf("there is no %s %q: \"muster doc\" lists them", what, role)

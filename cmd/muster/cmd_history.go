@@ -20,18 +20,25 @@ import (
 )
 
 func newHistory(a *app) *cobra.Command {
-	number := 20
+	number, changed, since := 20, false, ""
 	cmd := &cobra.Command{
 		Use:   "history [RUN]",
 		Short: "Show what was applied, when and by whom",
 		Long: "History lists the newest runs, also those that had nothing to change, from the project's journal (without a project, the user's).\n\n" +
 			"Given a run's id, the begin of one, or \"last\", it shows that run host by host: what was changed, what failed, and what was begun and " +
-			"never heard of again. -v adds diffs, and tasks that changed nothing.",
-		Example: "  muster history\n  muster history last -v",
+			"never heard of again. -v adds diffs, and tasks that changed nothing.\n\n" +
+			"With --changed it lists what was changed, anywhere and by whom, oldest first; with --since only what is not older than that.",
+		Example: "  muster history\n  muster history last -v\n  muster history --changed --since 24h",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.checkFlags(); err != nil {
 				return err
+			}
+			if changed || since != "" {
+				if len(args) > 0 || cmd.Flags().Changed("number") {
+					return errors.New("--changed and --since list what was changed in any run: give neither a run nor -n with them")
+				}
+				return a.changes(since)
 			}
 			if number < 0 {
 				return fmt.Errorf("-n is how many runs are shown, and 0 all, not %d", number)
@@ -40,6 +47,8 @@ func newHistory(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVarP(&number, "number", "n", number, "show `N` runs; 0: all")
+	cmd.Flags().BoolVar(&changed, "changed", false, "list changes, of all runs")
+	cmd.Flags().StringVar(&since, "since", "", "list changes that are not older than `TIME`: 90m, 24h, 7d, 2026-05-03 or \"2026-05-03 22:00\"")
 	return cmd
 }
 

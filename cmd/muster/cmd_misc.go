@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/view"
-	"muster/transport/ssh"
 )
 
 func newVersion(a *app) *cobra.Command {
@@ -39,56 +38,6 @@ func newVersion(a *app) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func newTrust(a *app) *cobra.Command {
-	yes := false
-	cmd := &cobra.Command{
-		Use:   "trust HOST",
-		Short: "Show a host's key, and make it the one that is known",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			l, diags, err := a.load(cmd.Context(), false)
-			if err != nil {
-				return err
-			}
-			if err := a.fail(diags, l.sources); err != nil {
-				return err
-			}
-			h, ok := l.inventory.Host(args[0])
-			if !ok {
-				return fmt.Errorf("there is no host %q in the inventory", args[0])
-			}
-			file := l.project.KnownHosts()
-			if file == "" {
-				return errors.New("there is no project here to keep the key in (no muster.hcl in this folder or above)")
-			}
-			reach, err := a.reach(l)
-			if err != nil {
-				return err
-			}
-			defer reach.close()
-			key, err := reach.ssh.FetchHostKey(cmd.Context(), h.Target())
-			if err != nil {
-				a.view().Error(err)
-				return exitError(exitUnreachable)
-			}
-			fmt.Fprintf(a.out, "%s shows the key %s %s\n", h.Name, key.Type, key.Fingerprint)
-			if !yes {
-				ok, err := a.ask("Compare it with the host's own. Trust it?")
-				if err != nil || !ok {
-					return err
-				}
-			}
-			if err := ssh.Trust(file, h.Name, key); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "%s is known by it from here on (%s).\n", h.Name, file)
-			return nil
-		},
-	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
-	return cmd
 }
 
 // ask asks a question that is answered by yes or no.

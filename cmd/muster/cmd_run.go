@@ -43,7 +43,7 @@ func newRunCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer remove()
-			r, err := a.prepareIn(l, diags, request{file: file, start: start, adHoc: true})
+			r, err := a.prepareIn(l, diags, request{file: file, start: start, adHoc: "muster run"})
 			if err != nil {
 				return err
 			}
@@ -54,16 +54,20 @@ func newRunCommand(a *app) *cobra.Command {
 			close(making)
 			defer interrupts(r.run, making, abort, a)()
 			a.view().Begin(view.Quiet, r.run.Hosts())
+			stop := a.watch(r)
+			defer stop()
 			s := r.run.Plan(ctx)
+			stop()
 			if s.Pending() && ctx.Err() == nil {
 				return a.make(ctx, r, view.Running)
 			}
+			id := ""
 			if ctx.Err() != nil {
 				s.Outcome = engine.OutcomeInterrupted
 			} else {
-				a.conclude(r, s) // no host could be reached
+				id = a.conclude(r, s) // no host could be reached
 			}
-			a.view().Summary(s, time.Since(r.start).Seconds())
+			a.view().Summary(s, r.end(id))
 			return ended(s, false)
 		},
 	}

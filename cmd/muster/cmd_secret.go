@@ -27,7 +27,7 @@ func newSecret(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSecretInit(a), newSecretSet(a), newSecretGenerate(a), newSecretDescribe(a), newSecretGet(a), newSecretList(a),
-		newSecretEdit(a), newSecretRemove(a), newSecretRekey(a), newSecretCheck(a), newSecretMerge(a), newSecretTextconv(a))
+		newSecretEdit(a), newSecretRemove(a), newSecretRekey(a), newSecretIdentity(a), newSecretCheck(a), newSecretMerge(a), newSecretTextconv(a))
 	return cmd
 }
 
@@ -250,32 +250,6 @@ func (a *app) readValue(name string) (secret.String, error) {
 	}
 	value := secret.New(string(first))
 	return value, vault.CheckValue(value)
-}
-
-func newSecretGenerate(a *app) *cobra.Command {
-	var d described
-	var p vault.Policy
-	cmd := &cobra.Command{
-		Use:   "generate NAME",
-		Short: "Give a secret a random value",
-		Long: "Generate makes a random value and seals it. It is shown nowhere; \"muster secret get\" shows it.\n\n" +
-			"Of each class of --characters at least one is in it. symbols are - _ . ~, which need no quoting in shells, URLs and configuration files.",
-		Example: "  muster secret generate mysql/replication --length 32\n  muster secret generate session/key --characters hex --length 64",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			value, err := vault.Generate(p)
-			if err != nil {
-				return err
-			}
-			return a.setValue(cmd, args[0], value, &d)
-		},
-	}
-	d.flags(cmd)
-	cmd.Flags().IntVar(&p.Length, "length", 32, "of `N` characters")
-	cmd.Flags().Var(names{&p.Classes}, "characters", "of these `CLASSES`: lower, upper, digits, symbols, hex (default: lower,upper,digits)")
-	cmd.Flags().StringVar(&p.From, "from", "", "of exactly these `CHARACTERS`")
-	cmd.MarkFlagsMutuallyExclusive("characters", "from")
-	return cmd
 }
 
 func newSecretDescribe(a *app) *cobra.Command {

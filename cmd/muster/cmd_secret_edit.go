@@ -149,8 +149,7 @@ func (a *app) editor(path string) error {
 // memoryFolder makes a folder of the user's own in memory.
 func memoryFolder() (string, error) {
 	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/run/shm"} {
-		var fs unix.Statfs_t
-		if dir == "" || unix.Statfs(dir, &fs) != nil || fs.Type != unix.TMPFS_MAGIC && fs.Type != unix.RAMFS_MAGIC {
+		if dir == "" || !inMemory(dir) {
 			continue
 		}
 		made, err := os.MkdirTemp(dir, "muster-secrets-")

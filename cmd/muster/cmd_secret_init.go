@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"filippo.io/age"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/spf13/cobra"
@@ -136,9 +135,9 @@ func (a *app) ownKeys() ([]string, error) {
 	if path == "" {
 		path = filepath.Join(w.Home, ".config", "muster", "identity")
 	}
-	made, err := age.GenerateX25519Identity()
+	made, err := identity.New()
 	if err != nil {
-		return nil, fmt.Errorf("making an identity: %w", err)
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making an identity: %w", err)
@@ -147,12 +146,16 @@ func (a *app) ownKeys() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making an identity: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "# public key: %s\n%s\n", made.Recipient(), made)
+	_, err = f.WriteString(made)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("making an identity: %w", err)
 	}
 	fmt.Fprintf(a.out, "Made an identity for you: %s\nKeep a copy of it in a safe place: without it nobody opens what is sealed to you alone.\n", path)
-	return []string{made.Recipient().String()}, nil
+	own, err := identity.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return own.Current, nil
 }
 
 // nameStore adds the new store to muster.hcl.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/internal/project"
+	"muster/internal/usage"
 	"muster/internal/vault"
 	"muster/internal/view"
 )
@@ -99,14 +101,18 @@ type listedSecret struct {
 	Current     int        `json:"current,omitempty"`
 	Pending     int        `json:"pending,omitempty"`
 	Previous    int        `json:"previous,omitempty"`
+	// UsedIn are the places of the project that read it; none for a store without one.
+	UsedIn []usage.Place `json:"used_in"`
 }
 
 func newSecretList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List secrets, with their age and when they are due",
-		Long:  "List shows what the store says of its secrets in clear. It needs no identity; where there is one that opens the store, it also checks that the file is whole.",
-		Args:  cobra.NoArgs,
+		Short: "List secrets, with their age, when they are due and where they are used",
+		Long: "List shows what the store says of its secrets in clear, and where the project's files read them: the first place, and how many more there are; --output json has all. " +
+			"A place whose text computes the name (secret[\"db/${host.name}\"]) counts for each secret that it may be. " +
+			"Where a rotation in " + rotationFolder + " says how often a secret is changed, that counts, and else what the store says.\n\nIt needs no identity; where there is one that opens the store, it also checks that the file is whole.",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.readStore()
 			if err != nil {
@@ -137,15 +143,29 @@ func (a *app) verified(s *vault.Store) error {
 	return nil
 }
 
+// usage is where the project reads its secrets; of a store that belongs to none, nowhere.
+func (a *app) usage() *usage.Uses {
+	p, diags := project.Find(".")
+	if diags.HasErrors() || p.Dir == "" {
+		return &usage.Uses{}
+	}
+	return usage.Project(p.Dir)
+}
+
 func (a *app) listSecrets(s *vault.Store) error {
+	uses := a.usage()
 	today := vault.Today()
 	list := []listedSecret{}
 	for _, name := range slices.Sorted(slices.Values(s.Names())) {
 		i, _ := s.Info(name)
+		if every := uses.Every(name); every != "" {
+			i.Every = every
+		}
 		due := i.DueOn()
 		list = append(list, listedSecret{
 			Name: name, Description: i.Description, Owner: i.Owner, Created: i.Created, Rotated: i.Rotated, Age: today.Since(i.Rotated), Every: i.Every,
 			Due: due, Overdue: due != "" && due <= today, From: i.From, Current: i.Current, Pending: i.Pending, Previous: i.Previous,
+			UsedIn: append([]usage.Place{}, uses.Of(name)...),
 		})
 	}
 	if a.output == "json" {
@@ -155,7 +175,7 @@ func (a *app) listSecrets(s *vault.Store) error {
 		_, err := fmt.Fprintln(a.out, "There are no secrets yet: muster secret set NAME adds one.")
 		return err
 	}
-	rows := [][]string{{"NAME", "AGE", "DUE", "OWNER", "VERSIONS", "DESCRIPTION"}}
+	rows := [][]string{{"NAME", "AGE", "DUE", "OWNER", "VERSIONS", "USED IN", "DESCRIPTION"}}
 	for _, l := range list {
 		due := string(l.Due)
 		if l.Overdue {
@@ -171,9 +191,21 @@ func (a *app) listSecrets(s *vault.Store) error {
 		if l.Previous != 0 {
 			versions += ", previous " + strconv.Itoa(l.Previous)
 		}
-		rows = append(rows, []string{l.Name, age, due, l.Owner, versions, l.Description})
+		rows = append(rows, []string{l.Name, age, due, l.Owner, versions, firstUse(l.UsedIn), l.Description})
 	}
 	return a.table(rows)
+}
+
+// firstUse is the first of a secret's places, and how many more there are.
+func firstUse(list []usage.Place) string {
+	if len(list) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s:%d", list[0].File, list[0].Line)
+	if more := len(list) - 1; more > 0 {
+		text += fmt.Sprintf(" +%d", more)
+	}
+	return text
 }
 
 // table prints rows with their columns aligned. Of a cell that is empty a "-" tells.

@@ -10,7 +10,10 @@ import (
 
 // commandLine is the command line of a run, as a shell reads it. Values of variables
 // are in it only where the playbook says that they aren't sensitive.
-func (a *app) commandLine(r *prepared) string {
+func (a *app) commandLine(r *prepared) string { return line(r, a.args) }
+
+// line is the command line of arguments, as commandLine shows it.
+func line(r *prepared, args []string) string {
 	shown := map[string]bool{}
 	for _, v := range r.playbook.Variables {
 		shown[v.Name] = !v.Sensitive
@@ -23,15 +26,15 @@ func (a *app) commandLine(r *prepared) string {
 		return v
 	}
 	words := []string{"muster"}
-	for i, next := 0, false; i < len(a.args); i++ {
-		word := a.args[i]
+	for i, next := 0, false; i < len(args); i++ {
+		word := args[i]
 		switch v, is := strings.CutPrefix(word, "--var="); {
 		case next:
 			word, next = mask(word), false
 		case is:
 			word = "--var=" + mask(v)
 		case word == "--":
-			for _, w := range a.args[i:] {
+			for _, w := range args[i:] {
 				words = append(words, shellWord(r.redact.Redact(w)))
 			}
 			return strings.Join(words, " ")

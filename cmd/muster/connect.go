@@ -24,17 +24,17 @@ type reach struct {
 	options   ssh.Options
 	mux       transport.Mux
 	password  *secret.String
+	login     loginAs
+	asRoot    bool // remotes run as root also where their tasks don't need it
+	newLogin  bool // on this machine, too, remotes run in a login of their own
 }
 
 // reach returns the way to hosts, with the password for sudo asked for where
-// the flags say so.
+// the flags say so, once for all runs of a command.
 func (a *app) reach(l *loaded) (*reach, error) {
-	o := ssh.Options{ProjectKnownHosts: l.project.KnownHosts(), Warn: func(text string) { a.view().Warn(text) }}
-	if l.project.AcceptNew {
-		o.HostKeys = ssh.AcceptNew
-	}
-	r := newReach(l.inventory, o)
-	if a.askBecome {
+	r := newReach(l.inventory, l.dialing(func(text string) { a.view().Warn(text) }))
+	r.login, r.asRoot, r.newLogin = a.login, a.asRoot, a.newLogin
+	if a.askBecome && a.becomePassword == nil {
 		if !term.IsTerminal(int(a.in.Fd())) {
 			return nil, errors.New("--ask-become-pass needs a terminal to ask at")
 		}
@@ -43,9 +43,19 @@ func (a *app) reach(l *loaded) (*reach, error) {
 			return nil, fmt.Errorf("reading the password: %w", err)
 		}
 		s := secret.New(string(pass))
-		r.password = &s
+		a.becomePassword = &s
 	}
+	r.password = a.becomePassword
 	return r, nil
+}
+
+// dialing is how a project's hosts are dialled.
+func (l *loaded) dialing(warn func(string)) ssh.Options {
+	o := ssh.Options{ProjectKnownHosts: l.project.KnownHosts(), Warn: warn}
+	if l.project.AcceptNew {
+		o.HostKeys = ssh.AcceptNew
+	}
+	return o
 }
 
 func newReach(inv *inventory.Inventory, o ssh.Options) *reach {
@@ -61,7 +71,7 @@ func (r *reach) fresh() (engine.Connector, func()) {
 	o := r.options
 	o.Warn = func(string) {} // it was said
 	other := newReach(r.inventory, o)
-	other.password = r.password
+	other.password, other.login, other.asRoot, other.newLogin = r.password, r.login, r.asRoot, r.newLogin
 	return other.connect, other.close
 }
 
@@ -91,7 +101,7 @@ func (r *reach) connect(ctx context.Context, name string, how engine.Start) (eng
 		return nil, fmt.Errorf("there is no host %q", name)
 	}
 	target := h.Target()
-	conn, err := r.mux.Dial(ctx, target)
+	conn, err := r.mux.Dial(ctx, r.login.over(target))
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +114,10 @@ func (r *reach) connect(ctx context.Context, name string, how engine.Start) (eng
 		login = u.Username
 	}
 	o := launch.Options{Binaries: remotes{}, Password: r.password, Fresh: how.Fresh}
-	if how.Root && login != "root" {
+	if (how.Root || r.asRoot) && login != "root" {
 		o.Become = "root"
+	} else if r.newLogin && target.Local && login != "root" {
+		o.Become = login // sudo sets the groups that the user has by now
 	}
 	started, err := launch.Start(ctx, conn, o)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -38,6 +39,21 @@ func (n names) String() string {
 
 // Type is what pflag calls the value.
 func (n names) Type() string { return "names" }
+
+// quietFlag is that of commands which a timer may run.
+func (a *app) quietFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "show nothing where all is well and nothing changes")
+}
+
+// unlessQuiet has show called, with --quiet only where something else is to be seen.
+func (a *app) unlessQuiet(show func()) {
+	if a.quiet {
+		a.view()
+		a.held.Hold(show)
+		return
+	}
+	show()
+}
 
 // emptyFlag refuses a flag that is given with an empty text, as by a script whose
 // variable isn't set: it would count as not given, and another inventory, say, be

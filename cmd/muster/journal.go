@@ -46,13 +46,22 @@ func (a *app) keep(r *prepared) (*kept, error) {
 		Playbook: r.loaded.project.Rel(r.file), Inventory: r.loaded.project.Rel(r.loaded.path), PlanFile: r.planFile, Resumes: r.resumes,
 		Limit: a.limit, Tags: a.tags, SkipTags: a.skipTags, Muster: view.Version, By: whoami(), Command: a.commandLine(r), Began: r.start,
 	}
-	if r.adHoc {
-		info.Playbook, info.Inventory = "muster run", ""
+	if r.adHoc != "" {
+		info.Playbook, info.Inventory = r.adHoc, ""
 	}
 	run, err := j.Begin(info, r.run.Hosts())
 	if err != nil {
 		return nil, errors.Join(notKept(err), j.Close())
 	}
+	run.NameFiles(func(file string) string {
+		if r.name != nil {
+			file = r.name(file)
+		}
+		if missing(file) { // it is in no file of this machine
+			return file
+		}
+		return r.loaded.project.Rel(file)
+	})
 	r.run.Keep(run)
 	return &kept{journal: j, run: run}, nil
 }
@@ -79,8 +88,9 @@ func notKept(err error) error {
 }
 
 // conclude keeps a run that has nothing to change. Where it can't be kept, that is
-// only said: nothing is lost but the history of nothing.
-func (a *app) conclude(r *prepared, s *engine.Summary) {
+// only said: nothing is lost but the history of nothing. It returns the run's ID, "" where
+// it isn't kept.
+func (a *app) conclude(r *prepared, s *engine.Summary) string {
 	k, err := a.keep(r)
 	if err == nil {
 		r.run.Conclude()
@@ -88,7 +98,9 @@ func (a *app) conclude(r *prepared, s *engine.Summary) {
 	}
 	if err != nil {
 		a.view().Warn("this run isn't in the history: " + err.Error())
+		return ""
 	}
+	return k.run.ID()
 }
 
 // end ends what keep began. Its error is why not everything was kept.

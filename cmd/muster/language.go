@@ -56,7 +56,7 @@ func projectPlaybooks(dir string) ([]string, error) {
 	if dir == "" {
 		return nil, fmt.Errorf("name a playbook: there is no project here (no muster.hcl in this folder or above)")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "playbooks", "*.hcl"))
+	files, err := filepath.Glob(filepath.Join(dir, playbookFolder, "*.hcl"))
 	rotations, more := filepath.Glob(filepath.Join(dir, rotationFolder, "*.hcl"))
 	files = append(files, rotations...)
 	if err != nil || more != nil || len(files) == 0 {

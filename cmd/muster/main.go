@@ -9,11 +9,9 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"muster/internal/engine"
 	"muster/internal/view"
-	"muster/modules"
 )
 
 // The exit codes, the first that holds.
@@ -37,7 +35,7 @@ func run(args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
-	code := exitCode(a, err)
+	code := a.keepResult(a.writeReports(exitCode(a, err)))
 	if out.err != nil && code != exitInterrupted && code != exitUsage {
 		fmt.Fprintf(os.Stderr, "error: what was done or found could not all be shown: %s\n", out.err)
 		code = exitUsage
@@ -84,6 +82,7 @@ func exitCode(a *app, err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
+	a.says(err.Error())
 	a.view().Error(err)
 	return exitUsage
 }
@@ -110,12 +109,19 @@ func ended(s *engine.Summary, detailed bool) error {
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:               "muster",
-		Short:             "Apply HCL playbooks to hosts over SSH",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Version:           view.Version,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:           "muster",
+		Short:         "Apply HCL playbooks to hosts over SSH",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Cobra's own way to a line of this form takes text/template, which calls methods by
+			// their names: the linker then keeps all methods of all libraries, 40 MB of them.
+			if version, _ := cmd.Flags().GetBool("version"); version {
+				_, err := fmt.Fprintf(a.out, "muster %s\n", view.Version)
+				return err
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return emptyFlag(cmd.Flags()) },
 	}
 	root.SetOut(a.out)
@@ -132,19 +138,27 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show unchanged and skipped tasks too")
 	root.AddCommand(
-		newInit(a), newValidate(a), newPlan(a), newApply(a), newShow(a), newHistory(a), newRunCommand(a), newFacts(a),
-		newInventory(a), newSecret(a), newRotate(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
+		newBootstrap(a), newInit(a), newValidate(a), newPlan(a), newApply(a), newDrift(a), newShow(a), newHistory(a), newWhy(a), newRunCommand(a), newFacts(a),
+		newInventory(a), newSecret(a), newRotate(a), newSchedule(a), newNotify(a), newTrust(a), newDoc(a), newFmt(a), newVersion(a),
 	)
 	sayUsage(root)
+	a.complete(root)
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "show muster's version")
-	root.SetVersionTemplate("muster {{.Version}}\n")
 	return root
 }
 
 // sayUsage makes the commands below cmd answer a wrong number of arguments with
-// what they take.
+// what they take, and those that have commands an unknown one with what is near.
 func sayUsage(cmd *cobra.Command) {
+	if cmd.HasSubCommands() {
+		cmd.Args = func(c *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return unknownCommand(c, given[0])
+			}
+			return nil
+		}
+	}
 	for _, c := range cmd.Commands() {
 		sayUsage(c)
 		args := c.Args
@@ -158,28 +172,4 @@ func sayUsage(cmd *cobra.Command) {
 			return nil
 		}
 	}
-}
-
-// flagError says which flag was probably meant, or what a flag takes.
-func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	var invalid *pflag.InvalidValueError
-	switch {
-	case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1:
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := modules.Nearest(unknown.GetSpecifiedName(), names); near != "" {
-			return fmt.Errorf("there is no flag --%s: did you mean --%s?", unknown.GetSpecifiedName(), near)
-		}
-		return fmt.Errorf("there is no flag --%s: see %s --help", unknown.GetSpecifiedName(), cmd.CommandPath())
-	case errors.As(err, &invalid):
-		if _, ok := invalid.GetFlag().Value.(names); ok {
-			return fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), errEmptyName)
-		}
-		what := map[string]string{"int": "a whole number", "hosts": "a whole number of hosts, 1 or more", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
-		if what != "" {
-			return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, what, invalid.GetValue())
-		}
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/secret"
 )
@@ -26,8 +27,9 @@ type request struct {
 	watch    func(engine.Event)
 	resumes  string      // the run that it goes on with
 	left     []string    // the hosts that it goes on with
-	adHoc    bool        // the playbook is none of the user's
+	adHoc    string      // the command whose playbook it is; "": it is the user's
 	readOnly bool        // it is only planned
+	trace    bool        // hosts are asked who altered what has drifted
 	saves    bool        // its plan is to be kept
 	phase    *lang.Phase // the part of a rotation that it is
 	quiet    bool        // only what goes wrong is shown
@@ -52,10 +54,22 @@ func (p *prepared) close() {
 	p.reach.close()
 }
 
-// shows reports whether an event is shown of a run that shows only what goes wrong.
-func shows(e engine.Event) bool {
+// end is what is said at the end of a pass; id is the run's in the history, "" for none.
+func (p *prepared) end(id string) view.End {
+	return view.End{Seconds: time.Since(p.start).Seconds(), Run: id}
+}
+
+// shows reports whether an event is shown: of a quiet run what goes wrong, and where that is
+// only planned, hosts that can't be reached are no matter.
+func (q *request) shows(e engine.Event) bool {
 	t, ok := e.(*engine.TaskEvent)
-	return !ok || t.Status == wire.Failed
+	switch {
+	case !q.quiet:
+		return true
+	case !ok:
+		return !q.readOnly
+	}
+	return t.Status == wire.Failed
 }
 
 // named gives an event the names that files had where a plan was made.
@@ -120,13 +134,14 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 	p := &prepared{request: q, reach: reach, loaded: l, playbook: pb, redact: &secret.Redactor{}}
 	p.redact.Spare(runNames(l, pb)...)
 	o.Playbook, o.Parallel, o.Key, o.Redact = pb, a.parallel, q.key, p.redact
-	o.ReadOnly, o.KeepFacts, o.Connect, o.FactsType, o.FactKeys, o.Kinds = q.readOnly, q.saves, reach.connect, factsType(), facts.Keys(), a.registry()
+	o.ReadOnly, o.Trace, o.KeepFacts, o.Connect, o.FactsType, o.FactKeys, o.Kinds = q.readOnly, q.trace, q.saves, reach.connect, factsType(), facts.Keys(), a.registry()
 	o.Fresh, o.Behind = reach.fresh, reach.behind
+	a.reportsOn(l.project.Rel(q.file))
 	o.Events = func(e engine.Event) {
 		if q.watch != nil {
 			q.watch(e)
 		}
-		if !q.quiet || shows(e) {
+		if q.shows(e) {
 			a.view().Event(q.named(e))
 		}
 	}

@@ -250,7 +250,7 @@ func newShow(a *app) *cobra.Command {
 				e := engine.RescueEvent(x)
 				a.view().Event(&e)
 			}
-			a.view().Summary(s, 0)
+			a.view().Summary(s, view.End{})
 			return nil
 		},
 	}

@@ -147,6 +147,15 @@ func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
 		return lang.SecretVersions{Valid: []secret.String{value}}, err
 	}
 	if err := u.unlock(); err != nil {
+		if u.app.comesLater(err) {
+			u.app.laterMu.Lock()
+			if u.app.later == nil {
+				u.app.later = map[string]bool{}
+			}
+			u.app.later[name] = true
+			u.app.laterMu.Unlock()
+			err = fmt.Errorf("the store isn't sealed to you yet, and %w, with a run after it is", lang.ErrLater)
+		}
 		return lang.SecretVersions{}, err
 	}
 	v, err := u.store.Get(name)
@@ -165,6 +174,9 @@ func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
 			all.Use = n
 		}
 		all.Valid = append(all.Valid, x.Value)
+	}
+	if v.Previous.Number != 0 {
+		all.Ending = 1
 	}
 	return all, nil
 }
@@ -191,7 +203,18 @@ func (a *app) openSecrets(pb *lang.Playbook, s lang.Secrets, sources map[string]
 	}) {
 		return nil
 	}
-	return a.storeError(u.unlock(), u.store.Path, sources)
+	err := u.unlock()
+	if a.comesLater(err) {
+		return nil
+	}
+	return a.storeError(err, u.store.Path, sources)
+}
+
+// comesLater reports whether a store that can't be opened doesn't hold up a run: it isn't
+// sealed to the user yet.
+func (a *app) comesLater(err error) bool {
+	var wrong *vault.WrongKeyError
+	return a.secretsLater && errors.As(err, &wrong)
 }
 
 // storeError shows what is wrong with a store.

@@ -38,7 +38,7 @@ func (r reader) mounts(f *Facts) {
 		m := Mount{Path: text(path), Device: text(unescape(words[0])), Type: text(words[2]), Options: clip(unescape(words[3]), maxOptions)}
 		var st unix.Statfs_t
 		if r.root == "" && answersAtOnce(words[2]) && unix.Statfs(path, &st) == nil {
-			m.Size, m.Available = bytes(st.Blocks, st.Bsize), bytes(st.Bavail, st.Bsize)
+			m.Size, m.Available = bytes(st.Blocks, int64(st.Bsize)), bytes(st.Bavail, int64(st.Bsize))
 		}
 		f.Mounts = append(f.Mounts, m)
 		return len(f.Mounts) < maxMounts

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"muster/host/linux"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +41,7 @@ func Swap(t testing.TB, a, b string) (count *atomic.Int64, stop func()) {
 				return
 			}
 		}
-		err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+		err := linux.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, linux.RENAME_EXCHANGE)
 		begun <- err
 		for err == nil {
 			select {
@@ -49,7 +51,7 @@ func Swap(t testing.TB, a, b string) (count *atomic.Int64, stop func()) {
 			default:
 			}
 			count.Add(1)
-			err = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+			err = linux.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, linux.RENAME_EXCHANGE)
 		}
 		ended <- err
 	}()

@@ -374,7 +374,7 @@ func (h *hostRun) drop(b *blockRun) {
 	lay := &wire.Lay{Settled: map[string]modules.Truth{}}
 	h.run.mu.Lock()
 	eachNode(b.nodes, func(it *item) {
-		it.dropped = it.done == nil
+		it.dropped = it.done == nil || it.done.Status == wire.Skipped
 		if o, settled := h.outcome(h.name, it.inst.ID); it.on == h && settled {
 			lay.Settled[it.id()] = o.Changed
 		}

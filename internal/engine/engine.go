@@ -57,6 +57,8 @@ type Options struct {
 	Unfinished map[string]bool
 	// ReadOnly runs only plan: their hosts make nothing, whatever they are told.
 	ReadOnly bool
+	// Trace has hosts tell, behind their plans, who altered what isn't as tasks say.
+	Trace bool
 	// Key keys the digests of what tasks change, 32 bytes; nil: a random one.
 	Key []byte
 	// Facts are taken for what hosts would say of themselves: those that a saved
@@ -106,6 +108,7 @@ type Run struct {
 	o     Options
 	key   []byte
 	name  string // under which hosts keep what they make
+	seal  []byte // with which they seal what tasks say
 	hosts map[string]*hostRun
 	order []*hostRun // as the plays name them
 	gate  chan struct{}
@@ -133,9 +136,10 @@ type Run struct {
 
 // New returns a run of the hosts that the playbook's plays match.
 func New(o Options) *Run {
-	r := &Run{o: o, key: make([]byte, 32), hosts: map[string]*hostRun{}, pins: savedPins(o.Pins), flows: map[uint64]*flow{}}
+	r := &Run{o: o, key: make([]byte, 32), seal: make([]byte, 32), hosts: map[string]*hostRun{}, pins: savedPins(o.Pins), flows: map[uint64]*flow{}}
 	r.change = sync.NewCond(&r.mu)
 	_, _ = rand.Read(r.key) // never fails, as crypto/rand promises
+	_, _ = rand.Read(r.seal)
 	r.name = hex.EncodeToString(r.key[:16])
 	r.life, r.end = context.WithCancel(context.Background())
 	if o.Key != nil {
@@ -206,8 +210,9 @@ func (r *Run) KnownFacts() map[string]json.RawMessage {
 	return all
 }
 
-// Close ends every connection.
+// Close ends every connection, once hosts have let go of what they kept of the run.
 func (r *Run) Close() {
+	r.part()
 	r.end()
 	defer r.working.Wait()
 	for _, h := range r.order {

@@ -54,6 +54,8 @@ type fleet struct {
 	parts   map[string]int
 	remote  func(o *remote.Options) // changes what remotes are started with; may be nil
 
+	far bool // what is sent to hosts takes its time, and is lost where the connection is closed meanwhile
+
 	mu     sync.Mutex
 	events []engine.Event
 }
@@ -119,7 +121,11 @@ func (f *fleet) connect(_ context.Context, host string, how engine.Start) (engin
 		silence = f.silence(host, f.logins[host])
 	}
 	f.mu.Unlock()
-	toRemote, in := io.Pipe()
+	toRemote, near := io.Pipe()
+	var in io.WriteCloser = near
+	if f.far {
+		in = newFar(near)
+	}
 	out, fromRemote := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
@@ -274,7 +280,7 @@ play "q" {
 `, "web1", "web2")
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
-	if s.Outcome != engine.OutcomeFailed || s.Hosts["web1"].Failed != 1 || s.Hosts["web1"].Skipped != 2 || s.Hosts["web2"].Changed != 3 {
+	if s.Outcome != engine.OutcomeFailed || s.Hosts["web1"].Failed != 1 || s.Hosts["web1"].NotReached != 2 || s.Hosts["web2"].Changed != 3 {
 		t.Errorf("outcome %s, web1 %+v, web2 %+v", s.Outcome, s.Hosts["web1"], s.Hosts["web2"])
 	}
 	if f.exists("web1") || f.exists("web1-next") || !f.exists("web2") || !f.exists("web2-next") {

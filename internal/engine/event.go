@@ -6,7 +6,7 @@ import (
 )
 
 // Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent,
-// *ProgressEvent, *RescueEvent or *NoticeEvent.
+// *ProgressEvent, *RescueEvent, *TraceEvent or *NoticeEvent.
 type Event interface{ event() }
 
 // PlayEvent is the begin of a play's making.

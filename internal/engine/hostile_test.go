@@ -114,6 +114,9 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 		"its greeting again": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{Hello: &wire.Hello{Protocol: wire.Protocol}})
 		},
+		"traces that weren't asked for": func(c *wire.Conn, _ *wire.Task) {
+			_ = c.Send(&wire.Message{Traced: &wire.Traced{}})
+		},
 		"a flood of needs": func(c *wire.Conn, _ *wire.Task) {
 			for i := range 100000 {
 				if c.Send(&wire.Message{Need: &wire.Need{Stream: uint64(i), Sum: "0"}}) != nil {

@@ -29,6 +29,8 @@ type Granted struct {
 	ID, Name, Play, Kind string
 	On                   string // the host acted on, where it is another
 	Changes              []host.Description
+	File                 string // where the task stands
+	Line                 int
 }
 
 // HostEnd is how a run ended on a host.
@@ -54,7 +56,7 @@ func (h *hostRun) journal(ctx context.Context, items ...*item) bool {
 	for i, it := range items {
 		it.journaled = true
 		t := it.inst.Task
-		tasks[i] = Granted{ID: it.inst.ID, Name: t.Name(), Play: t.Play.Name, Kind: t.Kind, Changes: h.run.redacted(it.planned.Changes)}
+		tasks[i] = Granted{ID: it.inst.ID, Name: t.Name(), Play: t.Play.Name, Kind: t.Kind, Changes: h.run.redacted(it.planned.Changes), File: t.Range.Filename, Line: t.Range.Start.Line}
 		if it.on != h {
 			tasks[i].On = it.on.name
 		}

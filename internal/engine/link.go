@@ -42,16 +42,12 @@ func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
-	if m.Hello == nil || m.Hello.Protocol != wire.Protocol {
+	if err := known(m, stream); err != nil {
 		_ = stream.Close()
-		return nil, fmt.Errorf("%s: what answers there isn't this muster's remote", h.name)
-	}
-	if want := stream.Sum(); want != "" && m.Hello.Sum != want {
-		_ = stream.Close()
-		return nil, fmt.Errorf("%s: %w: it has the SHA-256 %.12s, not %.12s", h.name, errDamaged, m.Hello.Sum, want)
+		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
 	l.said = m.Hello.Facts
-	open := &wire.Open{Login: stream.Login(), Host: h.name, Key: h.run.key, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
+	open := &wire.Open{Login: stream.Login(), Host: h.name, Key: h.run.key, Seal: h.run.seal, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
 	if err := l.conn.Send(&wire.Message{Open: open}); err != nil {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)
@@ -73,6 +69,17 @@ func greeting(ctx context.Context, conn *wire.Conn, stream Stream, silence time.
 		return nil, fmt.Errorf("%w: %w", errMute, because(err, stream))
 	}
 	return m, nil
+}
+
+// known returns an error where a first message isn't this muster's remote's.
+func known(m *wire.Message, stream Stream) error {
+	if m.Hello == nil || m.Hello.Protocol != wire.Protocol {
+		return errors.New("what answers there isn't this muster's remote")
+	}
+	if want := stream.Sum(); want != "" && m.Hello.Sum != want {
+		return fmt.Errorf("%w: it has the SHA-256 %.12s, not %.12s", errDamaged, m.Hello.Sum, want)
+	}
+	return nil
 }
 
 // use makes a link the host's, and starts to listen to it.
@@ -199,8 +206,12 @@ func (l *link) take(m *wire.Message) error {
 	case m.Progress != nil:
 		return l.host.progress(m.Progress)
 	case m.Alive != nil:
+	case m.Ack != nil:
+		l.host.parted()
 	case m.Reviewed != nil:
 		return l.host.takeReview(m.Reviewed)
+	case m.Traced != nil:
+		return l.host.takeTrace(m.Traced)
 	case m.Facts != nil:
 		return l.host.setFacts(m.Facts.Facts)
 	case m.Fault != nil:

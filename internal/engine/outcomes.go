@@ -205,6 +205,8 @@ func jsonOrNull(b []byte) []byte {
 
 // settled waits for everything that an evaluation for the host needs.
 func (h *hostRun) settled(ctx context.Context, waits lang.Waits) error {
+	h.waits(h.waitsOn(waits))
+	defer h.waits("")
 	return h.run.awaitOthers(ctx, func() bool {
 		for _, w := range waits {
 			settled := false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -29,6 +30,9 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 	})
 	r.review(ctx)
 	r.tellRescues()
+	if r.o.Trace {
+		r.trace(ctx)
+	}
 	return r.Summary()
 }
 
@@ -40,10 +44,12 @@ func (h *hostRun) plan(ctx context.Context) {
 		h.run.change.Broadcast()
 		h.run.mu.Unlock()
 	}()
+	h.begins()
 	if err := h.connect(ctx); err != nil {
 		h.lost(err)
 		return
 	}
+	h.begins()
 	for _, p := range h.plays {
 		if !h.usable() {
 			return
@@ -63,6 +69,16 @@ func (h *hostRun) plan(ctx context.Context) {
 	if err := h.answered(ctx); err != nil {
 		h.lost(err)
 	}
+	h.run.mu.Lock()
+	h.settledPlan = true
+	h.run.mu.Unlock()
+}
+
+// begins notes that the host has something else in hand from now on.
+func (h *hostRun) begins() {
+	h.run.mu.Lock()
+	h.since = time.Now()
+	h.run.mu.Unlock()
 }
 
 // planPlay sends the host all of a play, behind what earlier plays do on it.
@@ -377,7 +393,7 @@ func (h *hostRun) sendTask(it *item) {
 // forget gives up what is only needed to send an item: of a long play on many
 // hosts it would be most of what is kept.
 func (it *item) forget() {
-	it.ev.Args, it.ev.Others, it.ev.Bodies, it.ev.Secrets = nil, nil, nil, nil
+	it.ev.Args, it.ev.Others, it.ev.Ended, it.ev.Bodies, it.ev.Secrets = nil, nil, nil, nil, nil
 }
 
 // truth answers conditions about tasks of this host.
@@ -393,12 +409,19 @@ func (h *hostRun) truth(id string) modules.Truth {
 func (it *item) wire() *wire.Task {
 	t := &wire.Task{
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
-		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.owner.run.untold(it.ev.Secrets), Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.owner.run.untold(it.ev.Secrets), Made: it.ev.Made, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
 	}
 	for _, args := range it.ev.Others {
 		t.Others = append(t.Others, args)
 	}
+	if e := it.ev.Ended; e != nil {
+		t.Ended = &wire.Ended{Args: e.Args, Made: e.Made}
+		for _, args := range e.Others {
+			t.Ended.Others = append(t.Ended.Others, args)
+		}
+	}
 	t.Companions = it.outputs()
+	t.Environment = it.ev.Environment
 	if it.ev.Undecided {
 		t.When = &modules.Condition{Changed: "(known after apply)"}
 	}
@@ -415,9 +438,12 @@ func (it *item) wire() *wire.Task {
 }
 
 // chosen reports whether tags select a task.
-func (r *Run) chosen(t *lang.Task) bool {
+func (r *Run) chosen(t *lang.Task) bool { return r.o.Chooses(t.Tags) }
+
+// Chooses reports whether Tags and SkipTags select a task that has tags.
+func (o *Options) Chooses(tags []string) bool {
 	has := func(list []string) bool {
-		return slices.ContainsFunc(list, func(tag string) bool { return slices.Contains(t.Tags, tag) })
+		return slices.ContainsFunc(list, func(tag string) bool { return slices.Contains(tags, tag) })
 	}
-	return (len(r.o.Tags) == 0 || has(r.o.Tags)) && !has(r.o.SkipTags)
+	return (len(o.Tags) == 0 || has(o.Tags)) && !has(o.SkipTags)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -47,6 +48,8 @@ type hostRun struct {
 	asked     bool                     // for facts that haven't come yet
 	told      told                     // what it has said so far
 	reviewing *wire.Review             // was asked for, and isn't answered
+	tracing   *wire.Trace              // what the host is asked, until it has answered
+	traced    [][]string               // its answer
 	conflicts []wire.Conflict          // the answer to the last
 	passed    map[string]modules.Truth // see pass
 	guessed   bool                     // what was evaluated last read facts that pending changes may move
@@ -65,6 +68,12 @@ type hostRun struct {
 	begun     bool                  // something is pending there: what comes behind it is looked at again
 	taking    bool                  // it is being taken up: nothing is sent meanwhile
 	losing    bool                  // it is given up, and that is being told
+	parting   bool                  // it was told to forget what it keeps, and hasn't said that it has
+
+	since       time.Time // what it has in hand began; see Standing
+	heard       int       // every item before this one, as sent, is planned
+	settledPlan bool      // all of its tasks are planned
+	awaits      string    // the host that it waits for before it can be planned further
 }
 
 // playRun is a play on one host.
@@ -262,6 +271,7 @@ func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	it.planned, it.final, it.again = p, final, false
+	it.on.since = time.Now()
 	it.on.begun = it.on.begun || it.pending() || it.guess
 	if it.trial {
 		h.run.change.Broadcast()
@@ -328,6 +338,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 	}
 	h.run.mu.Lock()
 	h.ends++
+	h.since = time.Now()
 	it := h.sentTo(d.ID)
 	if it == nil || !it.making {
 		h.run.mu.Unlock()

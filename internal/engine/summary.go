@@ -11,12 +11,16 @@ import (
 // Counts is what became of one host's tasks.
 type Counts struct {
 	Unchanged, Changed, Pending, Failed, Skipped int
+	NotReached                                   int // never came to their turn: the host had failed before, or the run ended
 	Unknown                                      int // granted when the connection was lost
 	Unreachable                                  bool
 	Tolerated                                    int // of Failed: expected ones
+	Refused                                      int // of Failed: a value that a service never takes (host.ErrRefused)
 	Always                                       int // of Pending: what runs every time
 	Checks                                       int // of Pending: what only looks
 	Open                                         int // of Unchanged: checks that couldn't tell all
+	// Actions counts what its pending and changed tasks do, by what is done; nil: nothing.
+	Actions map[host.Action]int
 }
 
 // Outcome is what a run came to.
@@ -60,6 +64,12 @@ func (s *Summary) Drift() bool {
 	return false
 }
 
+// Drift reports whether a planned task has something to do that counts as drift: what
+// runs every time doesn't, nor what only looks.
+func (e *TaskEvent) Drift() bool {
+	return e.Status == wire.Pending && !e.Always && !(onlyChecks(e.Changes) && onlyChecks(e.Then))
+}
+
 // Open counts the checks that couldn't tell all that they were to find out.
 func (s *Summary) Open() int {
 	n := 0
@@ -77,6 +87,17 @@ func (s *Summary) Unknown() int {
 		n += c.Unknown
 	}
 	return n
+}
+
+// Refused reports whether a service didn't take a value that it was given, and never will:
+// another one may help.
+func (s *Summary) Refused() bool {
+	for _, c := range s.Hosts {
+		if c.Refused > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // NewSummary returns a summary of nothing.
@@ -128,15 +149,28 @@ func (r *Run) Summary() *Summary {
 
 func (c *Counts) count(it *item, over bool) {
 	switch {
+	case it.done != nil && it.done.Status == wire.Skipped && it.done.Error != "" && !it.dropped: // which says why
+		c.NotReached++
 	case it.done != nil:
-		c.add(it.done.Status, nil, nil, false, it.rescued)
+		c.add(it.done.Status, it.done.Changes, nil, false, it.rescued)
+		c.refused(it.done.Status, it.done.Refused, it.rescued)
 		if it.done.Status == wire.Unchanged && len(it.done.Open) > 0 {
 			c.Open++
 		}
 	case it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed):
 		c.add(it.planned.Status, it.planned.Changes, it.planned.Then, it.planned.Always, it.rescued)
+		c.refused(it.planned.Status, it.planned.Refused, it.rescued)
+	case it.dropped:
+		c.Skipped++
 	default:
-		c.Skipped++ // never came to its turn
+		c.NotReached++
+	}
+}
+
+// refused counts a failure that isn't tolerated.
+func (c *Counts) refused(status wire.Status, refused, tolerated bool) {
+	if status == wire.Failed && refused && !tolerated {
+		c.Refused++
 	}
 }
 
@@ -146,8 +180,11 @@ func (c *Counts) add(status wire.Status, changes, then []host.Description, alway
 		c.Unchanged++
 	case wire.Changed:
 		c.Changed++
+		c.does(changes)
 	case wire.Pending:
 		c.Pending++
+		c.does(changes)
+		c.does(then)
 		switch {
 		case onlyChecks(changes) && onlyChecks(then):
 			c.Checks++
@@ -163,6 +200,19 @@ func (c *Counts) add(status wire.Status, changes, then []host.Description, alway
 		c.Skipped++
 	case wire.Unknown:
 		c.Unknown++
+	}
+}
+
+// does counts what is done.
+func (c *Counts) does(list []host.Description) {
+	for _, d := range list {
+		if !d.Action.Counts() {
+			continue
+		}
+		if c.Actions == nil {
+			c.Actions = map[host.Action]int{}
+		}
+		c.Actions[d.Action]++
 	}
 }
 
@@ -188,7 +238,7 @@ func (s *Summary) worst(stopped bool) Outcome {
 		if c.Changed > 0 {
 			at(OutcomeChanged)
 		}
-		if c.Pending > 0 {
+		if c.Pending > c.Always+c.Checks { // what runs every time waits for nobody
 			at(OutcomePending)
 		}
 		if c.Unreachable {

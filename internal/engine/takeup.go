@@ -50,6 +50,9 @@ func (h *hostRun) sendItem(it *item, t *wire.Task, queue bool) {
 func (h *hostRun) sendGrant(chain string, epoch int, items ...*item) {
 	ids := make([]string, len(items))
 	h.run.mu.Lock()
+	if h.making() == nil {
+		h.since = time.Now()
+	}
 	for i, it := range items {
 		ids[i], it.granted, it.making = it.id(), true, true
 	}
@@ -211,7 +214,7 @@ func (h *hostRun) goOn(l *link) error {
 		}
 		if len(tasks) == 0 && items == len(h.sentItems) && len(moreGrants) == 0 {
 			h.taking = false
-			asked, reviewing, unanswered := h.asked, h.reviewing, h.unanswered()
+			asked, reviewing, tracing, unanswered := h.asked, h.reviewing, h.tracing, h.unanswered()
 			r.change.Broadcast()
 			r.mu.Unlock()
 			for _, t := range unanswered {
@@ -219,6 +222,9 @@ func (h *hostRun) goOn(l *link) error {
 			}
 			if reviewing != nil {
 				h.sendBy(l, &wire.Message{Review: reviewing}, true)
+			}
+			if tracing != nil {
+				h.sendBy(l, &wire.Message{Trace: tracing}, true)
 			}
 			if asked {
 				h.sendBy(l, &wire.Message{Gather: &wire.Gather{}}, true)
@@ -348,15 +354,4 @@ func (h *hostRun) inHand() []*item {
 		}
 	}
 	return list
-}
-
-// acknowledge lets the host forget what it has kept: the controller has every end.
-func (h *hostRun) acknowledge() {
-	h.run.mu.Lock()
-	ends, usable := h.ends, h.err == nil && !h.taking
-	began := ends > 0 || h.takes > 0
-	h.run.mu.Unlock()
-	if began && usable {
-		h.send(&wire.Message{Ack: &wire.Ack{Ends: ends}}, false)
-	}
 }

@@ -182,7 +182,7 @@ play "p" {
 	r.Keep(kept)
 	r.Plan(t.Context())
 	s := r.Apply(t.Context())
-	if c := s.Hosts["web1"]; c.Unknown != 2 || c.Skipped != 1 || c.Failed != 1 {
+	if c := s.Hosts["web1"]; c.Unknown != 2 || c.NotReached != 1 || c.Failed != 1 {
 		t.Errorf("%+v", c)
 	}
 	unknown := 0

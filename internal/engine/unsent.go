@@ -29,6 +29,10 @@ func (h *hostRun) fail(it *item, err error) *item {
 	if it.ev != nil {
 		onError = it.ev.OnError
 	}
+	if p := (problems{}); errors.As(err, &p) && lang.Later(p.diags) {
+		onError = lang.Continue
+		it.rescued = true
+	}
 	it.ev = &lang.Evaluated{OnError: onError}
 	h.register(it)
 	p := &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}

@@ -108,20 +108,17 @@ func (w Where) file(path string) (*Identity, error) {
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		return w.sshKey(path)
 	}
-	ids, err := age.ParseIdentities(bytes.NewReader(data))
+	f, err := ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the identity %s: %w", path, err)
+		return nil, err
 	}
-	found := &Identity{Path: path, open: func() ([]age.Identity, error) { return ids, nil }}
-	for _, id := range ids {
-		switch id := id.(type) {
-		case *age.X25519Identity:
-			found.Recipients, found.Public = append(found.Recipients, id.Recipient()), append(found.Public, id.Recipient().String())
-		case *age.HybridIdentity:
-			found.Recipients, found.Public = append(found.Recipients, id.Recipient()), append(found.Public, id.Recipient().String())
-		default:
-			return nil, fmt.Errorf("reading the identity %s: a %T can't be used: make one with age-keygen", path, id)
+	found := &Identity{Path: path, open: func() ([]age.Identity, error) { return f.all, nil }}
+	for _, public := range f.Current { // what was replaced opens what was sealed to it, and no more is
+		r, err := age.ParseRecipients(strings.NewReader(public))
+		if err != nil {
+			return nil, fmt.Errorf("reading the identity %s: %w", path, err)
 		}
+		found.Recipients, found.Public = append(found.Recipients, r...), append(found.Public, public)
 	}
 	return found, nil
 }

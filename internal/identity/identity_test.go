@@ -180,3 +180,84 @@ func TestEveryIdentityIsTried(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAFileIsRenewedAndForgets(t *testing.T) {
+	hybrid, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"as age-keygen writes it":       "# created: 2026-01-02T03:04:05Z\n# public key: " + plain.Recipient().String() + "\n" + plain.String() + "\n",
+		"without a line break":          plain.String(),
+		"a post-quantum one":            "# mine\n" + hybrid.String() + "\n",
+		"two, with notes of the user's": "# mine\n" + plain.String() + "\n\n# in the safe\n" + hybrid.String() + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, link := filepath.Join(dir, "identity"), filepath.Join(dir, "link")
+			if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Symlink("identity", link)); err != nil {
+				t.Fatal(err)
+			}
+			f, err := identity.ReadFile(link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := f.Current
+			stale := *f
+			if err := f.Renew(); err != nil {
+				t.Fatal(err)
+			}
+			if len(f.Current) != 1 || strings.Join(f.Replaced, " ") != strings.Join(old, " ") || len(f.All()) != len(old)+1 {
+				t.Errorf("%v stands in the place of %v, which were %v", f.Current, f.Replaced, old)
+			}
+			if strings.HasPrefix(old[len(old)-1], "age1pq1") != strings.HasPrefix(f.Newest(), "age1pq1") {
+				t.Errorf("it is of another sort: %s", f.Newest())
+			}
+			// What is sealed from here on is sealed to the new one, and all open things.
+			found, err := identity.Find(identity.Where{Named: link})
+			if err != nil || strings.Join(found.Public, " ") != f.Newest() {
+				t.Errorf("it is sealed to %v (%v)", found.Public, err)
+			}
+			if ids, err := found.Identities(); err != nil || len(ids) != len(old)+1 {
+				t.Errorf("%d identities open it (%v)", len(ids), err)
+			}
+			if err := stale.Renew(); !errors.Is(err, identity.ErrMoved) {
+				t.Errorf("somebody who read it before writes it: %v", err)
+			}
+			if err := f.Forget(); err != nil {
+				t.Fatal(err)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil || len(f.Replaced) != 0 || len(f.All()) != 1 {
+				t.Errorf("%v are left (%v)", f.All(), err)
+			}
+			for _, note := range []string{"# mine", "# in the safe", "# created"} {
+				if strings.Contains(text, note) != strings.Contains(string(after), note) {
+					t.Errorf("the note %q: %s", note, after)
+				}
+			}
+			st, err := os.Stat(path)
+			if err != nil || st.Mode() != 0o600 {
+				t.Errorf("its mode is %v (%v)", st.Mode(), err)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+				t.Errorf("%v is left behind (%v)", left, err)
+			}
+		})
+	}
+}
+
+func TestAnSSHKeyIsNoFileOfIdentities(t *testing.T) {
+	private, _ := keyPair(t, "")
+	path := filepath.Join(t.TempDir(), "id_ed25519")
+	if err := os.WriteFile(path, []byte(private), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := identity.Own(identity.Where{Named: path}); !errors.Is(err, identity.ErrSSH) {
+		t.Errorf("%v", err)
+	}
+}

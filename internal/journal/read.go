@@ -224,9 +224,7 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 			d.PerHost[i].Tasks = append(d.PerHost[i].Tasks, t)
 		}
 		return nil
-	}, `SELECT t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, n.ended, coalesce(n.status, ''), n.made,
-		coalesce(n.error, ''), coalesce(n.undone, 0), coalesce(n.seconds, 0),
-		(SELECT count(*) FROM edits e WHERE e.task = t.id), coalesce((SELECT e.missing FROM edits e WHERE e.task = t.id AND e.missing IS NOT NULL ORDER BY e.id LIMIT 1), '')
+	}, `SELECT `+taskColumns+`
 		FROM hosts h JOIN tasks t ON t.host = h.id LEFT JOIN ends n ON n.task = t.id WHERE h.run = ? ORDER BY t.id`, s.seq)
 	if err != nil {
 		return nil, j.explain("reading", err)
@@ -234,12 +232,20 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 	return d, nil
 }
 
-func scanTask(rows *sql.Rows) (host int64, t Task, err error) {
+// taskColumns is what scanTask reads, of tasks t and their ends n.
+const taskColumns = `t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, n.ended, coalesce(n.status, ''), n.made,
+		coalesce(n.error, ''), coalesce(n.undone, 0), coalesce(n.seconds, 0),
+		(SELECT count(*) FROM edits e WHERE e.task = t.id), coalesce((SELECT e.missing FROM edits e WHERE e.task = t.id AND e.missing IS NOT NULL ORDER BY e.id LIMIT 1), '')`
+
+// scanTask reads a task, and into more the columns behind those of taskColumns.
+func scanTask(rows *sql.Rows, more ...any) (host int64, t Task, err error) {
 	var granted int64
 	var ended sql.NullInt64
 	var planned, made []byte
-	err = rows.Scan(&host, &t.ID, &t.Name, &t.Play, &t.Kind, &t.On, &planned, &granted, &ended, &t.Status, &made,
-		&t.Error, &t.Undone, &t.Seconds, &t.Edits, &t.NotUndoable)
+	err = rows.Scan(append([]any{
+		&host, &t.ID, &t.Name, &t.Play, &t.Kind, &t.On, &planned, &granted, &ended, &t.Status, &made,
+		&t.Error, &t.Undone, &t.Seconds, &t.Edits, &t.NotUndoable,
+	}, more...)...)
 	if err != nil {
 		return 0, t, err
 	}

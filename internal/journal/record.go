@@ -33,9 +33,10 @@ type RunInfo struct {
 // Run is a run while it is made. It is an engine.Journal. What it is given
 // holds no secret: the caller has redacted it.
 type Run struct {
-	w   *writer
-	id  string
-	seq int64
+	w     *writer
+	id    string
+	seq   int64
+	names func(string) string // of the files in which tasks stand; nil: as they are given
 	// left is what couldn't be written, for another try; the writer's own.
 	left []*op
 
@@ -158,6 +159,9 @@ func (r *Run) Grant(ctx context.Context, host string, tasks []engine.Granted) er
 				ON CONFLICT (host, task) DO UPDATE SET planned = excluded.planned, granted = excluded.granted`,
 				r.seq, host, g.ID, g.Name, g.Play, g.Kind, g.On, g.planned, now)
 			if err != nil {
+				return err
+			}
+			if err := r.place(t, g.Granted); err != nil {
 				return err
 			}
 			// The end of an earlier grant isn't that of this one.

@@ -100,6 +100,9 @@ func (j *Journal) startWriter() (*writer, error) {
 	if err != nil {
 		return nil, j.explain("writing", err)
 	}
+	if _, err := conn.ExecContext(context.Background(), placesSchema); err != nil {
+		return nil, errors.Join(j.explain("writing", err), conn.Close())
+	}
 	w := &writer{j: j, conn: conn, tx: &tx{conn: conn, stmts: map[string]*sql.Stmt{}}, ended: make(chan struct{})}
 	w.change.L = &w.mu
 	j.writer = w

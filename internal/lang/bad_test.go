@@ -51,7 +51,7 @@ func expand(data []byte) []byte {
 }
 
 func testOptions(dir string) Options {
-	return Options{Kinds: testKinds(), Fleet: testFleet(), Root: dir, Facts: factsType, Secrets: fakeSecrets{"mysql/app": "geheim-4711", "rotated/db": "*new-4711|old-4711", "rotated/key": "next-0815|*used-0815"}, RequireValues: true}
+	return Options{Kinds: testKinds(), Fleet: testFleet(), Root: dir, Facts: factsType, Secrets: fakeSecrets{"mysql/app": "geheim-4711", "rotated/db": "*new-4711|old-4711", "rotating/db": "now-2342|=go-2342", "retiring/db": "*now-1001|-old-1001", "rotated/key": "next-0815|*used-0815"}, RequireValues: true}
 }
 
 // expectations returns what "ERROR: …" and "WARNING: …" at the end of lines

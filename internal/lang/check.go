@@ -272,6 +272,7 @@ func (c *checker) once(t *Task, s *Scope, varies bool) (diags hcl.Diagnostics, c
 		e := &evaluation{s: s, l: i.layer(), t: t, out: &Evaluated{OnError: Fail}, secrets: map[string]bool{}}
 		e.meta()
 		e.arguments(i)
+		e.environment()
 		diags = append(diags, e.diags...)
 		diags = append(diags, c.decode(e)...)
 		diags = append(diags, c.judgements(t, s, i)...)

@@ -62,6 +62,15 @@ func didYouMean(name string, names []string) string {
 	return ""
 }
 
+// didYouMeanKind is didYouMean for the name of a kind.
+func didYouMeanKind(name string, kinds []string) string {
+	sort.Strings(kinds)
+	if near := modules.NearestKind(name, kinds); near != "" {
+		return fmt.Sprintf("Did you mean %q?", near)
+	}
+	return ""
+}
+
 // list writes names as a sentence does, at most a dozen of them.
 func list(names []string) string {
 	if len(names) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/funcs"
 	"muster/modules"
 )
 
@@ -27,6 +28,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 	e := &evaluation{s: s, l: l, out: out, t: t, secrets: map[string]bool{}}
 	e.meta()
 	e.arguments(i)
+	e.environment()
 	if len(e.waits) > 0 || e.diags.HasErrors() {
 		return nil, e.waits, append(diags, e.diags...)
 	}
@@ -39,6 +41,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 	}
 	sort.Strings(out.Secrets)
 	s.others(i, out)
+	out.Made = s.p.made(append(out.from, out.Secrets...))
 	return out, nil, append(diags, e.diags...)
 }
 
@@ -239,6 +242,7 @@ func (e *evaluation) argument(a *argument) {
 	if a.expr.reads.constant() && !e.s.checking() {
 		a.done.Store(c)
 	}
+	e.out.from = append(e.out.from, funcs.Sources(v)...)
 	if c.sensitive {
 		e.collect(a.expr, v)
 	}

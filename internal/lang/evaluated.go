@@ -73,14 +73,34 @@ type Evaluated struct {
 	Apart    bool
 	Withheld []string
 	Secrets  []string // plain sensitive strings that went into Args, for redaction
+	// Made are the values of secrets that these, and Others, are made of: names, and
+	// secret.Digest, with a space between. Those beside the one with SecretVersions.Only
+	// aren't among them: a rotation is held against what hosts know before its parts are.
+	// Nor are those that are Ending: hosts may know that before the store does.
+	Made []string
+	// Ended is how it is made where the values that are Ending have been ended; nil where it
+	// is made of none.
+	Ended *Ended
+	from  []string // the texts that these are told by
 
-	Become  Become
+	Become Become
+	// Environment is variables of the programs that the task runs, NAME=value, sorted.
+	Environment []string
+
 	Timeout time.Duration // 0: the kind's own
 	OnError OnError
 	Retry   *Retry // nil: one attempt
 	// ChangedWhen and FailedWhen: Scope.ChangedWhen and FailedWhen decide
 	// whether the task counts as changed or failed, once it has run.
 	ChangedWhen, FailedWhen bool
+}
+
+// Ended are the arguments without values that are about to be retired, and those that agree.
+// Made says which values are left out, as Evaluated.Made does.
+type Ended struct {
+	Args   Args
+	Others []Args
+	Made   []string
 }
 
 // Body is the bytes behind a content.

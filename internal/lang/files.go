@@ -244,7 +244,7 @@ func (x *files) content(f localFile, info fs.FileInfo, sensitive bool) (host.Con
 
 func identityOf(f localFile, info fs.FileInfo) identity {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && f.embedded == nil {
-		return identity{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+		return identity{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: info.ModTime().UnixNano(), ctime: host.StatusChanged(info).UnixNano()}
 	}
 	return identity{embeddedName: f.name, size: info.Size()}
 }

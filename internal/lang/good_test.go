@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -210,6 +211,9 @@ func showEvaluated(t *Task, e *Evaluated) string {
 	add(e.Retry != nil, fmt.Sprintf("retry:%+v", e.Retry))
 	add(e.Sensitive, "sensitive")
 	add(len(e.Secrets) > 0, fmt.Sprintf("secrets:%q", e.Secrets))
+	for _, value := range []string{"now-1001", "old-1001"} { // of testOptions, one of which is ending
+		add(slices.Contains(e.Made, "retiring/db "+secret.Digest("retiring/db", secret.New(value))), "counts:"+value)
+	}
 	add(len(t.Tags) > 0, fmt.Sprintf("tags:%q", t.Tags))
 	for _, body := range e.Bodies {
 		text := "data"

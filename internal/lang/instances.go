@@ -114,13 +114,14 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 	case t.IsMapType(), t.IsObjectType():
 		for it := v.ElementIterator(); it.Next(); {
 			key, value := it.Element()
-			out = append(out, element{key.AsString(), key, value})
+			out = append(out, element{key.AsString(), key, value.WithMarks(marks)})
 		}
 		return out, nil, nil
 	case t.IsSetType(), t.IsListType(), t.IsTupleType():
 		seen := map[string]bool{}
 		for it := v.ElementIterator(); it.Next(); {
 			_, value := it.Element()
+			value = value.WithMarks(marks) // those of a set's elements are its own
 			if value.HasMark(afterApply) {
 				return fail("Unknown for_each", "", "An element depends on the result of a task, which is known only after apply.")
 			}
@@ -136,7 +137,8 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 			if value.IsNull() || value.Type() != cty.String {
 				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is %s.", what, valueWord(value))
 			}
-			key := value.AsString()
+			plain, _ := value.Unmark()
+			key := plain.AsString()
 			if seen[key] {
 				return fail("Duplicate element", "toset(…)", "The list has %q twice, and for_each needs distinct strings. toset() leaves out repetitions.", key)
 			}

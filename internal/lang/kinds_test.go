@@ -128,8 +128,17 @@ type userKind struct {
 	UID      *int     `arg:"uid"`
 	Password string   `arg:"password,sensitive"`
 	Valid    []string `versions:"password"`
+	Logins   []string `arg:"logins,united"`
 	Keys     []key    `arg:"keys"`
 	Limits   *limits  `arg:"limits"`
+}
+
+// guardKind lets one value in of each name.
+type guardKind struct {
+	idle
+	Name  string            `arg:"name,key,required"`
+	Hash  string            `arg:"hash,sensitive,single"`
+	Users map[string]string `arg:"users,sensitive,single"`
 }
 
 type key struct {
@@ -203,6 +212,7 @@ func testKinds() *modules.Registry {
 		modules.Kind{Name: "replica", New: func() modules.Module { return &replicaKind{} }},
 		modules.Kind{Name: "donor", Companion: true, New: func() modules.Module { return &donorKind{} }},
 		modules.Kind{Name: "user", New: func() modules.Module { return &userKind{} }},
+		modules.Kind{Name: "guard", New: func() modules.Module { return &guardKind{} }},
 		modules.Kind{Name: "http_check", Output: httpOutput{}, Probe: true, New: func() modules.Module { return &checkKind{} }},
 	)
 }
@@ -228,7 +238,7 @@ func testFleet() *Fleet {
 }
 
 // fakeSecrets are values by name: those of one secret that are valid have "|" between
-// them, newest first, and that to be used begins with "*" where there are several.
+// them, newest first, and that to be used begins with "*" where there are several; "=": with it alone.
 type fakeSecrets map[string]string
 
 func (f fakeSecrets) Names() []string { return sortedKeys(f) }
@@ -248,8 +258,12 @@ func (f fakeSecrets) Versions(_, name string) (v SecretVersions, err error) {
 		return v, fmt.Errorf("no such secret")
 	}
 	for i, value := range strings.Split(text, "|") {
-		if value[0] == '*' {
+		if value[0] == '*' || value[0] == '=' {
+			v.Only = value[0] == '='
 			v.Use, value = i, value[1:]
+		}
+		if value[0] == '-' {
+			v.Ending, value = v.Ending+1, value[1:]
 		}
 		v.Valid = append(v.Valid, secret.New(value))
 	}

@@ -13,6 +13,7 @@ package lang
 
 import (
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"iter"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/modules"
+	"muster/secret"
 )
 
 // Fleet is what playbooks may know of the inventory.
@@ -70,6 +72,18 @@ type Secrets interface {
 	Versions(host, name string) (SecretVersions, error)
 }
 
+// ErrLater is an error of Secrets.Versions for a secret that can't be read yet, and can
+// later: a task that needs it has failed, which is tolerated.
+var ErrLater = errors.New("it comes later")
+
+// comesLater marks the diagnostic of a secret that can't be read yet.
+type comesLater struct{}
+
+// Later reports whether diagnostics are about a secret that can't be read yet.
+func Later(diags hcl.Diagnostics) bool {
+	return slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { _, ok := d.Extra.(comesLater); return ok })
+}
+
 // Options is what a playbook is read against. The zero value of each field is
 // "none".
 type Options struct {
@@ -88,6 +102,9 @@ type Options struct {
 	RequireValues bool
 	// Phase chooses a part of a rotation; nil: the playbook's plays.
 	Phase *Phase
+	// Try are values of secrets, by name, that the checks are to be made with: where a task
+	// can't carry one, that is among what is wrong with the playbook.
+	Try map[string]secret.String
 }
 
 // Playbook is a playbook that has been read and found free of errors, or,
@@ -117,6 +134,7 @@ type Playbook struct {
 	contexts contexts         // and those that read files, by folder
 	facts    cty.Type
 	allHosts map[string]map[string]cty.Value // what the inventory says of each
+	known    knownSecrets
 }
 
 // Play is tasks for some hosts.
@@ -135,7 +153,9 @@ type Play struct {
 	names  *names
 	become *expr
 	vars   []*playVar
-	hosts  map[string]bool
+	// environment is variables of the programs that its tasks run; nil: none.
+	environment *argument
+	hosts       map[string]bool
 
 	rotation bool // it is a part of a rotation
 }
@@ -292,6 +312,7 @@ type Task struct {
 	when        *expr
 	forEach, on *expr
 	become      *expr
+	environment *argument
 	timeout     *expr
 	onError     *expr
 	retry       *retryBlock

@@ -28,6 +28,9 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	}
 	l.checkSources()
 	l.check()
+	for _, t := range l.files.templates {
+		l.diags = append(l.diags, t.jinja...) // which dedupe brings into order
+	}
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
 	}

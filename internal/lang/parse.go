@@ -39,6 +39,7 @@ func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
 			return nil
 		}
 	}
+	l.diags = append(l.diags, jinja(f.name, src, hclsyntax.LexConfig, "var.")...)
 	body, _ := file.Body.(*hclsyntax.Body)
 	return body
 }

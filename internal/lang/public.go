@@ -18,7 +18,7 @@ func publicArgs() map[string]string {
 	return map[string]string{
 		"command.argv": line, "command.shell": line, "command.env": env,
 		"script.args": line, "script.env": env,
-		"validate": line,
+		"validate": line, "environment": env,
 
 		"docker_container.command": container, "docker_container.entrypoint": container, "docker_container.env": container,
 		"docker_container.labels": container, "docker_container.health": container,

@@ -43,7 +43,7 @@ func (l *loader) play(u *unit, b *hclsyntax.Block) {
 // playOf reads a play, or the part of a rotation that is one.
 func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 	p := &Play{Name: name, Index: len(l.p.Plays), Range: header(b), unit: u, names: newNames(), hosts: map[string]bool{}, rotation: l.rotating != nil}
-	attrs := []string{"hosts", "become", "vars", "tags"}
+	attrs := []string{"hosts", "become", "vars", "tags", "environment"}
 	a := l.attributes(b.Body, "a play", attrs, append([]string{"barrier", "rolling"}, stepBlocks...))
 	l.p.Plays = append(l.p.Plays, p)
 	l.playHosts(u, p, a["hosts"])
@@ -81,6 +81,7 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 	if a["become"] != nil {
 		p.become = l.meta(a["become"].Expr, stand{l: l, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
 	}
+	p.environment = l.environment(a["environment"], stand{l: l, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
 	for _, f := range l.later {
 		f()
 	}
@@ -122,6 +123,10 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 		what := "runs on no host of this inventory"
 		if len(patterns) == 0 {
 			what = "runs on no host: its list of hosts is empty"
+		}
+		if r := l.rotating; r != nil {
+			l.noHost(r, a.Expr.Range(), strings.TrimPrefix(p.Name, r.Name+": "), what)
+			return
 		}
 		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q %s.", p.Name, what))
 	}

@@ -158,7 +158,7 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		t.kind = nil
 	}
 	if t.kind == nil {
-		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMean(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
+		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMeanKind(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
 		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
 		return t
 	}
@@ -255,7 +255,7 @@ var elsewhere = map[string]string{
 	"become_user":     "become = \"USER\"",
 	"sudo":            "become = true",
 	"no_log":          "sensitive = true",
-	"environment":     "env = { NAME = \"value\" }",
+	"environment":     "environment = { NAME = \"value\" } of the play or of a task",
 	"depends_on":      "Tasks run in the order they are written in.",
 	"if":              "when = …",
 	"serial":          "rolling { batches = [1, \"50%\"] }",
@@ -352,6 +352,10 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	fixed.what = "this argument"
 	t.become = get("become", fixed)
 	t.timeout = get("timeout", fixed)
+	t.environment = l.environment(raw["environment"], fixed)
+	if t.environment != nil && t.kind != nil && t.kind.NoPrograms {
+		l.errorAt(t.environment.at, "Argument without use", "", "%q runs no program: there is nothing to have an environment.", t.Kind)
+	}
 	t.onError = get("on_error", fixed)
 	t.changedWhen = l.judgement(t, raw, "changed_when")
 	t.failedWhen = l.judgement(t, raw, "failed_when")

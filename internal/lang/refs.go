@@ -28,6 +28,7 @@ type reads struct {
 	groups, each bool
 	self         bool
 	rotation     bool
+	rotated      []string // what is read of it
 	hosts        []string // other hosts named
 	allHosts     bool     // hosts, by a name that is computed
 	hostFacts    bool     // of hosts: their facts too

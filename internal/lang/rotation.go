@@ -3,6 +3,10 @@ package lang
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -22,10 +26,14 @@ type Rotation struct {
 	Range  hcl.Range
 	Every  string        // how often: "30d"; "" where nothing is said
 	Grace  time.Duration // from the last consumer's proof until the old value is retired
-	// Cutover: the old value is no longer valid once the new one is accepted.
-	Cutover  bool
+	// Strategy is Dual, Alternate or Cutover.
+	Strategy      string
+	StrategyRange hcl.Range // where that is said; the header where it isn't
+	// Accounts are the two that have the value in turn, of Alternate.
+	Accounts []string
 	Generate Generate
 	Accept   []string // the hosts that accept the value, in order
+	Hosts    []string // those of all its own parts
 	// Phases are the names of those with tasks, in the order in which they are made:
 	// "accept", "consumers NAME", "verify", "retire".
 	Phases []string
@@ -33,39 +41,39 @@ type Rotation struct {
 	Applies map[string]string
 }
 
-// Generate says how a new value is made.
-type Generate struct {
-	Length     int      // 0: 32
-	Characters []string // of which classes; nil: letters and digits
-}
+// The strategies of rotations.
+const (
+	Dual      = "dual"      // both values are valid until the old one is retired
+	Alternate = "alternate" // two accounts have values in turn: a value is ACCOUNT:PASSWORD
+	Cutover   = "cutover"   // the old value is no longer valid once the new one is accepted
+)
 
 // Phase chooses one part of a rotation: its tasks are the playbook's only play.
 type Phase struct {
 	Rotation string
 	Name     string // as in Rotation.Phases, or StatePhase
+	// Hosts are those of StatePhase; nil: the first that accepts the value.
+	Hosts []string
 	// State is what its expressions read as rotation.NAME.
 	State RotationState
 }
 
-// StatePhase is the phase that keeps a rotation's step on the first host that accepts it.
+// StatePhase is the phase that keeps a rotation's step on hosts.
 const StatePhase = "state"
 
 // RotationState is what the tasks of a rotation read as rotation.NAME.
 type RotationState struct {
-	New, Old   secret.String
-	Step       string
-	Generation int    // of the store
-	By         string // who rotates
+	New, Old secret.String
+	// Note is what StatePhase keeps, as JSON.
+	Note string
 }
 
-// stateText is the play of StatePhase.
+// stateText is the play of StatePhase: the label is the secret's name.
 const stateText = `play {
-  hosts  = [%q]
+  hosts  = [%s]
   become = true
   task "rotation_state" %q {
-    step       = rotation.step
-    generation = rotation.generation
-    by         = rotation.by
+    note = rotation.note
   }
 }
 `
@@ -78,30 +86,26 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 		return
 	}
 	r := &Rotation{Name: b.Labels[0], Range: header(b), Applies: map[string]string{}}
+	l.rotationNamed(b)
 	for _, other := range l.p.Rotations {
 		if other.Name == r.Name {
 			l.errorAt(b.LabelRanges[0], "Duplicate rotation", "", "Rotation %q is declared at %s already.", r.Name, place(other.Range))
 			return
 		}
 	}
-	a := l.attributes(b.Body, "a rotation", []string{"secret", "every", "grace", "strategy"}, append([]string{"generate"}, rotationPhases...))
+	a := l.attributes(b.Body, "a rotation", []string{"secret", "every", "grace", "strategy", "accounts"}, append([]string{"generate"}, rotationPhases...))
 	l.p.Rotations = append(l.p.Rotations, r)
 	l.rotatedSecret(r, a["secret"])
-	r.Every = l.constString(a["every"])
+	l.every(r, a["every"])
 	if text := l.constString(a["grace"]); text != "" {
 		var d modules.Duration
 		if err := d.UnmarshalText([]byte(text)); err != nil {
 			l.errorAt(a["grace"].Expr.Range(), "Wrong value", `grace = "1h"`, "%s.", capital(err.Error()))
 		}
 		r.Grace = time.Duration(d)
+		l.graceInTime(r, a["grace"])
 	}
-	switch text := l.constString(a["strategy"]); text {
-	case "", "dual":
-	case "cutover":
-		r.Cutover = true
-	default:
-		l.errorAt(a["strategy"].Expr.Range(), "Wrong value", didYouMean(text, []string{"dual", "cutover"}), "A rotation's strategy is \"dual\", where both values are valid until the old one is retired, or \"cutover\", where the new one takes the old one's place at once.")
-	}
+	l.strategy(r, a["strategy"], a["accounts"])
 	l.rotating = r
 	defer func() { l.rotating = nil }()
 	seen := map[string]hcl.Range{}
@@ -124,14 +128,42 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 				continue
 			}
 			seen[name] = header(inner)
+			if word == "accept" {
+				l.acceptsNew(r, inner)
+			}
 			if word == "generate" {
-				l.generate(r, inner)
+				l.generate(u, r, inner)
 			} else {
 				l.phase(u, r, inner, name)
 			}
 		}
 	}
 	l.complete(u, r, seen)
+}
+
+// acceptsNew warns of tasks that make no new value valid, since none reads it.
+func (l *loader) acceptsNew(r *Rotation, b *hclsyntax.Block) {
+	reads := false
+	_ = hclsyntax.VisitAll(b.Body, func(n hclsyntax.Node) hcl.Diagnostics {
+		if t, ok := n.(*hclsyntax.ScopeTraversalExpr); ok {
+			name := t.Traversal.RootName()
+			reads = reads || name == "secret" || name == "local" || name == "rotation" && len(t.Traversal) > 1 && isAttribute(t.Traversal[1], "new")
+		}
+		return nil
+	})
+	if !reads && hasBlock(b, "task") && !hasBlock(b, "role") {
+		l.diags = append(l.diags, warningAt(header(b), "Unused value", "rotation.new", "No task in here reads the new value of %s: nothing makes it valid.", r.Secret))
+	}
+}
+
+func isAttribute(t hcl.Traverser, name string) bool {
+	a, ok := t.(hcl.TraverseAttr)
+	return ok && a.Name == name
+}
+
+// hasBlock reports whether a block has one of a type in it, at any depth.
+func hasBlock(b *hclsyntax.Block, what string) bool {
+	return slices.ContainsFunc(b.Body.Blocks, func(inner *hclsyntax.Block) bool { return inner.Type == what || hasBlock(inner, what) })
 }
 
 // complete reports what a rotation lacks, and reads the play that keeps its step.
@@ -142,23 +174,86 @@ func (l *loader) complete(u *unit, r *Rotation, seen map[string]hcl.Range) {
 	}
 	_, retires := seen["retire"]
 	switch {
-	case r.Cutover && retires:
+	case r.Strategy == Alternate && r.Generate.Type != "" && r.Generate.Type != Password:
+		l.errorAt(seen["generate"], "Conflicting arguments", "", "With the strategy \"alternate\" a value is ACCOUNT:PASSWORD: its type is a password.")
+	case r.Strategy == Cutover && retires:
 		l.errorAt(seen["retire"], "Conflicting blocks", "", "With the strategy \"cutover\" the old value is no longer valid once the new one is accepted: there is nothing to retire.")
-	case r.Cutover && r.Grace > 0:
+	case r.Strategy == Cutover && r.Grace > 0:
 		l.errorAt(r.Range, "Conflicting arguments", "", "With the strategy \"cutover\" the old value is no longer valid once the new one is accepted: leave out grace.")
-	case !r.Cutover && !retires:
+	case r.Strategy != Cutover && !retires:
 		l.errorAt(r.Range, "Missing block", "retire { hosts = […] … }", "Both values are valid while a rotation is open: it needs a block \"retire\" with the tasks that end the old one, or strategy = \"cutover\" where the new one takes its place at once.")
 	}
 	if ph := l.o.Phase; ph == nil || ph.Rotation != r.Name || ph.Name != StatePhase || len(r.Accept) == 0 {
 		return
 	}
-	f, diags := hclguard.Parse("rotation "+r.Name, fmt.Appendf(nil, stateText, r.Accept[0], r.Name))
+	hosts := r.Accept[:1]
+	if l.o.Phase.Hosts != nil {
+		hosts = l.o.Phase.Hosts
+	}
+	quoted := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		quoted = append(quoted, strconv.Quote(h))
+	}
+	f, diags := hclguard.Parse("rotation "+r.Name, fmt.Appendf(nil, stateText, strings.Join(quoted, ", "), r.Secret))
 	if diags.HasErrors() {
 		l.diags = append(l.diags, diags...)
 		return
 	}
 	l.playOf(u, f.Body.(*hclsyntax.Body).Blocks[0], r.Name+": "+StatePhase)
 }
+
+// every reads how often a rotation is due.
+func (l *loader) every(r *Rotation, a *hclsyntax.Attribute) {
+	text := l.constString(a)
+	if text == "" {
+		return
+	}
+	if !everyForm.MatchString(text) {
+		l.errorAt(a.Expr.Range(), "Wrong value", `every = "30d"`, "A rotation is due every so many days or weeks.")
+		return
+	}
+	r.Every = text
+}
+
+// strategy reads the strategy, and the accounts that belong to it.
+func (l *loader) strategy(r *Rotation, a, accounts *hclsyntax.Attribute) {
+	all := []string{Dual, Alternate, Cutover}
+	r.Strategy, r.StrategyRange = l.constString(a), r.Range
+	if a != nil {
+		r.StrategyRange = a.Expr.Range()
+	}
+	switch {
+	case a == nil:
+		r.Strategy = Dual
+	case r.Strategy != "" && !slices.Contains(all, r.Strategy):
+		l.errorAt(a.Expr.Range(), "Wrong value", didYouMean(r.Strategy, all), "A rotation's strategy is \"dual\", where both values are valid until the old one is retired, \"alternate\", where two accounts have values in turn, or \"cutover\", where the new one takes the old one's place at once.")
+	}
+	if accounts == nil {
+		if r.Strategy == Alternate {
+			l.errorAt(r.Range, "Missing argument", `accounts = ["app_a", "app_b"]`, "With the strategy \"alternate\" two accounts have values in turn: name them.")
+		}
+		return
+	}
+	if r.Strategy != Alternate && r.Strategy != "" {
+		l.errorAt(accounts.NameRange, "Conflicting arguments", `strategy = "alternate"`, "Accounts belong to the strategy \"alternate\", in which they have values in turn.")
+		return
+	}
+	v, diags := accounts.Expr.Value(nil)
+	list, _ := plainValue(v).([]any)
+	for _, e := range list {
+		if name, ok := e.(string); ok && accountForm.MatchString(name) && !slices.Contains(r.Accounts, name) {
+			r.Accounts = append(r.Accounts, name)
+		}
+	}
+	if diags.HasErrors() || len(list) != 2 || len(r.Accounts) != 2 {
+		l.errorAt(accounts.Expr.Range(), "Wrong value", `accounts = ["app_a", "app_b"]`, "Accounts are the names of two, without a \":\", which ends them in the value.")
+	}
+}
+
+var (
+	everyForm   = regexp.MustCompile(`^[1-9][0-9]{0,4}[dw]$`)
+	accountForm = regexp.MustCompile(`^[^:[:space:][:cntrl:]]+$`)
+)
 
 // rotatedSecret reads the name of the secret, which has to be one of the store's own.
 func (l *loader) rotatedSecret(r *Rotation, a *hclsyntax.Attribute) {
@@ -167,44 +262,25 @@ func (l *loader) rotatedSecret(r *Rotation, a *hclsyntax.Attribute) {
 		return
 	}
 	r.Secret = l.constString(a)
-	switch {
-	case r.Secret == "":
-	case l.o.Secrets == nil:
-		l.errorAt(a.Expr.Range(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
-	case !l.secretNames[r.Secret]:
-		if p, ok := l.o.Secrets.(interface{ Partial() bool }); !ok || !p.Partial() {
-			l.errorAt(a.Expr.Range(), "Unknown secret", didYouMean(r.Secret, sortedKeys(l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", r.Secret, r.Secret)
-		}
-	default:
+	if l.ownSecret(a, r.Secret) {
 		l.secretsNoted = addName(l.secretsNoted, r.Secret)
 	}
 }
 
-func (l *loader) generate(r *Rotation, b *hclsyntax.Block) {
-	a := l.attributes(b.Body, "generate", []string{"length", "characters"}, nil)
-	if x := a["length"]; x != nil {
-		v, diags := x.Expr.Value(nil)
-		n, whole := int64(0), false
-		if !diags.HasErrors() && v.IsKnown() && !v.IsNull() {
-			n, whole = plainValue(v).(int64)
+// ownSecret reports a name that isn't of one of the store's secrets.
+func (l *loader) ownSecret(a *hclsyntax.Attribute, name string) (ok bool) {
+	switch {
+	case name == "":
+	case l.o.Secrets == nil:
+		l.errorAt(a.Expr.Range(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
+	case !l.secretNames[name]:
+		if p, ok := l.o.Secrets.(interface{ Partial() bool }); !ok || !p.Partial() {
+			l.errorAt(a.Expr.Range(), "Unknown secret", didYouMean(name, sortedKeys(l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		}
-		if !whole || n < 8 || n > 4096 {
-			l.errorAt(x.Expr.Range(), "Wrong value", "length = 32", "A value's length is a whole number from 8 to 4096.")
-		}
-		r.Generate.Length = int(n)
+	default:
+		return true
 	}
-	if x := a["characters"]; x != nil {
-		v, diags := x.Expr.Value(nil)
-		list, ok := plainValue(v).([]any)
-		for _, e := range list {
-			s, text := e.(string)
-			ok = ok && text && isOneOf(s, []string{"lower", "upper", "digits", "symbols", "hex"})
-			r.Generate.Characters = append(r.Generate.Characters, s)
-		}
-		if diags.HasErrors() || !ok || len(list) == 0 {
-			l.errorAt(x.Expr.Range(), "Wrong value", `characters = ["lower", "digits"]`, "Characters are a list of lower, upper, digits, symbols and hex.")
-		}
-	}
+	return false
 }
 
 // phase reads a phase: tasks, or the playbook that is applied.
@@ -227,8 +303,15 @@ func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
 		return
 	}
 	p := l.playOf(u, b, r.Name+": "+name)
-	if b.Type == "accept" {
+	for _, h := range p.Hosts {
+		r.Hosts = addName(r.Hosts, h)
+	}
+	switch b.Type {
+	case "accept":
 		r.Accept = p.Hosts
+		l.keepsBoth(r, p)
+	case "retire":
+		l.retiresAll(r, p, header(b))
 	}
 }
 
@@ -237,28 +320,33 @@ func (l *loader) hostsOf(u *unit, b *hclsyntax.Block) []string {
 	if b.Body.Attributes["hosts"] == nil {
 		return nil
 	}
-	p := &Play{unit: u, hosts: map[string]bool{}}
+	p := &Play{Name: l.rotating.Name + ": " + b.Type, unit: u, hosts: map[string]bool{}, rotation: true}
 	l.playHosts(u, p, b.Body.Attributes["hosts"])
 	return p.Hosts
 }
 
-var rotationAttributes = []string{"new", "old", "step", "generation", "by"}
+var rotationAttributes = []string{"new", "old", "note"}
 
 // rotationRead handles rotation.NAME.
 func (w *walker) rotationRead(t hcl.Traversal) {
 	w.reads.rotation = true
+	if len(t) > 1 {
+		if a, ok := t[1].(hcl.TraverseAttr); ok {
+			w.reads.rotated = addName(w.reads.rotated, a.Name)
+		}
+	}
 	w.attribute(t, rotationAttributes)
 }
 
 // rotationValue is what expressions read as rotation.NAME.
 func (b *builder) rotationValue() cty.Value {
-	if b.s.checking() || b.s.p.o.Phase == nil {
+	o := b.s.p.o
+	if o.Phase == nil || b.s.checking() && o.Try == nil {
 		hidden := cty.UnknownVal(cty.String).Mark(funcs.Sensitive)
-		return cty.ObjectVal(map[string]cty.Value{"new": hidden, "old": hidden, "step": cty.UnknownVal(cty.String), "generation": cty.UnknownVal(cty.Number), "by": cty.UnknownVal(cty.String)})
+		return cty.ObjectVal(map[string]cty.Value{"new": hidden, "old": hidden, "note": cty.UnknownVal(cty.String)})
 	}
-	st := b.s.p.o.Phase.State
+	st := o.Phase.State
 	return cty.ObjectVal(map[string]cty.Value{
-		"new": funcs.Hide(cty.StringVal(st.New.Reveal())), "old": funcs.Hide(cty.StringVal(st.Old.Reveal())),
-		"step": cty.StringVal(st.Step), "generation": cty.NumberIntVal(int64(st.Generation)), "by": cty.StringVal(st.By),
+		"new": funcs.Hide(cty.StringVal(st.New.Reveal())), "old": funcs.Hide(cty.StringVal(st.Old.Reveal())), "note": cty.StringVal(st.Note),
 	})
 }

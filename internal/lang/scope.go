@@ -33,8 +33,9 @@ type Scope struct {
 	plain  bool // a play's vars are not seen: they are being evaluated
 	first  bool // what the play consists of is being evaluated: facts are the run's first
 
-	picks picks                // versions of secrets other than the host's own
-	cache map[string]cty.Value // "var.x", "local.x"
+	picks      picks                // versions of secrets other than the host's own
+	cache      map[string]cty.Value // "var.x", "local.x"
+	validating map[string]bool      // the variables whose validations are being evaluated
 }
 
 // Scope returns the scope of the play's own steps on a host.
@@ -290,10 +291,16 @@ func (b *builder) secrets(reads *reads) cty.Value {
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
 		v := cty.UnknownVal(cty.String)
-		if !b.s.checking() {
+		if try, ok := b.s.p.o.Try[name]; ok {
+			v = cty.StringVal(try.Reveal())
+		} else if !b.s.checking() {
 			all, err := store.Versions(b.s.host, name)
 			if err != nil {
-				b.diags = append(b.diags, errorAt(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err))
+				d := errorAt(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err)
+				if errors.Is(err, ErrLater) {
+					d.Extra = comesLater{}
+				}
+				b.diags = append(b.diags, d)
 				continue
 			}
 			use := all.Use
@@ -301,6 +308,9 @@ func (b *builder) secrets(reads *reads) cty.Value {
 				use = n
 			}
 			v = cty.StringVal(all.Valid[use].Reveal())
+			if use == all.Use || !all.Only && use < len(all.Valid)-all.Ending { // what isn't to be used goes on being valid, and no more
+				b.s.p.known.note(name, all.Valid[use])
+			}
 		}
 		attrs[name] = funcs.Hide(v)
 	}

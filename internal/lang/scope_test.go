@@ -76,3 +76,64 @@ play "p" {
 		t.Errorf("a changed_when that reads nothing of the task is the module's: %+v", e)
 	}
 }
+
+// A validation reads its own variable, and another's: neither is kept while it is unknown.
+func TestInputThatIsNotKnownYetIsHeldAgainstItsValidationsOnceItIs(t *testing.T) {
+	dir, file := project(t, `
+-- roles/sends/role.hcl --
+variable "ca" {
+  type = string
+  validation {
+    condition = can(regex("CERTIFICATE", var.ca)) && var.name != ""
+    message   = "The CA is a certificate."
+  }
+}
+variable "name" {
+  type = string
+  validation {
+    condition = var.name != "" && var.ca != ""
+    message   = "A name isn't empty."
+  }
+}
+task "file" "/ca" { content = "${var.ca} of ${var.name}" }
+-- site.hcl --
+play "p" {
+  hosts = ["lb1"]
+  task "command" "makes" { argv = ["x"] }
+  role "sends" {
+    ca   = task.command.makes.output.stdout
+    name = task.command.makes.output.stderr
+  }
+}
+`)
+	p := must(t, file, testOptions(dir))
+	step := p.Plays[0].Steps[1].Block
+	in := func(r Results) (string, hcl.Diagnostics) {
+		entered, _, diags := p.Scope(p.Plays[0], "lb1", r).Enter(step)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		s := entered[0]
+		i, _, diags := s.Instances(step.Steps[0].Task)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		e, _, diags := s.Evaluate(i[0])
+		if diags.HasErrors() || r.(*fakeResults).Planning {
+			return "", diags
+		}
+		return contentText(t, e), nil
+	}
+	if _, diags := in(&fakeResults{Planning: true}); diags.HasErrors() {
+		t.Errorf("not known yet: %v", diags)
+	}
+	made := func(out string) *fakeResults {
+		return &fakeResults{Outcomes: map[string]map[string]fakeOutcome{"lb1": {"0/task.command.makes": {Output: []byte(out)}}}}
+	}
+	if text, diags := in(made(`{"stdout":"CERTIFICATE","stderr":"a","exit_code":0}`)); diags.HasErrors() || text != "CERTIFICATE of a" {
+		t.Errorf("known: %q %v", text, diags)
+	}
+	if _, diags := in(made(`{"stdout":"KEY","stderr":"a","exit_code":0}`)); !diags.HasErrors() || !strings.Contains(diags.Error(), "The CA is a certificate.") {
+		t.Errorf("known, and not valid: %v", diags)
+	}
+}

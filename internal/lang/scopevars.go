@@ -38,6 +38,7 @@ func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 		get = home.input
 	}
 	_, had := home.cache["var."+name]
+	had = had || home.validating[name]
 	value, waits, diags := home.kept("var."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return get(name) })
 	if had || len(waits) > 0 || diags.HasErrors() || home.checking() {
 		return value, waits, diags
@@ -48,7 +49,13 @@ func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	if home.unit.role != nil && home.unit.role.inputs[name] != nil {
 		at = home.unit.role.inputs[name].raw.Range()
 	}
+	// A condition reads the variable itself, which isn't kept while it is unknown.
+	if home.validating == nil {
+		home.validating = map[string]bool{}
+	}
+	home.validating[name] = true
 	diags = home.validate(v, at, "")
+	delete(home.validating, name)
 	return value, nil, diags
 }
 

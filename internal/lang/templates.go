@@ -25,6 +25,7 @@ type template struct {
 	dir   folder // of its file, for the paths in it
 	raw   hclsyntax.Expression
 	diags hcl.Diagnostics // of its syntax
+	jinja hcl.Diagnostics // warnings, which only Load gives
 	byUse map[*unit]*usedTemplate
 }
 
@@ -53,6 +54,9 @@ func (x *files) template(f localFile, dir folder) (*template, error) {
 	t = &template{dir: dir, byUse: map[*unit]*usedTemplate{}}
 	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
 	t.diags = syntaxHints(t.diags, src, hclsyntax.LexTemplate)
+	if !t.diags.HasErrors() {
+		t.jinja = jinja(f.name, src, hclsyntax.LexTemplate, "")
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if old, ok := x.templates[key]; ok {
@@ -152,6 +156,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 			}
 		}
 	}
+	e.out.from = append(e.out.from, append(funcs.Sources(vars), funcs.Sources(out)...)...)
 	out, _ = out.UnmarkDeep()
 	out, err := convert.Convert(out, cty.String)
 	if err != nil || out.IsNull() {

@@ -58,6 +58,7 @@ func plainNumber(f *big.Float) any {
 // textOf returns the text that a known value is written as; ok is false for
 // what has none.
 func textOf(v cty.Value) (string, bool) {
+	v, _ = v.UnmarkDeep()
 	s, err := convert.Convert(v, cty.String)
 	if err != nil || s.IsNull() || !s.IsKnown() {
 		return "", false

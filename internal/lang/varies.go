@@ -74,6 +74,12 @@ func (c *checker) taskVaries(t *Task, s *Scope) bool {
 	if t.vars != nil {
 		exprs = append(exprs, t.vars.expr)
 	}
+	if t.environment != nil {
+		exprs = append(exprs, t.environment.expr)
+	}
+	if a := t.Play.environment; a != nil && c.varies(a.expr.reads, t.Play.unit) {
+		return true
+	}
 	for _, a := range t.args {
 		exprs = append(exprs, a.expr)
 		if a.arg.Type.Base == modules.Template && c.templateVaries(a, u) {

@@ -14,6 +14,12 @@ import (
 type SecretVersions struct {
 	Valid []secret.String
 	Use   int // an index into Valid
+	// Only: what was made with another of them doesn't agree. What lets values in still keeps
+	// all of them: in a part of a rotation the other one is valid until it is retired.
+	Only bool
+	// Ending are so many of Valid, from the last on, that are about to be retired: hosts may
+	// have ended them already, and may know that they count no more.
+	Ending int
 }
 
 // most is how many versions of a task's arguments are made: with more secrets of one task
@@ -26,9 +32,12 @@ type picks map[string]int
 
 // version is one way in which a task's arguments can be made.
 type version struct {
-	args Args
-	use  bool // it is the host's own
-	e    *evaluation
+	args  Args
+	picks picks
+	use   bool // it is the host's own
+	odd   bool // it doesn't agree, as one with another version of a secret that has Only
+	over  bool // it has a value that is ending
+	e     *evaluation
 }
 
 // Args are arguments of a task as modules.Decode takes them.
@@ -55,6 +64,9 @@ func (s *Scope) others(i *Instance, out *Evaluated) {
 	var read []string // those that the task's arguments are made of
 	counts := map[string]int{}
 	uses := picks{}
+	only := map[string]bool{}
+	valid := picks{} // so many aren't ending
+	var over []string
 	for _, name := range open {
 		v, err := store.Versions(s.host, name)
 		if err != nil || len(v.Valid) < 2 {
@@ -65,21 +77,41 @@ func (s *Scope) others(i *Instance, out *Evaluated) {
 				continue
 			}
 			if x := s.with(i, picks{name: n}); x != nil && !reflect.DeepEqual(x.args, own.args) {
-				read, counts[name], uses[name] = append(read, name), len(v.Valid), v.Use
+				read, counts[name], uses[name], only[name] = append(read, name), len(v.Valid), v.Use, v.Only
+				valid[name] = len(v.Valid) - v.Ending
+				for _, value := range v.Valid[valid[name]:] {
+					over = append(over, madeOf(name, value))
+				}
 				break
 			}
 		}
 	}
 	list := s.versions(i, read, counts, uses, own)
+	for n := range list {
+		list[n].odd = slices.ContainsFunc(read, func(name string) bool { return only[name] && list[n].picks[name] != uses[name] })
+		list[n].over = slices.ContainsFunc(read, func(name string) bool { return list[n].picks[name] >= valid[name] })
+	}
+	if len(over) > 0 {
+		out.Ended = ended(i.Task, list, out.Args, over)
+	}
 	seal(i.Task, list, out)
+	unite(i.Task, list, out)
+	if e := out.Ended; e != nil {
+		for _, args := range append([]Args{e.Args}, e.Others...) {
+			out.agrees(args)
+		}
+	}
 	for _, v := range list {
-		if !v.use && !slices.ContainsFunc(append([]Args{out.Args}, out.Others...), func(a Args) bool { return reflect.DeepEqual(a, v.args) }) {
-			out.Others = append(out.Others, v.args)
+		if !v.use && !v.odd {
+			out.agrees(v.args)
 		}
 		if v.e == nil {
 			continue
 		}
-		out.Bodies = append(out.Bodies, v.e.out.Bodies...)
+		if !v.odd {
+			out.Bodies = append(out.Bodies, v.e.out.Bodies...)
+		}
+		out.from = append(out.from, v.e.out.from...)
 		for text := range v.e.secrets {
 			if !slices.Contains(out.Secrets, text) {
 				out.Secrets = append(out.Secrets, text)
@@ -87,6 +119,30 @@ func (s *Scope) others(i *Instance, out *Evaluated) {
 		}
 	}
 	slices.Sort(out.Secrets)
+}
+
+// agrees notes that what is made with other arguments is as it is to be.
+func (out *Evaluated) agrees(args Args) {
+	if !slices.ContainsFunc(append([]Args{out.Args}, out.Others...), func(a Args) bool { return reflect.DeepEqual(a, args) }) {
+		out.Others = append(out.Others, args)
+	}
+}
+
+// ended is how a task is made where the values that are ending have been ended.
+func ended(t *Task, list []version, own Args, over []string) *Ended {
+	left := slices.DeleteFunc(slices.Clone(list), func(v version) bool { return v.over })
+	for n := range left {
+		left[n].args = maps.Clone(left[n].args)
+	}
+	out := Evaluated{Args: maps.Clone(own)}
+	seal(t, left, &out)
+	unite(t, left, &out)
+	for _, v := range left {
+		if !v.use && !v.odd {
+			out.agrees(v.args)
+		}
+	}
+	return &Ended{Args: out.Args, Others: out.Others, Made: over}
 }
 
 // versions are the arguments with each choice of versions, the newest of all first.
@@ -109,8 +165,10 @@ func (s *Scope) versions(i *Instance, names []string, counts map[string]int, use
 	var list []version
 	for _, c := range choices {
 		if maps.Equal(c, uses) {
+			own.picks = c
 			list = append(list, own)
 		} else if x := s.with(i, c); x != nil {
+			x.picks = c
 			list = append(list, *x)
 		}
 	}
@@ -152,6 +210,38 @@ func seal(t *Task, list []version, out *Evaluated) {
 		for _, v := range list {
 			v.args[a.name] = all
 		}
+	}
+}
+
+// unite has lists of credentials hold those of all versions, where a task is made. What has
+// the own version's alone agrees, too.
+func unite(t *Task, list []version, out *Evaluated) {
+	own := out.Args
+	for _, a := range t.args {
+		if a.arg == nil || !a.arg.United {
+			continue
+		}
+		all, ok := own[a.name].([]any)
+		if !ok {
+			continue
+		}
+		n := len(all)
+		all = slices.Clone(all)
+		for _, v := range list {
+			more, _ := v.args[a.name].([]any)
+			for _, e := range more {
+				if !slices.ContainsFunc(all, func(x any) bool { return reflect.DeepEqual(x, e) }) {
+					all = append(all, e)
+				}
+			}
+		}
+		if len(all) > n {
+			out.Args = maps.Clone(out.Args)
+			out.Args[a.name] = all
+		}
+	}
+	if !reflect.DeepEqual(own, out.Args) {
+		out.Others = append(out.Others, own)
 	}
 }
 

@@ -111,6 +111,8 @@ func (l *launch) run() (*Remote, error) {
 			if l.o.Become != "" {
 				l.stage = sudo
 			}
+		case inPlace:
+			return l.placed(rest)
 		case "run":
 			return &Remote{Stdin: l.p.Stdin, Stdout: l.rest(), Path: rest, Sum: path.Base(rest), Uploaded: l.stage == upload}, nil
 		case "need":
@@ -161,6 +163,9 @@ func (l *launch) next() (word, rest string, err error) {
 			l.touch()
 			word, rest, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 			return word, rest, nil
+		}
+		if sum, ok := strings.CutPrefix(string(line), inPlace+" "); ok && whole && err == nil && l.stage == loginShell {
+			return inPlace, strings.TrimSuffix(sum, "\n"), nil
 		}
 		whole = err == nil
 		l.noise = append(l.noise, line...)

@@ -61,6 +61,8 @@ type Remote struct {
 	Path     string // where it is cached on the host
 	Sum      string // the SHA-256 it is cached under, in hex
 	Uploaded bool   // it was not cached before
+	// InPlace: the login runs this remote, as whom it runs it, whatever it is asked for.
+	InPlace bool
 
 	process *transport.Process
 	stderr  *tail

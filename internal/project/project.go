@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/hclguard"
@@ -23,8 +24,14 @@ type Project struct {
 	Inventory string // "" where it names none
 	Secrets   string
 	AcceptNew bool // host_keys = "accept-new"
-	Source    []byte
-	Name      string // of the file, as diagnostics have it
+	// Commit is the program, with its arguments, that commits the store of secrets; nil
+	// where it names none.
+	Commit []string
+	Drift  []string // the playbooks that a drift check plans; nil where it names none
+	// Notify are the blocks that say who is told of drift: internal/notify reads them.
+	Notify hcl.Blocks
+	Source []byte
+	Name   string // of the file, as diagnostics have it
 }
 
 // KnownHosts is the project's own file of host keys; "" without a project.
@@ -102,12 +109,27 @@ func read(dir, name string, src []byte) (*Project, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return p, diags
 	}
-	attrs, more := f.Body.JustAttributes()
+	attrs, more := p.parts(f.Body)
 	diags = append(diags, more...)
 	for key, attr := range attrs {
 		v, more := attr.Expr.Value(nil)
 		diags = append(diags, more...)
 		if more.HasErrors() {
+			continue
+		}
+		if key == "secrets_commit" {
+			if p.Commit = words(v); p.Commit == nil {
+				diags = append(diags, problem("Wrong type", `"secrets_commit" takes a program and its arguments: ["./commit-secrets.sh"].`, attr.Expr.Range().Ptr())...)
+			}
+			continue
+		}
+		if key == "drift" {
+			if p.Drift = words(v); p.Drift == nil {
+				diags = append(diags, problem("Wrong type", `"drift" takes the playbooks that a drift check plans: ["playbooks/site.hcl"].`, attr.Expr.Range().Ptr())...)
+			}
+			for i := range p.Drift {
+				p.Drift[i] = beside(dir, p.Drift[i])
+			}
 			continue
 		}
 		if v.IsNull() || v.Type() != cty.String {
@@ -132,14 +154,47 @@ func read(dir, name string, src []byte) (*Project, hcl.Diagnostics) {
 				diags = append(diags, problem("Wrong value", `"host_keys" is "strict" or "accept-new".`, attr.Expr.Range().Ptr())...)
 			}
 		default:
-			detail := `A project has "inventory", "secrets" and "host_keys".`
-			if near := modules.Nearest(key, []string{"inventory", "secrets", "host_keys"}); near != "" {
+			detail := `A project has "inventory", "secrets", "secrets_commit", "drift" and "host_keys", and blocks "notify".`
+			if near := modules.Nearest(key, []string{"inventory", "secrets", "secrets_commit", "drift", "host_keys"}); near != "" {
 				detail += ` Did you mean "` + near + `"?`
 			}
 			diags = append(diags, problem("Unknown setting", detail, attr.NameRange.Ptr())...)
 		}
 	}
 	return p, diags
+}
+
+// parts takes the blocks of a file, and returns its settings.
+func (p *Project) parts(body hcl.Body) (hcl.Attributes, hcl.Diagnostics) {
+	content, _, diags := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "notify", LabelNames: []string{"kind", "name"}}}})
+	p.Notify = content.Blocks
+	attrs := hcl.Attributes{}
+	if b, ok := body.(*hclsyntax.Body); ok { // whose JustAttributes knows of no blocks that were taken
+		for _, block := range b.Blocks {
+			if block.Type != "notify" {
+				diags = append(diags, problem("Unexpected \""+block.Type+"\" block", "A project has blocks \"notify\", and no others.", block.TypeRange.Ptr())...)
+			}
+		}
+		for name, attr := range b.Attributes {
+			attrs[name] = attr.AsHCLAttribute()
+		}
+	}
+	return attrs, diags
+}
+
+// words are the strings of a list; nil where it is none, or its first is empty.
+func words(v cty.Value) (list []string) {
+	if v.IsNull() || !v.IsWhollyKnown() || !v.CanIterateElements() {
+		return nil
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() || e.Type() != cty.String || len(list) == 0 && e.AsString() == "" {
+			return nil
+		}
+		list = append(list, e.AsString())
+	}
+	return list
 }
 
 func beside(dir, path string) string {

@@ -67,15 +67,23 @@ func (s *Session) ComingUser(ctx context.Context, wt wire.Task) (p wire.Planned,
 	if u == nil && !errors.Is(err, host.ErrNotYet) && !s.preview.Tainted() {
 		return p, false
 	}
+	p, _ = s.Unseen(wt, "planned once the user "+wt.As+" exists")
+	return p, true
+}
+
+// Unseen lays a task of which the host isn't asked, for a reason: what it may alter is open,
+// and returned for the host's other sessions.
+func (s *Session) Unseen(wt wire.Task, why string) (wire.Planned, []host.Effect) {
+	s.redact.Add(wt.Secrets...)
 	t := &task{Task: wt}
 	t.module, _ = s.Kinds.Decode(wt.Kind, wt.Args)
-	p = s.deferred(t, nil, "planned once the user "+wt.As+" exists")
+	p := s.deferred(t, nil, why)
 	p.ID = wt.ID
 	t.settle(p)
-	t.module, t.Task = nil, wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing} // the worker's, once there is one
+	t.module, t.Task = nil, wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing} // of who plans it later
 	s.put(t)
 	s.lay(wt.ID, t.effects)
-	return p, true
+	return p, t.effects
 }
 
 // Late takes a task that is planned when it is granted, by a worker where it has

@@ -67,9 +67,9 @@ func (s *Session) attempts(ctx context.Context, t *task) wire.Done {
 		d := s.timed(ctx, t)
 		made = append(made, d.Changes...)
 		d.Changes = made
-		if d.Status != wire.Failed || i >= n || s.mayBegin(ctx) != nil {
-			if d.Status == wire.Failed && n > 1 && s.mayBegin(ctx) == nil {
-				d.Error = fmt.Sprintf("after %d attempts: %s", n, d.Error)
+		if d.Status != wire.Failed || d.Refused || i >= n || s.mayBegin(ctx) != nil {
+			if d.Status == wire.Failed && i > 1 && s.mayBegin(ctx) == nil {
+				d.Error = fmt.Sprintf("after %d attempts: %s", i, d.Error)
 			}
 			return d
 		}
@@ -92,13 +92,13 @@ func (s *Session) timed(ctx context.Context, t *task) wire.Done {
 		ctx, cancel = context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the task's timeout of %s is over", t.Timeout))
 		defer cancel()
 	}
-	return s.attempt(ctx, t)
+	return s.attempt(host.WithEnvironment(ctx, t.Environment), t)
 }
 
 func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 	var d wire.Done
 	fail := func(err error) wire.Done {
-		d.Status, d.Error = wire.Failed, t.failure(err)
+		d.Status, d.Error, d.Refused = wire.Failed, t.failure(err), errors.Is(err, host.ErrRefused)
 		return d
 	}
 	if t.refused != nil {

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"muster/internal/wire"
 )
 
-// ask streams content from the controller.
+// ask streams content from the controller. This program itself needn't come a second time,
+// where it is to be put somewhere.
 func (s *server) ask(ctx context.Context, sum string) (io.ReadCloser, error) {
+	if sum == s.o.Sum && sum != "" {
+		return os.Open("/proc/self/exe")
+	}
 	s.mu.Lock()
 	s.last++
 	stream, ch := s.last, make(chan *wire.Chunk, 4)

@@ -151,6 +151,9 @@ func (s *server) consult(ctx context.Context, t wire.Task) error {
 		}
 		s.refresh(ctx)
 	}
+	if ok, err := s.agrees(ctx, &t); !ok || err != nil {
+		return err
+	}
 	p := s.session.Consult(ctx, t)
 	return s.planned(&p)
 }

@@ -73,7 +73,7 @@ func (s *server) newRecord(dir string, o *wire.Open) (*record.Record, error) {
 			return nil, err
 		}
 	}
-	return record.New(record.Options{Dir: dir, Marks: filepath.Dir(marks), Run: o.Run, Take: o.Take, Silence: s.o.Silence})
+	return record.New(record.Options{Dir: dir, Marks: filepath.Dir(marks), Run: o.Run, Take: o.Take, Key: o.Seal, Silence: s.o.Silence})
 }
 
 // takeUp tells what the run's earlier connections have made here, when they have
@@ -243,6 +243,12 @@ func (s *server) over(d *wire.Done) error {
 func (s *server) acked(ends int) {
 	if s.kept != nil {
 		s.kept.Ack(ends)
+	}
+}
+
+func (s *server) settleRecord() {
+	if s.kept != nil {
+		s.kept.Settle()
 	}
 }
 

@@ -48,7 +48,7 @@ func remoteIn(t *testing.T, dir, run string, take int) *killable {
 	if m, err := c.Receive(); err != nil || m.Hello == nil {
 		t.Fatal(m, err)
 	}
-	if err := c.Send(&wire.Message{Open: &wire.Open{Run: run, Take: take, Key: []byte("key")}}); err != nil {
+	if err := c.Send(&wire.Message{Open: &wire.Open{Run: run, Take: take, Key: []byte("key"), Seal: make([]byte, 32)}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -188,15 +188,19 @@ func TestProgramOfAWorkerThatWasKilledIsEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	await.Until(t, "the record has it", func() bool { return strings.Count(recorded(t, dir), `"runs"`) == 2 })
-	await.Until(t, "the program has begun", func() bool { return exists(filepath.Join(theirs, "begun")) })
+	var begun string // with its number: the file is there before that is
+	await.Until(t, "the program has begun", func() bool {
+		data, _ := os.ReadFile(filepath.Join(theirs, "begun"))
+		begun = strings.TrimSpace(string(data))
+		return begun != ""
+	})
 	for _, pid := range children(t, first.cmd.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	if _, m := first.told(); m.Done == nil || m.Done.Status != wire.Failed {
 		t.Errorf("it came to %+v", m)
 	}
-	data, _ := os.ReadFile(filepath.Join(theirs, "begun"))
-	await.Until(t, "it has ended", func() bool { return !exists("/proc/" + strings.TrimSpace(string(data))) })
+	await.Until(t, "it has ended", func() bool { return !exists("/proc/" + begun) })
 }
 
 // A worker can't have the host wait for a process that isn't its user's.
@@ -212,7 +216,7 @@ func TestWorkerCannotNameAnothersProcess(t *testing.T) {
 		_ = c.Send(&wire.Message{Done: &wire.Done{ID: "0/task.command.c", Status: wire.Changed}})
 	})
 	c := servingAs(t, Options{Kinds: all.Registry(), Spawn: spawn, Records: filepath.Join(dir, "records")})
-	if err := c.Send(&wire.Message{Open: &wire.Open{Run: aRun, Key: []byte("key")}}); err != nil {
+	if err := c.Send(&wire.Message{Open: &wire.Open{Run: aRun, Key: []byte("key"), Seal: make([]byte, 32)}}); err != nil {
 		t.Fatal(err)
 	}
 	task := doing("command", "c", other, map[string]any{"argv": []any{"true"}})

@@ -19,47 +19,6 @@ import (
 	"muster/modules"
 )
 
-// Options say how a remote serves.
-type Options struct {
-	Kinds *modules.Registry
-	// Facts gathers the facts of this host, as JSON.
-	Facts func(ctx context.Context) []byte
-	// FactKeys says what the facts are made of that changes move; see facts.Keys.
-	FactKeys map[string][]host.Key
-	// Sum is the SHA-256 of this program, hex.
-	Sum string
-	// Worker: this is the worker of another remote, for one more user.
-	Worker bool
-	// AliveEvery is how often the remote says that it lives; 0: wire.AliveEvery.
-	AliveEvery time.Duration
-	// Silence is how long nothing may be heard of the controller; 0: wire.Silence.
-	Silence time.Duration
-	// Finishing is how long the change in hand may go on when the controller is gone,
-	// where it could be interrupted; 0: two minutes.
-	Finishing time.Duration
-	// Lock is the file that keeps two runs off one host; "": the usual one.
-	Lock string
-	// Account returns what a worker of a user is made of: numbers, home and groups.
-	// A worker is started anew where that has changed. nil: what the host says.
-	Account func(user string) (string, error)
-	// Probation is how long a change stands that nothing proves; 0:
-	// modules.ProbationTime. ProofWait is how long the controller is waited for that is
-	// to prove it; 0: wire.ProofWait.
-	Probation, ProofWait time.Duration
-	// Plain has no systemd take back what isn't proven, also where there is one.
-	Plain bool
-	// Records is the folder of what runs keep on this host; "": record.Dir.
-	Records string
-	// Spawn starts a worker; nil where there can't be any.
-	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
-}
-
-// expecting reports whether a kind wants to know of tasks to come.
-func (o *Options) expecting(kind string) bool {
-	k := o.Kinds.Kind(kind)
-	return k != nil && k.Expect != nil
-}
-
 // errGone is why things end when the controller's stream does.
 var errGone = errors.New("the connection to the controller is gone")
 
@@ -76,7 +35,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), answers: make(chan *wire.Pin, 4), lost: make(chan struct{})}
 	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
 	h := host.New()
-	h.Bodies.Ask = s.ask
+	h.Bodies.Ask, h.Origin = s.ask, o.Origin
 	h.Runner = host.System{Started: s.started}
 	s.session = NewSession(o.Kinds, h, nil)
 	s.session.FactKeys = o.FactKeys
@@ -85,6 +44,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	s.sends.open, s.receivers.open = map[uint64]*sending{}, map[uint64]*receiving{}
 	if o.Worker {
 		s.session.Probation, s.session.Ask, s.session.Receive = noTrial, nil, nil
+	}
+	if err := s.restrict(); err != nil {
+		return err
 	}
 	u, err := user.Current()
 	if err != nil {
@@ -157,6 +119,7 @@ type server struct {
 	session *Session
 	// readOnly sessions make nothing.
 	readOnly bool
+	agreed   *agreed // nil: tasks aren't noted here
 	user     string
 	lock     lock
 	epochs   map[string]int // of each chain: grants up to this one are dropped
@@ -166,12 +129,13 @@ type server struct {
 	repeats bool           // and would make it anew if it were made again
 	heard   atomic.Int64   // when the controller was last heard of, in Unix nanoseconds
 
-	proofs  int              // that the controller was asked for
-	proven  chan *wire.Proof // its answers
-	asked   int              // what names stand for
-	answers chan *wire.Pin   // the controller's
-	lost    chan struct{}    // closed when the controller's stream ends
-	decided bool             // the task in hand was taken back: its end is certain
+	proofs  int                       // that the controller was asked for
+	proven  chan *wire.Proof          // its answers
+	asked   int                       // what names stand for
+	answers chan *wire.Pin            // the controller's
+	lost    chan struct{}             // closed when the controller's stream ends
+	refuses func(made []string) error // what Options.Outdated has returned
+	decided bool                      // the task in hand was taken back: its end is certain
 
 	delegates map[string]*delegate // other users, by name
 	away      map[string]string    // who has a task, by its ID
@@ -232,6 +196,8 @@ func (s *server) receive() error {
 		case m.Cancel != nil:
 			s.cancel(errStopped)
 			s.abort(errStopped)
+		case m.Renew != nil && s.o.Renew != nil && !s.o.OnlyPlans:
+			s.renew(m.Renew)
 		case m.Alive != nil:
 		default:
 			s.queue.put(m)
@@ -247,6 +213,7 @@ func (s *server) work(ctx context.Context) error {
 		m, idle := s.queue.take()
 		if idle {
 			s.lock.idle()
+			s.note()
 			_ = s.conn.Flush()
 			if m = s.queue.wait(); m == nil {
 				return nil
@@ -256,11 +223,17 @@ func (s *server) work(ctx context.Context) error {
 			return nil
 		}
 		var err error
+		if s.o.OnlyPlans {
+			err = mayAsk(m)
+		}
 		switch {
+		case err != nil:
 		case m.Open != nil:
 			err = s.open(ctx, m.Open)
 		case m.Ack != nil:
 			s.acked(m.Ack.Ends)
+			s.settleRecord()
+			_ = s.conn.Send(&wire.Message{Ack: m.Ack}) // whoever has gone meanwhile needs no answer
 		case m.Task != nil && s.session.isCompanion(*m.Task):
 			err = s.consult(ctx, *m.Task)
 		case m.Send != nil && !s.o.Worker:
@@ -279,6 +252,8 @@ func (s *server) work(ctx context.Context) error {
 			err = s.grant(ctx, m.Grant)
 		case m.Review != nil:
 			err = s.review(ctx, m.Review)
+		case m.Trace != nil:
+			err = s.trace(ctx, m.Trace)
 		case m.Gather != nil:
 			err = s.conn.Send(&wire.Message{Facts: &wire.Facts{Facts: s.o.Facts(ctx)}})
 		case m.Lay != nil:
@@ -311,6 +286,12 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 		}
 		s.refresh(ctx)
 	}
+	if ok, err := s.agrees(ctx, &t); !ok || err != nil {
+		return err
+	}
+	if err := s.outdated(&t); err != nil {
+		return s.failed(t, err)
+	}
 	if t.As != "" && t.As != s.user {
 		if len(t.Companions) > 0 {
 			return s.failed(t, errNoCompanions)
@@ -319,7 +300,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	s.makeWay(t, true)
 	if coming := s.queue.expected(t.Kind); len(coming) > 0 {
-		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user }))
+		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user || s.barred(&t) }))
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {
@@ -334,30 +315,6 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	s.tell(ctx, "", wire.Lay{ID: t.ID, Effects: effects, Settled: s.settled(t.ID)})
 	return s.planned(&p)
-}
-
-// late takes a task for its turn, which is now.
-func (s *server) late(ctx context.Context, t wire.Task) error {
-	if t.As == "" || t.As == s.user {
-		delete(s.waits, t.ID)
-		s.session.Late(t)
-		return nil
-	}
-	if len(t.Companions) > 0 {
-		t.As = "" // it fails with what is said of it, before anything of it is made
-		s.session.Late(t)
-		s.session.refuse(t.ID, errNoCompanions)
-		return nil
-	}
-	// Whoever makes its user had their turn.
-	d, err := s.delegate(ctx, t.As)
-	if err != nil {
-		s.waits[t.ID] = t // tried once more, and said, when the task is granted
-		return nil
-	}
-	delete(s.waits, t.ID)
-	s.sendLate(d, t)
-	return nil
 }
 
 // grant makes tasks in order.

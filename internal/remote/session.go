@@ -256,7 +256,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		// right that its user is about to get.
 		return s.deferred(t, nil, "for now: "+t.failure(err))
 	case err != nil:
-		p := wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err), Output: plan.Output}
+		p := wire.Planned{Status: wire.Failed, Certainty: wire.Known, Error: t.failure(err), Output: plan.Output, Refused: errors.Is(err, host.ErrRefused)}
 		if at := (modules.ArgError{}); errors.As(err, &at) {
 			p.ErrorArg, p.ErrorPath = at.Arg, at.Path
 		}
@@ -321,6 +321,7 @@ func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules
 		ctx, cancel = context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the task's timeout of %s is over", t.Timeout))
 		defer cancel()
 	}
+	ctx = host.WithEnvironment(ctx, t.Environment)
 	s.Host.Passing = t.Passing
 	defer s.accompany(t)()
 	plan, err := t.module.Plan(ctx, v)
@@ -342,7 +343,7 @@ func (s *Session) deferred(t *task, then []host.Description, why string) wire.Pl
 		case covers(t.effects, host.Key{Space: host.All, Name: host.All}):
 			action = host.Run // a command, which may do anything
 		}
-		then = []host.Description{{Action: action, Target: s.subject(t), Impact: why}}
+		then = []host.Description{{Action: action, Target: s.subject(t), Diff: s.known(t), Impact: why}}
 	}
 	return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Then: s.shown(t, then)}
 }

@@ -168,7 +168,7 @@ func (r *reader) recipient(b *hclsyntax.Block) {
 		r.fail(b.DefRange(), "Wrong recipient", "This can't be sealed to: %s.", err) // the line itself may be a private key
 		return
 	}
-	one.Range = b.DefRange()
+	one.Range, one.whole = b.DefRange(), b.Range()
 	for _, other := range r.s.recipients {
 		if other.Name == one.Name || other.Key == one.Key {
 			r.fail(one.Range, "Duplicate recipient", "%q in line %d has the same name or key.", other.Name, other.Range.Start.Line)

@@ -220,6 +220,7 @@ func (p *plain) place(s *Store) {
 	move(&s.at.mac)
 	for i := range s.recipients {
 		move(&s.recipients[i].Range)
+		move(&s.recipients[i].whole)
 	}
 	for _, x := range s.elsewhere {
 		move(&x.at)

@@ -15,6 +15,7 @@ type Recipient struct {
 	Name  string
 	Key   string // "age1…", "ssh-ed25519 …" or "ssh-rsa …", without a comment
 	Range hcl.Range
+	whole hcl.Range // its block; none of one that isn't in the file yet
 }
 
 // NewRecipient checks a recipient. An SSH key's comment is left out.

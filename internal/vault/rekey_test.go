@@ -150,3 +150,81 @@ func TestAKeyThatMovedIsNotSomebodyWhoLeft(t *testing.T) {
 		t.Error("ann hasn't moved")
 	}
 }
+
+// The lines that differ where a recipient moves to another key, over a time with both, are
+// its key, what is sealed and the seal: comments and other blocks stay.
+func TestRecipientMovesToAnotherKey(t *testing.T) {
+	ann, bob, renewed := newPerson(t, "ann"), newPerson(t, "bob"), newPerson(t, "ann")
+	path := newStore(t, ann, "a=the first value")
+	addRecipient(t, path, bob)
+	update(t, path, ann, rekey)
+	edit(t, path, "recipient \"ann\"", "# who began it\nrecipient \"ann\"")
+	before := lines(t, path)
+	update(t, path, ann, func(s *vault.Store) error {
+		if err := s.Join("ann, too", renewed.Key); err != nil {
+			return err
+		}
+		return rekey(s)
+	})
+	for _, p := range []person{ann, bob, renewed} {
+		if got := value(t, open(t, path, p), "a"); got != "the first value" {
+			t.Errorf("with both keys, %s reads %q", p.Name, got)
+		}
+	}
+	update(t, path, renewed, func(s *vault.Store) error {
+		if err := s.Part("ann, too"); err != nil {
+			return err
+		}
+		if err := s.Move("ann", renewed.Key); err != nil {
+			return err
+		}
+		_, err := s.Rekey("ann")
+		return err
+	})
+	if _, err := vault.Open(path, ann.identity); err == nil {
+		t.Error("the old key still opens it")
+	}
+	for _, p := range []person{bob, renewed} {
+		if got := value(t, open(t, path, p), "a"); got != "the first value" {
+			t.Errorf("at the end %s reads %q", p.Name, got)
+		}
+	}
+	if left := open(t, path, renewed).Left(); len(left) > 0 {
+		t.Errorf("somebody who only moved is noted as gone: %+v", left)
+	}
+	after := lines(t, path)
+	if len(before) != len(after) {
+		t.Fatalf("%d lines, and then %d:\n%s", len(before), len(after), strings.Join(after, "\n"))
+	}
+	for i := range before {
+		name, _, _ := strings.Cut(strings.TrimSpace(before[i]), " ")
+		if before[i] != after[i] && !slices.Contains([]string{"key", "generation", "mac", "current", "seal", "recipients", "lineage", "ann"}, name) {
+			t.Errorf("line %d was %q and is %q", i+1, before[i], after[i])
+		}
+	}
+}
+
+func lines(t testing.TB, path string) []string {
+	t.Helper()
+	return strings.Split(string(content(t, path)), "\n")
+}
+
+func TestRecipientsThatCantBeChanged(t *testing.T) {
+	ann, bob := newPerson(t, "ann"), newPerson(t, "bob")
+	path := newStore(t, ann, "a=the first value")
+	before := content(t, path)
+	for name, do := range map[string]func(*vault.Store) error{
+		"a name that is there":       func(s *vault.Store) error { return s.Join("ann", bob.Key) },
+		"a key that is there":        func(s *vault.Store) error { return s.Join("bob", ann.Key) },
+		"a key that is none":         func(s *vault.Store) error { return s.Join("bob", "age1bob") },
+		"one that isn't there":       func(s *vault.Store) error { return s.Part("bob") },
+		"one that isn't there moves": func(s *vault.Store) error { return s.Move("bob", bob.Key) },
+	} {
+		if err := vault.Update(path, identities(ann), do); err == nil {
+			t.Errorf("%s: it is done", name)
+		}
+	}
+	if string(before) != string(content(t, path)) {
+		t.Error("the file was changed")
+	}
+}

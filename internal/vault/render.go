@@ -43,6 +43,7 @@ func (s *Store) Bytes() ([]byte, error) {
 	if seal == nil {
 		return nil, fmt.Errorf("writing %s: it has no seal", s.Path)
 	}
+	fresh.Write(s.writeRecipients(f.Body().Blocks()))
 	for _, name := range s.order {
 		e := s.entries[name]
 		switch e.state {

@@ -41,6 +41,8 @@
 package vault
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -178,6 +180,21 @@ func (e *entry) info() Info {
 	i := e.Info
 	i.Current, i.Pending, i.Previous = e.current.n(), e.pending.n(), e.previous.n()
 	return i
+}
+
+// Mark tells the newest value of a secret from others without opening it: it is another where
+// that is another value, and where the store was sealed anew. "": there is none.
+func (s *Store) Mark(name string) string {
+	e, ok := s.entries[name]
+	if !ok {
+		return ""
+	}
+	b := e.current
+	if e.pending != nil {
+		b = e.pending
+	}
+	sum := sha256.Sum256([]byte(b.sealed))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (b *box) n() int {

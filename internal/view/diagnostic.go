@@ -12,6 +12,8 @@ import (
 // Diagnostics shows each as FILE:LINE:COLUMN: error: SUMMARY, the source line
 // with a mark under the place, the detail and the hint.
 func (v *textView) Diagnostics(diags hcl.Diagnostics, sources map[string][]byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, d := range diags {
 		label := v.style.fail.Render("error:")
 		if d.Severity == hcl.DiagWarning {
@@ -21,7 +23,7 @@ func (v *textView) Diagnostics(diags hcl.Diagnostics, sources map[string][]byte)
 		if d.Subject != nil {
 			at = fmt.Sprintf("%s:%d:%d: ", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
 		}
-		fmt.Fprintf(v.o.Err, "%s%s %s\n", at, label, Clean(d.Summary))
+		fmt.Fprintf(v.o.Err, "%s%s %s\n", at, label, indented(Clean(d.Summary), "  "))
 		if d.Subject != nil {
 			v.source(d.Subject, sources[d.Subject.Filename])
 		}

@@ -12,7 +12,7 @@ import (
 // plan gathers what tasks would do on several hosts, so that what is the same
 // on many is shown once.
 type plan struct {
-	order []string // of all hosts
+	rank  map[string]int // of each host in the order of all
 	tasks []*planTask
 	index map[string]*planTask // by id
 }
@@ -21,12 +21,34 @@ type plan struct {
 type planTask struct {
 	play, seq int
 	answers   []*answer
+	index     map[string]*answer // by content
 }
 
 type answer struct {
-	content string
-	event   *engine.TaskEvent
-	hosts   []string
+	event *engine.TaskEvent
+	hosts []string
+}
+
+// ordered returns an empty plan of hosts in their order.
+func ordered(hosts []string) plan {
+	p := plan{rank: make(map[string]int, len(hosts))}
+	for i, name := range hosts {
+		p.rank[name] = i
+	}
+	return p
+}
+
+// at is a host's place in the order; those that aren't in it come first.
+func (p *plan) at(host string) int {
+	if i, ok := p.rank[host]; ok {
+		return i
+	}
+	return -1
+}
+
+// sort puts hosts into the order.
+func (p *plan) sort(hosts []string) {
+	slices.SortStableFunc(hosts, func(a, b string) int { return p.at(a) - p.at(b) })
 }
 
 // add notes an event.
@@ -34,36 +56,40 @@ func (p *plan) add(e *engine.TaskEvent) {
 	if p.index == nil {
 		p.index = map[string]*planTask{}
 	}
-	id := e.ID + "\x00" + e.On
-	t := p.index[id]
+	t := p.index[idOf(e)]
 	if t == nil {
-		t = &planTask{play: e.PlayIndex, seq: e.Seq}
-		p.index[id] = t
+		t = &planTask{play: e.PlayIndex, seq: e.Seq, index: map[string]*answer{}}
+		p.index[idOf(e)] = t
 		p.tasks = append(p.tasks, t)
 	}
 	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Conditional, e.Error, e.Tolerated, string(e.Output))
-	for _, a := range t.answers {
-		if a.content == content {
-			a.hosts = append(a.hosts, e.Host)
-			return
-		}
+	if a := t.index[content]; a != nil {
+		a.hosts = append(a.hosts, e.Host)
+		return
 	}
-	t.answers = append(t.answers, &answer{content, e, []string{e.Host}})
+	a := &answer{e, []string{e.Host}}
+	t.index[content] = a
+	t.answers = append(t.answers, a)
 }
 
-// each calls f for every answer, with the names of the hosts that gave it: tasks
-// in the order in which they are made, hosts in that of the plays, whoever
-// answered first.
-func (p *plan) each(f func(e *engine.TaskEvent, hosts string)) {
-	at := func(host string) int { return slices.Index(p.order, host) }
+// each calls f for every answer, and those that are nearly like it; whole: for each by
+// itself. Tasks come in the order in which they are made, hosts in that of the plays,
+// whoever answered first.
+func (p *plan) each(whole bool, f func([]*answer)) {
 	slices.SortStableFunc(p.tasks, func(a, b *planTask) int { return cmp.Or(a.play-b.play, a.seq-b.seq) })
 	for _, t := range p.tasks {
 		for _, a := range t.answers {
-			slices.SortFunc(a.hosts, func(x, y string) int { return at(x) - at(y) })
+			p.sort(a.hosts)
 		}
-		slices.SortStableFunc(t.answers, func(a, b *answer) int { return at(a.hosts[0]) - at(b.hosts[0]) })
-		for _, a := range t.answers {
-			f(a.event, hostList(a.hosts))
+		slices.SortStableFunc(t.answers, func(a, b *answer) int { return p.at(a.hosts[0]) - p.at(b.hosts[0]) })
+		if whole {
+			for _, a := range t.answers {
+				f([]*answer{a})
+			}
+			continue
+		}
+		for _, list := range near(t.answers) {
+			f(list)
 		}
 	}
 }
@@ -71,7 +97,7 @@ func (p *plan) each(f func(e *engine.TaskEvent, hosts string)) {
 // hostList names up to four hosts, and counts more.
 func hostList(hosts []string) string {
 	if len(hosts) > 4 {
-		return fmt.Sprintf("%s and %d more", strings.Join(hosts[:3], ", "), len(hosts)-3)
+		return fmt.Sprintf("%s and %d more", CleanLine(strings.Join(hosts[:3], ", ")), len(hosts)-3)
 	}
-	return strings.Join(hosts, ", ")
+	return CleanLine(strings.Join(hosts, ", "))
 }

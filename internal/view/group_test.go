@@ -36,7 +36,7 @@ func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
 	} {
 		v.Event(e)
 	}
-	v.Summary(engine.NewSummary(), 0)
+	v.Summary(engine.NewSummary(), view.End{})
 	var got []string
 	for _, line := range strings.Split(out.String(), "\n") {
 		if strings.Contains(line, "  on ") {
@@ -48,7 +48,7 @@ func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
 		"~ file.first  on b",
 		`~ role.r["x"] file.f  on b, c`,
 		`~ role.r["y"] file.f  on c`,
-		"~ file.last on log  on b",
+		"~ file.last  on log, for b",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("it shows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -2,12 +2,16 @@ package view
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/host"
+	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/lang"
 	"muster/internal/wire"
@@ -17,8 +21,8 @@ import (
 // reader of an older one would be misled.
 const Format = "1.0"
 
-// Version is muster's own.
-const Version = "0.1.0"
+// Version is muster's own. It is a variable for the linker alone: tests/dist.sh has it set to what git says.
+var Version = "0.1.0"
 
 type jsonView struct {
 	enc *json.Encoder
@@ -34,7 +38,17 @@ func newJSON(w io.Writer) *jsonView {
 	return v
 }
 
-func (v *jsonView) line(x any) { _ = v.enc.Encode(x) }
+// line prints an object. One that can't be is an error in the stream: whoever reads it
+// would take what is missing for what didn't happen. That writing fails is found by who
+// owns the stream.
+func (v *jsonView) line(x any) {
+	err := v.enc.Encode(x)
+	var impossible *json.MarshalerError
+	var unsupported *json.UnsupportedValueError
+	if errors.As(err, &impossible) || errors.As(err, &unsupported) {
+		_ = v.enc.Encode(jsonDiagnostic{Type: "diagnostic", Severity: "error", Summary: "an event can't be told as JSON: " + err.Error()})
+	}
+}
 
 // Begin shows nothing: a pass is seen from its events.
 func (v *jsonView) Begin(Phase, []string) {}
@@ -122,6 +136,10 @@ func (v *jsonView) Event(e engine.Event) {
 		if e.Status == wire.Pending {
 			t.Certainty = e.Certainty
 		}
+		if len(t.Output) > 0 && !json.Valid(t.Output) {
+			t.Output = nil
+			defer v.Error(fmt.Errorf("%s: the output of %s isn't JSON: %q", e.Host, e.Name, e.Output[:min(len(e.Output), 200)]))
+		}
 		v.line(t)
 	}
 }
@@ -170,25 +188,99 @@ func (v *jsonView) Warn(text string) {
 	v.line(jsonDiagnostic{Type: "diagnostic", Severity: "warning", Summary: text})
 }
 
-type jsonCounts struct {
-	Unchanged   int  `json:"unchanged"`
-	Changed     int  `json:"changed"`
-	Pending     int  `json:"pending"`
-	Failed      int  `json:"failed"`
-	Skipped     int  `json:"skipped"`
-	Unknown     int  `json:"unknown"`
-	Unreachable bool `json:"unreachable"`
+func (v *jsonView) Rotation(r Rotation) {
+	v.line(struct {
+		Type     string `json:"type"`
+		Rotation string `json:"rotation"`
+		Secret   string `json:"secret"`
+		Step     string `json:"step"`
+		Text     string `json:"text"`
+	}{"rotation", r.Name, r.Secret, r.Step, r.Text})
 }
 
-func (v *jsonView) Summary(s *engine.Summary, seconds float64) {
+type jsonCounts struct {
+	Unchanged   int                 `json:"unchanged"`
+	Changed     int                 `json:"changed"`
+	Pending     int                 `json:"pending"`
+	Always      int                 `json:"always,omitempty"`
+	Checks      int                 `json:"checks,omitempty"`
+	Failed      int                 `json:"failed"`
+	Tolerated   int                 `json:"tolerated,omitempty"`
+	Skipped     int                 `json:"skipped"`
+	NotReached  int                 `json:"not_reached"`
+	Unknown     int                 `json:"unknown"`
+	Unreachable bool                `json:"unreachable"`
+	Actions     map[host.Action]int `json:"actions,omitempty"`
+}
+
+func (v *jsonView) Summary(s *engine.Summary, end End) {
 	hosts := map[string]jsonCounts{}
 	for name, c := range s.Hosts {
-		hosts[name] = jsonCounts{c.Unchanged, c.Changed, c.Pending, c.Failed, c.Skipped, c.Unknown, c.Unreachable}
+		hosts[name] = jsonCounts{
+			Unchanged: c.Unchanged, Changed: c.Changed, Pending: c.Pending, Always: c.Always, Checks: c.Checks, Failed: c.Failed, Tolerated: c.Tolerated,
+			Skipped: c.Skipped, NotReached: c.NotReached, Unknown: c.Unknown, Unreachable: c.Unreachable, Actions: c.Actions,
+		}
 	}
 	v.line(struct {
 		Type    string                `json:"type"`
 		Outcome engine.Outcome        `json:"outcome"`
+		Run     string                `json:"run,omitempty"`
 		Hosts   map[string]jsonCounts `json:"hosts"`
 		Seconds float64               `json:"seconds"`
-	}{"summary", s.Outcome, hosts, seconds})
+		Next    string                `json:"next,omitempty"`
+	}{"summary", s.Outcome, end.Run, hosts, end.Seconds, end.Next})
+}
+
+// Drift prints each drift, and then the check.
+func (v *jsonView) Drift(c *drift.Check) {
+	moment := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+	for i := range c.Items {
+		d := &c.Items[i]
+		changes := d.Changes
+		if changes == nil {
+			changes = []host.Description{}
+		}
+		v.line(struct {
+			Type      string             `json:"type"`
+			State     drift.State        `json:"state"`
+			Host      string             `json:"host"`
+			On        string             `json:"on,omitempty"`
+			Playbook  string             `json:"playbook"`
+			Play      string             `json:"play"`
+			Role      string             `json:"role"`
+			Task      string             `json:"task"`
+			Key       string             `json:"key"`
+			Kind      string             `json:"kind"`
+			Certainty wire.Certainty     `json:"certainty"`
+			Changes   []host.Description `json:"changes"`
+			Since     string             `json:"since"`
+			Altered   bool               `json:"altered,omitempty"`
+			Returned  int                `json:"returned"`
+			Contested bool               `json:"contested,omitempty"`
+			Run       string             `json:"run,omitempty"`
+			By        string             `json:"by,omitempty"`
+			File      string             `json:"file,omitempty"`
+			Line      int                `json:"line,omitempty"`
+			Known     []string           `json:"known,omitempty"`
+		}{"drift", d.State, d.Host, d.On, d.Playbook, d.Play, d.Role, d.Label, d.Key, d.Kind, d.Certainty, changes, moment(d.Since),
+			d.Altered, d.Returned, d.Contested, d.PutRight.ID, d.PutRight.By, d.File, d.Line, d.Known})
+	}
+	away := []string{}
+	for _, l := range c.Unreached() {
+		if !slices.Contains(away, l.Host) {
+			away = append(away, l.Host)
+		}
+	}
+	v.line(struct {
+		Type       string   `json:"type"`
+		Check      string   `json:"check,omitempty"`
+		Last       string   `json:"last,omitempty"`
+		Playbooks  []string `json:"playbooks"`
+		New        int      `json:"new"`
+		Still      int      `json:"still"`
+		Gone       int      `json:"gone"`
+		Unchecked  int      `json:"unchecked"`
+		Contested  int      `json:"contested"`
+		NotChecked []string `json:"not_checked"`
+	}{"check", c.ID, c.Last, c.Playbooks, c.Count(drift.New), c.Count(drift.Still), c.Count(drift.Gone), c.Count(drift.Unchecked), c.Contested(), away})
 }

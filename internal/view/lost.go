@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"muster/internal/engine"
@@ -33,17 +32,34 @@ func (l *lost) add(e *engine.HostEvent) {
 // together with the plan.
 func (v *textView) unusable(e *engine.HostEvent) {
 	v.lost.add(e)
-	if v.phase == Making || v.phase == Running {
+	v.gone.add(e)
+	if v.phase == Making && v.gather {
+		v.madeAll(v.made.lose(e.Host))
+	}
+	if v.phase == Making {
 		v.showLost()
 	}
 }
 
-// showLost shows the reasons, each with its hosts in the order of the run.
+// showLost shows the reasons that weren't shown yet.
 func (v *textView) showLost() {
-	at := func(host string) int { return slices.Index(v.plan.order, host) }
-	for _, g := range v.lost {
-		slices.SortStableFunc(g.hosts, func(a, b string) int { return at(a) - at(b) })
+	v.reasons(v.lost)
+	v.lost = nil
+}
+
+// reasons shows each with its hosts, in the order of the run.
+func (v *textView) reasons(list lost) {
+	for _, g := range list {
+		v.plan.sort(g.hosts)
 		fmt.Fprintf(v.o.Err, "%s %s: %s\n", v.style.fail.Render("!"), hostList(g.hosts), indented(g.reason, "    "))
 	}
-	v.lost = nil
+}
+
+// endLost shows at the end which hosts can't be used, also where it was said before among
+// what other hosts did.
+func (v *textView) endLost(s *engine.Summary) {
+	if len(s.Order) > 1 {
+		v.lost = v.gone
+	}
+	v.showLost()
 }

@@ -24,7 +24,7 @@ func lines(phase view.Phase, hosts []string, events ...engine.Event) (errs, out 
 		v.Event(event)
 	}
 	s := engine.NewSummary()
-	v.Summary(s, 0)
+	v.Summary(s, view.End{})
 	return e.String(), o.String()
 }
 
@@ -61,7 +61,7 @@ func TestAnAdHocCommandThatFailsSaysItsExitCode(t *testing.T) {
 		Host: "a", Name: "task.command.run", Kind: "command", Status: wire.Failed,
 		Output: []byte(`{"stdout":"half of it","stderr":"","exit_code":3}`), Error: "it: exit code 3",
 	})
-	want := "a failed, exit code 3\n  half of it\n\nNothing to change in 0.0s\n"
+	want := "a  failed, exit code 3\n  half of it\n\nNothing to change in 0.0s\n"
 	if d := cmp.Diff(want, out); d != "" {
 		t.Error(d)
 	}
@@ -83,7 +83,7 @@ func TestTheSummarySaysSoOfAHostWithoutTasks(t *testing.T) {
 	v := view.New(view.Options{Format: "plain", Out: &o, Err: &o})
 	s := engine.NewSummary()
 	s.Order, s.Hosts["web1"] = []string{"web1"}, &engine.Counts{}
-	v.Summary(s, 0)
+	v.Summary(s, view.End{})
 	if d := cmp.Diff("\n  web1  no tasks\nNothing to change in 0.0s\n", o.String()); d != "" {
 		t.Error(d)
 	}

@@ -3,8 +3,9 @@ package view
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/muesli/termenv"
@@ -16,21 +17,35 @@ import (
 
 // textView writes lines: with colours and signs for a terminal, plainly else.
 type textView struct {
+	mu     sync.Mutex // guards the rest, as who watches a run looks at it at any time
 	o      Options
 	phase  Phase
 	play   string
 	warned map[string]bool
 	style  styles
-	gather bool // what hosts answer is kept in plan and shown together
-	plan   plan
-	lost   lost
+	// gather says that there are several hosts: what they answer is kept in plan, or in made,
+	// and shown together.
+	gather   bool
+	plan     plan
+	made     made
+	said     []*printed
+	lost     lost // isn't shown yet
+	gone     lost // of this run
+	failures []*failure
 }
 
 // flush shows what was gathered.
 func (v *textView) flush() {
 	v.showLost()
-	v.plan.each(v.show)
-	v.plan = plan{order: v.plan.order}
+	v.flushTasks()
+}
+
+// flushTasks is that without the hosts that can't be used.
+func (v *textView) flushTasks() {
+	v.plan.each(v.o.Verbose, v.shown)
+	v.plan.tasks, v.plan.index = nil, nil
+	v.madeAll(v.made.begun())
+	v.answers()
 }
 
 type styles struct {
@@ -53,6 +68,8 @@ func newText(o Options) *textView {
 }
 
 func (v *textView) Plan(p Plan) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	fmt.Fprintf(v.o.Out, "Plan of %s, made %s by %s with muster %s\n", v.style.bold.Render(CleanLine(p.Playbook)),
 		p.Created.Local().Format("2006-01-02 15:04:05 MST"), CleanLine(p.By), CleanLine(p.Muster))
 	for _, f := range []struct {
@@ -68,32 +85,47 @@ func (v *textView) Plan(p Plan) {
 	}
 }
 
+// Begin implements View. A pass that plans begins a run.
 func (v *textView) Begin(p Phase, hosts []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.flush()
-	v.phase, v.play, v.plan.order = p, "", hosts
-	v.gather = len(hosts) > 1 && (p == Planning || p == PlanningFirst)
+	if p == Planning || p == PlanningFirst || p == Quiet {
+		v.made, v.gone, v.failures = made{}, nil, nil
+	}
+	v.phase, v.play, v.plan = p, "", ordered(hosts)
+	v.gather = len(hosts) > 1
 	if p == Making {
 		fmt.Fprintln(v.o.Out)
 	}
 }
 
 func (v *textView) Event(e engine.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	switch e := e.(type) {
 	case *engine.HostEvent:
 		v.unusable(e)
 	case *engine.RescueEvent:
 		v.rescue(e)
 	case *engine.NoticeEvent:
-		text := Clean(e.Text)
+		text := indented(Clean(e.Text), "  ")
 		if e.Fault {
 			text = v.style.fail.Render("!") + " " + text
 		}
 		fmt.Fprintln(v.o.Out, text)
 	case *engine.ProgressEvent:
-		fmt.Fprintf(v.o.Err, "  %s: %s\n", e.Host, CleanLine(e.Text))
+		fmt.Fprintf(v.o.Err, "  %s: %s\n", CleanLine(e.Host), CleanLine(e.Text))
 	case *engine.TaskEvent:
 		v.task(e)
 	}
+}
+
+func (v *textView) Rotation(r Rotation) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.flush()
+	fmt.Fprintf(v.o.Err, "%s: %s\n", CleanLine(r.Name), indented(Clean(r.Text), "  "))
 }
 
 // rescue says what would be run if a block failed.
@@ -112,102 +144,101 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 
 // task shows a task that isn't as it should be. Those that are, only on request.
 func (v *textView) task(e *engine.TaskEvent) {
-	if v.phase == Quiet && e.Status != wire.Failed {
-		return
+	v.fails(e)
+	if v.phase == PlanningFirst && e.Status == wire.Pending && v.gather {
+		v.made.expect(e)
 	}
-	if v.phase == Running {
-		v.printed(e)
-		return
+	switch {
+	case v.phase == Quiet && e.Status != wire.Failed:
+	case v.phase == Running:
+		v.hear(e)
+	case v.gather && v.phase == Making:
+		v.making(e)
+	case v.gather && v.phase != Quiet:
+		if v.visible(e) {
+			v.plan.add(e)
+		}
+	default:
+		v.show(e, e.Host)
 	}
-	if v.gather {
-		v.plan.add(e)
-		return
-	}
-	v.show(e, e.Host)
 }
 
-// show shows where a task stands on the hosts named.
-func (v *textView) show(e *engine.TaskEvent, hosts string) {
-	quiet := e.Status == wire.Unchanged || e.Status == wire.Skipped
-	if quiet && !v.o.Verbose && e.Kind != "print" {
-		return
-	}
+// visible reports whether a task is shown at all.
+func (v *textView) visible(e *engine.TaskEvent) bool {
+	return v.o.Verbose || e.Kind == "print" || e.Status != wire.Unchanged && e.Status != wire.Skipped
+}
+
+// show shows where a task stands on one host.
+func (v *textView) show(e *engine.TaskEvent, host string) {
+	v.shown([]*answer{{event: e, hosts: []string{host}}})
+}
+
+// heading begins another play where a task belongs to one.
+func (v *textView) heading(e *engine.TaskEvent) {
 	if e.Play != v.play {
 		v.play = e.Play
 		fmt.Fprintln(v.o.Out, v.style.bold.Render(CleanLine(e.Play)))
 	}
-	line := fmt.Sprintf("%s %s  %s", v.sign(e), v.name(e), v.style.faint.Render("on "+hosts))
-	notes := v.notes(e)
+}
+
+// line is the first of a task.
+func (v *textView) line(e *engine.TaskEvent, hosts, notes string) {
+	line := fmt.Sprintf("%s %s  %s", v.sign(e), taskName(e.Role, e.Name, e.Key, ""), v.style.faint.Render(CleanLine(placed(e, hosts))))
 	if notes != "" {
 		line += "  " + v.style.faint.Render(notes)
 	}
 	fmt.Fprintln(v.o.Out, "  "+line)
+}
+
+// shown shows where a task stands on hosts whose answers are nearly the same.
+func (v *textView) shown(answers []*answer) {
+	e := answers[0].event
+	if !v.visible(e) {
+		return
+	}
+	hosts := answers[0].hosts
+	if len(answers) > 1 {
+		hosts = slices.Clone(hosts)
+		for _, a := range answers[1:] {
+			hosts = append(hosts, a.hosts...)
+		}
+		v.plan.sort(hosts)
+	}
+	v.heading(e)
+	notes := v.notes(e)
+	v.line(e, hostList(hosts), notes)
 	if e.Kind == "print" {
 		v.message(e)
 	}
 	if v.phase == Making && e.Status == wire.Changed && !e.Unforeseen {
 		return // what it was is in the plan above
 	}
-	for _, d := range e.Changes {
+	for i, d := range e.Changes {
 		if d.Impact == notes {
 			d.Impact = "" // "runs every time" is said once
 		}
+		d.Target = target(answers, func(e *engine.TaskEvent) []host.Description { return e.Changes }, i)
 		v.change(d, "")
+		v.diff(d, i, answers)
 	}
 	after := ""
 	if len(e.Changes) > 0 {
 		after = " (then)"
 	}
-	for _, d := range e.Then {
+	for i, d := range e.Then {
+		d.Target = target(answers, func(e *engine.TaskEvent) []host.Description { return e.Then }, i)
 		v.change(d, after)
+		v.diff(d, 0, nil)
 	}
-	if e.Error != "" {
-		for l := range strings.SplitSeq(Clean(e.Error), "\n") { // lines rendered together are padded
-			fmt.Fprintln(v.o.Out, "      "+v.style.fail.Render(l))
-		}
+	text := e.Error
+	if first, _, more := strings.Cut(text, "\n"); more && v.gather && e.Status == wire.Failed && !e.Tolerated && v.phase != Quiet {
+		text = first + " …" // all of it stands at the end
 	}
-}
-
-// printed shows what an ad hoc command said on one host.
-func (v *textView) printed(e *engine.TaskEvent) {
-	var out struct {
-		Stdout   string `json:"stdout"`
-		Stderr   string `json:"stderr"`
-		ExitCode int    `json:"exit_code"`
-	}
-	_ = json.Unmarshal(e.Output, &out)
-	head := v.style.bold.Render(e.Host)
-	if e.Status == wire.Failed {
-		head += " " + v.style.fail.Render("failed")
-		if out.ExitCode != 0 {
-			head += fmt.Sprintf(", exit code %d", out.ExitCode)
-		}
-	}
-	fmt.Fprintln(v.o.Out, head)
-	for _, text := range []string{out.Stdout, out.Stderr} {
-		if text = strings.TrimRight(text, "\n"); text != "" {
-			fmt.Fprintln(v.o.Out, indented("  "+Clean(text), "  "))
-		}
-	}
-	if e.Error != "" && out.Stdout == "" && out.Stderr == "" {
-		fmt.Fprintln(v.o.Out, indented("  "+Clean(e.Error), "  "))
-	}
+	v.words(text)
 }
 
 // name is the task as the playbook has it.
-func (v *textView) name(e *engine.TaskEvent) string {
-	s := strings.TrimPrefix(e.Name, "task.")
-	if e.Key != "" {
-		s += fmt.Sprintf("[%q]", e.Key)
-	}
-	if e.Role != "" {
-		s = "role." + e.Role + " " + s
-	}
-	if e.On != "" {
-		s += " on " + e.On
-	}
-	return CleanLine(s)
-}
+func (v *textView) name(e *engine.TaskEvent) string { return taskName(e.Role, e.Name, e.Key, e.On) }
 
 func (v *textView) sign(e *engine.TaskEvent) string {
 	switch e.Status {
@@ -248,9 +279,14 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 			list = append(list, "failed")
 		}
 		if e.File != "" { // what takes a cut-off run back is in no playbook
-			list = append(list, fmt.Sprintf("%s:%d", e.File, e.Line))
+			list = append(list, fmt.Sprintf("%s:%d", CleanLine(e.File), e.Line))
 		}
-	case wire.Unchanged, wire.Skipped, wire.Changed, wire.Unknown:
+	case wire.Skipped:
+		if e.Error != "" {
+			return "not reached"
+		}
+		return "skipped"
+	case wire.Unchanged, wire.Changed, wire.Unknown:
 		list = append(list, string(e.Status))
 	}
 	return strings.Join(list, ", ")
@@ -268,7 +304,7 @@ func (v *textView) message(e *engine.TaskEvent) {
 	}
 }
 
-// change shows one change: its action, target, impact and diff.
+// change shows one change: its action, target and impact.
 func (v *textView) change(d host.Description, after string) {
 	style := v.style.change
 	switch d.Action {
@@ -277,111 +313,38 @@ func (v *textView) change(d host.Description, after string) {
 	case host.Delete:
 		style = v.style.remove
 	}
-	line := style.Render(CleanLine(string(d.Action))) + " " + CleanLine(d.Target)
+	line := style.Render(CleanLine(actionWord(d))) + " " + CleanLine(d.Target)
 	if d.Impact != "" {
 		line += "  " + v.style.faint.Render(indented(Clean(d.Impact), "      "))
 	}
 	fmt.Fprintln(v.o.Out, "      "+line+after)
-	if d.Diff == "" {
-		return
+}
+
+// diffStyle is how a line of a diff is shown.
+func (v *textView) diffStyle(line string) lipgloss.Style {
+	switch {
+	case strings.HasPrefix(line, "+"):
+		return v.style.add
+	case strings.HasPrefix(line, "-"):
+		return v.style.remove
 	}
-	for _, l := range strings.Split(Clean(d.Diff), "\n") {
-		style := v.style.faint
-		switch {
-		case strings.HasPrefix(l, "+"):
-			style = v.style.add
-		case strings.HasPrefix(l, "-"):
-			style = v.style.remove
-		}
-		fmt.Fprintln(v.o.Out, "        "+style.Render(l))
-	}
+	return v.style.faint
 }
 
 // indented puts later lines of text below the first.
 func indented(text, by string) string { return strings.ReplaceAll(text, "\n", "\n"+by) }
 
 func (v *textView) Warn(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if !v.warned[text] {
 		v.warned[text] = true
-		fmt.Fprintf(v.o.Err, "%s %s\n", v.style.change.Render("warning:"), Clean(text))
+		fmt.Fprintf(v.o.Err, "%s %s\n", v.style.change.Render("warning:"), indented(Clean(text), "  "))
 	}
 }
 
 func (v *textView) Error(err error) {
-	fmt.Fprintf(v.o.Err, "%s %s\n", v.style.fail.Render("error:"), Clean(err.Error()))
-}
-
-func (v *textView) Summary(s *engine.Summary, seconds float64) {
-	v.flush()
-	width := 4
-	for _, name := range s.Order {
-		width = max(width, len(name))
-	}
-	fmt.Fprintln(v.o.Out)
-	for _, name := range s.Order {
-		v.host(v.o.Out, name, width, s.Hosts[name])
-	}
-	took := " in"
-	if s.Outcome == engine.OutcomeUnreachable {
-		took = ", after" // the time isn't what they could not be reached in
-	}
-	verdict := v.verdict(s)
-	if s.Open() > 0 {
-		verdict += ", but not all is proved,"
-	}
-	fmt.Fprintf(v.o.Out, "%s%s %.1fs\n", v.style.bold.Render(verdict), took, seconds)
-	if n := s.Unknown(); n > 0 {
-		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", counted(n))
-	}
-}
-
-func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
-	var parts []string
-	add := func(n int, what string, style lipgloss.Style) {
-		if n > 0 {
-			parts = append(parts, style.Render(fmt.Sprintf("%d %s", n, what)))
-		}
-	}
-	add(c.Unchanged-c.Open, "unchanged", v.style.good)
-	add(c.Open, "not proved", v.style.change)
-	add(c.Changed, "changed", v.style.change)
-	add(c.Pending-c.Always-c.Checks, "pending", v.style.change)
-	add(c.Always, "run every time", v.style.faint)
-	add(c.Checks, "to check", v.style.faint)
-	add(c.Failed-c.Tolerated, "failed", v.style.fail)
-	add(c.Tolerated, "failed and tolerated", v.style.faint)
-	add(c.Unknown, "unknown", v.style.fail)
-	add(c.Skipped, "skipped", v.style.faint)
-	if c.Unreachable {
-		parts = append(parts, v.style.fail.Render("unreachable"))
-	}
-	if len(parts) == 0 {
-		parts = append(parts, v.style.faint.Render("no tasks"))
-	}
-	fmt.Fprintf(w, "  %-*s  %s\n", width, name, strings.Join(parts, ", "))
-}
-
-// counted counts tasks, with the verb.
-func counted(n int) string {
-	if n == 1 {
-		return "one task was"
-	}
-	return fmt.Sprintf("%d tasks were", n)
-}
-
-// verdict is the run in a sentence.
-func (v *textView) verdict(s *engine.Summary) string {
-	switch s.Outcome {
-	case engine.OutcomeUnchanged:
-		return "Nothing to change"
-	case engine.OutcomeChanged:
-		return "Changed"
-	case engine.OutcomePending:
-		return "Changes are pending"
-	case engine.OutcomeUnreachable:
-		return "Not all hosts could be reached"
-	case engine.OutcomeFailed:
-		return "Failed"
-	}
-	return "Interrupted"
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fmt.Fprintf(v.o.Err, "%s %s\n", v.style.fail.Render("error:"), indented(Clean(err.Error()), "  "))
 }

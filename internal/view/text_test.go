@@ -52,6 +52,14 @@ func TestTextShowsTasksAsTheyAre(t *testing.T) {
 			{Host: "b", ID: `0/role.r["x"]/task.print.p`, Role: `r["x"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
 			{Host: "b", ID: `0/role.r["y"]/task.print.p`, Role: `r["y"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
 		}, "site\n  = role.r[\"x\"] print.p  on a, b  unchanged\n  = role.r[\"y\"] print.p  on a, b  unchanged\n\n"},
+		{"packages are installed and removed", []string{"a"}, []*engine.TaskEvent{{
+			Host: "a", ID: "0/task.package.x", Name: "task.package.x", Kind: "package", Status: wire.Pending,
+			Changes: []host.Description{{Action: host.Create, Target: "package x"}, {Action: host.Delete, Target: "package y"}, {Action: host.Update, Target: "package z"}},
+		}}, "site\n  ~ package.x  on a\n      install package x\n      remove package y\n      update package z\n\n"},
+		{"a task says on which host it acts, and for which", []string{"a", "b"}, []*engine.TaskEvent{
+			{Host: "a", On: "lb1", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+			{Host: "b", On: "lb1", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+		}, "site\n  = print.x  on lb1, for a, b  unchanged\n\n"},
 		{"a message that is sensitive is said to be so", []string{"a"}, []*engine.TaskEvent{
 			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged, Sensitive: true},
 		}, "site\n  = print.x  on a  unchanged\n      (sensitive)\n\n"},
@@ -70,7 +78,7 @@ func TestSummaryTellsWhatIsNotProved(t *testing.T) {
 	v := view.New(view.Options{Format: "plain", Out: &out, Err: &out})
 	s := engine.NewSummary()
 	s.Order, s.Hosts["db2"] = []string{"db2"}, &engine.Counts{Unchanged: 3, Open: 1}
-	v.Summary(s, 1.5)
+	v.Summary(s, view.End{Seconds: 1.5})
 	if want := "\n  db2   2 unchanged, 1 not proved\nNothing to change, but not all is proved, in 1.5s\n"; out.String() != want {
 		t.Errorf("it reads\n%s\nand not\n%s", out.String(), want)
 	}

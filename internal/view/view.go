@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"muster/internal/drift"
 	"muster/internal/engine"
 )
 
@@ -23,7 +24,20 @@ type View interface {
 	Error(err error)
 	// Warn shows what is odd but stops nothing.
 	Warn(text string)
-	Summary(s *engine.Summary, seconds float64)
+	// Summary shows what a pass came to.
+	Summary(s *engine.Summary, end End)
+	// Rotation shows how far a rotation has come.
+	Rotation(Rotation)
+	// Drift shows a check that was compared.
+	Drift(*drift.Check)
+}
+
+// Rotation is a step of a rotation.
+type Rotation struct {
+	Name, Secret string
+	// Step is what is being made, "open" or "done": see docs/json.md.
+	Step string
+	Text string // for people
 }
 
 // Plan is what is said of a saved plan before its tasks.

@@ -207,3 +207,7 @@ func (c *Conn) Receive() (*Message, error) {
 	}
 	return m, nil
 }
+
+// Canonical is a task as it is on the wire: the same bytes for the same task, in each
+// process of one muster.
+func Canonical(t *Task) ([]byte, error) { return modes().enc.Marshal(t) }

@@ -32,6 +32,8 @@ type Message struct {
 	Ack    *Ack    `cbor:"8,keyasint,omitempty"`
 	Proof  *Proof  `cbor:"9,keyasint,omitempty"`
 	Drop   *Drop   `cbor:"27,keyasint,omitempty"`
+	Trace  *Trace  `cbor:"38,keyasint,omitempty"`
+	Renew  *Renew  `cbor:"40,keyasint,omitempty"`
 
 	// Of tasks that need a second host; see stream.go.
 	Accompany *Accompany `cbor:"29,keyasint,omitempty"`
@@ -51,6 +53,7 @@ type Message struct {
 	Fault    *Fault    `cbor:"16,keyasint,omitempty"`
 	Undo     *Undo     `cbor:"17,keyasint,omitempty"`
 	Reviewed *Reviewed `cbor:"18,keyasint,omitempty"`
+	Traced   *Traced   `cbor:"39,keyasint,omitempty"`
 	Prove    *Prove    `cbor:"22,keyasint,omitempty"`
 	Alive    *Alive    `cbor:"19,keyasint,omitempty"` // and from the controller
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
@@ -60,6 +63,7 @@ type Message struct {
 	Receive   *Receive   `cbor:"35,keyasint,omitempty"`
 	Listening *Listening `cbor:"36,keyasint,omitempty"`
 	Sent      *Sent      `cbor:"37,keyasint,omitempty"`
+	Renewed   *Renewed   `cbor:"41,keyasint,omitempty"`
 
 	// Between a remote and its workers.
 	Lay  *Lay  `cbor:"20,keyasint,omitempty"`
@@ -88,6 +92,9 @@ type Open struct {
 	// Run is the run's name, in hex, under which the host keeps what it makes; ""
 	// keeps nothing.
 	Run string
+	// Seal is what the host seals with what tasks say, where it keeps that: 32 bytes that
+	// stand on no disk. Without it that isn't kept.
+	Seal []byte
 	// Take is how often this run has taken the host up again; 0 is its first
 	// connection. Where it isn't, the remote first ends those before it, then tells
 	// the ends of tasks that the controller hasn't heard of, then answers TakenUp.
@@ -122,7 +129,16 @@ const CutOffID = "cut-off/"
 // been sent: they are sent anew, behind others. None of them may have been granted.
 type Drop struct{ IDs []string }
 
-// Ack says how many ends of a run's tasks on this host the controller has.
+// Renew lets the host know that a secret's rotation is still in hand, and who has it. It is
+// answered by Renewed, with or without a session: no lock of the host is taken for it.
+type Renew struct{ Secret, By string }
+
+// Renewed says who has the rotation, which may be somebody else by now, or what kept it
+// from being renewed.
+type Renewed struct{ By, Error string }
+
+// Ack says how many ends of a run's tasks on this host the controller has. The remote
+// answers it with the same, once it has let go of what it needn't keep any more.
 type Ack struct{ Ends int }
 
 // Task is one task of a play, for this host.
@@ -163,6 +179,22 @@ type Task struct {
 	// Others are the arguments with other versions of its secrets that are valid: where
 	// a plan with them finds nothing to do, there is nothing to do.
 	Others []Args `cbor:"18,keyasint,omitempty"`
+	// Made are the values of secrets that it is made of, each as the secret's name and its
+	// secret.Digest, with a space between.
+	Made []string `cbor:"19,keyasint,omitempty"`
+	// Ended is the task without values that are about to be retired, for a host that knows
+	// that they count no more.
+	Ended *Ended `cbor:"20,keyasint,omitempty"`
+	// Environment is variables of the programs that the task runs, NAME=value, sorted.
+	Environment []string `cbor:"21,keyasint,omitempty"`
+}
+
+// Ended are a task's arguments and Others without values that are about to be retired, which
+// Made tells.
+type Ended struct {
+	Args   Args     `cbor:"1,keyasint"`
+	Others []Args   `cbor:"2,keyasint,omitempty"`
+	Made   []string `cbor:"3,keyasint,omitempty"`
 }
 
 // Retry says how often a failing task is tried.
@@ -239,6 +271,13 @@ type Gather struct{}
 // Facts answers Gather.
 type Facts struct{ Facts []byte }
 
+// Trace asks what the host knows of who altered what tasks would put right. They are
+// tasks that the host has planned in this session: it tells of nothing else.
+type Trace struct{ IDs []string }
+
+// Traced answers Trace, in its order: lines for people.
+type Traced struct{ Known [][]string }
+
 // Certainty says how sure a planned task is.
 type Certainty string
 
@@ -291,6 +330,8 @@ type Planned struct {
 	// ErrorArg and ErrorPath are the argument that Error is about, as modules.ArgError has them.
 	ErrorArg  string `cbor:"19,keyasint,omitempty"`
 	ErrorPath string `cbor:"20,keyasint,omitempty"`
+	// Refused: Error is a host.ErrRefused.
+	Refused bool `cbor:"21,keyasint,omitempty"`
 }
 
 // Done answers a granted task.
@@ -306,6 +347,8 @@ type Done struct {
 	// as the plan hadn't told it.
 	Open  []string `cbor:"8,keyasint,omitempty"`
 	Notes []string `cbor:"9,keyasint,omitempty"`
+	// Refused: Error is a host.ErrRefused.
+	Refused bool `cbor:"10,keyasint,omitempty"`
 }
 
 // Need asks for content.

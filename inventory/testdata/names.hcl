@@ -44,7 +44,7 @@ host { # ERROR: Missing label: Write host "NAME" { … }.
 
 host "x" "y" {} # ERROR: Extra label: A host block takes 1 labels
 
-hosts "x" {} # ERROR: Unknown block: An inventory holds no block "hosts". Did you mean "host"?
+hosts "x" {} # ERROR: Unknown block: "hosts" is an argument: write hosts = { … }
 
 group "outer" {
   group "nested" {} # ERROR: Unknown block: name it in children = ["nested"].

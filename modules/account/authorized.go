@@ -31,7 +31,7 @@ type AuthorizedKey struct {
 	// The public keys, each as in a .pub file: the type, the key, and a
 	// comment if you like; options may stand before it. One element may hold
 	// several, a line each. A key that is given twice has the same options.
-	Keys []string `arg:"keys"`
+	Keys []string `arg:"keys,united"`
 	// Remove every other key.
 	Exclusive bool `arg:"exclusive" default:"false"`
 	// What the keys are allowed, as sshd(8) of OpenSSH 9.1 and later has it:

@@ -50,7 +50,7 @@ type User struct {
 	// The password as a hash that crypt(5) knows: what "mkpasswd" or "openssl
 	// passwd -6" print. "*" is no password at all. Whether the account is
 	// locked isn't touched.
-	PasswordHash string `arg:"password_hash,sensitive"`
+	PasswordHash string `arg:"password_hash,sensitive,single"`
 	// Whether the password is refused. The hash is kept, so that unlocking
 	// brings it back. Keys still work: to close an account, set "expires" to a
 	// day that is past.

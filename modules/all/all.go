@@ -6,19 +6,28 @@ import (
 
 	"muster/modules"
 	"muster/modules/account"
+	"muster/modules/certificate"
+	"muster/modules/cron"
 	"muster/modules/docker"
 	"muster/modules/file"
+	"muster/modules/git"
 	"muster/modules/haproxy"
 	"muster/modules/hosts"
+	"muster/modules/logstash"
+	"muster/modules/memcached"
 	"muster/modules/message"
 	"muster/modules/mysql"
 	"muster/modules/network"
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
+	"muster/modules/redis"
+	"muster/modules/repository"
 	"muster/modules/rotation"
 	"muster/modules/system"
 	"muster/modules/systemd"
+	"muster/modules/web"
+	"muster/modules/wireguard"
 )
 
 // Registry returns the registry of all kinds.
@@ -26,15 +35,24 @@ func Registry() *modules.Registry {
 	return modules.NewRegistry(slices.Concat(
 		file.Kinds(), haproxy.Kinds(),
 		packages.Kinds(),
+		repository.Kinds(),
+		certificate.Kinds(),
 		systemd.Kinds(),
 		account.Kinds(),
 		program.Kinds(),
+		git.Kinds(),
 		probe.Kinds(),
+		web.Kinds(),
 		system.Kinds(),
 		hosts.Kinds(),
+		cron.Kinds(),
 		network.Kinds(),
 		docker.Kinds(),
 		mysql.Kinds(),
+		redis.Kinds(),
+		wireguard.Kinds(),
+		memcached.Kinds(),
+		logstash.Kinds(),
 		message.Kinds(),
 		rotation.Kinds(),
 	)...)

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/types/system"
@@ -158,8 +157,7 @@ func loadedBy(u unitState) (loaded map[string]string, exact bool) {
 	case err != nil:
 		return loaded, false
 	}
-	c := st.Sys().(*syscall.Stat_t).Ctim
-	if !time.Unix(c.Sec, c.Nsec).Add(clockLag).Before(u.started) {
+	if !host.StatusChanged(st).Add(clockLag).Before(u.started) {
 		return loaded, false
 	}
 	data, err := os.ReadFile(configFile)

@@ -15,9 +15,11 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "file", New: func() modules.Module { return &File{} }},
 		{Name: "template", New: func() modules.Module { return &Template{} }},
-		{Name: "directory", New: func() modules.Module { return &Directory{} }},
+		{Name: "directory", NoPrograms: true, New: func() modules.Module { return &Directory{} }},
 		{Name: "directory_source", Companion: true, New: func() modules.Module { return &DirectorySource{} }},
-		{Name: "link", New: func() modules.Module { return &Link{} }},
+		{Name: "link", NoPrograms: true, New: func() modules.Module { return &Link{} }},
+		{Name: "htpasswd", New: func() modules.Module { return &Htpasswd{} }},
+		{Name: "htpasswd_user", New: func() modules.Module { return &HtpasswdUser{} }},
 		{Name: "line", New: func() modules.Module { return &Line{} }},
 		{Name: "text_block", New: func() modules.Module { return &TextBlock{} }},
 	}
@@ -64,6 +66,10 @@ type File struct {
 	// That isn't done in one step: a program that reads it meanwhile may see a
 	// part of it, and a power cut leaves a mixture, which the next run mends.
 	InPlace bool `arg:"in_place" default:"false"`
+	// Leave the file as it is once somebody else has changed it, as people do with
+	// dotfiles: what was to be written goes to PATH.muster-new instead, and the run says
+	// so. What was written is noted in a file .NAME.muster-sums beside it.
+	KeepChanged bool `arg:"keep_changed" default:"false"`
 }
 
 // Withhold hides the lines of what is sensitive.
@@ -71,8 +77,8 @@ func (f *File) Withhold(diff string, sensitive []string) (string, bool) {
 	return modules.WithoutFields(diff, sensitive, "mode", "owner", "group")
 }
 
-// May is the file, and a backup beside it.
-func (f *File) May() []host.Effect { return mayWrite(f.Path, f.Backup) }
+// May is the file, and what is kept beside it.
+func (f *File) May() []host.Effect { return mayKeep(mayWrite(f.Path, f.Backup), f.Path, f.KeepChanged) }
 
 // Check refuses contradictions.
 func (f *File) Check(unknown func(string) bool) []modules.ArgError {
@@ -80,6 +86,7 @@ func (f *File) Check(unknown func(string) bool) []modules.ArgError {
 	if f.Content != nil && f.Source != nil {
 		errs = append(errs, modules.ArgError{Arg: "source", Summary: "Conflicting arguments", Detail: `A file's content comes from "content" or from "source", not from both.`})
 	}
+	errs = append(errs, checkKeep(f.KeepChanged, f.State != "absent" && (f.Content != nil || f.Source != nil || unknown("content") || unknown("source")))...)
 	if f.State == "absent" && (f.Content != nil || f.Source != nil || f.Mode != nil || f.Owner != "" || f.Group != "") {
 		errs = append(errs, modules.ArgError{Arg: "state", Summary: "Conflicting arguments", Detail: `A file that is to be absent has no content, mode or owner.`})
 	}
@@ -104,7 +111,11 @@ func (f *File) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 	if f.Source != nil {
 		content = f.Source
 	}
-	return desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow, f.InPlace}.wanted(ctx, v)
+	d := desired{f.Path, content, f.Mode, f.Owner, f.Group, f.Backup, f.Validate, f.Follow, f.InPlace}
+	if f.KeepChanged {
+		return d.kept(ctx, v)
+	}
+	return d.wanted(ctx, v)
 }
 
 // planAbsent removes what stands at path, if it is one of the types.
@@ -154,6 +165,10 @@ type Template struct {
 	// That isn't done in one step: a program that reads it meanwhile may see a
 	// part of it, and a power cut leaves a mixture, which the next run mends.
 	InPlace bool `arg:"in_place" default:"false"`
+	// Leave the file as it is once somebody else has changed it, as people do with
+	// dotfiles: what was to be written goes to PATH.muster-new instead, and the run says
+	// so. What was written is noted in a file .NAME.muster-sums beside it.
+	KeepChanged bool `arg:"keep_changed" default:"false"`
 }
 
 // Withhold hides the lines of what is sensitive.
@@ -161,8 +176,10 @@ func (t *Template) Withhold(diff string, sensitive []string) (string, bool) {
 	return modules.WithoutFields(diff, sensitive, "mode", "owner", "group")
 }
 
-// May is the file, and a backup beside it.
-func (t *Template) May() []host.Effect { return mayWrite(t.Path, t.Backup) }
+// May is the file, and what is kept beside it.
+func (t *Template) May() []host.Effect {
+	return mayKeep(mayWrite(t.Path, t.Backup), t.Path, t.KeepChanged)
+}
 
 // Check refuses a relative path.
 func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
@@ -171,5 +188,9 @@ func (t *Template) Check(unknown func(string) bool) []modules.ArgError {
 
 // Plan compares the file with what the template gives.
 func (t *Template) Plan(ctx context.Context, v *host.View) (modules.Plan, error) {
-	return desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow, t.InPlace}.wanted(ctx, v)
+	d := desired{t.Path, t.Source, t.Mode, t.Owner, t.Group, t.Backup, t.Validate, t.Follow, t.InPlace}
+	if t.KeepChanged {
+		return d.kept(ctx, v)
+	}
+	return d.wanted(ctx, v)
 }

@@ -62,7 +62,9 @@ func (d desired) plan(ctx context.Context, v *host.View) (modules.Plan, error) {
 		return modules.Plan{}, err
 	}
 	if d.content != nil && before.Type == host.Regular {
-		if before.Sum, err = v.Sum(path); err != nil && (before.Withheld || !errors.Is(err, host.ErrNotYet)) {
+		if salted(v, path, before) {
+			before.Sum = toCome // as nothing that is known
+		} else if before.Sum, err = v.Sum(path); err != nil && (before.Withheld || !errors.Is(err, host.ErrNotYet)) {
 			return modules.Plan{}, err
 		}
 	}

@@ -11,10 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"muster/host"
 )
@@ -139,8 +136,7 @@ func changed(path string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	c := st.Sys().(*syscall.Stat_t).Ctim
-	return time.Unix(c.Sec, c.Nsec), nil
+	return host.StatusChanged(st), nil
 }
 
 // newestWorker is the worker of a master that was started last: it serves.
@@ -182,15 +178,6 @@ func lookProcess(pid int) (process, error) {
 // ticksPerSecond is the unit of a process's start time: proc(5), sysconf(_SC_CLK_TCK),
 // which is 100 on all that Linux runs on.
 const ticksPerSecond = 100
-
-// bootTime is when the machine was started, by the clock that files have theirs from.
-func bootTime() time.Time {
-	var since unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
-		return time.Time{}
-	}
-	return time.Now().Add(-time.Duration(since.Nano()))
-}
 
 // id tells a process from another one of its number.
 func (p process) id() string { return fmt.Sprintf("%d %d", p.PID, p.ticks) }

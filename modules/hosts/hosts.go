@@ -15,7 +15,7 @@ import (
 
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
-	return []modules.Kind{{Name: "hosts_entry", New: func() modules.Module { return &Entry{} }}}
+	return []modules.Kind{{Name: "hosts_entry", NoPrograms: true, New: func() modules.Module { return &Entry{} }}}
 }
 
 // Entry is an address of /etc/hosts with its names, on one line. Comments, other

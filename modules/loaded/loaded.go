@@ -128,8 +128,7 @@ func newest(v *host.View, name string) (time.Time, error) {
 		if err != nil {
 			continue
 		}
-		c := st.Sys().(*syscall.Stat_t).Ctim
-		if t := time.Unix(c.Sec, c.Nsec); t.After(last) {
+		if t := host.StatusChanged(st); t.After(last) {
 			last = t
 		}
 	}

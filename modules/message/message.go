@@ -13,8 +13,8 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "assert", New: func() modules.Module { return &Assert{} }},
-		{Name: "print", Output: Printed{}, New: func() modules.Module { return &Print{} }},
+		{Name: "assert", NoPrograms: true, New: func() modules.Module { return &Assert{} }},
+		{Name: "print", NoPrograms: true, Output: Printed{}, New: func() modules.Module { return &Print{} }},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func readCase(t testing.TB, file string) *testCase {
 func caseOf(t testing.TB, name string, a *txtar.Archive) *testCase {
 	t.Helper()
 	c := &testCase{name: name, sections: map[string]string{}, files: a.Files}
-	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true, "request": true, "output": true, "sends": true, "received": true, "refusal": true}
+	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true, "varies": true, "request": true, "output": true, "sends": true, "received": true, "refusal": true}
 	for _, f := range a.Files {
 		if !known[f.Name] && !companionSection(f.Name) && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
 			t.Fatalf("%s: there is no section %q", name, f.Name)
@@ -71,6 +72,14 @@ func (c *testCase) user() string {
 		}
 	}
 	return ""
+}
+
+// alike is a state of the host with what the section "varies" matches in it left out.
+func (c *testCase) alike(state string) string {
+	for line := range strings.Lines(c.sections["varies"]) {
+		state = regexp.MustCompile(strings.TrimSuffix(line, "\n")).ReplaceAllString(state, "…")
+	}
+	return state
 }
 
 // text is a section with $ROOT filled in.

@@ -9,7 +9,7 @@
 //	            where the certainty stands only if it isn't "known"
 //	made        what is made of it, a line each: ACTION TARGET; where it isn't all
 //	            that was shown, because an earlier task brought some of it
-//	diff        text that the shown diffs must contain, line by line
+//	diff        text that the shown diffs, impacts and notes must contain, line by line
 //	hidden      text that no output may contain
 //	error       text that the plan's error must contain; no task is then made
 //	failure     text that the error of making the tasks must contain
@@ -28,6 +28,8 @@
 //	received    a shell script that gets what it sends as its standard input, and must
 //	            succeed
 //	refusal     text that its error must contain
+//	varies      regular expressions, a line each: what they match may differ between two
+//	            runs that reach the same end (a salt)
 //	options     words: "always" (an unguarded command: planned again it runs
 //	            again), "system" (edits the machine itself: runs only where
 //	            MUSTER_LAB_HOST is set), "nocut" (isn't cut, with a reason in
@@ -50,7 +52,8 @@
 //   - What was made is what was shown; the end is the one of the case; planned again,
 //     nothing is left to do.
 //   - Cut off before each system call that alters something, and before each program
-//     that a change runs, the next run reaches the same end.
+//     that a change runs, the next run reaches the same end. A case that edits the machine
+//     itself is cut at a few of these places, and at more where AllCuts is set.
 //   - What is told to Begin takes it all back, to the byte.
 //   - What somebody else alters between the last plan and a change is seen
 //     (host.ErrMoved), or left as it is.

@@ -181,6 +181,9 @@ const (
 	errLockedMySQL   = 3118
 	errLockedMariaDB = 4151
 	errParse         = 1064
+	errPrevented     = 1290 // a setting of the server forbids the statement
+	errPolicy        = 1819 // a password that the policy forbids
+	errHistory       = 3638 // one that the account had before
 	errWrongType     = 1232
 )
 
@@ -188,6 +191,15 @@ const (
 func isError(err error, numbers ...uint16) bool {
 	var said *client.MySQLError
 	return errors.As(err, &said) && slices.Contains(numbers, said.Number)
+}
+
+// errorNumber is that of a server's error; 0 for another one.
+func errorNumber(err error) uint16 {
+	var said *client.MySQLError
+	if !errors.As(err, &said) {
+		return 0
+	}
+	return said.Number
 }
 
 // acting connects for a change.

@@ -99,7 +99,7 @@ func readRecipient(ctx context.Context, v *host.View) (r recipient, err error) {
 	if err := unix.Statfs(r.dataDir, &fs); err != nil {
 		return r, fmt.Errorf("how much is free where %s lies: %w", r.dataDir, err)
 	}
-	r.free = int64(fs.Bavail) * fs.Bsize
+	r.free = int64(fs.Bavail) * int64(fs.Bsize)
 	return r, nil
 }
 

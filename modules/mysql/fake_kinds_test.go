@@ -327,7 +327,7 @@ func TestWhatALoginHasProvedIsNotedForTheNextRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.prove(t.Context(), h, "t10", "%", passwords{password: secret}, &proofs{}); err != nil {
+	if err := s.prove(t.Context(), h, "t10", "%", passwords{password: secret}, &proofs{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(notePath("t10", "%"))

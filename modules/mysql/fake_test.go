@@ -259,6 +259,10 @@ func (f *fake) answer(w *wire, user, statement string) {
 		w.rows([][]string{{f.version, "", me, "0"}})
 	case statement == "SELECT CURRENT_USER()":
 		w.rows([][]string{{me}})
+	case statement == "SELECT CONNECTION_ID(), UNIX_TIMESTAMP()":
+		w.rows([][]string{{"100", "5000"}})
+	case statement == "SHOW GLOBAL STATUS LIKE 'Uptime'":
+		w.rows([][]string{{"Uptime", "4000"}})
 	case strings.HasPrefix(statement, "SELECT"), strings.HasPrefix(statement, "SHOW"):
 		w.rows(nil)
 	default:

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"filippo.io/edwards25519"
+
+	"muster/host"
 )
 
 // Plugins by which passwords are told.
@@ -117,11 +119,22 @@ func ed25519Key(password string) string {
 // quiet keeps the statements of a session out of the general log, and the slow ones.
 const quiet = "SET SESSION sql_log_off = 1, long_query_time = 31536000"
 
+// strictValidation is how MariaDB names what forbids hashes (validate_password in its
+// sql/sql_acl.cc): no plugin has seen the password then, and another one fares no better. A
+// password that a plugin has judged is errPolicy, on MariaDB, too.
+const strictValidation = "--strict-password-validation"
+
 // withoutPassword is an error of a statement that holds a password, as it may be shown:
 // a server quotes what it doesn't understand.
 func withoutPassword(err error, password string) error {
 	if err == nil || password == "" {
 		return err
+	}
+	if isError(err, errPolicy, errHistory) {
+		return fmt.Errorf("%w: the server's policy for passwords doesn't take it (error %d; MySQL: SHOW VARIABLES LIKE 'validate_password%%', and password_history). Give the account a longer one with letters of both cases, digits and other characters", host.ErrRefused, errorNumber(err))
+	}
+	if isError(err, errPrevented) && strings.Contains(err.Error(), strictValidation) {
+		return fmt.Errorf("the server takes no password as a hash, whichever it is, since a plugin that checks passwords is loaded (%s): muster gives it the hash, for what it is given in clear stands in the binary log. Set strict_password_validation = OFF, or unload the plugin", strictValidation)
 	}
 	if isError(err, errParse) || strings.Contains(err.Error(), password) || strings.Contains(err.Error(), strings.Trim(literal(password), "'")) {
 		return fmt.Errorf("the server doesn't take the statement with the password in it, and its own words, which may hold that, aren't shown")

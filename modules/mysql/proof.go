@@ -155,11 +155,18 @@ func noted(ctx context.Context, v *host.View, a *account, password string) (bool
 	if gone(err) {
 		return false, nil
 	}
-	return err == nil && hmac.Equal([]byte(strings.TrimSpace(string(note))), []byte(noteSum(key, a, password))), err
+	return err == nil && hmac.Equal([]byte(firstLine(string(note))), []byte(noteSum(key, a, password))), err
 }
 
-// keepNote notes that a password was set.
-func keepNote(a *account, password string) error {
+// firstLine is the sum in a note.
+func firstLine(note string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(note), "\n")
+	return line
+}
+
+// keepNote notes that a password was set, by a session that is marked; nil where it was set
+// before, whose mark stays.
+func keepNote(a *account, password string, by *mark) error {
 	d, err := host.MakeDirs(notesDir, 0o700)
 	if err != nil {
 		return err
@@ -174,7 +181,20 @@ func keepNote(a *account, password string) error {
 	if err != nil {
 		return err
 	}
-	return host.Put(notePath(a.name, a.host), []byte(noteSum(key, a, password)+"\n"), 0o600)
+	text := noteSum(key, a, password) + "\n"
+	if by == nil {
+		before, err := os.ReadFile(notePath(a.name, a.host))
+		if err != nil && !gone(err) {
+			return err
+		}
+		if m, ok := notedMark(string(before)); ok {
+			by = &m
+		}
+	}
+	if by != nil {
+		text += by.String() + "\n"
+	}
+	return host.Put(notePath(a.name, a.host), []byte(text), 0o600)
 }
 
 // proof finds out by a login whether an account has a password.
@@ -187,7 +207,7 @@ func (a *account) proof(ctx context.Context, all *accounts, dial dialer, passwor
 }
 
 // prove proves the passwords that an account is to have by now, and notes them.
-func (s *server) prove(ctx context.Context, h *host.Host, name, at string, p passwords, known *proofs) error {
+func (s *server) prove(ctx context.Context, h *host.Host, name, at string, p passwords, known *proofs, by *mark) error {
 	all, err := s.accounts(ctx, nil)
 	if err != nil {
 		return err
@@ -209,5 +229,5 @@ func (s *server) prove(ctx context.Context, h *host.Host, name, at string, p pas
 		}
 	}
 	// Also where a login has proved it: another account may be in its way by the next run.
-	return keepNote(a, p.noted())
+	return keepNote(a, p.noted(), by)
 }

@@ -18,7 +18,7 @@ import (
 // notOnReplica returns what a kind has planned that writes, and an error in its place where the
 // server replicates from another.
 func notOnReplica(ctx context.Context, v *host.View, plan modules.Plan, err error) (modules.Plan, error) {
-	if err != nil || len(plan.Changes) == 0 {
+	if err != nil || len(plan.Changes) == 0 || plan.Changes[0].Describe().Action == host.Check {
 		return plan, err
 	}
 	from, err := sourceOf(ctx, v)

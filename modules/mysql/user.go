@@ -48,8 +48,18 @@ type User struct {
 	// What it may do at most.
 	Limits *Limits `arg:"limits"`
 	// Whether it is there at all. "absent" drops it with its privileges; its connections
-	// go on until they end.
-	State string `arg:"state" oneof:"present absent" default:"present"`
+	// go on until they end. With "existing" only the password of an account that is there is
+	// set, as a rotation does: a missing one is an error, and so is one that, asked for two
+	// passwords, is let in by neither.
+	State string `arg:"state" oneof:"present existing absent" default:"present"`
+	// With true, a server that replicates from another is waited for until it has the password
+	// from there, which is proved as on any other. It goes with state = "existing".
+	Replicated bool `arg:"replicated"`
+	// What becomes of sessions that were opened before muster set the password, and so with
+	// another one: "count" tells how many go on, "end" ends them. It goes where the second
+	// password is taken away, and not with old_password. Not given: nothing is said of them.
+	// On a replica they aren't known.
+	OldSessions string `arg:"old_sessions" oneof:"count end"`
 
 	// Valid are all versions of the password that are to go on letting the account in.
 	Valid []string `versions:"password"`
@@ -127,6 +137,10 @@ func (u *User) Check(unknown func(string) bool) (errs []modules.ArgError) {
 		if n != nil && (*n < 0 || int64(*n) > 1<<32-1) {
 			fail("limits", "."+limitNames[i], "Wrong value", "It is 0, for no limit, or more, up to 4294967295.")
 		}
+	}
+	errs = append(errs, u.checkExisting(unknown)...)
+	if u.OldSessions != "" && (u.OldPassword != "" || u.State == "absent") && !unknown("state") {
+		fail("old_sessions", "", "Conflicting arguments", "Sessions are told or ended once the password is the account's only one: leave it out here.")
 	}
 	if u.State == "absent" {
 		for _, a := range []struct {

@@ -168,7 +168,15 @@ func (c *SetUser) apply(ctx context.Context, h *host.Host) error {
 	if p.password == "" {
 		return nil
 	}
-	return s.prove(ctx, h, c.Name, c.Host, p, c.proofs)
+	var by *mark
+	if c.Sets && !c.Lone { // taking the second one away sets no other
+		m, err := s.marks(ctx)
+		if err != nil {
+			return err
+		}
+		by = &m
+	}
+	return s.prove(ctx, h, c.Name, c.Host, p, c.proofs, by)
 }
 
 // signsIn reports whether how the account is let in changes.

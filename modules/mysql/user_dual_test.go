@@ -52,3 +52,36 @@ func TestASecondPasswordIsNeverLostByRetaining(t *testing.T) {
 		})
 	}
 }
+
+// MySQL leaves the second password of an account whose first is set without a word of it.
+func TestAPlainResetDiscardsASecondPassword(t *testing.T) {
+	const set, discard = "ALTER USER 'app'@'localhost' IDENTIFIED WITH caching_sha2_password BY 'new'", "ALTER USER 'app'@'localhost' DISCARD OLD PASSWORD"
+	for name, c := range map[string]struct {
+		second string
+		state  string
+		want   []string
+	}{
+		"one password":                  {"", "present", []string{set}},
+		"two passwords":                 {"sum", "present", []string{set, discard}},
+		"two, at a rotation's end":      {"sum", existing, []string{set, discard}},
+		"one, which a rotation resumes": {"", existing, []string{set}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := account{name: "app", host: "localhost", methods: []method{{Plugin: cachingPlugin, Auth: "24"}}, second: c.second}
+			f := mysqlFake(t, mysql84)
+			h := f.host()
+			p := &userPlanner{User: user(User{Name: "app", State: c.state, Password: "new"}), v: host.NewView(h, nil), all: &accounts{about: about{flavor: mysqlOwn}, list: []account{now}}, real: &now, now: now.standing(nil)}
+			if _, err := p.proofs.of(&now, "new", func() (proof, error) { return wrong, nil }); err != nil {
+				t.Fatal(err)
+			}
+			change, err := p.change(t.Context())
+			if err != nil || change == nil {
+				t.Fatal(change, err)
+			}
+			got, err := change.statements(t.Context(), h, p.all, &now, accountSQL("app", "localhost"), passwords{password: "new"})
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("%v\n%s\nwant\n%s", err, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}

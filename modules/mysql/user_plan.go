@@ -71,7 +71,12 @@ func (p *userPlanner) at() string {
 
 // Plan compares the account with what is declared of it.
 func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err error) {
-	defer func() { plan, err = notOnReplica(ctx, v, plan, err) }()
+	defer func() {
+		if u.Replicated {
+			plan, err = awaited(ctx, v, plan, err)
+		}
+		plan, err = notOnReplica(ctx, v, plan, err)
+	}()
 	p := &userPlanner{User: u, v: v}
 	if p.all, err = readAccounts(ctx, v, u.Name); err != nil {
 		return plan, p.forecast(&plan, err)
@@ -85,19 +90,25 @@ func (u *User) Plan(ctx context.Context, v *host.View) (plan modules.Plan, err e
 	if p.State == "absent" {
 		return p.absent(ctx)
 	}
+	if err := p.isThere(ctx); err != nil {
+		return plan, err
+	}
 	c, err := p.change(ctx)
 	if len(p.kept) > 0 {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("The account %s lacks what it may do on *.* in some databases, and stays so (partial revokes): %s. Privileges that the task has on such a database take that back.", accountName(p.Name, p.Host), strings.Join(p.kept, "; ")))
 	}
-	if err != nil || c == nil {
+	if err != nil {
 		return plan, err
+	}
+	if c == nil {
+		return plan, p.oldSessions(ctx, &plan, false)
 	}
 	if err := p.notOwn(); err != nil {
 		return plan, err
 	}
 	// MySQL takes no sum of a second password, by which that could be put back.
 	plan.Changes, plan.Atomic = []host.Change{c}, p.real == nil || p.real.second == "" || !c.signsIn()
-	return plan, nil
+	return plan, p.oldSessions(ctx, &plan, c.Sets && !c.Lone)
 }
 
 // forecast adds to a plan that can't be made yet what it may be; err is returned as it is.

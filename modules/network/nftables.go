@@ -23,6 +23,9 @@ type Nftables struct {
 	Table string `arg:"table,key,required"`
 	// What stands between the table's braces: its chains and sets, as nft(8) has them.
 	Content *host.Content `arg:"content"`
+	// Interfaces that its rules name and that have to be there, or be made by an earlier task:
+	// for nft any name is one.
+	Interfaces []string `arg:"interfaces"`
 	// "absent" removes the table, and what loads it at boot.
 	State string `arg:"state" oneof:"present absent" default:"present"`
 }
@@ -49,6 +52,8 @@ func (n *Nftables) Check(unknown func(string) bool) []modules.ArgError {
 		fail("table", "Wrong value", fmt.Sprintf(`%q is no table: it takes a family (ip, ip6, inet, arp, bridge, netdev) and a name, such as "inet filter".`, n.Table))
 	}
 	switch {
+	case n.State == "absent" && len(n.Interfaces) > 0:
+		fail("interfaces", "Conflicting arguments", "A table that is to be absent names no interfaces.")
 	case n.State == "absent" && n.Content != nil:
 		fail("content", "Conflicting arguments", "A table that is to be absent has no content.")
 	case n.State != "absent" && n.Content == nil && !unknown("content") && !unknown("state"):
@@ -84,6 +89,9 @@ func (n *Nftables) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 			return plan, nil
 		}
 		return plan, errors.New(`there is no nft on this host: install it in an earlier task, task "package" "nftables" {}`)
+	}
+	if err := n.interfaces(ctx, v); err != nil {
+		return plan, err
 	}
 	text, sensitive := "", false
 	if n.Content != nil {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"muster/host"
@@ -118,8 +117,7 @@ func changedAt(path string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	c := st.Sys().(*syscall.Stat_t).Ctim
-	return time.Unix(c.Sec, c.Nsec)
+	return host.StatusChanged(st)
 }
 
 // touchStamp notes that the lists are as of this moment.

@@ -2,14 +2,12 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +15,7 @@ import (
 
 	"muster/host"
 	"muster/modules"
+	"muster/modules/web"
 )
 
 // HTTPCheck is a request that the host makes, and what its answer has to be.
@@ -107,7 +106,11 @@ func (c *HTTPCheck) Plan(ctx context.Context, v *host.View) (modules.Plan, error
 		if at, ok := ctx.Deadline(); ok {
 			limit = time.Until(at)
 		}
-		return ask(ctx, limit)
+		r, err := ask(ctx, limit)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", target, err)
+		}
+		return r, nil
 	}}
 	if !c.safe() {
 		ch.Impact = "asked when its turn comes"
@@ -142,7 +145,7 @@ func (c *HTTPCheck) ask(ctx context.Context, limit time.Duration, body string, w
 			req.Host = value
 		}
 	}
-	client, err := c.client()
+	client, err := web.Client(web.Trust{CA: c.CA, Insecure: c.Insecure}, c.Headers)
 	if err != nil {
 		return nil, err
 	}
@@ -165,48 +168,25 @@ func (c *HTTPCheck) ask(ctx context.Context, limit time.Duration, body string, w
 	}
 	r := &Response{Status: resp.StatusCode, Body: strings.ToValidUTF8(string(data), string(utf8.RuneError))}
 	if !slices.ContainsFunc(want, func(s statusRange) bool { return s.from <= r.Status && r.Status <= s.to }) {
-		return nil, fmt.Errorf("the answer is %s, not %s", resp.Status, strings.Trim(fmt.Sprint(want), "[]"))
+		return nil, r.said(fmt.Errorf("the answer is %s, not %s", resp.Status, strings.Trim(fmt.Sprint(want), "[]")))
 	}
 	if !strings.Contains(r.Body, c.Contains) {
-		return nil, fmt.Errorf("the answer doesn't contain %q", c.Contains)
+		return nil, r.said(fmt.Errorf("the answer, %s, doesn't contain %q", resp.Status, c.Contains))
 	}
 	return r, nil
 }
 
-// client follows redirects: to another host, and from https to http, without
-// the headers and the body that the playbook gave. They may hold credentials.
-func (c *HTTPCheck) client() (*http.Client, error) {
-	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
-	if c.Insecure || c.CA != "" {
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: c.Insecure}
+// bodyBegin is how many characters of an answer's body are told of one that is wrong.
+const bodyBegin = 300
+
+// said adds the beginning of the answer's body to what is wrong with it.
+func (r *Response) said(err error) error {
+	text := strings.TrimSpace(r.Body)
+	if text == "" {
+		return err
 	}
-	if c.CA != "" {
-		pem := []byte(c.CA)
-		if strings.HasPrefix(c.CA, "/") {
-			var err error
-			if pem, err = os.ReadFile(c.CA); err != nil {
-				return nil, err
-			}
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", c.CA)
-		}
+	if chars := []rune(text); len(chars) > bodyBegin {
+		text = string(chars[:bodyBegin]) + "…"
 	}
-	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if len(via) >= 10 {
-			return errors.New("more than ten redirects")
-		}
-		first := via[0].URL
-		if req.URL.Host == first.Host && (req.URL.Scheme == first.Scheme || req.URL.Scheme == "https") {
-			return nil
-		}
-		if req.Body != nil && req.Body != http.NoBody {
-			return http.ErrUseLastResponse // the answer is the redirect itself
-		}
-		for name := range c.Headers {
-			req.Header.Del(name)
-		}
-		return nil
-	}}, nil
+	return &host.SaidError{Err: err, Said: text}
 }

@@ -4,6 +4,7 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"muster/host"
@@ -13,8 +14,8 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "wait", Probe: true, New: func() modules.Module { return &Wait{} }},
-		{Name: "http_check", Probe: true, Output: Response{}, New: func() modules.Module { return &HTTPCheck{} }},
+		{Name: "wait", NoPrograms: true, Probe: true, New: func() modules.Module { return &Wait{} }},
+		{Name: "http_check", NoPrograms: true, Probe: true, Output: Response{}, New: func() modules.Module { return &HTTPCheck{} }},
 	}
 }
 
@@ -59,6 +60,9 @@ func (c *check) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 func plan(c *check, once func() (any, error)) (modules.Plan, error) {
 	out, err := once()
 	if err != nil {
+		if said := (*host.SaidError)(nil); errors.As(err, &said) {
+			err = said.Err // what was answered is told when it is too late
+		}
 		c.Impact = fmt.Sprintf("not yet: %v", err)
 		return modules.Plan{Changes: []host.Change{c}}, nil
 	}

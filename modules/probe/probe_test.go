@@ -97,7 +97,7 @@ func TestHTTPCheckTellsWhatIsWrong(t *testing.T) {
 	defer server.Close()
 	args := map[string]any{"url": server.URL, "contains": "hello"}
 	p, d := do(t, "http_check", args, 0, nil)
-	if p.Status != wire.Pending || !strings.Contains(p.Changes[0].Impact, "503") || d.Status != wire.Failed || !strings.Contains(d.Error, "503") {
+	if p.Status != wire.Pending || !strings.Contains(p.Changes[0].Impact, "503") || strings.Contains(p.Changes[0].Impact, "busy") || d.Status != wire.Failed || !strings.Contains(d.Error, server.URL+": the answer is 503 Service Unavailable, not 200\nbusy") {
 		t.Errorf("planned %+v, done %+v", p, d)
 	}
 	status = 200

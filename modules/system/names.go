@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"muster/host"
 	"muster/modules"
@@ -107,7 +106,7 @@ func (s *SetHostname) Apply(_ context.Context, h *host.Host) (host.Result, error
 	if err := h.Begin(host.Undo{Changes: []host.Change{&SetHostname{Name: s.Before, Before: s.Name}}}); err != nil {
 		return host.Result{}, err
 	}
-	if err := syscall.Sethostname([]byte(s.Name)); err != nil {
+	if err := setHostname(s.Name); err != nil {
 		return host.Result{}, fmt.Errorf("setting the host's name: %w", err)
 	}
 	return host.Result{}, h.At("set the name")

@@ -8,8 +8,8 @@ import (
 // Kinds returns the kinds of this package.
 func Kinds() []modules.Kind {
 	return []modules.Kind{
-		{Name: "sysctl", Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
-		{Name: "hostname", New: func() modules.Module { return &Hostname{} }},
-		{Name: "timezone", New: func() modules.Module { return &Timezone{} }},
+		{Name: "sysctl", NoPrograms: true, Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
+		{Name: "hostname", NoPrograms: true, New: func() modules.Module { return &Hostname{} }},
+		{Name: "timezone", NoPrograms: true, New: func() modules.Module { return &Timezone{} }},
 	}
 }

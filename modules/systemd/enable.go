@@ -12,18 +12,29 @@ import (
 // are about; whether it runs is none of theirs. Where there is no such unit, or it can't
 // be enabled, it returns an error; where systemd doesn't run, nothing.
 func Enable(ctx context.Context, v *host.View, unit string) ([]host.Change, error) {
+	return atBoot(ctx, v, unit, true)
+}
+
+// Disable returns the changes that have a unit of the system not start at boot. Where there
+// is no such unit, or systemd doesn't run, it returns nothing.
+func Disable(ctx context.Context, v *host.View, unit string) ([]host.Change, error) {
+	return atBoot(ctx, v, unit, false)
+}
+
+func atBoot(ctx context.Context, v *host.View, unit string, on bool) ([]host.Change, error) {
 	running, err := v.Stat("/run/systemd/system")
 	if err != nil || !running.Exists() {
 		return nil, err
 	}
-	on := true
 	p := planner{Service: &Service{Name: unit, Enabled: &on}, m: managerOf("system"), name: unitName(unit), v: v}
 	switch p.unit, err = p.m.lookup(ctx, v, p.name); {
 	case err != nil:
 		return nil, err
+	case p.unit == nil && !on:
+		return nil, nil
 	case p.unit == nil:
 		return nil, fmt.Errorf("there is no unit %s on this host", p.name)
-	case p.unit.masked():
+	case p.unit.masked() && on:
 		return nil, fmt.Errorf("%s is masked", p.called())
 	}
 	p.after = *p.unit

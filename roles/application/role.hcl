@@ -31,6 +31,13 @@ variable "env" {
   default     = {}
 }
 
+variable "secrets" {
+  type        = map(string)
+  description = "what it reads from files, by name: each is /run/secrets/NAME in the container"
+  default     = null
+  sensitive   = true
+}
+
 variable "health" {
   type        = string
   description = "the path that it answers with 200 where it is well"
@@ -63,14 +70,15 @@ task "command" "before" {
 block "replace" {
   # One that isn't healthy is put back by the task itself.
   task "docker_container" "app" {
-    name   = var.name
-    image  = var.image
-    pull   = can(regex("@sha256:", var.image)) ? "missing" : "always" # a tag may have moved
-    env    = var.env
-    ports  = local.container.ports
-    memory = var.memory
-    health = { test = local.container.test, interval = "1s", retries = 2 }
-    wait   = "30s"
+    name    = var.name
+    image   = var.image
+    pull    = can(regex("@sha256:", var.image)) ? "missing" : "always" # a tag may have moved
+    env     = var.env
+    secrets = var.secrets
+    ports   = local.container.ports
+    memory  = var.memory
+    health  = { test = local.container.test, interval = "1s", retries = 2 }
+    wait    = "30s"
   }
 
   # That it is healthy doesn't say that it is the right one.
@@ -86,15 +94,16 @@ block "replace" {
 
   rescue {
     task "docker_container" "back" {
-      when   = task.docker_container.app.changed
-      name   = var.name
-      state  = task.command.before.output.stdout == "" ? "absent" : "running"
-      image  = task.command.before.output.stdout == "" ? null : task.command.before.output.stdout
-      env    = task.command.before.output.stdout == "" ? null : var.env
-      ports  = task.command.before.output.stdout == "" ? null : local.container.ports
-      memory = task.command.before.output.stdout == "" ? null : var.memory
-      health = task.command.before.output.stdout == "" ? null : { test = local.container.test, interval = "1s", retries = 2 }
-      wait   = "30s"
+      when    = task.docker_container.app.changed
+      name    = var.name
+      state   = task.command.before.output.stdout == "" ? "absent" : "running"
+      image   = task.command.before.output.stdout == "" ? null : task.command.before.output.stdout
+      env     = task.command.before.output.stdout == "" ? null : var.env
+      secrets = task.command.before.output.stdout == "" ? null : var.secrets
+      ports   = task.command.before.output.stdout == "" ? null : local.container.ports
+      memory  = task.command.before.output.stdout == "" ? null : var.memory
+      health  = task.command.before.output.stdout == "" ? null : { test = local.container.test, interval = "1s", retries = 2 }
+      wait    = "30s"
     }
     task "assert" "served" {
       condition = false

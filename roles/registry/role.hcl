@@ -26,12 +26,18 @@ variable "key" {
 
 variable "users" {
   type        = map(string)
-  description = "who may pull and push: names, and for each the password or its bcrypt hash ($2y$…), which htpasswd -nB makes"
+  description = "who may pull and push: names, and for each the password, of up to 72 bytes, or its bcrypt hash ($2y$…), which htpasswd -nB makes"
   sensitive   = true
   validation {
     condition = length(var.users) > 0 && alltrue([for name, secret in var.users : can(regex("^[^:\\s]+$", name)) && can(regex("^[^\\r\\n]+$", secret))])
     message   = "There is a user at least; names have neither colons nor spaces, and passwords are one line."
   }
+}
+
+variable "keep_users" {
+  type        = list(string)
+  description = "users whom something else sets (htpasswd_user), such as a rotation of two accounts in turn: they stay as they are"
+  default     = []
 }
 
 variable "storage" {
@@ -66,9 +72,6 @@ variable "collect_untagged" {
 locals {
   dir    = "/etc/docker/registry"
   config = "${local.dir}/config.yml"
-  users  = join("", [for name, secret in var.users : "${name}:${secret}\n"])
-  # htpasswd hashes what isn't hashed yet.
-  hashes = nonsensitive(alltrue([for secret in values(var.users) : can(regex("^[$]2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53}$", secret))]))
   port   = regex("[0-9]+$", var.listen)
   asked  = startswith(var.listen, "0.0.0.0:") ? "127.0.0.1:${local.port}" : startswith(var.listen, "[::]:") ? "[::1]:${local.port}" : var.listen
 }
@@ -97,7 +100,7 @@ task "command" "calendar" {
 }
 
 task "package" "registry" {
-  name = concat(["docker-registry"], local.hashes ? [] : ["apache2-utils"])
+  name = "docker-registry"
 }
 
 task "directory" "storage" {
@@ -135,19 +138,12 @@ task "unit" "service" {
   source = "service.conf"
 }
 
-# Hashes have a salt: that of a password that is the same stays.
-task "script" "differ" {
-  source    = "users.sh"
-  args      = ["differ", "${local.dir}/htpasswd"]
-  stdin     = local.users
-  read_only = true
-}
-
-task "script" "users" {
-  when   = task.script.differ.output.stdout != ""
-  source = "users.sh"
-  args   = ["write", "${local.dir}/htpasswd"]
-  stdin  = local.users
+task "htpasswd" "users" {
+  path  = "${local.dir}/htpasswd"
+  users = var.users
+  keep  = var.keep_users
+  group = "docker-registry"
+  mode  = "0640"
 }
 
 task "service" "registry" {

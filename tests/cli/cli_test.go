@@ -4,6 +4,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,14 +22,20 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ec2": cmdEC2, "versions": cmdVersions},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ec2": cmdEC2, "versions": cmdVersions, "receiver": cmdReceiver, "sshd": cmdSSHD},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("USER", "root")
+			repo, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			e.Setenv("REPO", repo) // for what it ships: its roles
 			server := &running{}
 			e.Values[serverKey{}] = server
+			e.Values[receiversKey{}] = map[string]*atomic.Int64{}
 			e.Defer(server.close)
 			return os.MkdirAll(home, 0o700)
 		},

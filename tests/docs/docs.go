@@ -66,16 +66,17 @@ func cell(text string) string { return strings.ReplaceAll(escape(text), "\n", " 
 // taskArgs says what the arguments are that every task takes.
 func taskArgs() map[string]string {
 	return map[string]string{
-		"when":      "Whether the task is done. A condition on what earlier tasks changed is decided on the host.",
-		"for_each":  "A map, a set, or a list of distinct strings: the task is done for each, which is each.key and each.value.",
-		"tags":      "Words for --tags and --skip-tags, a list. Those of the play, block and role are added.",
-		"become":    "Who does it: true is root, false the user who logged in; or a user's name.",
-		"on":        "The hosts to act on instead, once for each host of the play. host stays the play's host, on_host is the one acted on.",
-		"once":      "Do it on the play's first host alone. Its result is shared.",
-		"retry":     "A block: attempts, delay (a duration between them) and until (a condition over the task's own outcome).",
-		"timeout":   "How long it may take: \"30s\", \"5m\".",
-		"on_error":  "\"fail\" ends the run on this host; \"continue\" shows the failure as tolerated and goes on.",
-		"sensitive": "Show nothing of it: no diff, no output.",
+		"when":        "Whether the task is done. A condition on what earlier tasks changed is decided on the host.",
+		"for_each":    "A map, a set, or a list of distinct strings: the task is done for each, which is each.key and each.value.",
+		"tags":        "Words for --tags and --skip-tags, a list. Those of the play, block and role are added.",
+		"become":      "Who does it: true is root, false the user who logged in; or a user's name.",
+		"on":          "The hosts to act on instead, once for each host of the play. host stays the play's host, on_host is the one acted on.",
+		"once":        "Do it on the play's first host alone. Its result is shared.",
+		"retry":       "A block: attempts, delay (a duration between them) and until (a condition over the task's own outcome).",
+		"timeout":     "How long it may take: \"30s\", \"5m\".",
+		"on_error":    "\"fail\" ends the run on this host; \"continue\" shows the failure as tolerated and goes on.",
+		"sensitive":   "Show nothing of it: no diff, no output.",
+		"environment": "Variables of the programs that it runs, a map of strings: to look as well as to change. They stand over the play's, and what the kind sets itself over them. Nothing sensitive may be in it.",
 	}
 }
 

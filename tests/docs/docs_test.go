@@ -11,11 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"muster/internal/doc"
 	"muster/internal/doc/source"
 	"muster/internal/lang"
+	"muster/internal/lang/funcs"
 	"muster/inventory"
 	"muster/inventory/ec2source"
 	"muster/modules"
@@ -277,5 +281,69 @@ func TestLinksBetweenDocsLeadSomewhere(t *testing.T) {
 				t.Errorf("%s links to %s: %v", filepath.Base(file), m[1], err)
 			}
 		}
+	}
+}
+
+// TestGuideNamesOnlyFunctionsThatExist evaluates the examples of the table of filters, and looks
+// for the functions that it names besides.
+func TestGuideNamesOnlyFunctionsThatExist(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/from-ansible.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n| filter | in muster | gives | |\n|---|---|---|---|\n")
+	if !found {
+		t.Fatal("docs/from-ansible.md has no table of filters")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	ctx := &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Files(funcs.Project{})...))}
+	known := funcs.Names()
+	call := regexp.MustCompile(`([a-z][a-z0-9]+)\(`)
+	value := func(text string) string {
+		text = strings.ReplaceAll(strings.Trim(text, "`"), `\|`, "|")
+		e, diags := hclsyntax.ParseExpression([]byte(text), "from-ansible.md", hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Errorf("%s: %v", text, diags)
+			return ""
+		}
+		v, diags := e.Value(ctx)
+		if diags.HasErrors() {
+			t.Errorf("%s: %v", text, diags)
+			return ""
+		}
+		out, err := ctyjson.Marshal(v, v.Type())
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		return string(out)
+	}
+	examples := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.ReplaceAll(strings.Trim(strings.TrimSpace(line), "|"), `\|`, "\x00"), "|")
+		if len(cells) != 4 {
+			t.Fatalf("%q has %d cells", line, len(cells))
+		}
+		for i := range cells {
+			cells[i] = strings.ReplaceAll(strings.TrimSpace(cells[i]), "\x00", `\|`)
+		}
+		if cells[1] != "" {
+			examples++
+			if got, want := value(cells[1]), value(cells[2]); got != want {
+				t.Errorf("%s gives %s, not %s", cells[1], got, want)
+			}
+		}
+		for _, m := range call.FindAllStringSubmatch(cells[3], -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s: there is no function %s", cells[0], m[1])
+			}
+		}
+		for _, m := range regexp.MustCompile("`([a-z0-9]+)`").FindAllStringSubmatch(cells[3], -1) {
+			if !slices.Contains(known, m[1]) && m[1] != "null" && m[1] != "argv" {
+				t.Errorf("%s: there is no function %s", cells[0], m[1])
+			}
+		}
+	}
+	if examples < 30 {
+		t.Errorf("only %d examples were found", examples)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/host"
+	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/view"
 	"muster/internal/wire"
@@ -56,10 +57,23 @@ func samples() ([]line, error) {
 	v.Event(&engine.ProgressEvent{Host: "db1", Task: "packages", Text: "unpacking 12 of 80"})
 	v.Event(&engine.RescueEvent{Play: "application", Block: "check", Hosts: []string{"app1"}, Tasks: []string{"task.command.logs"}})
 	v.Event(&engine.NoticeEvent{Text: "application: failed on app1, which is more than max_failures allows: app3, app4 are left as they are"})
+	v.Rotation(view.Rotation{Name: "shop", Secret: "mysql/shop", Step: "consumers app", Text: "consumers: app"})
 	v.Event(&engine.HostEvent{Host: "db2", Error: &transport.UnreachableError{Host: "db2", Stage: transport.StageConnect, Err: errors.New("dialing 10.0.1.32:22: connection refused")}})
 	v.Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unknown argument", Detail: `task "file" has no argument "contents".`,
 		Extra: hinted{}, Subject: &hcl.Range{Filename: "site.hcl", Start: hcl.Pos{Line: 5, Column: 5}}}}, nil)
-	v.Summary(&engine.Summary{Outcome: engine.OutcomeChanged, Hosts: map[string]*engine.Counts{"db1": {Unchanged: 11, Changed: 1}}}, 1.42)
+	v.Summary(&engine.Summary{Outcome: engine.OutcomeFailed, Hosts: map[string]*engine.Counts{
+		"db1": {Unchanged: 11, Changed: 1, Failed: 1, NotReached: 2, Actions: map[host.Action]int{host.Update: 1}},
+	}}, view.End{Seconds: 1.42, Run: "20260504-0302-7f3a", Next: "muster apply playbooks/site.hcl --resume"})
+	v.Drift(&drift.Check{
+		ID: "20260504-0302-7f3a", Last: "20260503-0302-1c20", Playbooks: []string{"playbooks/site.hcl"},
+		Looks: []drift.Look{{Host: "db2", Error: "db2: connecting: connection refused"}},
+		Items: []drift.Item{{
+			Place: drift.Place{Playbook: "playbooks/site.hcl", Host: "db1", On: "lb1", Play: "databases"}, Role: "mariadb", Label: "config", Key: "main", Kind: "template",
+			State: drift.New, Certainty: wire.Known, Since: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), Altered: true, Returned: 3, Contested: true, Known: []string{"/etc/x.conf was written at 2026-05-03 22:14:07 UTC; it belongs to root"},
+			Changes:  []host.Description{{Action: "update", Target: "/etc/x.conf", Diff: "-a\n+b\n"}},
+			PutRight: drift.Run{ID: "20260503-0914-22b0", By: "ann@laptop"}, File: "playbooks/site.hcl", Line: 12,
+		}},
+	})
 	var list []line
 	for text := range strings.Lines(out.String()) {
 		l := line{text: strings.TrimSpace(text)}

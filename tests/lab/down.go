@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
 )
 
 // Down takes the lab away and verifies that nothing of it is left. It can be
@@ -76,7 +75,7 @@ func endProcesses(p paths, log io.Writer) error {
 	if len(first) > 0 {
 		fmt.Fprintf(log, "lab: ending the lab %s\n", p.id)
 	}
-	if err := killAll(first, 10*time.Second); err != nil {
+	if err := killAll(first, deathTakes); err != nil {
 		return err
 	}
 	for range 20 {
@@ -89,7 +88,7 @@ func endProcesses(p paths, log io.Writer) error {
 		if len(left) == 0 {
 			return nil
 		}
-		if err := killAll(left, 10*time.Second); err != nil {
+		if err := killAll(left, deathTakes); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // Host is one host of a lab.
@@ -105,11 +104,11 @@ func (h *Host) kill() error {
 	if err := boot.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	if err := killAll(boot.family(), 10*time.Second); err != nil {
+	if err := killAll(boot.family(), deathTakes); err != nil {
 		return fmt.Errorf("cutting the power of %s: %w", h.Name(), err)
 	}
 	// A systemd-nspawn that the script had just forked.
-	if err := killAll(cgroupProcesses(h.p, h.Name()), 10*time.Second); err != nil {
+	if err := killAll(cgroupProcesses(h.p, h.Name()), deathTakes); err != nil {
 		return fmt.Errorf("cutting the power of %s: %w", h.Name(), err)
 	}
 	return nil

@@ -14,12 +14,15 @@ import (
 // switchScript makes the switch and the workstation, on whose names the hosts' scripts build.
 func switchScript(p paths) string {
 	sw, ws := p.netns(switchSpace), p.netns(workstationSpace)
-	return strings.NewReplacer("SW", sw, "WS", ws, "CACHE", cacheAddress, "ADDR", WorkstationAddress).Replace(`set -e
+	// A bridge without an address of its own takes one of its ports', and another when that
+	// host boots: what the others still know of the package cache then leads nowhere.
+	return strings.NewReplacer("SW", sw, "WS", ws, "CACHE", cacheAddress, "ADDR", WorkstationAddress,
+		"PUBMAC", hardwareAddress(WorkstationAddress), "PRIVMAC", hardwareAddress(cacheAddress)).Replace(`set -e
 ip netns add SW
 ip netns add WS
 ip -n SW link set lo up
-ip -n SW link add pub type bridge
-ip -n SW link add priv type bridge
+ip -n SW link add pub address PUBMAC type bridge
+ip -n SW link add priv address PRIVMAC type bridge
 ip -n SW link set pub up
 ip -n SW link set priv up
 ip -n SW addr add CACHE/24 dev priv
@@ -43,8 +46,11 @@ type port struct {
 
 // mac is the host's hardware address there: the same at each boot, as a real
 // machine's is, so that its neighbours needn't find out first that it changed.
-func (c port) mac() string {
-	ip := net.ParseIP(c.address).To4()
+func (c port) mac() string { return hardwareAddress(c.address) }
+
+// hardwareAddress is one for an IPv4 address, of those that anybody may use.
+func hardwareAddress(address string) string {
+	ip := net.ParseIP(address).To4()
 	return fmt.Sprintf("02:4d:%02x:%02x:%02x:%02x", ip[0], ip[1], ip[2], ip[3])
 }
 

@@ -92,6 +92,10 @@ func (p process) signal(sig syscall.Signal) error {
 	return nil
 }
 
+// deathTakes is how long a process that was killed may take to end: one that syncs its
+// files does that first, and on a busy machine a dozen of seconds go by.
+const deathTakes = time.Minute
+
 // killAll ends the processes at once and waits until they are gone.
 func killAll(ps []process, limit time.Duration) error {
 	for _, p := range ps {

@@ -87,6 +87,11 @@ func TestAHostKeepsItsDiskAndKeysThroughAPowerCutAndLosesTheRest(t *testing.T) {
 		t.Errorf("after the boot the host has\n%s\nwant\n%s", got, want)
 	}
 
+	// Whoever knew where the package cache is finds it there: the others' boots don't move it.
+	if got, want := mustLogin(t, l, lab.Bastion, "ping -c1 -W2 10.0.1.254 >/dev/null; ip neigh show 10.0.1.254 | grep -o 'lladdr.*' | cut -d' ' -f2"), "02:4d:0a:00:01:fe"; got != want {
+		t.Errorf("the package cache has the hardware address %s, want %s", got, want)
+	}
+
 	mustLogin(t, l, "db1", "echo gone | sudo tee /etc/gone >/dev/null; sudo chattr +i /etc/gone")
 	if err := db.Reset(t.Context()); err != nil {
 		t.Fatal(err)

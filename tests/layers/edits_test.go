@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// editors are the files that may edit what stands at a path: host.Dir, and the
+// editors are the files that may edit what stands at a path: host.Dir with its calls, and the
 // private folder of a plan. All others of the remote's packages use these.
 func editors() []string {
-	return []string{"host/at.go", "host/atentry.go", "host/atremove.go", "host/scratch.go"}
+	return []string{"host/linux/calls_linux.go", "host/at.go", "host/atentry.go", "host/atremove.go", "host/scratch.go"}
 }
 
 // edits finds, by package, the functions that take a path and alter what stands
@@ -61,7 +61,7 @@ func editsIn(t *testing.T, path string) []string {
 	imported := map[string]string{} // the name in this file → the entry of edits
 	for _, i := range f.Imports {
 		path := strings.Trim(i.Path.Value, `"`)
-		kind, ok := map[string]string{"os": "os", "syscall": "unix", "golang.org/x/sys/unix": "unix"}[path]
+		kind, ok := map[string]string{"os": "os", "syscall": "unix", "golang.org/x/sys/unix": "unix", "muster/host/linux": "unix"}[path]
 		if !ok {
 			continue
 		}

@@ -202,7 +202,7 @@ func (s *site) balancer(connections int) {
 	if err := os.WriteFile(file, changed, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.muster(0, "apply", "playbooks/site.hcl", "--yes", "--limit", "lb")
+	s.muster(0, "apply", "playbooks/site.hcl", "--yes", "--limit", "lb", "--var-file", siteVars(s.t))
 }
 
 func TestLoadOfTenReloadsFailsNoRequest(t *testing.T) {

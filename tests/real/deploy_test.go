@@ -3,8 +3,6 @@ package real
 import (
 	"bytes"
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,16 +42,7 @@ func newShop(t *testing.T, release string) *site {
 	t.Helper()
 	s := newRollout(t, "1")
 	if !shopReady {
-		certificates(t, s.dir)
-		pem := func(name string) string {
-			data, err := os.ReadFile(filepath.Join(s.dir, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(data)
-		}
-		s.muster(0, "apply", "playbooks/docker.hcl", "--yes", "--tags", "registry,docker", "--var", "release=1", "--var", "certificate="+pem("registry.crt"),
-			"--var", "key="+pem("registry.key"), "--var", "password=a-long-word", "--var", "token=a-longer-word")
+		s.muster(0, "apply", "playbooks/site.hcl", "--yes", "--tags", "registry,docker", "--var-file", siteVars(t))
 		pushImages(t, dockerHost, "shop", shopImages)
 		if t.Failed() {
 			t.FailNow()

@@ -46,7 +46,7 @@ func TestADatabaseServerIsInstalledAndRunsWithItsSettings(t *testing.T) {
 	t.Cleanup(clean)
 
 	file := mysqlRole(t, "    settings = { max_connections = 123 }")
-	if r := muster(t, "plan", file); r.Code != 0 || !strings.Contains(r.Out, "create package mariadb-server") || !strings.Contains(r.Out, "+max_connections = 123") {
+	if r := muster(t, "plan", file); r.Code != 0 || !strings.Contains(r.Out, "install package mariadb-server") || !strings.Contains(r.Out, "+max_connections = 123") {
 		t.Errorf("the plan doesn't show what is installed and set: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 	}
 	if r := muster(t, "plan", mysqlRole(t, "    flavor = \"mysql\"")); r.Code == 0 || !strings.Contains(r.Out+r.Err, "have no mysql-server") {

@@ -93,6 +93,7 @@ func TestTestThatRunsInNoStageIsFound(t *testing.T) {
 			"docs/promises.md:7: `go test ./one` doesn't run one TestPass/skipped: it passed in the stage kinds-one"}},
 		"another part of the script": {"whole", promise("tests/real.sh lab", one), []string{
 			"docs/promises.md:7: `tests/real.sh lab` doesn't run one TestPass/skipped: it passed in the stage kinds-one"}},
+		"run by what takes longer": {"whole", promise("make test-long", promises.Test{Package: "one", Name: "TestGone"}), nil},
 		"run nowhere": {"whole", promise("make test", promises.Test{Package: "one", Name: "TestGone"}), []string{
 			"docs/promises.md:7: one TestGone passed in no stage"}},
 	} {

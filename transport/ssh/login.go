@@ -214,6 +214,8 @@ func (l *login) explain(ctx context.Context, err error) *failure {
 		switch {
 		case l.late:
 			f.err = fmt.Errorf("it stalled in the authentication for %v: %w", l.d.opts.Timeouts.Login, transport.ErrTooLong)
+		case l.offer.password:
+			f.err = fmt.Errorf("user %s: the server takes no key, and refuses the password", l.h.user)
 		case len(l.ring.signers) == 0:
 			f.err = fmt.Errorf("user %s: there is no key to log in with", l.h.user)
 			f.hint = strings.Join(append(l.ring.notes, "set identity, or make a key with ssh-keygen and add it to the host's authorized_keys"), "; ")

@@ -26,6 +26,7 @@ type offer struct {
 	signed   []string     // keys that did
 	partly   int          // how often the server took a key and asked for more
 	more     []string     // what it asked for
+	password bool         // the password was tried
 }
 
 // untold reports whether the server said nothing against the keys: it would
@@ -42,8 +43,11 @@ func (l *login) next(ctx context.Context, a *ssh.ClientAuthContext) (ssh.AuthMet
 		o.partly, o.more = n, a.AllowedMethods
 		o.from, again = 0, true
 	}
-	if ctx.Err() != nil || !slices.Contains(a.AllowedMethods, "publickey") {
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if !slices.Contains(a.AllowedMethods, "publickey") {
+		return l.password(a), nil
 	}
 	if !o.begun {
 		o.begun = true
@@ -52,7 +56,35 @@ func (l *login) next(ctx context.Context, a *ssh.ClientAuthContext) (ssh.AuthMet
 	if left := l.offered(ctx); again && len(left) > 0 {
 		return ssh.PublicKeys(left...), nil
 	}
-	return nil, nil
+	return l.password(a), nil
+}
+
+// password is the method that logs in with the password, nil where there is none or the
+// server takes none.
+func (l *login) password(a *ssh.ClientAuthContext) ssh.AuthMethod {
+	if l.d.opts.Password == nil || l.offer.password {
+		return nil
+	}
+	word, ok := l.d.opts.Password(l.h.name)
+	if !ok {
+		return nil
+	}
+	l.offer.password = true
+	switch {
+	case slices.Contains(a.AllowedMethods, "password"):
+		return ssh.Password(word)
+	case slices.Contains(a.AllowedMethods, "keyboard-interactive"):
+		return ssh.KeyboardInteractive(func(_, _ string, questions []string, shown []bool) ([]string, error) {
+			answers := make([]string, len(questions))
+			for i := range answers {
+				if !shown[i] { // what is to be seen isn't the password
+					answers[i] = word
+				}
+			}
+			return answers, nil
+		})
+	}
+	return nil
 }
 
 // offered are the keys that haven't had their turn.

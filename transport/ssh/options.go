@@ -51,6 +51,9 @@ type Options struct {
 	// RefusedLogins is how many hosts may refuse the same keys, with none
 	// accepting them, before the rest is not tried. 0 is 5.
 	RefusedLogins int
+	// Password, if not nil, gives the password of a host, by its inventory name, where no
+	// key has logged in. It is tried once for each login. ok is false where there is none.
+	Password func(name string) (password string, ok bool)
 	// Warn is told what is odd but no error, each thing once. It may be called
 	// from several goroutines. nil drops it.
 	Warn func(message string)

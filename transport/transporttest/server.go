@@ -29,6 +29,8 @@ type Options struct {
 	Accept         []ssh.PublicKey   // keys that may log in; nil is every key
 	SecondKey      ssh.PublicKey     // a key that is asked for besides; nil is none
 	AskPassword    bool              // a password is asked for besides, which none fits
+	Password       string            // a password that logs in by itself; "" is none
+	Interactive    bool              // that is asked for by keyboard-interactive alone
 	Fault          Fault             // how it misbehaves
 	Shell          string            // the login shell; "" is /bin/sh
 	Home           string            // the user's home; "" is a new folder
@@ -214,6 +216,25 @@ func (s *Server) config(fault Fault) *ssh.ServerConfig {
 			}
 			return nil, errors.New("not accepted")
 		},
+	}
+	if s.opts.Password != "" {
+		fits := func(word string) (*ssh.Permissions, error) {
+			if word == s.opts.Password {
+				return nil, nil
+			}
+			return nil, errors.New("wrong")
+		}
+		if s.opts.Interactive {
+			config.KeyboardInteractiveCallback = func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+				answers, err := ask("", "", []string{"Password: "}, []bool{false})
+				if err != nil || len(answers) != 1 {
+					return nil, errors.Join(err, errors.New("no answer"))
+				}
+				return fits(answers[0])
+			}
+		} else {
+			config.PasswordCallback = func(_ ssh.ConnMetadata, word []byte) (*ssh.Permissions, error) { return fits(string(word)) }
+		}
 	}
 	if fault == RefuseSigned {
 		config.VerifiedPublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey, *ssh.Permissions, string) (*ssh.Permissions, error) {

@@ -33,7 +33,7 @@ type Func struct {
 // by group and name.
 func Pure() []Func {
 	var all []Func
-	for _, group := range [][]Func{numbers(), texts(), collections(), sets(), encodings(), dates(), hashes(), networks(), types()} {
+	for _, group := range [][]Func{numbers(), texts(), collections(), sets(), encodings(), dates(), hashes(), keys(), networks(), types()} {
 		all = append(all, group...)
 	}
 	return all
@@ -195,6 +195,16 @@ func hashes() []Func {
 	})
 }
 
+func keys() []Func {
+	return group("keys", []Func{
+		{Name: "certificate_chain", Usage: "text", Doc: "The certificates of a text that has them with their key, in PEM form, the key's own first. They aren't sensitive, whatever the text is.", Function: certificateChain},
+		{Name: "certificate_fingerprint", Usage: "text", Doc: "The SHA-256 sum of the first of these certificates, in hexadecimal. It isn't sensitive.", Function: certificateFingerprint},
+		{Name: "certificate_key", Usage: "text", Doc: "The private key of a text that has it with its certificate, in PEM form.", Function: certificateKey},
+		{Name: "ssh_fingerprint", Usage: "key", Doc: "The fingerprint of an SSH private key, as sshd notes it: \"SHA256:…\". It isn't sensitive.", Function: sshFingerprint},
+		{Name: "ssh_public_key", Usage: "key", Doc: "The public half of an SSH private key, as a line of authorized_keys. It isn't sensitive.", Function: sshPublicKey},
+	})
+}
+
 func networks() []Func {
 	return group("networks", []Func{
 		{Name: "cidrcontains", Usage: "prefix, address", Doc: "Whether a network contains an address or network.", Function: cidrContains},
@@ -207,9 +217,11 @@ func networks() []Func {
 
 func types() []Func {
 	return group("types", []Func{
+		{Name: "account", Usage: "value", Doc: "The account in a secret of the form ACCOUNT:PASSWORD. It isn't sensitive.", Function: account},
 		{Name: "can", Usage: "expression", Doc: "Whether the expression has a value and no error.", Function: tryfunc.CanFunc},
 		{Name: "issensitive", Usage: "value", Doc: "Whether the value is sensitive.", Function: isSensitive},
 		{Name: "nonsensitive", Usage: "value", Doc: "The value, no longer sensitive: it will be shown.", Function: nonSensitive},
+		{Name: "password", Usage: "value", Doc: "The password in a secret of the form ACCOUNT:PASSWORD.", Function: password},
 		{Name: "sensitive", Usage: "value", Doc: "The value, never to be shown.", Function: sensitive},
 		{Name: "tobool", Usage: "value", Doc: "The value as a bool.", Function: stdlib.MakeToFunc(cty.Bool)},
 		{Name: "tolist", Usage: "value", Doc: "The value as a list.", Function: stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType))},

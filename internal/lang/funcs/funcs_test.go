@@ -62,10 +62,11 @@ func evaluate(t *testing.T, ctx *hcl.EvalContext, text string) (cty.Value, hcl.D
 func show(t *testing.T, v cty.Value) string {
 	t.Helper()
 	prefix := ""
-	if v.ContainsMarked() {
+	plain, marks := v.UnmarkDeep()
+	if _, ok := marks[Sensitive]; ok {
 		prefix = "!"
-		v, _ = v.UnmarkDeep()
 	}
+	v = plain
 	if !v.IsWhollyKnown() {
 		return prefix + "?"
 	}
@@ -261,6 +262,10 @@ func TestFunctionsMeanWhatTerraformUsersKnow(t *testing.T) {
 		{`sensitive("x")`, `!"x"`},
 		{`nonsensitive(secret)`, `"secret"`},
 		{`nonsensitive("x")`, `"x"`},
+		{`account("app_a:x:y")`, `"app_a"`},
+		{`account(sensitive("app_a:x:y"))`, `"app_a"`},
+		{`password("app_a:x:y")`, `!"x:y"`},
+		{`password(sensitive("app_a:x:y"))`, `!"x:y"`},
 		{`issensitive(secret)`, `true`},
 		{`issensitive("x")`, `false`},
 		{`base64encode(sensitive("x"))`, `!"eA=="`},

@@ -11,9 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/keypair"
+	"muster/internal/keypair/sshkey"
 )
 
 // calls has the arguments of a call of every function.
@@ -28,6 +32,14 @@ func calls(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	pair, err := keypair.Certificate(keypair.Request{Names: []string{"example.com"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sshKey, err := sshkey.New("me")
+	if err != nil {
+		t.Fatal(err)
+	}
 	text := []string{`"abc"`}
 	list := []string{`["b", "a"]`}
 	sets := []string{`["a", "b"]`, `["b", "c"]`}
@@ -51,12 +63,15 @@ func calls(t *testing.T) map[string][]string {
 		"tobool": {`"true"`}, "tonumber": {`"1"`}, "tomap": {`{ a = "b" }`}, "fileset": {`"sub"`, `"*"`}, "templatefile": {`"a.conf"`, `{ x = "b" }`}, "matching": {`"a"`},
 	}
 	for names, args := range map[string][]string{
-		"distinct reverse sort tolist toset":                                list,
-		"setintersection setproduct setsubtract setunion":                   sets,
-		"chomp lower strrev title trimspace upper basename dirname":         text,
-		"base64encode base64gzip base64sha256 base64sha512 md5 sha1 sha256": text,
-		"sha512 urldecode urlencode tostring sensitive nonsensitive":        text,
-		"issensitive can try": text,
+		"account password":                                                                                    {`"a:b"`},
+		"distinct reverse sort tolist toset":                                                                  list,
+		"setintersection setproduct setsubtract setunion":                                                     sets,
+		"chomp lower strrev title trimspace upper basename dirname":                                           text,
+		"base64encode base64gzip base64sha256 base64sha512 md5 sha1 sha256":                                   text,
+		"sha512 urldecode urlencode tostring sensitive nonsensitive":                                          text,
+		"certificate_chain certificate_fingerprint certificate_key":                                           {fmt.Sprintf("%q", pair.Reveal())},
+		"ssh_public_key ssh_fingerprint":                                                                      {fmt.Sprintf("%q", sshKey.Reveal())},
+		"issensitive can try":                                                                                 text,
 		"file filebase64 filebase64sha256 filebase64sha512 fileexists filemd5 filesha1 filesha256 filesha512": {`"a.conf"`},
 	} {
 		for name := range strings.FieldsSeq(names) {
@@ -74,6 +89,12 @@ func TestWhatIsSensitiveStaysSoThroughEveryFunction(t *testing.T) {
 		"nonsensitive": "it is there to take the mark off",
 		"issensitive":  "it says whether there is one",
 		"can":          "it says whether there is an error, as Terraform's",
+		"account":      "an account's name is no secret",
+
+		"certificate_chain":       "a certificate is shown to everybody",
+		"certificate_fingerprint": "it is a certificate's sum",
+		"ssh_public_key":          "it is the public half",
+		"ssh_fingerprint":         "it is the public half's sum",
 	}
 	// Arguments that a result tells nothing of.
 	unused := map[string]int{"lookup": 2} // the key is there
@@ -142,4 +163,43 @@ func markElements(v cty.Value) cty.Value {
 		panic(err) // nothing in it fails
 	}
 	return out
+}
+
+// What anybody may know of a secret isn't sensitive, and still tells what it was made of, on
+// its way through other functions.
+func TestWhatIsPublicTellsWhatItWasMadeOf(t *testing.T) {
+	ctx := context(t.TempDir())
+	key, err := sshkey.New("me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := keypair.Certificate(keypair.Request{Names: []string{"example.com"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for call, of := range map[string]string{
+		"ssh_public_key(v)":                             key.Reveal(),
+		"ssh_fingerprint(v)":                            key.Reveal(),
+		"certificate_chain(v)":                          pair.Reveal(),
+		"certificate_fingerprint(v)":                    pair.Reveal(),
+		"account(v)":                                    "app_a:x",
+		"nonsensitive(v)":                               "x",
+		"[\"k ${trimspace(ssh_public_key(v))}\"]":       key.Reveal(),
+		"{ for x in [ssh_public_key(v)] : \"a\" => x }": key.Reveal(),
+	} {
+		child := ctx.NewChild()
+		child.Variables = map[string]cty.Value{"v": Hide(cty.StringVal(of))}
+		v, diags := evaluate(t, child, call)
+		if diags.HasErrors() {
+			t.Errorf("%s: %s", call, diags)
+			continue
+		}
+		_, marks := v.UnmarkDeep()
+		if _, sensitive := marks[Sensitive]; sensitive {
+			t.Errorf("%s is sensitive", call)
+		}
+		if got := Sources(v); len(got) != 1 || got[0] != of {
+			t.Errorf("%s is made of %d texts", call, len(got))
+		}
+	}
 }

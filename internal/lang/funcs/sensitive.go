@@ -18,6 +18,10 @@ const Sensitive = mark("sensitive")
 // that got it inside of something else.
 type Of struct{ Text secret.String }
 
+// From is a mark of what isn't sensitive, with a sensitive text that it was made of: the public
+// half of a key, say. It says what becomes of it where that is changed, and hides nothing.
+type From struct{ Text secret.String }
+
 // mostTexts is how many texts of one value are kept as marks.
 const mostTexts = 100
 
@@ -64,15 +68,41 @@ var nonSensitive = function.New(&function.Spec{
 	Params: []function.Parameter{anyValue},
 	Type:   sameType,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		v, marks := args[0].Unmark()
-		for m := range marks {
-			if _, ok := m.(Of); ok || m == Sensitive {
-				delete(marks, m)
-			}
-		}
+		v, marks := withoutSensitive(args[0])
 		return v.WithMarks(marks), nil
 	},
 })
+
+// Sources returns the texts that a value, and what it holds, were made of.
+func Sources(v cty.Value) []string {
+	_, marks := v.UnmarkDeep()
+	var list []string
+	for m := range marks {
+		switch x := m.(type) {
+		case From:
+			list = append(list, x.Text.Reveal())
+		case Of:
+			list = append(list, x.Text.Reveal())
+		}
+	}
+	return list
+}
+
+// withoutSensitive returns a value without its marks, and those that it has where it isn't
+// sensitive: what it was made of stays.
+func withoutSensitive(v cty.Value) (cty.Value, cty.ValueMarks) {
+	plain, marks := v.Unmark()
+	for m := range marks {
+		if of, ok := m.(Of); ok {
+			marks[From(of)] = struct{}{}
+			delete(marks, m)
+		}
+		if m == Sensitive {
+			delete(marks, m)
+		}
+	}
+	return plain, marks
+}
 
 var isSensitive = function.New(&function.Spec{
 	Params: []function.Parameter{anyValue},

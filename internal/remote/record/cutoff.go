@@ -89,7 +89,7 @@ func readAbandoned(path string) (since time.Time, left *Left, err error) {
 		return since, nil, err
 	}
 	data, err := os.ReadFile(f.Name())
-	left, _ = read(data)
+	left, _ = read(data, nil)
 	return info.ModTime(), left, err
 }
 

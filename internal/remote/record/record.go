@@ -44,11 +44,14 @@ type Record struct {
 	take       int
 	f          *os.File // nil until there is something to keep
 	size       int64
-	open       bool // a task was begun that hasn't ended: a host makes one at a time
-	ended      int  // of all the run's tasks here
-	acked      int  // of those, how many the controller has
-	given      bool // up: nothing more is kept
-	heard      bool // the controller has been told what earlier connections made
+	open       bool   // a task was begun that hasn't ended: a host makes one at a time
+	ended      int    // of all the run's tasks here
+	acked      int    // of those, how many the controller has
+	given      bool   // up: nothing more is kept
+	heard      bool   // the controller has been told what earlier connections made
+	key        []byte // of the run; nil: what tasks say isn't kept
+	editKey    []byte // of the edits of the task in hand; nil: it has none yet
+	keyAt      int64  // where in the file that stands
 	vigil      process.Vigil
 }
 
@@ -57,10 +60,13 @@ type entry struct {
 	Earlier int         `json:"earlier,omitempty"` // tasks that had ended before there was a file
 	Begin   string      `json:"begin,omitempty"`   // a task's ID
 	Repeats bool        `json:"repeats,omitempty"` // it is no task to be planned again: each time it runs it does its work anew
-	End     *wire.Done  `json:"end,omitempty"`
-	Edit    *wire.Undo  `json:"edit,omitempty"`   // of an atomic task, with what takes it back
-	Undone  bool        `json:"undone,omitempty"` // the edits so far are taken back
-	Runs    *process.ID `json:"runs,omitempty"`   // a program of the task in hand
+	End     *wire.Done  `json:"end,omitempty"`     // without what the task says
+	Said    []byte      `json:"said,omitempty"`    // the whole end, sealed with the run's key
+	Key     []byte      `json:"key,omitempty"`     // of the edits of the task in hand; zeros: they are settled
+	Edit    []byte      `json:"edit,omitempty"`    // of an atomic task, with what takes it back: a wire.Undo, sealed with that
+	Of      string      `json:"of,omitempty"`      // the edit's task
+	Undone  bool        `json:"undone,omitempty"`  // the edits so far are taken back
+	Runs    *process.ID `json:"runs,omitempty"`    // a program of the task in hand
 }
 
 // Dir is where records are: root's, or the user's own.
@@ -87,6 +93,9 @@ type Options struct {
 	Marks string // of what tells that no record could be kept: another file system
 	Run   string // the run's name, in hex
 	Take  int    // the connection's number in the run, from 0
+	// Key is what the run's connections seal with what tasks say, KeySize bytes. Without
+	// one that isn't kept.
+	Key []byte
 	// Silence is how long an earlier connection may do nothing at all before it is
 	// ended; 0: wire.Silence.
 	Silence time.Duration
@@ -98,7 +107,10 @@ func New(o Options) (*Record, error) {
 	if !runName.MatchString(o.Run) {
 		return nil, fmt.Errorf("a run can't be called %q", o.Run)
 	}
-	return &Record{dir: o.Dir, marks: o.Marks, run: o.Run, take: o.Take, vigil: process.Vigil{Silence: cmp.Or(o.Silence, wire.Silence)}}, nil
+	if o.Key != nil && len(o.Key) != KeySize {
+		return nil, fmt.Errorf("a run's key has %d bytes, not %d", KeySize, len(o.Key))
+	}
+	return &Record{dir: o.Dir, marks: o.Marks, run: o.Run, take: o.Take, key: o.Key, vigil: process.Vigil{Silence: cmp.Or(o.Silence, wire.Silence)}}, nil
 }
 
 func (r *Record) path() string  { return filepath.Join(r.dir, r.run+".journal") }
@@ -163,6 +175,9 @@ func (r *Record) begin(e entry) error {
 			}
 		}
 	}
+	if err := r.forget(); err != nil { // of a task that was taken back when the host was taken up
+		return err
+	}
 	if err := r.write(e); err != nil {
 		return err
 	}
@@ -188,7 +203,11 @@ func (r *Record) Edit(u *wire.Undo) error {
 	if r.f == nil || r.given {
 		return nil
 	}
-	if err := r.write(entry{Edit: u}); err != nil {
+	e, err := r.seal(u)
+	if err == nil {
+		err = r.write(e)
+	}
+	if err != nil {
 		return err
 	}
 	return r.f.Sync()
@@ -203,7 +222,10 @@ func (r *Record) Undone() error {
 	if err := r.write(entry{Undone: true}); err != nil {
 		return err
 	}
-	return r.f.Sync()
+	if err := r.f.Sync(); err != nil {
+		return err
+	}
+	return r.forget()
 }
 
 // Runs keeps that a process acts for the task in hand: it may outlive who started it.
@@ -227,10 +249,11 @@ func (r *Record) End(d *wire.Done, begun bool) {
 	if r.f == nil || r.given {
 		return
 	}
-	if r.size > maxSize {
-		d = &wire.Done{ID: d.ID, Status: d.Status, Error: d.Error, Undone: d.Undone, Seconds: d.Seconds}
+	err := r.write(r.end(d))
+	if err == nil && begun {
+		err = r.forget()
 	}
-	if r.write(entry{End: d}) != nil {
+	if err != nil {
 		_ = r.giveUp()
 	}
 }
@@ -253,17 +276,27 @@ func (r *Record) Ack(n int) { r.acked, r.heard = max(r.acked, n), true }
 // earlier connection still has is that one's, and stays, as does one of which the
 // controller hasn't been told what earlier connections made.
 func (r *Record) Close() {
-	if (r.take == 0 || r.heard) && !r.open && r.acked >= r.ended && r.Fenced() == nil {
-		if r.f != nil {
-			_ = host.Drop(r.path())
-			_ = host.Drop(r.fence())
-		}
-		if r.f != nil || r.given {
-			_ = host.Drop(r.mark())
-		}
+	r.Settle()
+	if r.f != nil {
+		_ = r.f.Close()
+	}
+}
+
+// Settle removes the record where nothing is in doubt. What begins after that is kept anew.
+func (r *Record) Settle() {
+	if r.take > 0 && !r.heard || r.open || r.acked < r.ended || r.Fenced() != nil {
+		return
+	}
+	if r.f != nil {
+		_ = host.Drop(r.path())
+		_ = host.Drop(r.fence())
+	}
+	if r.f != nil || r.given {
+		_ = host.Drop(r.mark())
 	}
 	if r.f != nil {
 		_ = r.f.Close()
+		r.f, r.size, r.editKey = nil, 0, nil
 	}
 }
 
@@ -276,7 +309,9 @@ type Left struct {
 	// Edits are those of an atomic task that has no end, in the order in which they
 	// were made; the last may not have been.
 	Edits  []wire.Undo
-	Unkept bool // it couldn't be kept: nobody knows
+	Unkept bool   // it couldn't be kept: nobody knows
+	key    []byte // of the edits of what has no end
+	keyAt  int64
 	// runs are the processes that acted for what has no end. They had ended when the
 	// host was taken up.
 	runs []process.ID

@@ -22,7 +22,7 @@ const run = "0123456789abcdef"
 
 func open(t *testing.T, dir string, take int) *Record {
 	t.Helper()
-	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: take})
+	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: take, Key: make([]byte, KeySize)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run})
+	r, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Key: make([]byte, KeySize)})
 	if err == nil {
 		err = r.Begin("a", true)
 	}
@@ -344,7 +344,7 @@ func TestRemoteThatIsStoppedIsEndedByWhoTakesItsHostUp(t *testing.T) {
 	var ws syscall.WaitStatus
 	_, err = syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil)
 	must(t, err)
-	second, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: 1, Silence: 100 * time.Millisecond})
+	second, err := New(Options{Dir: filepath.Join(dir, "records"), Marks: filepath.Join(dir, "marks"), Run: run, Take: 1, Key: make([]byte, KeySize), Silence: 100 * time.Millisecond})
 	must(t, err)
 	var told []string
 	left, err := second.TakeUp(t.Context(), func(text string) { told = append(told, text) })

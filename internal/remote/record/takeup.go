@@ -16,6 +16,7 @@ import (
 
 	"muster/host"
 	"muster/internal/remote/process"
+	"muster/internal/wire"
 )
 
 // TakeUp fences the connections of the run before this one, waits until they have
@@ -41,7 +42,7 @@ func (r *Record) TakeUp(ctx context.Context, tell func(text string)) (*Left, err
 	if err != nil {
 		return nil, err
 	}
-	left, whole := read(data)
+	left, whole := read(data, r.key)
 	if err := r.outlive(ctx, left.runs, tell); err != nil {
 		return nil, err
 	}
@@ -53,6 +54,9 @@ func (r *Record) TakeUp(ctx context.Context, tell func(text string)) (*Left, err
 		return nil, err
 	}
 	r.size, r.ended, r.open = int64(whole), left.Earlier+len(left.Ended), false
+	if len(bytes.Trim(left.key, "\x00")) > 0 {
+		r.editKey, r.keyAt = left.key, left.keyAt
+	}
 	return left, r.f.Truncate(int64(whole))
 }
 
@@ -136,25 +140,34 @@ func (r *Record) lock(tell func(text string)) (*os.File, error) {
 }
 
 // read takes the lines of a record, up to one that was cut off, and returns how
-// many bytes they are.
-func read(data []byte) (left *Left, whole int) {
+// many bytes they are. Without the run's key the ends of tasks say nothing.
+func read(data, key []byte) (left *Left, whole int) {
 	left = &Left{}
 	size, repeats := len(data), false // a host makes one task at a time
+lines:
 	for {
 		line, rest, ended := bytes.Cut(data, []byte("\n"))
 		var e entry
 		if !ended || host.Unmarshal(line, &e) != nil {
 			break
 		}
-		data = rest
 		switch {
 		case e.Earlier > 0:
 			left.Earlier = e.Earlier
 		case e.End != nil:
-			left.Ended = append(left.Ended, *e.End)
-			left.Unended, repeats, left.Edits, left.runs = "", false, nil, nil
+			d := *e.End
+			if e.Said != nil && key != nil && opened(key, d.ID, e.Said, &d) != nil {
+				break lines // as one that was cut off
+			}
+			left.Ended = append(left.Ended, d)
+			left.Unended, repeats, left.Edits, left.runs, left.key = "", false, nil, nil, nil
+		case e.Key != nil:
+			left.key, left.keyAt = e.Key, int64(size-len(data))
 		case e.Edit != nil:
-			left.Edits = append(left.Edits, *e.Edit)
+			var u wire.Undo
+			if opened(left.key, e.Of, e.Edit, &u) == nil { // else they are settled
+				left.Edits = append(left.Edits, u)
+			}
 		case e.Undone:
 			left.Edits = nil
 		case e.Runs != nil:
@@ -163,6 +176,7 @@ func read(data []byte) (left *Left, whole int) {
 			repeats = e.Repeats || repeats && e.Begin == left.Unended
 			left.Unended = e.Begin
 		}
+		data = rest
 	}
 	if repeats {
 		left.Doubtful = []string{left.Unended}

@@ -27,6 +27,7 @@ plain() {
 		systemctl restart mariadb
 	fi
 	systemctl is-active -q mariadb || systemctl start mariadb
+	sql "UNINSTALL SONAME 'simple_password_check'" 2>/dev/null || true # of a case before
 	sql 'STOP ALL SLAVES; RESET SLAVE ALL' 2>/dev/null # it may have been a replica
 	sql "SELECT CONCAT('DROP DATABASE \`', REPLACE(SCHEMA_NAME, '\`', '\`\`'), '\`;') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')" | mariadb
 	sql "SELECT CONCAT(IF(IFNULL(JSON_VALUE(Priv, '\$.is_role'), 0), CONCAT('DROP ROLE ', QUOTE(User)), CONCAT('DROP USER ', QUOTE(User), '@', QUOTE(Host))), ';') FROM mysql.global_priv WHERE User NOT IN ('root', 'mysql', 'mariadb.sys')" | mariadb

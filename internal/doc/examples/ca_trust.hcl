@@ -1,0 +1,3 @@
+task "ca_trust" "shop" {
+  certificate = var.certificate
+}

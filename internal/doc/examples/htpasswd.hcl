@@ -1,0 +1,4 @@
+task "htpasswd" "/etc/nginx/users" {
+  users = { ada = var.password }
+  group = "www-data"
+}

@@ -1,0 +1,98 @@
+package lang
+
+import (
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"muster/internal/lang/funcs"
+	"muster/modules"
+)
+
+// The environment of programs: a play's, and over it a task's. It is given to every program that
+// a task runs on its host, whatever its kind: to look, to change, and to take back. What a kind
+// sets itself (env of a command) stands over it. Nothing sensitive may be in it; see publicArgs.
+
+// environment reads an argument of that name; nil where there is none.
+func (l *loader) environment(a *hclsyntax.Attribute, s stand) *argument {
+	if a == nil {
+		return nil
+	}
+	arg := &modules.Arg{Name: "environment", Type: modules.Type{Base: modules.Map, Elem: &modules.Type{Base: modules.String}}}
+	return &argument{name: arg.Name, at: a.NameRange, arg: arg, raw: a.Expr, expr: l.meta(a.Expr, s)}
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment evaluates the play's and the task's.
+func (e *evaluation) environment() {
+	if e.t.kind == nil || e.t.kind.NoPrograms {
+		return
+	}
+	set := map[string]string{}
+	if a := e.t.Play.environment; a != nil {
+		v, waits, diags := e.s.playScope().value(a.expr, layer{})
+		e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
+		if len(waits) == 0 && !diags.HasErrors() {
+			e.variables(a, v, set)
+		}
+	}
+	if a := e.t.environment; a != nil {
+		if v, ok := e.value(a.expr); ok {
+			e.variables(a, v, set)
+		}
+	}
+	for name, value := range set {
+		e.out.Environment = append(e.out.Environment, name+"="+value)
+	}
+	sort.Strings(e.out.Environment)
+}
+
+// variables adds what a value of an environment sets.
+func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) {
+	if a.expr.bad {
+		return
+	}
+	if diags := e.exposed(a, v); diags != nil {
+		e.diags = append(e.diags, diags...)
+		return
+	}
+	e.out.from = append(e.out.from, funcs.Sources(v)...)
+	plain, _ := v.UnmarkDeep()
+	t := plain.Type()
+	switch {
+	case plain.IsNull():
+		return
+	case t != cty.DynamicPseudoType && !t.IsObjectType() && !t.IsMapType():
+		e.fail(a.raw.Range(), "Wrong type", `environment = { NAME = "value" }`, "An environment is a map of strings, not %s.", typeWord(t))
+		return
+	case !plain.IsKnown():
+		e.out.Unknown = append(e.out.Unknown, a.name)
+		return
+	}
+	values := plain.AsValueMap()
+	for _, name := range sortedKeys(values) {
+		at := a.raw.Range()
+		if item := objectItem(a.raw, name); item != nil {
+			at = item.Range()
+		}
+		value, err := convert.Convert(values[name], cty.String)
+		switch {
+		case !variableName.MatchString(name):
+			e.fail(at, "Wrong value", "", "%q is no name of an environment variable: it has letters, digits and \"_\", and begins with no digit.", name)
+		case err != nil:
+			e.fail(at, "Wrong type", "", "%s is a string, not %s.", name, typeWord(values[name].Type()))
+		case !value.IsKnown():
+			e.out.Unknown = append(e.out.Unknown, a.name)
+		case value.IsNull():
+		case strings.ContainsRune(value.AsString(), 0):
+			e.fail(at, "Wrong value", "", "The value of %s holds a NUL, which no environment variable can.", name)
+		default:
+			set[name] = value.AsString()
+		}
+	}
+}

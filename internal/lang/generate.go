@@ -1,0 +1,247 @@
+package lang
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"muster/internal/keypair"
+	"muster/internal/keypair/sshkey"
+)
+
+// ValueType is a sort of value that can be made.
+type ValueType string
+
+// The sorts of values.
+const (
+	Password       ValueType = "password" // random characters
+	SSHKey         ValueType = "ssh_key"
+	CertificateKey ValueType = "certificate" // a certificate with its key
+)
+
+// ValueTypes lists the sorts of values.
+func ValueTypes() []string {
+	return []string{string(Password), string(SSHKey), string(CertificateKey)}
+}
+
+// Generate says how a new value is made.
+type Generate struct {
+	Type ValueType // "": a password
+
+	// Of a password.
+	Length     int      // 0: 32
+	Characters []string // of which classes; nil: letters and digits
+
+	// Of an SSH key.
+	Comment string // "": the secret's name
+
+	// Of a certificate.
+	CommonName string
+	Names      []string
+	Days       int    // 0: keypair.DefaultDays
+	Authority  bool   // it signs others
+	CA         string // the secret of the authority that signs it; "" for its own key
+}
+
+// Options lists what can be said of a sort of value.
+func (t ValueType) Options() []string {
+	switch t {
+	case SSHKey:
+		return []string{"comment"}
+	case CertificateKey:
+		return []string{"common_name", "names", "days", "authority", "ca"}
+	}
+	return []string{"length", "characters"}
+}
+
+// Request is what a certificate is to say, but for its issuer.
+func (g Generate) Request() keypair.Request {
+	return keypair.Request{CommonName: g.CommonName, Names: g.Names, Days: g.Days, Authority: g.Authority}
+}
+
+// generate reads a rotation's block "generate".
+func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
+	if x := b.Body.Attributes["type"]; x != nil {
+		text := l.constString(x)
+		if text == "" {
+			return
+		}
+		if !isOneOf(text, ValueTypes()) {
+			l.errorAt(x.Expr.Range(), "Wrong value", didYouMean(text, ValueTypes()), "The type of a value is one of %s.", list(ValueTypes()))
+			return
+		}
+		r.Generate.Type = ValueType(text)
+	}
+	sort := cmp.Or(r.Generate.Type, Password)
+	for _, x := range sortedAttributes(b.Body) {
+		for _, other := range ValueTypes() {
+			if o := ValueType(other); o != sort && isOneOf(x.Name, o.Options()) {
+				l.errorAt(x.NameRange, "Conflicting arguments", "", "%q is said of the type %q, and this is of the type %q, which takes %s.", x.Name, other, sort, list(sort.Options()))
+				return
+			}
+		}
+	}
+	g := recipe{loader: l, unit: u, block: b, to: &r.Generate, a: l.attributes(b.Body, "generate", append([]string{"type"}, sort.Options()...), nil)}
+	switch sort {
+	case Password:
+		g.password()
+	case SSHKey:
+		g.text("comment", &r.Generate.Comment, sshkey.CheckComment)
+	case CertificateKey:
+		g.certificate(r)
+	}
+}
+
+// recipe reads the arguments of a block "generate". They may read variables; what isn't
+// known while validating isn't checked.
+type recipe struct {
+	*loader
+	unit    *unit
+	block   *hclsyntax.Block
+	a       map[string]*hclsyntax.Attribute
+	to      *Generate
+	unknown bool // something isn't known
+}
+
+// value returns an argument's value; nil where it isn't given, isn't known or can't be had.
+func (g *recipe) value(name string) any {
+	x := g.a[name]
+	if x == nil {
+		return nil
+	}
+	v, ok := g.static(g.unit, x.Expr, "generate")
+	if !ok {
+		return nil
+	}
+	if v, _ = v.UnmarkDeep(); !v.IsWhollyKnown() {
+		g.unknown = true
+		return nil
+	}
+	if v.IsNull() {
+		return nil
+	}
+	return plainValue(v)
+}
+
+// wrong reports why an argument can't be as it is.
+func (g *recipe) wrong(name, hint, format string, a ...any) {
+	g.errorAt(g.a[name].Expr.Range(), "Wrong value", hint, format, a...)
+}
+
+func (g *recipe) text(name string, to *string, check func(string) error) {
+	v := g.value(name)
+	if v == nil {
+		return
+	}
+	text, ok := v.(string)
+	if !ok {
+		g.wrong(name, "", "%q takes a string.", name)
+		return
+	}
+	*to = text
+	if err := check(text); err != nil {
+		g.wrong(name, "", "%s.", capital(err.Error()))
+	}
+}
+
+// number reads a whole number from least to most.
+func (g *recipe) number(name string, to *int, hint string, check func(int) error) {
+	v := g.value(name)
+	if v == nil {
+		return
+	}
+	n, ok := v.(int64)
+	if !ok {
+		g.wrong(name, hint, "%q takes a whole number.", name)
+		return
+	}
+	*to = int(n)
+	if err := check(int(n)); err != nil {
+		g.wrong(name, hint, "%s.", capital(err.Error()))
+	}
+}
+
+// texts reads a list of strings.
+func (g *recipe) texts(name string, to *[]string, hint string, check func(string) error) {
+	v := g.value(name)
+	if v == nil {
+		return
+	}
+	items, ok := v.([]any)
+	for _, e := range items {
+		s, isText := e.(string)
+		ok = ok && isText
+		*to = append(*to, s)
+	}
+	if !ok || len(items) == 0 {
+		g.wrong(name, hint, "%q takes a list of strings.", name)
+		return
+	}
+	for _, s := range *to {
+		if err := check(s); err != nil {
+			g.wrong(name, hint, "%s.", capital(err.Error()))
+		}
+	}
+}
+
+func (g *recipe) password() {
+	g.number("length", &g.to.Length, "length = 32", func(n int) error {
+		if n < 8 || n > 4096 {
+			return errors.New("a value's length is a whole number from 8 to 4096")
+		}
+		return nil
+	})
+	g.texts("characters", &g.to.Characters, `characters = ["lower", "digits"]`, func(s string) error {
+		if !isOneOf(s, []string{"lower", "upper", "digits", "symbols", "hex"}) {
+			return errors.New("characters are a list of lower, upper, digits, symbols and hex")
+		}
+		return nil
+	})
+}
+
+func (g *recipe) certificate(r *Rotation) {
+	before := len(g.diags)
+	g.text("common_name", &g.to.CommonName, keypair.CheckCommonName)
+	g.texts("names", &g.to.Names, `names = ["www.example.com"]`, keypair.CheckName)
+	g.number("days", &g.to.Days, "days = 90", keypair.CheckDays)
+	switch v := g.value("authority").(type) {
+	case nil:
+	case bool:
+		g.to.Authority = v
+	default:
+		g.wrong("authority", "authority = true", "\"authority\" takes true or false.")
+	}
+	if x := g.a["ca"]; x != nil {
+		if g.to.CA = g.constString(x); g.to.CA == r.Secret && g.to.CA != "" {
+			g.wrong("ca", "", "The rotation makes %q itself anew: what is signed by its own key has no \"ca\".", g.to.CA)
+		} else {
+			g.ownSecret(x, g.to.CA)
+		}
+	}
+	if len(g.diags) > before || g.unknown {
+		return
+	}
+	if err := g.to.Request().Check(); err != nil {
+		g.errorAt(header(g.block), "Wrong value", "", "%s.", capital(err.Error()))
+		return
+	}
+	days := cmp.Or(g.to.Days, keypair.DefaultDays)
+	if every := everyDays(r.Every); every >= days {
+		g.errorAt(header(g.block), "Conflicting arguments", fmt.Sprintf("days = %d", min(2*every, keypair.MostDays)), "The certificate is good for %d days, and rotated every %d: it would end before another takes its place.", days, every)
+	}
+}
+
+// everyDays are the days of "30d" or "12w"; 0 where it says none.
+func everyDays(text string) int {
+	if n, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil && strings.HasSuffix(text, "d") {
+		return n
+	}
+	if n, err := strconv.Atoi(strings.TrimSuffix(text, "w")); err == nil && strings.HasSuffix(text, "w") {
+		return 7 * n
+	}
+	return 0
+}

@@ -1,0 +1,136 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"muster/host"
+)
+
+// Clone makes a checkout where there is nothing.
+type Clone struct {
+	Path       string `json:"path"`
+	Repository string `json:"repository"`
+	Commit     string `json:"commit"`
+	Branch     string `json:"branch,omitempty"`
+}
+
+// Type is "git.clone/1".
+func (*Clone) Type() string { return "git.clone/1" }
+
+// Describe names the repository.
+func (c *Clone) Describe() host.Description {
+	return host.Description{Action: host.Create, Target: c.Path, Diff: fmt.Sprintf("%s, %s at %s", c.Repository, named(c.Branch), c.Commit[:12])}
+}
+
+func named(branch string) string {
+	if branch == "" {
+		return "no branch"
+	}
+	return "branch " + branch
+}
+
+// part is where the clone is made, before it gets its name.
+func (c *Clone) part() string { return c.Path + ".muster-clone" }
+
+// Effects is the checkout, and where it is made.
+func (c *Clone) Effects() []host.Effect {
+	return []host.Effect{host.Open(host.Files, c.Path), host.Begins(host.Files, c.Path+"/"), host.Begins(host.Files, c.part())}
+}
+
+// Interruptible: a clone that is cut off is made anew.
+func (*Clone) Interruptible() {}
+
+// Apply clones beside the path, and renames.
+func (c *Clone) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	dir, err := host.OpenDir(filepath.Dir(c.Path))
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer dir.Close()
+	name, part := filepath.Base(c.Path), filepath.Base(c.part())
+	if info, err := dir.Lstat(name); err != nil || info.Exists() {
+		return host.Result{}, errors.Join(err, fmt.Errorf("%s is there: %w", c.Path, host.ErrMoved))
+	}
+	undo := &host.RunProgram{Argv: []string{"rm", "-rf", "--", c.Path, c.part()}, Does: host.Description{Action: host.Delete, Target: c.Path}}
+	if err := h.Begin(host.Undo{Changes: []host.Change{undo}}); err != nil {
+		return host.Result{}, err
+	}
+	if err := dir.RemoveAll(part); err != nil {
+		return host.Result{}, fmt.Errorf("removing what a clone that was cut off left: %w", err)
+	}
+	steps := [][]string{{"clone", "--quiet", "--no-checkout", "--", c.Repository, c.part()}}
+	if c.Branch != "" {
+		steps = append(steps, []string{"-C", c.part(), "checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch},
+			[]string{"-C", c.part(), "reset", "--quiet", "--hard", c.Commit})
+	} else {
+		steps = append(steps, []string{"-C", c.part(), "checkout", "--quiet", "--detach", c.Commit})
+	}
+	if err := run(ctx, h, steps); err != nil {
+		return host.Result{}, errors.Join(err, dir.RemoveAll(part))
+	}
+	if err := dir.RenameNew(part, name); err != nil {
+		return host.Result{}, err
+	}
+	return host.Result{}, h.At("cloned " + c.Path)
+}
+
+// Update brings a checkout that has nothing of its own to another commit.
+type Update struct {
+	Path   string `json:"path"`
+	From   string `json:"from"`
+	Commit string `json:"commit"`
+	Branch string `json:"branch,omitempty"`
+}
+
+// Type is "git.update/1".
+func (*Update) Type() string { return "git.update/1" }
+
+// Describe shows both commits.
+func (u *Update) Describe() host.Description {
+	return host.Description{Action: host.Update, Target: u.Path, Diff: fmt.Sprintf("commit: %s → %s", u.From[:min(12, len(u.From))], u.Commit[:12])}
+}
+
+// Effects is anything: the checkout's hooks and filters are programs of others.
+func (u *Update) Effects() []host.Effect {
+	return []host.Effect{host.Open(host.Files, u.Path), host.Open(host.All, host.All)}
+}
+
+// Interruptible: one that is cut off is gone on with.
+func (*Update) Interruptible() {}
+
+// Apply fetches, and goes forward. Git itself refuses to overwrite what isn't committed.
+func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
+	out, err := h.Runner.Run(ctx, command("-C", u.Path, "rev-parse", "HEAD"))
+	if err != nil {
+		return host.Result{}, err
+	}
+	if at := strings.TrimSpace(string(out.Stdout)); at != u.From && at != u.Commit {
+		return host.Result{}, fmt.Errorf("%s is at %s: %w", u.Path, at, host.ErrMoved)
+	}
+	steps := [][]string{{"-C", u.Path, "fetch", "--quiet", "--tags", "origin"}}
+	if u.Branch != "" {
+		steps = append(steps, []string{"-C", u.Path, "merge", "--quiet", "--ff-only", u.Commit})
+	} else {
+		steps = append(steps, []string{"-C", u.Path, "checkout", "--quiet", "--detach", u.Commit})
+	}
+	if err := run(ctx, h, steps); err != nil {
+		return host.Result{}, err
+	}
+	return host.Result{}, h.At("updated " + u.Path)
+}
+
+func run(ctx context.Context, h *host.Host, steps [][]string) error {
+	for _, args := range steps {
+		if _, err := h.Run(ctx, command(args...)); err != nil {
+			return err
+		}
+		if err := h.At("ran git " + args[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+package system
+
+import "syscall"
+
+func setHostname(name string) error { return syscall.Sethostname([]byte(name)) }

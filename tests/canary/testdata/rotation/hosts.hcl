@@ -1,0 +1,3 @@
+host "localhost" {
+  connection = "local"
+}

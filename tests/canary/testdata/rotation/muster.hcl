@@ -1,0 +1,2 @@
+inventory = "hosts.hcl"
+secrets   = "secrets/production.hcl"

@@ -1,0 +1,288 @@
+package real
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/tests/lab"
+	"muster/tests/operator"
+)
+
+// newHire is the machine of somebody who has just come, and shopServer the one that the
+// team's repositories are on.
+const newHire, shopServer = "app2", "cache1"
+
+// hire has the new hire's one command run on their machine, as ops and from their clone,
+// and says how long it took.
+type hire struct{ t *testing.T }
+
+func (h hire) bootstrap(what string, code int, args ...string) string {
+	h.t.Helper()
+	begun := time.Now()
+	words := "cd clone && ./bootstrap --yes --no-color " + strings.Join(args, " ")
+	cmd := theLab.Host(newHire).Command(h.t.Context(), "runuser", "-l", "ops", "-c", words)
+	r := operator.Run(h.t, cmd)
+	if os.Getenv("MUSTER_SHOW") != "" {
+		h.t.Logf("%s: %.0f s\n$ %s\n%s%s", what, time.Since(begun).Seconds(), words, r.Out, r.Err)
+	}
+	if r.Code != code {
+		h.t.Fatalf("%s: exit code %d\n%s%s", what, r.Code, r.Out, r.Err)
+	}
+	return r.Out + r.Err
+}
+
+// cloned puts on a host what a clone of this repository has that the new hire's machine is
+// made of, with a release pinned, which is in a folder of the host's.
+func cloned(t *testing.T, host, home string) {
+	t.Helper()
+	program, err := os.ReadFile(binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(program)
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	add := func(name string, mode int64, data []byte) {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, top := range []string{"bootstrap", "muster.hcl", "playbooks/dev_vm.hcl", "roles/dev_vm", "roles/docker"} {
+		err := filepath.WalkDir(filepath.Join("../..", top), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			info, more := d.Info()
+			if err == nil && more == nil {
+				add("clone/"+strings.TrimPrefix(path, "../../"), int64(info.Mode().Perm()), data)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := "muster-linux-" + runtime.GOARCH
+	add("clone/release.sha256", 0o644, fmt.Appendf(nil, "# file:///%s/release\n%s  %s\n", home, hex.EncodeToString(sum[:]), name))
+	add("release/"+name, 0o755, program)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	unpack := theLab.Host(host).Command(t.Context(), "runuser", "-l", "ops", "-c", "tar -x")
+	unpack.Stdin = &archive
+	if r := operator.Run(t, unpack); r.Code != 0 {
+		t.Fatalf("%s%s", r.Out, r.Err)
+	}
+}
+
+// serveShop makes the repository of the application, with release 1 in it.
+func serveShop(t *testing.T) {
+	t.Helper()
+	files := exec.CommandContext(t.Context(), "tar", "-C", "../../roles/dev_vm/files", "-c", "shop")
+	archive, err := files.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, shopServer, "apt-get install -yqq --no-install-recommends git >/dev/null && mkdir -p /srv/git")
+	unpack := theLab.Host(shopServer).Command(t.Context(), "tar", "-C", "/srv/git", "-x", "--no-same-owner")
+	unpack.Stdin = bytes.NewReader(archive)
+	if r := operator.Run(t, unpack); r.Code != 0 {
+		t.Fatalf("%s%s", r.Out, r.Err)
+	}
+	on(t, shopServer, `cd /srv/git/shop && git init -q -b main && git add . && git -c user.name=a -c user.email=a@example.org commit -q -m one
+		git daemon --base-path=/srv/git --export-all --detach --reuseaddr`)
+}
+
+// From a bare host to the application that answers, with one command; again, which changes
+// nothing; and when a year has passed: its packages are old, and so is the release.
+func TestNewHire(t *testing.T) {
+	command(t.Context(), t)
+	bare(t, newHire, shopServer)
+	h := hire{t}
+	serveShop(t)
+	cloned(t, newHire, "home/ops")
+	// What a machine of one's own has that was never bare: a dotfile.
+	on(t, newHire, `command -v git || command -v docker && exit 1; echo 'set mouse=a' >/home/ops/.vimrc; chown ops: /home/ops/.vimrc
+		printf 'git_name  = "Ada Moore"\ngit_email = "ada@example.org"\npackages  = ["jq", "no-such-package"]\ntoolchains = []\nrepositories = { shop = { url = "git://`+theLab.Host(shopServer).Address()+`/shop" } }\n' >/home/ops/clone/hire.hcl`)
+
+	said := h.bootstrap("a bare machine", 0, "--var-file", "hire.hcl")
+	for _, want := range []string{
+		"recipient \"ops\" { key = \"age1", "ok  sudo", "ok  packages", "Checking localhost",
+		"/home/ops/.vimrc.muster-new", "What went wrong", "Unable to locate package no-such-package", "localhost works, but for what stands above",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it doesn't say %q:\n%s", want, said)
+		}
+	}
+	if strings.Index(said, "recipient \"ops\"") > strings.Index(said, "Checking localhost") || strings.Index(said, "Checking localhost") > strings.Index(said, "What went wrong") {
+		t.Errorf("the identity doesn't come first, then what is checked, and last what went wrong:\n%s", said)
+	}
+	answers := func(release string) {
+		t.Helper()
+		if out := on(t, newHire, "curl -fsS http://127.0.0.1:8080/health"); !strings.Contains(out, `"release": "`+release+`", "database": "answers", "cache": "answers"`) {
+			t.Errorf("the application answers with %s", out)
+		}
+	}
+	answers("1")
+	on(t, newHire, `set -e
+		test "$(cat /home/ops/.vimrc)" = 'set mouse=a'
+		grep -q 'set number' /home/ops/.vimrc.muster-new
+		runuser -l ops -c 'git config user.email' | grep -qx ada@example.org
+		runuser -l ops -c 'test -f ~/.ssh/id_ed25519 && docker ps -q | wc -l' | grep -qx 3`)
+
+	// The second time nothing is changed.
+	running := on(t, newHire, "docker ps -q --no-trunc | sort")
+	on(t, newHire, `sed -i 's/, "no-such-package"//' /home/ops/clone/hire.hcl`)
+	if said := h.bootstrap("again", 0, "--var-file", "hire.hcl"); !strings.Contains(said, "Nothing to change") || !strings.Contains(said, "localhost works. ") {
+		t.Errorf("the second run:\n%s", said)
+	}
+	if now := on(t, newHire, "docker ps -q --no-trunc | sort"); now != running {
+		t.Errorf("the second run left other containers:\n%s\n%s", now, running)
+	}
+
+	// A year later: a package of then, lists that are as old, and the next release.
+	on(t, newHire, `set -e
+		cd $(mktemp -d) && apt-get -q download jq >/dev/null 2>&1
+		dpkg-deb -R jq_*.deb old && sed -i 's/^Version: .*/Version: 1.0-1/' old/DEBIAN/control && dpkg-deb -Znone -b old old.deb >/dev/null
+		dpkg -i old.deb >/dev/null 2>&1
+		dpkg-query -W -f '${Version}' jq | grep -qx 1.0-1
+		find /var/lib/apt/lists -type f -exec touch -d '-1 year' {} +`)
+	on(t, shopServer, `cd /srv/git/shop && echo 2 >release && git -c user.name=a -c user.email=a@example.org commit -q -a -m two`)
+	h.bootstrap("a year later", 0, "--var-file", "hire.hcl")
+	answers("2")
+	on(t, newHire, `! dpkg-query -W -f '${Version}' jq | grep -qx 1.0-1 && test "$(cat /home/ops/.vimrc)" = 'set mouse=a'`)
+}
+
+// A machine that takes only a password: its key is pinned after a look, the user's key is
+// proved, and passwords are turned off only then. Where no new login succeeds they come back.
+func TestMachineThatTakesOnlyAPassword(t *testing.T) {
+	command(t.Context(), t)
+	bare(t, newHire)
+	host := theLab.Host(newHire)
+	on(t, newHire, `rm -f /home/asks/.ssh/authorized_keys; echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/50-cloud.conf; systemctl reload ssh`)
+	project, home := t.TempDir(), t.TempDir()
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(project, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
+	write(filepath.Join(project, "hosts.hcl"), `
+bastion "nat" {
+  address  = "`+lab.BastionAddress+`"
+  user     = "ops"
+  identity = "`+filepath.Join(theLab.Home(), ".ssh/id_ed25519")+`"
+}
+group "dev" {
+  host "mine" {
+    address = "`+host.Address()+`"
+    user    = "asks"
+    via     = "nat"
+  }
+  host "theirs" {
+    address  = "`+host.Address()+`"
+    user     = "limited"
+    via      = "nat"
+    identity = "`+filepath.Join(theLab.Home(), ".ssh/id_ed25519")+`"
+  }
+}
+`)
+	write(filepath.Join(project, "playbooks/dev_vm.hcl"), `play "machine" {
+  hosts  = ["dev"]
+  become = true
+  task "file" "/etc/motd" { content = "bootstrapped\n" }
+}
+`)
+	known, err := os.ReadFile(filepath.Join(theLab.Home(), ".ssh/known_hosts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bastion []string
+	for line := range strings.Lines(string(known)) {
+		if strings.Contains(line, lab.BastionAddress) {
+			bastion = append(bastion, line)
+		}
+	}
+	write(filepath.Join(home, ".ssh/known_hosts"), strings.Join(bastion, ""))
+	machine := "mine"
+	run := func(code int, password string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		cmd := theLab.Lab.Command(ctx, binary(t), append([]string{"bootstrap", machine, "--yes", "--no-color"}, args...)...)
+		cmd.Dir, cmd.Stdin = project, strings.NewReader(password)
+		cmd.Env = append(cmd.Env, "HOME="+home)
+		r := operator.Run(t, cmd)
+		if r.Code != code {
+			t.Fatalf("exit code %d, not %d\n%s%s", r.Code, code, r.Out, r.Err)
+		}
+		if strings.Contains(r.Out+r.Err, lab.AsksPassword) {
+			t.Errorf("it shows the password:\n%s%s", r.Out, r.Err)
+		}
+		return r.Out + r.Err
+	}
+	fingerprint := strings.Fields(on(t, newHire, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))[1]
+	// Who can't become root is told so before anything is changed.
+	machine = "theirs"
+	if said := run(4, "", "--fingerprint", fingerprint); !strings.Contains(said, "NO  sudo") || !strings.Contains(said, "Nothing was changed") {
+		t.Errorf("without sudo:\n%s", said)
+	}
+	on(t, newHire, "! grep -q bootstrapped /etc/motd")
+	machine = "mine"
+
+	if said := run(1, ""); !strings.Contains(said, fingerprint) {
+		t.Errorf("it doesn't show %s:\n%s", fingerprint, said)
+	}
+	run(1, "", "--fingerprint", "SHA256:another")
+	on(t, newHire, "test ! -e /home/asks/.ssh/authorized_keys")
+	if said := run(5, "wrong\n", "--fingerprint", fingerprint); !strings.Contains(said, "refuses the password") {
+		t.Errorf("with a wrong password:\n%s", said)
+	}
+
+	// A machine on which no key would log in once passwords are off: they stay on.
+	on(t, newHire, `printf 'Match User asks\n\tAuthorizedKeysFile none\n' >/etc/ssh/sshd_config.d/40-nothing.conf; systemctl reload ssh`)
+	if said := run(1, lab.AsksPassword+"\n"); !strings.Contains(said, "passwords were left on") {
+		t.Errorf("where keys don't count:\n%s", said)
+	}
+	on(t, newHire, `set -e; test ! -e /etc/ssh/sshd_config.d/00-muster-passwords.conf; sshd -T | grep -qx 'passwordauthentication yes'
+		rm /etc/ssh/sshd_config.d/40-nothing.conf; systemctl reload ssh`)
+
+	// One whose sshd takes no new login once it was told so: they come back.
+	on(t, newHire, `rm /home/asks/.ssh/authorized_keys; mkdir -p /etc/systemd/system/ssh.service.d
+		printf '[Service]\nExecReload=\nExecReload=/bin/kill -STOP $MAINPID\n' >/etc/systemd/system/ssh.service.d/hang.conf; systemctl daemon-reload`)
+	if said := run(1, lab.AsksPassword+"\n"); !strings.Contains(said, "they were turned on again") {
+		t.Errorf("where no new login succeeds:\n%s", said)
+	}
+	on(t, newHire, `set -e; test ! -e /etc/ssh/sshd_config.d/00-muster-passwords.conf; ! systemctl is-active -q muster-passwords.timer
+		rm /etc/systemd/system/ssh.service.d/hang.conf; systemctl daemon-reload; kill -CONT $(systemctl show -P MainPID ssh); systemctl reload ssh`)
+
+	// The key is installed by now: taken away, the whole way is gone.
+	on(t, newHire, "rm /home/asks/.ssh/authorized_keys")
+	said := run(0, lab.AsksPassword+"\n")
+	for _, want := range []string{"a new login with it works", "takes no passwords any more", "mine was made. Nothing proves that it works"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it doesn't say %q:\n%s", want, said)
+		}
+	}
+	on(t, newHire, `set -e; sshd -T | grep -qx 'passwordauthentication no'; grep -qx bootstrapped /etc/motd
+		! systemctl is-active -q muster-passwords.timer; ! grep -rqs `+lab.AsksPassword+` /var/log /home/asks /root`)
+}
