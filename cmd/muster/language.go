@@ -13,6 +13,7 @@ import (
 	"muster/internal/lang"
 	"muster/inventory"
 	"muster/inventory/ec2source"
+	"muster/roles"
 )
 
 // factsType is the type of host.facts.
@@ -43,7 +44,7 @@ func fieldType(f *facts.Field) cty.Type {
 }
 
 // embeddedRoles are the roles that an installed muster has.
-func embeddedRoles() fs.FS { return nil }
+func embeddedRoles() fs.FS { return roles.FS }
 
 // hostSources are the sources of hosts beside those of package inventory.
 func hostSources() map[string]inventory.Source {

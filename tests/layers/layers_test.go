@@ -60,6 +60,7 @@ func allowed() map[string][]string {
 		"internal/doc/gen":        {"internal/doc/source"},
 		"internal/view":           {"host", "internal/drift", "internal/engine", "internal/lang", "internal/wire"},
 		"internal/report":         {"host", "internal/drift", "internal/engine", "internal/view", "internal/wire"},
+		"roles":                   nil,
 		"cmd/muster":              {"…"},
 		"cmd/muster-remote":       {"host/facts", "internal/remote", "modules/all", "modules/rotation"},
 		"host/facts":              {"host"},
