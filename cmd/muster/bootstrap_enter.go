@@ -20,25 +20,55 @@ import (
 
 // The policy of this file: each step is proved by the next. The host's key is pinned before
 // anything is told to it; the user's key logs in before passwords are turned off; passwords
-// come back by themselves where no new login proves that it still does.
+// come back by themselves where no new login proves that it still does. A machine remembers
+// that it was only let in halfway, so that a run that was killed is gone on with.
 
 // enter sees to it that the machine can be logged in to with a key.
 func (b *bootstrap) enter(ctx context.Context) error {
-	err := b.tryLogin(ctx, nil)
+	conn, done, err := b.dial(ctx, nil)
 	if errors.As(err, new(*transport.HostKeyError)) {
 		if err = b.pin(ctx, err); err != nil {
 			return err
 		}
-		err = b.tryLogin(ctx, nil)
+		conn, done, err = b.dial(ctx, nil)
 	}
-	stage, ok := unreachable(err)
-	if !ok || stage != transport.StageAuthentication {
-		if err != nil {
-			return b.unreached(err)
-		}
-		return nil
+	if err == nil {
+		defer done()
+		return b.goOnEntering(ctx, conn)
+	}
+	if stage, ok := unreachable(err); !ok || stage != transport.StageAuthentication {
+		return b.unreached(err)
 	}
 	return b.byPassword(ctx, err)
+}
+
+// halfEntered is in the home of who logs in, from before their key is installed until
+// passwords are off.
+const halfEntered = "~/.ssh/muster-bootstrap"
+
+// goOnEntering turns passwords off where an earlier run has installed the key and came no
+// further.
+func (b *bootstrap) goOnEntering(ctx context.Context, conn transport.Conn) error {
+	said, err := output(ctx, conn, "if [ -e "+halfEntered+" ]; then sudo -n true 2>/dev/null || [ $(id -u) = 0 ] && echo half || echo asks; fi", "")
+	if err != nil {
+		return b.unreached(err)
+	}
+	said = strings.TrimSpace(said)
+	if said == "" {
+		return nil
+	}
+	fmt.Fprintf(b.err, "\nAn earlier run has installed your key on %s, and left passwords on.\n", b.host.Name)
+	none := secret.New("")
+	password := &none
+	if said == "asks" {
+		if password = b.becomePassword; password == nil {
+			if password, err = b.loginPassword(); err != nil {
+				return err
+			}
+			b.becomePassword = password
+		}
+	}
+	return b.passwordsOff(ctx, conn, password)
 }
 
 // tryLogin logs in once, over a connection of its own, and with a password only if one is
@@ -156,7 +186,7 @@ const installKey = `set -eu
 umask 077
 read -r line
 mkdir -p ~/.ssh
-touch ~/.ssh/authorized_keys
+touch `+halfEntered+` ~/.ssh/authorized_keys
 chmod 700 ~/.ssh
 chmod 600 ~/.ssh/authorized_keys
 grep -qxF -- "$line" ~/.ssh/authorized_keys && exit 0
@@ -214,7 +244,7 @@ back="rm -f $f && systemctl reload ssh"
 [ -e "$f" ] && exit 0
 mkdir -p /etc/ssh/sshd_config.d
 systemctl stop muster-passwords.timer 2>/dev/null || true
-systemd-run --quiet --unit=muster-passwords --on-active=60 sh -c "$back" >/dev/null
+systemd-run --quiet --collect --unit=muster-passwords --on-active=60 sh -c "$back" >/dev/null
 trap 'eval "$back"; systemctl stop muster-passwords.timer' EXIT
 printf 'PasswordAuthentication no\nKbdInteractiveAuthentication no\n' >"$f"
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
@@ -248,6 +278,9 @@ func (b *bootstrap) passwordsOff(ctx context.Context, conn transport.Conn, passw
 	}
 	if err := root(keepNoPasswords); err != nil {
 		return fmt.Errorf("passwords come back on %s by themselves: %w", b.host.Name, err)
+	}
+	if _, err := output(ctx, conn, "rm -f "+halfEntered, ""); err != nil {
+		return b.unreached(err)
 	}
 	fmt.Fprintf(b.err, "%s takes no passwords any more, and a new login with your key works.\n", b.host.Name)
 	return nil
