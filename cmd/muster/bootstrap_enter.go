@@ -186,7 +186,7 @@ const installKey = `set -eu
 umask 077
 read -r line
 mkdir -p ~/.ssh
-touch `+halfEntered+` ~/.ssh/authorized_keys
+touch ` + halfEntered + ` ~/.ssh/authorized_keys
 chmod 700 ~/.ssh
 chmod 600 ~/.ssh/authorized_keys
 grep -qxF -- "$line" ~/.ssh/authorized_keys && exit 0
