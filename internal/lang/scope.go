@@ -143,6 +143,11 @@ func (s *Scope) value(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
 		return cty.DynamicVal, waits, diags
 	}
 	v, diags := e.Value(ctx)
+	if !diags.HasErrors() {
+		if large := tooLarge(v, e.Range()); large != nil {
+			return cty.DynamicVal, nil, append(diags, large...)
+		}
+	}
 	return v, nil, polish(diags, ctx)
 }
 
