@@ -19,7 +19,7 @@ remotes:
 	@mkdir -p bin/remotes
 	@for arch in $(ARCHES); do \
 		program=bin/remotes/linux-$$arch; packed=cmd/muster/remotes/linux-$$arch; \
-		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags='-s -w' -o $$program ./cmd/muster-remote || exit 1; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -tags nethttpomithttp2 -gcflags='muster/...=-l' -trimpath -buildvcs=false -ldflags='-s -w' -o $$program ./cmd/muster-remote || exit 1; \
 		sum="$$(sha256sum < $$program | cut -d' ' -f1) $$(stat -c %s $$program)"; \
 		if [ "$$(cat $$packed.sum 2>/dev/null)" != "$$sum" ] || [ ! -f $$packed.gz ]; then { $(PACK) $$program > $$packed.gz && echo "$$sum" > $$packed.sum; } || { rm -f $$packed.gz; exit 1; }; fi; \
 	done

@@ -105,7 +105,7 @@ func buildRemote(goarch string) (launch.Binary, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "muster-remote")
-	cmd := exec.Command("go", "build", "-tags=nethttpomithttp2", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./cmd/muster-remote")
+	cmd := exec.Command("go", "build", "-tags=nethttpomithttp2", "-gcflags=muster/...=-l", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./cmd/muster-remote")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+goarch, "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -22,7 +22,7 @@ func Muster(t testing.TB) string {
 	Sources(t, command, "muster/cmd/muster-remote")
 	dir := t.TempDir()
 	remote := filepath.Join(dir, "remote")
-	golang(t, []string{"CGO_ENABLED=0"}, "build", "-tags=nethttpomithttp2", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", remote, "muster/cmd/muster-remote")
+	golang(t, []string{"CGO_ENABLED=0"}, "build", "-tags=nethttpomithttp2", "-gcflags=muster/...=-l", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", remote, "muster/cmd/muster-remote")
 	data, err := os.ReadFile(remote)
 	if err != nil {
 		t.Fatal(err)
