@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -175,13 +176,15 @@ func (e *Entry) Read(limit int64) ([]byte, error) {
 }
 
 // Sum is the SHA-256 of a regular file.
-func (e *Entry) Sum() (string, error) {
+func (e *Entry) Sum() (string, error) { return e.SumBy(sha256.New()) }
+
+// SumBy is the sum of a regular file by a hash function, in hex.
+func (e *Entry) SumBy(hash hash.Hash) (string, error) {
 	f, err := e.Open()
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	hash := sha256.New()
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", fmt.Errorf("reading %s: %w", e.path, err)
 	}

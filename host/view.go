@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"net/netip"
 	"path/filepath"
@@ -200,6 +201,34 @@ func (v *View) Sum(path string) (string, error) {
 	}
 	defer e.Close()
 	return v.cache.sums.sum(e)
+}
+
+// SumBy is Sum by another hash function, which has a name. Of a file whose content is
+// planned it is known after apply.
+func (v *View) SumBy(path, name string, function func() hash.Hash) (string, error) {
+	path, err := v.Follow(path)
+	if err != nil {
+		return "", err
+	}
+	info, err := v.lstat(path)
+	switch {
+	case err != nil:
+		return "", err
+	case info.Type != Regular:
+		return "", fmt.Errorf("%s is %s, not a file", path, article(info.Type))
+	case info.Sum != "":
+		return "", NotYet(File(path))
+	case info.withheld():
+		return "", v.withholds(path, info)
+	}
+	return Once(v, name+" of "+path, func() (string, error) {
+		e, err := openEntry(path)
+		if err != nil {
+			return "", err
+		}
+		defer e.Close()
+		return e.SumBy(function())
+	})
 }
 
 // ReadFile returns the bytes of the regular file at path, following links as

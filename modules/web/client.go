@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -25,12 +26,14 @@ type Trust struct {
 	CA string
 	// Insecure takes any certificate.
 	Insecure bool
+	// Proxy, if not nil, is the proxy that a request goes through; nil for none.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Client follows redirects: to another host, and from https to http, without the headers and
 // the body that the playbook gave. They may hold credentials.
 func Client(trust Trust, headers map[string]string) (*http.Client, error) {
-	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: trust.Proxy}
 	if trust.Insecure || trust.CA != "" {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: trust.Insecure}
 	}

@@ -2,13 +2,9 @@ package web
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"muster/host"
@@ -26,8 +22,8 @@ type Download struct {
 	Path string `arg:"path,key,path,required"`
 	// Where the file is, http or https.
 	URL string `arg:"url,required"`
-	// "sha256:" and the sum in hex; or the address of a file of SHA-256 sums, as sha256sum
-	// writes it with or without --tag, or with the one sum alone.
+	// "sha256:" or "sha512:" and the sum in hex; or the address of a file of such sums, as
+	// sha256sum and sha512sum write it with or without --tag, or with the one sum alone.
 	Checksum string `arg:"checksum"`
 	// Headers of the requests, such as credentials.
 	Headers map[string]string `arg:"headers"`
@@ -42,48 +38,24 @@ type Download struct {
 	CA string `arg:"ca"`
 	// Accept any certificate. A checksum holds all the same.
 	Insecure bool `arg:"insecure" default:"false"`
+	// The proxy to go through: "http://", "https://" or "socks5://" and its address; "none"
+	// for none. By default what http_proxy, https_proxy and no_proxy in the task's
+	// environment say.
+	Proxy string `arg:"proxy"`
 }
 
-var sumForm = regexp.MustCompile(`^sha256:([0-9a-fA-F]{64})$`)
+// source is where the file is.
+func (d *Download) source() Source {
+	return Source{URL: d.URL, Checksum: d.Checksum, Headers: d.Headers, CA: d.CA, Insecure: d.Insecure, Proxy: d.Proxy}
+}
 
-// Check refuses what is no address, no checksum and no certificate.
+// Check refuses what is no path of a file, and what Source does.
 func (d *Download) Check(unknown func(string) bool) []modules.ArgError {
 	var errs []modules.ArgError
-	fail := func(arg, format string, a ...any) {
-		if !unknown(arg) {
-			errs = append(errs, modules.ArgError{Arg: arg, Summary: "Wrong value", Detail: fmt.Sprintf(format, a...)})
-		}
+	if !unknown("path") && (!filepath.IsAbs(d.Path) || strings.HasSuffix(d.Path, "/")) {
+		errs = append(errs, modules.ArgError{Arg: "path", Summary: "Wrong value", Detail: fmt.Sprintf(`%q is no absolute path of a file on the host: it begins with "/", and doesn't end with one.`, d.Path)})
 	}
-	if !filepath.IsAbs(d.Path) || strings.HasSuffix(d.Path, "/") {
-		fail("path", `%q is no absolute path of a file on the host: it begins with "/", and doesn't end with one.`, d.Path)
-	}
-	if !isAddress(d.URL) {
-		fail("url", "%q is no address of a web server: it begins with http:// or https://.", redacted(d.URL))
-	}
-	switch algorithm, _, named := strings.Cut(d.Checksum, ":"); {
-	case d.Checksum == "" || sumForm.MatchString(d.Checksum) || isAddress(d.Checksum):
-	case named && algorithm == "sha256":
-		fail("checksum", `%q is no SHA-256 sum, which has 64 hexadecimal digits.`, d.Checksum)
-	default:
-		fail("checksum", `%q is no checksum: it takes "sha256:" and 64 hexadecimal digits, or the address of a file of such sums.`, d.Checksum)
-	}
-	if d.CA != "" && !strings.HasPrefix(d.CA, "/") && !x509.NewCertPool().AppendCertsFromPEM([]byte(d.CA)) {
-		fail("ca", `"ca" is neither a certificate in PEM form nor an absolute path.`)
-	}
-	return errs
-}
-
-func isAddress(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-}
-
-// redacted is an address without its password.
-func redacted(text string) string {
-	if u, err := url.Parse(text); err == nil {
-		return u.Redacted()
-	}
-	return "the address"
+	return append(errs, d.source().Check(unknown)...)
 }
 
 // Withhold hides the lines of what is sensitive.
@@ -174,35 +146,22 @@ func (d *Download) attributes(ctx context.Context, v *host.View, before host.Fil
 
 // differs returns what gets the file where it has to be got, and why.
 func (d *Download) differs(ctx context.Context, v *host.View, path string, before host.FileInfo) (*Get, string, error) {
-	get := &Get{URL: redacted(d.URL), download: d}
-	if d.Checksum != "" {
-		sum, err := d.sum(ctx, v)
-		if err != nil {
-			return nil, "", err
-		}
-		get.Sum = sum
-		if before.Type != host.Regular {
-			return get, "from " + get.URL, nil
-		}
-		now, err := v.Sum(path)
-		if err != nil || now == sum {
-			return nil, "", err
-		}
-		return get, fmt.Sprintf("from %s: its sum is %.12s…, not %.12s…", get.URL, now, sum), nil
-	}
-	there, err := host.Once(v, "download "+d.URL, func() (told, error) { return d.head(ctx) })
+	want, err := d.source().Want(ctx, v)
 	if err != nil {
-		return nil, "", fmt.Errorf("asking %s: %w", get.URL, err)
+		return nil, "", err
 	}
-	if there.modified.IsZero() || there.size < 0 {
-		return nil, "", errors.New(get.URL + " doesn't say how large it is and when it was changed last, so that nobody could tell whether the host has it: give its checksum")
-	}
-	get.Size, get.Modified = there.size, there.modified
-	if before.Type != host.Regular {
+	get := &Get{URL: d.source().Name(), Wanted: want, source: d.source()}
+	switch {
+	case before.Type != host.Regular:
 		return get, "from " + get.URL, nil
-	}
-	if before.Size == there.size && before.Modified().Equal(there.modified) {
+	case want.Sum != "":
+		now, same, err := want.is(v, path)
+		if err != nil || same {
+			return nil, "", err
+		}
+		return get, fmt.Sprintf("from %s: its sum is %.12s…, not %.12s…", get.URL, now, want.Sum), nil
+	case before.Size == want.Size && before.Modified().Equal(want.Modified):
 		return nil, "", nil
 	}
-	return get, fmt.Sprintf("from %s, which has another: %d bytes of %s", get.URL, there.size, there.modified.UTC().Format("2006-01-02 15:04:05")), nil
+	return get, fmt.Sprintf("from %s, which has another: %d bytes of %s", get.URL, want.Size, want.Modified.UTC().Format("2006-01-02 15:04:05")), nil
 }

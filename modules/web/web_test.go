@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -27,13 +28,21 @@ import (
 // served is what the cases' server has.
 func served() map[string]string {
 	return map[string]string{
-		"/tool":       "#!/bin/sh\necho tool\n",
-		"/SHA256SUMS": sumOfText("other\n") + "  other\n" + sumOfText("#!/bin/sh\necho tool\n") + " *./tool\n",
+		"/tool":        "#!/bin/sh\necho tool\n",
+		"/SHA512SUMS":  sumOfText512("other\n") + "  other\n" + sumOfText512("#!/bin/sh\necho tool\n") + "  dist/tool\n",
+		"/CHECKSUM":    "SHA256 (tool) = " + sumOfText("#!/bin/sh\necho tool\n") + "\nSHA512 (tool) = " + sumOfText512("#!/bin/sh\necho tool\n") + "\n",
+		"/tool.sha512": sumOfText512("#!/bin/sh\necho tool\n") + "\n",
+		"/SHA256SUMS":  sumOfText("other\n") + "  other\n" + sumOfText("#!/bin/sh\necho tool\n") + " *./tool\n",
 	}
 }
 
 func sumOfText(text string) string {
 	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func sumOfText512(text string) string {
+	sum := sha512.Sum512([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -218,46 +227,32 @@ func TestWithoutAChecksumTheServerIsAsked(t *testing.T) {
 }
 
 func TestSumsAreReadInTheirForms(t *testing.T) {
-	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	a, b, long := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 128)
 	for text, want := range map[string]string{
 		a + "  x.tar.gz\n" + b + "  y\n":                   a,
 		b + " *y\n" + a + " *./dist/x.tar.gz\n":            a,
 		"SHA256 (x.tar.gz) = " + a + "\nSHA256 (y) = " + b: a,
 		strings.ToUpper(a) + "\n":                          a,
 		a + "  x.tar.gz\r\n":                               a,
+		long + "  x.tar.gz\n":                              long,
+		"SHA512 (x.tar.gz) = " + long:                      long,
+		long:                                               long,
+		"SHA256 (x.tar.gz) = " + a + "\nSHA512 (x.tar.gz) = " + long + "\n": long,
 	} {
 		if got, err := sumOf(text, "x.tar.gz"); err != nil || got != want {
 			t.Errorf("%q: %s, %v", text, got, err)
 		}
 	}
 	for text, says := range map[string]string{
-		"":                                      "no SHA-256 sum",
-		"<html>not found</html>":                "no SHA-256 sum",
+		"":                                      "no SHA-256 or SHA-512 sum",
+		"<html>not found</html>":                "no SHA-256 or SHA-512 sum",
 		a + "  other\n":                         "no sum of \"x.tar.gz\", only of other",
 		a + "  x.tar.gz\n" + b + "  x.tar.gz\n": "two sums",
-		strings.Repeat("a", 40) + "  x.tar.gz":  "no SHA-256 sum",
+		"SHA512 (x.tar.gz) = " + a:              "no SHA-256 or SHA-512 sum",
+		strings.Repeat("a", 40) + "  x.tar.gz":  "no SHA-256 or SHA-512 sum",
 	} {
 		if _, err := sumOf(text, "x.tar.gz"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want %s", text, err, says)
-		}
-	}
-}
-
-func TestWhatIsNoDownloadIsNamed(t *testing.T) {
-	for name, c := range map[string]struct {
-		d    Download
-		arg  string
-		says string
-	}{
-		"a folder":        {Download{Path: "/srv/", URL: "http://h/x"}, "path", "doesn't end with one"},
-		"a relative path": {Download{Path: "x", URL: "http://h/x"}, "path", "no absolute path"},
-		"another scheme":  {Download{Path: "/x", URL: "ftp://h/x"}, "url", "no address of a web server"},
-		"a short sum":     {Download{Path: "/x", URL: "http://h/x", Checksum: "sha256:abc"}, "checksum", "64 hexadecimal digits"},
-		"another sum":     {Download{Path: "/x", URL: "http://h/x", Checksum: "md5:abc"}, "checksum", "is no checksum"},
-		"a certificate":   {Download{Path: "/x", URL: "http://h/x", CA: "abc"}, "ca", "neither a certificate"},
-	} {
-		if errs := c.d.Check(func(string) bool { return false }); len(errs) != 1 || errs[0].Arg != c.arg || !strings.Contains(errs[0].Detail, c.says) {
-			t.Errorf("%s: %+v", name, errs)
 		}
 	}
 }
