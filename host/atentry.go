@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"muster/host/linux"
 
@@ -219,6 +220,15 @@ func (e *Entry) Chmod(mode Mode) error {
 	}
 	if err := unix.Chmod(e.through(), uint32(mode)); err != nil {
 		return fmt.Errorf("changing the mode of %s: %w", e.path, err)
+	}
+	return nil
+}
+
+// SetModified sets when a file or directory was changed last; it is no link.
+func (e *Entry) SetModified(at time.Time) error {
+	t := unix.NsecToTimespec(at.UnixNano())
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, e.through(), []unix.Timespec{t, t}, 0); err != nil {
+		return fmt.Errorf("setting the time of %s: %w", e.path, err)
 	}
 	return nil
 }

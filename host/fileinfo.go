@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os/user"
 	"strconv"
 	"sync"
@@ -63,6 +64,22 @@ func (i FileInfo) Modified() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(i.ident.mtime.Unix())
+}
+
+// Stamp names the thing and its last change, of content, owner or mode, so that a file whose
+// stamp is known needn't be read again. A planned one has none: "".
+func (i FileInfo) Stamp() string {
+	if i.ident.ino == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d:%d:%d.%09d:%d.%09d", i.ident.dev, i.ident.ino, i.ident.size, i.ident.mtime.Sec, i.ident.mtime.Nsec, i.ident.ctime.Sec, i.ident.ctime.Nsec)
+}
+
+// ChangedAfter reports whether content, owner or mode were changed after those of another
+// thing; of planned ones nobody can tell.
+func (i FileInfo) ChangedAfter(other FileInfo) bool {
+	a, b := i.ident.ctime, other.ident.ctime
+	return i.ident.ino != 0 && other.ident.ino != 0 && (a.Sec > b.Sec || a.Sec == b.Sec && a.Nsec > b.Nsec)
 }
 
 // withheld reports whether the content is one that may not be told here.

@@ -74,11 +74,15 @@ func (p *Preview) look(key Key) (e Effect, ok bool) {
 	if p.unknown[key.Space] {
 		return Effect{Key: key, State: Unknown}, true
 	}
-	brought := func(b Key) bool { return b.Space == key.Space && strings.HasPrefix(key.Name, b.Name) }
-	if ok || p.possible[key.Space] || slices.ContainsFunc(p.begins, brought) {
+	if ok || p.possible[key.Space] || p.brings(key) {
 		return Effect{Key: key, State: Possible}, true
 	}
 	return Effect{}, false
+}
+
+// brings reports whether a key's name begins as those of which any may appear.
+func (p *Preview) brings(key Key) bool {
+	return slices.ContainsFunc(p.begins, func(b Key) bool { return b.Space == key.Space && strings.HasPrefix(key.Name, b.Name) })
 }
 
 // Clone returns a copy that can be laid further without touching p.

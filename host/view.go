@@ -148,6 +148,9 @@ func (v *View) Lstat(path string) (FileInfo, error) {
 func (v *View) lstat(path string) (FileInfo, error) {
 	if v.preview != nil && len(v.preview.exact) > 0 {
 		if _, laid := v.preview.exact[File(path)]; !laid && v.emptied(filepath.Dir(path)) {
+			if v.preview.brings(File(path)) {
+				return FileInfo{}, NotYet(File(path))
+			}
 			return FileInfo{}, nil
 		}
 	}
@@ -281,6 +284,9 @@ func (v *View) ReadDir(path string) ([]string, error) {
 	v.asked(File(path))
 	names := map[string]bool{}
 	var real []string
+	if v.preview != nil && v.preview.brings(File(path+"/")) {
+		return nil, NotYet(File(path))
+	}
 	if v.preview == nil || len(v.preview.exact) == 0 || !v.emptied(path) {
 		if real, err = namesIn(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"muster/modules"
 	"muster/modules/account"
+	"muster/modules/archive"
 	"muster/modules/certificate"
 	"muster/modules/cron"
 	"muster/modules/docker"
@@ -43,6 +44,7 @@ func Registry() *modules.Registry {
 		git.Kinds(),
 		probe.Kinds(),
 		web.Kinds(),
+		archive.Kinds(),
 		system.Kinds(),
 		hosts.Kinds(),
 		cron.Kinds(),

@@ -29,6 +29,7 @@ func allowed() map[string][]string {
 		"modules/network":         {"modules", "modules/systemd", "host", "secret"},                  // its tables are loaded by a service
 		"modules/wireguard":       {"modules", "modules/systemd", "host", "secret"},                  // its interfaces are made by one
 		"modules/probe":           {"modules", "modules/web", "host", "secret"},                      // it asks as downloads do
+		"modules/archive":         {"modules", "modules/web", "host", "secret"},                      // it gets archives as downloads do
 		"modules/certificate":     {"modules", "modules/file", "host", "secret", "internal/keypair"}, // it makes what secrets are made as, in files
 		"internal/hclguard":       nil,
 		"internal/schedule":       nil,
