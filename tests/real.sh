@@ -113,7 +113,7 @@ flavors() {
 kinds() {
 	export MUSTER_LAB_ID=kinds
 	trap '$lab down 2>/dev/null' EXIT
-	for package in packages repository certificate systemd cron account system network docker haproxy mysql redis memcached wireguard logstash; do
+	for package in packages repository certificate systemd cron account system network openssh docker haproxy mysql redis memcached wireguard logstash; do
 		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
 	done
 	$lab up -hosts app1,app2,cache1,db1,db2,db3,lb1,log1 -docker log1
@@ -144,6 +144,7 @@ kind system db3 system
 kind repository db2 repository
 kind cron db1 cron
 kind network db3 network
+kind openssh db3 openssh
 kind certificate app1 certificate
 EOF
 	rm -f bin/*.test bin/logstash-standin

@@ -19,6 +19,7 @@ import (
 	"muster/modules/message"
 	"muster/modules/mysql"
 	"muster/modules/network"
+	"muster/modules/openssh"
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
@@ -49,6 +50,7 @@ func Registry() *modules.Registry {
 		hosts.Kinds(),
 		cron.Kinds(),
 		network.Kinds(),
+		openssh.Kinds(),
 		docker.Kinds(),
 		mysql.Kinds(),
 		redis.Kinds(),
