@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/tests/await"
 )
 
 func TestWhatAProgramPrintsIsHandedOnAsItComes(t *testing.T) {
@@ -82,4 +88,45 @@ func TestOutputThatIsHeldOpenEndsWithItsProgram(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Errorf("it was ended with its parent: %v", err)
 	}
+}
+
+// A timeout ends a program with all that it has started: else that would go on, and
+// nobody would know.
+func TestATimeoutEndsAProgramWithItsChildren(t *testing.T) {
+	var printed bytes.Buffer
+	began := make(chan struct{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-began
+		cancel(errors.New("the task's time is over"))
+	}()
+	said := notify{&printed, sync.OnceFunc(func() { close(began) })}
+	_, err := System{}.Run(ctx, Command{Argv: []string{"sh", "-c", "sleep 1000 & echo $!; wait"}, Stdout: said})
+	if err == nil || !strings.Contains(err.Error(), "time is over") {
+		t.Errorf("it ended with %v", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(printed.String()))
+	must(t, err)
+	if !await.True(t.Context(), func() bool { return ended(pid) }) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		t.Error("what it has started goes on")
+	}
+}
+
+// notify tells that something was written.
+type notify struct {
+	to   io.Writer
+	tell func()
+}
+
+func (n notify) Write(p []byte) (int, error) {
+	defer n.tell()
+	return n.to.Write(p)
+}
+
+// ended reports whether a process runs no more; its parent may not have heard yet.
+func ended(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(data), ") ")
+	return err != nil || strings.HasPrefix(state, "Z")
 }

@@ -153,7 +153,6 @@ func (w *WriteFile) Apply(ctx context.Context, h *Host) (Result, error) {
 	}
 	tmp := Temporary(name)
 	if err := w.beside(ctx, h, dir, tmp, old); err != nil {
-		_ = dir.Remove(tmp)
 		return Result{}, err
 	}
 	if w.Backup && old.Exists() {
@@ -221,13 +220,23 @@ func openOld(dir *Dir, name string) (old, error) {
 	return old{info, e}, err
 }
 
-// beside makes the temporary file and has it validated.
+// beside makes the temporary file and has it validated. Where that fails nothing of it
+// is left; what somebody else has put at its name is theirs.
 func (w *WriteFile) beside(ctx context.Context, h *Host, dir *Dir, tmp string, old old) error {
 	f, err := createTemporary(dir, tmp)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	err = w.whole(ctx, h, dir, tmp, f, old)
+	if err != nil {
+		_ = dir.Remove(tmp)
+	}
+	return err
+}
+
+// whole completes the temporary file and has it validated.
+func (w *WriteFile) whole(ctx context.Context, h *Host, dir *Dir, tmp string, f *os.File, old old) error {
 	if err := w.prepare(ctx, h, f, old); err != nil {
 		return err
 	}
