@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -69,6 +71,9 @@ play "p" {
 				if !f.exists(file) {
 					t.Errorf("%s isn't there", file)
 				}
+			}
+			if b, err := os.ReadFile(filepath.Join(f.dir, "web1")); f.exists("in") || string(b) != "none" {
+				t.Errorf("what tags leave out is made: %q, %v, %v", b, err, f.states())
 			}
 		})
 	}

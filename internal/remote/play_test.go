@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -104,7 +105,7 @@ func servingAs(t *testing.T, o Options) *controller {
 	toRemote, in := io.Pipe()
 	out, fromRemote := io.Pipe()
 	ended := make(chan error, 1)
-	o.Lock = filepath.Join(t.TempDir(), "lock")
+	o.Lock = cmp.Or(o.Lock, filepath.Join(t.TempDir(), "lock"))
 	o.Facts = func(context.Context) []byte { return []byte("{}") }
 	go func() {
 		defer fromRemote.Close()
