@@ -172,7 +172,10 @@ func TestOnlyWhatCanBeInterruptedIs(t *testing.T) {
 						stop(errStopped)
 					}
 					if can {
-						<-ctx.Done()
+						select {
+						case <-ctx.Done():
+						case <-time.After(10 * time.Second): // of patience
+						}
 					} else {
 						await.Until(t, "the time is over", func() bool { return time.Since(begun) > 2*task.Timeout })
 					}

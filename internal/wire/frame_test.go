@@ -63,6 +63,46 @@ func TestMalformedStreamsAreRefused(t *testing.T) {
 	}
 }
 
+// endless has as many bytes as anybody reads, and counts them.
+type endless struct {
+	head []byte
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.head)
+	e.head = e.head[n:]
+	clear(p[n:])
+	e.read += len(p)
+	return len(p), nil
+}
+
+// Whoever says that a message is larger than any is doesn't get the memory for it.
+func TestAMessageThatIsTooLargeIsNotRead(t *testing.T) {
+	from := &endless{head: binary.BigEndian.AppendUint32(nil, MaxFrame+1)}
+	if _, err := NewConn(from, io.Discard).Receive(); !errors.Is(err, ErrFrame) || from.read > readAhead {
+		t.Errorf("%v, with %d bytes read", err, from.read)
+	}
+}
+
+// What the other side wouldn't take isn't sent, and what comes after it is.
+func TestAMessageThatIsTooLargeIsNotSent(t *testing.T) {
+	var buf bytes.Buffer
+	c := NewConn(&buf, &buf)
+	for _, large := range []bool{true, false} {
+		text := "as it is"
+		if large {
+			text = strings.Repeat("x", MaxFrame)
+		}
+		if err := c.Send(&Message{Fault: &Fault{Error: text}}); errors.Is(err, ErrTooLarge) != large {
+			t.Fatalf("it ended with %v", err)
+		}
+	}
+	if m, err := c.Receive(); err != nil || m.Fault == nil || m.Fault.Error != "as it is" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func FuzzReceive(f *testing.F) {
 	var buf bytes.Buffer
 	c := NewConn(&buf, &buf)

@@ -41,7 +41,13 @@ func ecdsaSigner(t *testing.T) xssh.Signer {
 // certified is key with a host certificate by authority.
 func certified(t *testing.T, key, authority xssh.Signer, principal string, until time.Time) xssh.Signer {
 	t.Helper()
-	cert := &xssh.Certificate{Key: key.PublicKey(), CertType: xssh.HostCert, ValidPrincipals: []string{principal}, ValidBefore: uint64(until.Unix())}
+	return certifiedAs(t, xssh.HostCert, key, authority, principal, until)
+}
+
+// certifiedAs is key with a certificate of a type.
+func certifiedAs(t *testing.T, typ uint32, key, authority xssh.Signer, principal string, until time.Time) xssh.Signer {
+	t.Helper()
+	cert := &xssh.Certificate{Key: key.PublicKey(), CertType: typ, ValidPrincipals: []string{principal}, ValidBefore: uint64(until.Unix())}
 	if err := cert.SignCert(rand.Reader, authority); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +94,10 @@ func TestHostKeys(t *testing.T) {
 		{"an unknown authority", []xssh.Signer{certified(t, key, stranger, "h1", soon)}, "@cert-authority * " + line(authority.PublicKey()), "", transport.KeyInvalid, "no authority"},
 		{"an expired certificate", []xssh.Signer{certified(t, key, authority, "h1", past)}, "@cert-authority * " + line(authority.PublicKey()), "", transport.KeyInvalid, "expired"},
 		{"a certificate for another host", []xssh.Signer{certified(t, key, authority, "h9", soon)}, "@cert-authority * " + line(authority.PublicKey()), "", transport.KeyInvalid, "principal"},
+		{"a user's certificate", []xssh.Signer{certifiedAs(t, xssh.UserCert, key, authority, "h1", soon)}, "@cert-authority * " + line(authority.PublicKey()), "", transport.KeyInvalid, "a user's certificate"},
+		{"revoked for another host", []xssh.Signer{key}, "h1 " + line(key.PublicKey()) + "@revoked h9 " + line(key.PublicKey()), "", transport.KeyRevoked, ":2)"},
+		{"revoked in the user's file", []xssh.Signer{key}, "h1 " + line(key.PublicKey()), "@revoked * " + line(key.PublicKey()), transport.KeyRevoked, ""},
+		{"a revoked key in a certificate", []xssh.Signer{certified(t, key, authority, "h1", soon)}, "@cert-authority * " + line(authority.PublicKey()) + "@revoked * " + line(key.PublicKey()), "", transport.KeyRevoked, ""},
 		{"a revoked authority", []xssh.Signer{certified(t, key, authority, "h1", soon)}, "@cert-authority * " + line(authority.PublicKey()) + "@revoked * " + line(authority.PublicKey()), "", transport.KeyRevoked, ""},
 	}
 	for _, c := range cases {
@@ -123,6 +133,45 @@ func TestHostKeys(t *testing.T) {
 				t.Errorf("warnings: %q", warnings)
 			}
 		})
+	}
+}
+
+// Of two runs that accept a new key for one host at the same time the second, which has
+// read known_hosts before the first has written to it, takes no other key.
+func TestTheSecondOfTwoRunsTakesNoOtherNewKey(t *testing.T) {
+	one, two := transporttest.New(t, transporttest.Options{}), transporttest.New(t, transporttest.Options{HostKeys: []xssh.Signer{transporttest.NewSigner(t)}})
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	identity, _ := transporttest.NewIdentity(t)
+	dialer := func() transport.Dialer {
+		d := ssh.New(ssh.Options{Home: t.TempDir(), ProjectKnownHosts: file, HostKeys: ssh.AcceptNew, AgentSocket: "none"})
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	dial := func(d transport.Dialer, s *transporttest.Server, name string) error {
+		target := s.Target(name)
+		target.Identity = identity
+		conn, err := d.Dial(t.Context(), target)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	first, second := dialer(), dialer()
+	for _, err := range []error{dial(second, one, "h2"), dial(first, one, "h1")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, _ := os.ReadFile(file)
+	var h *transport.HostKeyError
+	if err := dial(second, two, "h1"); !errors.As(err, &h) || h.Verdict != transport.KeyChanged {
+		t.Errorf("it takes another key: %v", err)
+	}
+	if now, _ := os.ReadFile(file); string(now) != string(known) {
+		t.Errorf("known_hosts is\n%s\nwas\n%s", now, known)
+	}
+	if err := dial(second, one, "h1"); err != nil {
+		t.Errorf("nor the same: %v", err)
 	}
 }
 
