@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -37,6 +38,22 @@ func Facts(ctx context.Context, connect Connector, host string) (json.RawMessage
 func IsUnreachable(err error) bool {
 	var u *transport.UnreachableError
 	return errors.As(err, &u)
+}
+
+// Particulars are what a host that can't be reached has of its own in the error that says
+// so: where it was looked for, "10.0.1.13:22", and the fingerprint of a key that isn't
+// known. Both are "" where the error isn't about that.
+func Particulars(err error) (address, fingerprint string) {
+	var u *transport.UnreachableError
+	if !errors.As(err, &u) || u.Stage == transport.StageBastion {
+		return "", ""
+	}
+	address, _, _ = strings.Cut(u.Where, " ")
+	var k *transport.HostKeyError
+	if errors.As(err, &k) && k.Verdict == transport.KeyUnknown {
+		fingerprint = k.Fingerprint
+	}
+	return address, fingerprint
 }
 
 // Worse returns the error that weighs more: one after login.

@@ -1,10 +1,10 @@
 package view
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"muster/host"
 	"muster/internal/engine"
@@ -18,98 +18,118 @@ const (
 	variants = 4
 )
 
-// itself stands where each of several hosts has its own name.
-const itself = "‹host›"
+// likeness is what answers that are shown together have in common.
+type likeness struct {
+	answers []*answer
+	texts   []common // what is shown of the first, but for diffs
+}
 
-// own is text with the host's name taken out, where it is a word of its own.
-func own(text, name string) string {
-	if name == "" || !strings.Contains(text, name) {
+// textsOf are an event's texts that are shown, but for the diffs of its changes.
+func textsOf(e *engine.TaskEvent) []string {
+	list := []string{e.Error, messageOf(e)}
+	for _, d := range e.Changes {
+		list = append(list, d.Target, d.Impact)
+	}
+	for _, d := range e.Then {
+		list = append(list, d.Target, d.Impact, d.Diff)
+	}
+	return list
+}
+
+// shownAs is an event as a plan shows it of hosts that have these texts in common.
+func (l *likeness) shownAs() *engine.TaskEvent {
+	e := *l.answers[0].event
+	texts := l.texts
+	next := func() string {
+		text := texts[0].text
+		texts = texts[1:]
 		return text
 	}
-	var b strings.Builder
-	for from := 0; ; {
-		i := strings.Index(text[from:], name)
-		if i < 0 {
-			return b.String() + text[from:]
-		}
-		before, _ := utf8.DecodeLastRuneInString(text[:from+i])
-		after, _ := utf8.DecodeRuneInString(text[from+i+len(name):])
-		b.WriteString(text[from : from+i])
-		from += i + len(name)
-		if word(before) || word(after) {
-			b.WriteString(name)
-		} else {
-			b.WriteString(itself)
-		}
+	e.Error = next()
+	if message := next(); message != "" {
+		e.Output, _ = json.Marshal(printedMessage{message}) // of text it can't fail
 	}
-}
-
-func word(r rune) bool {
-	return r == '-' || r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
-}
-
-// same is what two hosts have in common where they have texts that are the same but for
-// their names.
-func same(a, b, ofA, ofB string) (string, bool) {
-	if a == b {
-		return a, true
+	e.Changes, e.Then = slices.Clone(e.Changes), slices.Clone(e.Then)
+	for i := range e.Changes {
+		e.Changes[i].Target, e.Changes[i].Impact = next(), next()
 	}
-	x := own(a, ofA)
-	return x, x == own(b, ofB)
+	for i := range e.Then {
+		e.Then[i].Target, e.Then[i].Impact, e.Then[i].Diff = next(), next(), next()
+	}
+	return &e
 }
 
-// nearly reports whether two answers are the same but for the names of their hosts, and
-// for a few lines of their diffs.
-func nearly(a, b *engine.TaskEvent) bool {
-	if a.Status != b.Status || a.Certainty != b.Certainty || a.Always != b.Always || a.Conditional != b.Conditional || a.Error != b.Error ||
-		a.Tolerated != b.Tolerated || string(a.Output) != string(b.Output) || len(a.Changes) != len(b.Changes) || len(a.Then) != len(b.Then) {
+// take adds an answer that is nearly alike: the same but for the names of hosts, and for a
+// few lines of diffs.
+func (l *likeness) take(x *answer) bool {
+	a, b := l.answers[0].event, x.event
+	if a.Status != b.Status || a.Certainty != b.Certainty || a.Always != b.Always || a.Conditional != b.Conditional || a.Tolerated != b.Tolerated ||
+		a.File != b.File || a.Line != b.Line || a.Sensitive != b.Sensitive || !slices.EqualFunc(a.Then, b.Then, sameAction) || !slices.EqualFunc(a.Changes, b.Changes, sameAction) {
 		return false
 	}
-	for i := range a.Then {
-		if _, ok := same(a.Then[i].Target, b.Then[i].Target, a.Host, b.Host); !ok || a.Then[i].Action != b.Then[i].Action || a.Then[i].Diff != b.Then[i].Diff || a.Then[i].Impact != b.Then[i].Impact {
-			return false
-		}
-	}
 	for i := range a.Changes {
-		x, y := a.Changes[i], b.Changes[i]
-		if _, ok := same(x.Target, y.Target, a.Host, b.Host); !ok || x.Action != y.Action || x.Impact != y.Impact {
-			return false
-		}
-		xs, ys := strings.Split(x.Diff, "\n"), strings.Split(y.Diff, "\n")
-		if len(xs) != len(ys) {
-			return false
-		}
-		differ := 0
-		for j := range xs {
-			if _, ok := same(xs[j], ys[j], a.Host, b.Host); ok {
-				continue
-			}
-			if differ++; first(xs[j]) != first(ys[j]) {
-				return false
-			}
-		}
-		if differ > max(2, len(xs)/4) {
+		if !nearly(a.Changes[i].Diff, b.Changes[i].Diff, a.Host, b.Host) {
 			return false
 		}
 	}
+	texts := slices.Clone(l.texts)
+	for i, text := range textsOf(b) {
+		var ok bool
+		if texts[i], ok = texts[i].with(text, x.hosts...); !ok {
+			return false
+		}
+	}
+	l.texts, l.answers = texts, append(l.answers, x)
 	return true
+}
+
+func sameAction(a, b host.Description) bool { return a.Action == b.Action }
+
+// nearly reports whether diffs of two hosts are the same but for the hosts' names and a
+// few lines.
+func nearly(a, b, ofA, ofB string) bool {
+	xs, ys := strings.Split(a, "\n"), strings.Split(b, "\n")
+	if len(xs) != len(ys) {
+		return false
+	}
+	differ := 0
+	for j := range xs {
+		if xs[j] == ys[j] {
+			continue
+		}
+		if _, ok := aligned(xs[j], ys[j], ofA, ofB); ok {
+			continue
+		}
+		if differ++; first(xs[j]) != first(ys[j]) {
+			return false
+		}
+	}
+	return differ <= max(2, len(xs)/4)
 }
 
 // first is what a diff's line begins with: what becomes of it.
 func first(line string) string { return line[:min(1, len(line))] }
 
-// near gathers answers that are nearly alike: each list begins with the one that is shown.
-func near(answers []*answer) [][]*answer {
-	var groups [][]*answer
+// alone is an answer that nothing is shown together with.
+func alone(a *answer) *likeness {
+	l := &likeness{answers: []*answer{a}}
+	for _, text := range textsOf(a.event) {
+		l.texts = append(l.texts, commonOf(text, a.hosts...))
+	}
+	return l
+}
+
+// near gathers answers that are nearly alike.
+func near(answers []*answer) []*likeness {
+	var groups []*likeness
 next:
 	for _, a := range answers {
-		for i := range groups {
-			if nearly(groups[i][0].event, a.event) {
-				groups[i] = append(groups[i], a)
+		for _, g := range groups {
+			if g.take(a) {
 				continue next
 			}
 		}
-		groups = append(groups, []*answer{a})
+		groups = append(groups, alone(a))
 	}
 	return groups
 }
@@ -141,28 +161,17 @@ func (v *textView) diff(d host.Description, n int, others []*answer) {
 // inCommon is what all hosts have in the place of a line, where they have the same but for
 // their names.
 func inCommon(line string, i int, others []*answer, rest [][]string) (string, bool) {
-	shown := line
+	if len(others) == 0 {
+		return line, true
+	}
+	c := commonOf(line, others[0].hosts...)
 	for k := 1; k < len(others); k++ {
-		text, ok := same(line, rest[k][i], others[0].event.Host, others[k].event.Host)
-		if !ok {
+		var ok bool
+		if c, ok = c.with(rest[k][i], others[k].hosts...); !ok {
 			return "", false
 		}
-		if text != line {
-			shown = text
-		}
 	}
-	return shown, true
-}
-
-// target is a change's, number n of a task, with what all hosts have in common.
-func target(answers []*answer, list func(*engine.TaskEvent) []host.Description, n int) string {
-	shown := list(answers[0].event)[n].Target
-	for _, a := range answers[1:] {
-		if text, ok := same(list(answers[0].event)[n].Target, list(a.event)[n].Target, answers[0].event.Host, a.event.Host); ok {
-			shown = text
-		}
-	}
-	return shown
+	return c.text, true
 }
 
 // variant is a line that some hosts have.

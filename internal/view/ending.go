@@ -126,26 +126,29 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 // failure is a task that failed in the same way on some hosts.
 type failure struct {
 	event *engine.TaskEvent
-	text  string // of the error, with what the hosts have in common
+	words common // of the error
 	hosts []string
 }
 
-// fails keeps a failure for the end.
-func (v *textView) fails(e *engine.TaskEvent) {
+// fails keeps a failure for the end. It reports whether it is the first of its like.
+func (v *textView) fails(e *engine.TaskEvent) bool {
 	if e.Status != wire.Failed || e.Tolerated || v.phase == Running {
-		return
+		return false
 	}
 	for _, f := range v.failures {
-		text, ok := same(f.text, e.Error, f.event.Host, e.Host)
-		if ok && idOf(f.event) == idOf(e) {
-			f.text = text
-			if !slices.Contains(f.hosts, e.Host) {
-				f.hosts = append(f.hosts, e.Host)
-			}
-			return
+		if idOf(f.event) != idOf(e) {
+			continue
+		}
+		if slices.Contains(f.hosts, e.Host) && f.event.Error == e.Error {
+			return false // it was told
+		}
+		if words, ok := f.words.with(e.Error, e.Host); ok {
+			f.words, f.hosts = words, append(f.hosts, e.Host)
+			return false
 		}
 	}
-	v.failures = append(v.failures, &failure{e, e.Error, []string{e.Host}})
+	v.failures = append(v.failures, &failure{e, commonOf(e.Error, e.Host), []string{e.Host}})
+	return true
 }
 
 // endFailures shows once more what failed on which hosts, where it stands among much
@@ -166,7 +169,7 @@ func (v *textView) endFailures(s *engine.Summary) {
 			line += fmt.Sprintf("  %s:%d", CleanLine(f.event.File), f.event.Line)
 		}
 		fmt.Fprintf(v.o.Out, "  %s  %s\n", v.style.bold.Render(hostList(f.hosts)), line)
-		v.words(f.text)
+		v.words(f.words.text)
 	}
 	if totals(s) == "" {
 		fmt.Fprintln(v.o.Out)

@@ -62,7 +62,7 @@ func (p *plan) add(e *engine.TaskEvent) {
 		p.index[idOf(e)] = t
 		p.tasks = append(p.tasks, t)
 	}
-	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Conditional, e.Error, e.Tolerated, string(e.Output))
+	content := fmt.Sprint(e.Status, e.Certainty, e.Changes, e.Then, e.Always, e.Conditional, e.Error, e.Tolerated, messageOf(e))
 	if a := t.index[content]; a != nil {
 		a.hosts = append(a.hosts, e.Host)
 		return
@@ -75,7 +75,7 @@ func (p *plan) add(e *engine.TaskEvent) {
 // each calls f for every answer, and those that are nearly like it; whole: for each by
 // itself. Tasks come in the order in which they are made, hosts in that of the plays,
 // whoever answered first.
-func (p *plan) each(whole bool, f func([]*answer)) {
+func (p *plan) each(whole bool, f func(*likeness)) {
 	slices.SortStableFunc(p.tasks, func(a, b *planTask) int { return cmp.Or(a.play-b.play, a.seq-b.seq) })
 	for _, t := range p.tasks {
 		for _, a := range t.answers {
@@ -84,7 +84,7 @@ func (p *plan) each(whole bool, f func([]*answer)) {
 		slices.SortStableFunc(t.answers, func(a, b *answer) int { return p.at(a.hosts[0]) - p.at(b.hosts[0]) })
 		if whole {
 			for _, a := range t.answers {
-				f([]*answer{a})
+				f(alone(a))
 			}
 			continue
 		}

@@ -30,9 +30,9 @@ func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
 		elsewhere,
 		event(0, 2, "c", `0/role.r["x"]/task.file.f`, "task.file.f", `r["x"]`, "/f"),
 		event(0, 2, "c", `0/role.r["y"]/task.file.f`, "task.file.f", `r["y"]`, "/f"),
-		event(0, 1, "b", "0/task.file.first", "task.file.first", "", "/first-b"),
+		event(0, 1, "b", "0/task.file.first", "task.file.first", "", "/first-2"),
 		event(0, 2, "b", `0/role.r["x"]/task.file.f`, "task.file.f", `r["x"]`, "/f"),
-		event(0, 1, "a", "0/task.file.first", "task.file.first", "", "/first-a"),
+		event(0, 1, "a", "0/task.file.first", "task.file.first", "", "/first-1"),
 	} {
 		v.Event(e)
 	}

@@ -3,6 +3,8 @@ package view_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,6 +45,65 @@ func TestWhatABastionSaysForAllHostsIsSaidOnce(t *testing.T) {
 	want := "! a, c: unreachable: bastion nat (10.0.0.1): refused\n! b: unreachable: b (10.0.0.2:22): connecting: refused\n"
 	if d := cmp.Diff(want, errs); d != "" {
 		t.Error(d)
+	}
+}
+
+// refused is a host at an address of its own that takes no connection, or shows a key that
+// isn't known.
+func refused(host, where, key string) *engine.HostEvent {
+	e := &transport.UnreachableError{Host: host, Where: where + " through nat", Stage: transport.StageConnect, Err: fmt.Errorf("dial tcp %s: refused", where)}
+	if key != "" {
+		e.Stage, e.Err = transport.StageHostKey, &transport.HostKeyError{Verdict: transport.KeyUnknown, Host: host, Type: "ssh-ed25519", Fingerprint: key}
+	}
+	return &engine.HostEvent{Host: host, Error: e}
+}
+
+func TestHostsThatAreLostForOneReasonShareALine(t *testing.T) {
+	hosts := []string{"web1", "web2", "web-3", "db1", "db2"}
+	events := []engine.Event{
+		refused("db2", "10.0.2.2:22", "SHA256:two"), refused("web-3", "10.0.1.3:22", ""), refused("web2", "10.0.1.2:2222", ""),
+		refused("db1", "10.0.2.1:22", "SHA256:one"), refused("web1", "10.0.1.1:22", ""),
+	}
+	want := "! web1, web2, web-3: unreachable: ‹host› (‹address› through nat): connecting: dial tcp ‹address›: refused\n" +
+		"! db1, db2: unreachable: ‹host› (‹address› through nat): the host key ssh-ed25519 ‹fingerprint› is not known: compare it with the host's, then run: muster trust ‹host›\n"
+	if errs, _ := lines(view.Planning, hosts, events...); errs != want {
+		t.Error(cmp.Diff(want, errs))
+	}
+	if errs, _ := lines(view.Planning, hosts, events[1], events[0]); !strings.HasPrefix(errs, "! web-3: unreachable: web-3 (10.0.1.3:22 through nat): ") || !strings.Contains(errs, "SHA256:two") {
+		t.Errorf("what is one host's own isn't said of it: %s", errs)
+	}
+	var out, errs bytes.Buffer
+	v := view.New(view.Options{Format: "plain", Out: &out, Err: &errs, Verbose: true})
+	v.Begin(view.Planning, hosts)
+	for _, e := range events {
+		v.Event(e)
+	}
+	v.Summary(engine.NewSummary(), view.End{})
+	if n := strings.Count(errs.String(), "\n"); n != len(events) {
+		t.Errorf("-v says it in %d lines: %s", n, errs.String())
+	}
+}
+
+func TestWhyHostsAreLostIsSaidOnce(t *testing.T) {
+	hosts := []string{"a", "b", "c"}
+	for first, last := range map[view.Phase]view.Phase{view.PlanningFirst: view.Making, view.Quiet: view.Running} {
+		var out, errs bytes.Buffer
+		v := view.New(view.Options{Format: "plain", Out: &out, Err: &errs})
+		v.Begin(first, hosts)
+		v.Event(away("b", ""))
+		v.Begin(last, hosts)
+		v.Event(away("c", ""))
+		s := engine.NewSummary()
+		for _, h := range hosts {
+			s.Order, s.Hosts[h] = append(s.Order, h), &engine.Counts{Unreachable: h != "a"}
+		}
+		v.Summary(s, view.End{})
+		if n := strings.Count(errs.String(), "refused"); n != 1 {
+			t.Errorf("phase %d: it is said %d times:\n%s", last, n, errs.String())
+		}
+		if !strings.HasSuffix(errs.String(), "! b, c: unreachable: ‹host› (‹address›): connecting: refused\n") {
+			t.Errorf("phase %d: %s", last, errs.String())
+		}
 	}
 }
 

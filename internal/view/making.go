@@ -107,12 +107,19 @@ func sortMade(list []*madeTask) {
 	})
 }
 
-// making takes what becomes of a task.
-func (v *textView) making(e *engine.TaskEvent) {
+// making takes what becomes of a task. The first failure of its like is shown at once, and
+// those that are the same on other hosts with the task; all of it stands at the end.
+func (v *textView) making(e *engine.TaskEvent, first bool) {
 	switch {
 	case e.Status == wire.Pending: // planned as it is made: no plan has shown it
 		v.made.expect(e)
 		v.show(e, e.Host)
+		return
+	case e.Status == wire.Failed && !e.Tolerated && !first:
+		t := v.made.over(e)
+		t.others.add(e)
+		t.news = true
+		v.madeAll(append(v.lastOf(t), v.made.lose(e.Host)...))
 		return
 	case e.Status == wire.Failed && !e.Tolerated, e.Status == wire.Unknown:
 		v.show(e, e.Host)
@@ -216,6 +223,7 @@ func (v *textView) news() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.phase == Making && v.gather {
+		v.briefly()
 		v.madeAll(v.made.begun())
 	}
 }

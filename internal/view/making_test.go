@@ -157,6 +157,105 @@ func TestDiffsThatAreNearlyAlikeAreShownOnce(t *testing.T) {
 	}
 }
 
+func TestANameWithinALongerOneKeepsNobodyApart(t *testing.T) {
+	of := func(at string) *engine.TaskEvent {
+		e := answered(at, "+upstream web-"+at+".conf\n+"+at+"_data\n+own "+at)
+		e.Changes[0].Target, e.Changes[0].Impact = "/etc/web-"+at+".conf", "reloads "+at
+		e.Then = []host.Description{{Action: host.Reload, Target: at + "_data", Diff: "of " + at}}
+		return e
+	}
+	got := plain([]string{"app1", "app2"}, of("app2"), of("app1"))
+	want := `site
+  ~ file.f  on app1, app2
+      update /etc/web-‹host›.conf  reloads ‹host›
+        +upstream web-‹host›.conf
+        +‹host›_data
+        +own ‹host›
+      reload ‹host›_data (then)
+        of ‹host›
+
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// What is shown of several hosts has to be what each of them said, its name put back.
+func TestNothingIsSaidOfAHostThatItDidNotSay(t *testing.T) {
+	for _, tt := range []struct{ name, first, second, third, want string }{
+		{"a host that has another's name", "+to web1", "+to web1", "+to web3", "+to web1  (web1, web2)|+to web3  (web3)"},
+		{"the mark itself", "+to web1 ‹host›", "+to web2 ‹host›", "+to web3 ‹host›", "+to web1 ‹host›  (web1)|+to web2 ‹host›  (web2)|+to web3 ‹host›  (web3)"},
+		{"a name that is part of a word", "+to web1, web11", "+to web2, web11", "+to web3, web11", "+to ‹host›, web11"},
+		{"a name that all have beside their own", "+web1 web1", "+web1 web2", "+web1 web3", "+web1 ‹host›"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := plain([]string{"web1", "web2", "web3"}, answered("web1", tt.first), answered("web2", tt.second), answered("web3", tt.third))
+			if want := strings.ReplaceAll(tt.want, "|", "\n        "); !strings.Contains(got, "\n        "+want+"\n\n") {
+				t.Errorf("it reads\n%s\nand not %s", got, want)
+			}
+		})
+	}
+}
+
+func TestMessagesAndPlanningFailuresAreGrouped(t *testing.T) {
+	says := func(at, text string) *engine.TaskEvent {
+		return &engine.TaskEvent{Host: at, ID: "0/task.print.p", Name: "task.print.p", Kind: "print", Status: wire.Unchanged, Output: fmt.Appendf(nil, `{"message":%q}`, text)}
+	}
+	fails := func(at string) *engine.TaskEvent {
+		return &engine.TaskEvent{Host: at, Seq: 1, ID: "0/task.command.c", Name: "task.command.c", Kind: "command", Status: wire.Failed, File: "site.hcl", Line: 3, Error: "no user " + at + "-admin",
+			Output: fmt.Appendf(nil, `{"pid":%q}`, at)}
+	}
+	got := plain([]string{"a", "b", "c"}, fails("c"), says("c", "c is up"), says("a", "a is up"), fails("a"), says("b", "down"), fails("b"))
+	want := `site
+  = print.p  on a, c  unchanged
+      ‹host› is up
+  = print.p  on b  unchanged
+      down
+  ! command.c  on a, b, c  failed, site.hcl:3
+      no user ‹host›-admin
+
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEqualFailuresAreShownOnceWhileTheyHappen(t *testing.T) {
+	hosts := []string{"a", "b", "c"}
+	var planned, made []engine.Event
+	for _, h := range hosts {
+		e := event(0, 1, h, "0/task.file.one", "task.file.one", "", "/one")
+		planned, made = append(planned, e), append(made, done(e, wire.Failed, "no luck on "+h))
+	}
+	s := engine.NewSummary()
+	s.Order = hosts
+	for _, h := range hosts {
+		s.Hosts[h] = &engine.Counts{Failed: 1}
+	}
+	got := applied(hosts, planned, made, s, view.End{})
+	want := `play
+  ! file.one  on a  failed, site.hcl:7
+      create /one
+      no luck on a
+  ! file.one  on b, c  failed, site.hcl:7
+      create /one
+      no luck on ‹host›
+
+  a     1 failed
+  b     1 failed
+  c     1 failed
+
+Failed
+  a, b, c  file.one  site.hcl:7
+      no luck on ‹host›
+
+Nothing to change in 0.0s
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestALongDiffIsFoldedUnlessAllIsAskedFor(t *testing.T) {
 	diff := strings.TrimSuffix(strings.Repeat("+x\n", 61), "\n")
 	for verbose, want := range map[bool]int{false: 40, true: 61} {

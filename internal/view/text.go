@@ -89,7 +89,15 @@ func (v *textView) Plan(p Plan) {
 func (v *textView) Begin(p Phase, hosts []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.flush()
+	switch p {
+	case Making:
+		v.briefly()
+	case Running: // its end tells it
+		v.lost = nil
+	default:
+		v.showLost()
+	}
+	v.flushTasks()
 	if p == Planning || p == PlanningFirst || p == Quiet {
 		v.made, v.gone, v.failures = made{}, nil, nil
 	}
@@ -144,7 +152,7 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 
 // task shows a task that isn't as it should be. Those that are, only on request.
 func (v *textView) task(e *engine.TaskEvent) {
-	v.fails(e)
+	first := v.fails(e)
 	if v.phase == PlanningFirst && e.Status == wire.Pending && v.gather {
 		v.made.expect(e)
 	}
@@ -152,9 +160,10 @@ func (v *textView) task(e *engine.TaskEvent) {
 	case v.phase == Quiet && e.Status != wire.Failed:
 	case v.phase == Running:
 		v.hear(e)
+	case v.gather && v.phase == Quiet: // its end tells it
 	case v.gather && v.phase == Making:
-		v.making(e)
-	case v.gather && v.phase != Quiet:
+		v.making(e, first)
+	case v.gather:
 		if v.visible(e) {
 			v.plan.add(e)
 		}
@@ -170,7 +179,7 @@ func (v *textView) visible(e *engine.TaskEvent) bool {
 
 // show shows where a task stands on one host.
 func (v *textView) show(e *engine.TaskEvent, host string) {
-	v.shown([]*answer{{event: e, hosts: []string{host}}})
+	v.shown(alone(&answer{event: e, hosts: []string{host}}))
 }
 
 // heading begins another play where a task belongs to one.
@@ -191,15 +200,15 @@ func (v *textView) line(e *engine.TaskEvent, hosts, notes string) {
 }
 
 // shown shows where a task stands on hosts whose answers are nearly the same.
-func (v *textView) shown(answers []*answer) {
-	e := answers[0].event
+func (v *textView) shown(l *likeness) {
+	e := l.shownAs()
 	if !v.visible(e) {
 		return
 	}
-	hosts := answers[0].hosts
-	if len(answers) > 1 {
+	hosts := l.answers[0].hosts
+	if len(l.answers) > 1 {
 		hosts = slices.Clone(hosts)
-		for _, a := range answers[1:] {
+		for _, a := range l.answers[1:] {
 			hosts = append(hosts, a.hosts...)
 		}
 		v.plan.sort(hosts)
@@ -217,21 +226,19 @@ func (v *textView) shown(answers []*answer) {
 		if d.Impact == notes {
 			d.Impact = "" // "runs every time" is said once
 		}
-		d.Target = target(answers, func(e *engine.TaskEvent) []host.Description { return e.Changes }, i)
 		v.change(d, "")
-		v.diff(d, i, answers)
+		v.diff(d, i, l.answers)
 	}
 	after := ""
 	if len(e.Changes) > 0 {
 		after = " (then)"
 	}
-	for i, d := range e.Then {
-		d.Target = target(answers, func(e *engine.TaskEvent) []host.Description { return e.Then }, i)
+	for _, d := range e.Then {
 		v.change(d, after)
 		v.diff(d, 0, nil)
 	}
 	text := e.Error
-	if first, _, more := strings.Cut(text, "\n"); more && v.gather && e.Status == wire.Failed && !e.Tolerated && v.phase != Quiet {
+	if first, _, more := strings.Cut(text, "\n"); more && v.gather && e.Status == wire.Failed && !e.Tolerated {
 		text = first + " …" // all of it stands at the end
 	}
 	v.words(text)
@@ -292,15 +299,26 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 	return strings.Join(list, ", ")
 }
 
+// printedMessage is the output of a print task.
+type printedMessage struct {
+	Message string `json:"message"`
+}
+
+// messageOf is what a print task has to say; "" of others.
+func messageOf(e *engine.TaskEvent) string {
+	var out printedMessage
+	if e.Kind != "print" || json.Unmarshal(e.Output, &out) != nil {
+		return ""
+	}
+	return out.Message
+}
+
 // message shows what a print task has to say.
 func (v *textView) message(e *engine.TaskEvent) {
-	var out struct {
-		Message string `json:"message"`
-	}
-	if e.Sensitive {
+	if text := messageOf(e); e.Sensitive {
 		fmt.Fprintln(v.o.Out, "      (sensitive)")
-	} else if json.Unmarshal(e.Output, &out) == nil && out.Message != "" {
-		fmt.Fprintln(v.o.Out, indented("      "+Clean(out.Message), "      "))
+	} else if text != "" {
+		fmt.Fprintln(v.o.Out, indented("      "+Clean(text), "      "))
 	}
 }
 
