@@ -212,9 +212,9 @@ func (a *app) showHistory(h *journal.Host, ended bool) {
 	for i := range h.Tasks {
 		t := &h.Tasks[i]
 		if t.Status == "" && !open[i] {
-			t.Status, t.Error = wire.Skipped, notBegun
+			t.Status, t.Error = wire.NotReached, notBegun
 		}
-		if (t.Status == wire.Unchanged || t.Status == wire.Skipped) && !a.verbose {
+		if (t.Status == wire.Unchanged || t.Status == wire.Skipped || t.Status == wire.NotReached) && !a.verbose {
 			continue
 		}
 		if t.Play != play {
@@ -235,8 +235,13 @@ func (a *app) showTask(t *journal.Task) {
 		sign = "="
 	case wire.Skipped:
 		sign = "-"
+	case wire.NotReached:
+		sign, what = "-", "not reached"
 	case wire.Failed:
 		sign = "!"
+		if t.Tolerated {
+			what += ", tolerated"
+		}
 	case "", wire.Unknown:
 		sign, what, changes = "?", engine.EndUnknown, t.Changes
 	}
@@ -322,6 +327,7 @@ type jsonRunTask struct {
 	Status      string             `json:"status"`
 	Changes     []host.Description `json:"changes"`
 	Error       string             `json:"error,omitempty"`
+	Tolerated   bool               `json:"tolerated,omitempty"`
 	Undone      bool               `json:"undone,omitempty"`
 	Seconds     float64            `json:"seconds"`
 	Granted     string             `json:"granted"`
@@ -341,11 +347,11 @@ func (a *app) runLines(d *journal.Detail) error {
 		for j := range h.Tasks {
 			t := &h.Tasks[j]
 			if t.Status == "" && !open[j] {
-				t.Status, t.Error = wire.Skipped, notBegun
+				t.Status, t.Error = wire.NotReached, notBegun
 			}
 			line := jsonRunTask{
 				Type: "task", Host: h.Name, On: t.On, Play: t.Play, Role: t.Role, Task: t.Label, Key: t.Key, Kind: t.Kind,
-				Status: string(t.Status), Changes: t.Made, Error: t.Error, Undone: t.Undone, Seconds: t.Seconds,
+				Status: string(t.Status), Changes: t.Made, Error: t.Error, Tolerated: t.Tolerated, Undone: t.Undone, Seconds: t.Seconds,
 				Granted: stamp(t.GrantedAt), Ended: stamp(t.Ended), Undoable: t.Undoable, NotUndoable: t.NotUndoable,
 			}
 			if t.Status == "" || t.Status == wire.Unknown {

@@ -245,6 +245,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 
 // finish ends an item without its host.
 func (h *hostRun) finish(it *item, d *wire.Done) {
+	passedOver(d)
 	h.run.tellDone(it, d)
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
@@ -354,6 +355,9 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 			h.drop(b)
 		}
 	}
+	if !b.way.rescued {
+		h.tellPassedOver(b)
+	}
 	h.passAll(b.scope, modules.False, b.block.Rescue) // those that weren't run
 	if len(b.always) > 0 && h.usable() && !h.run.stopping() {
 		h.run.mu.Lock()
@@ -368,13 +372,33 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 	return ok
 }
 
+// tellPassedOver tells of what a block didn't come to, once it is known whether it was made
+// good for.
+func (h *hostRun) tellPassedOver(b *blockRun) {
+	var list []*item
+	h.run.mu.Lock()
+	eachNode(b.nodes, func(it *item) {
+		if !it.untold {
+			return
+		}
+		if it.dropped {
+			it.done.Status, it.done.Error = wire.Skipped, ""
+		}
+		list = append(list, it)
+	})
+	h.run.mu.Unlock()
+	for _, it := range list {
+		h.run.tellDone(it, it.done)
+	}
+}
+
 // drop notes that a block which failed was made good for: what it didn't come to
 // counts as skipped, also for conditions that the host decides.
 func (h *hostRun) drop(b *blockRun) {
 	lay := &wire.Lay{Settled: map[string]modules.Truth{}}
 	h.run.mu.Lock()
 	eachNode(b.nodes, func(it *item) {
-		it.dropped = it.done == nil || it.done.Status == wire.Skipped
+		it.dropped = it.done == nil || it.done.Status == wire.Skipped || it.done.Status == wire.NotReached
 		if o, settled := h.outcome(h.name, it.inst.ID); it.on == h && settled {
 			lay.Settled[it.id()] = o.Changed
 		}

@@ -17,6 +17,9 @@ type Journal interface {
 	// Before keeps what takes an edit of a granted task back.
 	Before(host, task string, u *wire.Undo)
 	// Done keeps what became of a granted task.
+	// Tolerated keeps, before the Done of a granted task that has failed, that the failure
+	// is an expected one.
+	Tolerated(host, task string)
 	Done(host, task string, d *wire.Done)
 	// HostEnd keeps how the run ended on a host. Why is "" where it is done.
 	HostEnd(host string, end HostEnd, why string)
@@ -120,6 +123,9 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 	c := *d
 	c.Changes, c.Error = r.redacted(d.Changes), r.o.Redact.Redact(d.Error)
 	j.Done(it.owner.name, it.inst.ID, &c)
+	if d.Status == wire.Failed && it.rescued {
+		j.Tolerated(it.owner.name, it.inst.ID)
+	}
 	if err := j.Err(); err != nil {
 		r.abandon(err)
 	}

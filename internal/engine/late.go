@@ -92,7 +92,7 @@ func (h *hostRun) grantAlone(ctx context.Context, it *item, attempt int) bool {
 // judge applies until, changed_when and failed_when to the end of an item. It
 // returns false where another attempt is due.
 func (h *hostRun) judge(it *item) (bool, error) {
-	if it.done.Status == wire.Skipped {
+	if it.done.Status == wire.Skipped || it.done.Status == wire.NotReached {
 		return true, nil
 	}
 	if it.ev.FailedWhen && it.done.Output != nil {

@@ -190,7 +190,7 @@ func fromDone(it *item) lang.Outcome {
 		o.Changed = modules.True
 	case wire.Failed:
 		o.Failed = modules.True
-	case wire.Skipped:
+	case wire.Skipped, wire.NotReached:
 		o.Skipped = modules.True
 	}
 	return o

@@ -300,7 +300,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 				continue
 			}
 		}
-		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, passing: w.passing, trial: w.trial}
+		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, within: w.rescued, passing: w.passing, trial: w.trial}
 		if inst.Target != h.name {
 			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
 				return items, err

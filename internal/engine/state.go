@@ -128,7 +128,9 @@ type item struct {
 	passing   bool       // what it does is taken back by another task, by design
 	reverted  bool       // its block failed: a rescue may have taken it back
 	doubted   bool       // see doubt
+	within    bool       // a block around it has a rescue
 	dropped   bool       // its block failed before it, and was made good for
+	untold    bool       // whether it is dropped isn't known yet, so its end isn't told
 	rescued   bool       // a block around it has a rescue, or it may fail
 	final     bool       // nothing more will become of it
 	journaled bool       // the journal has it
@@ -336,6 +338,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 	if err := h.told.kept(d.Changes, nil, len(d.Output)+len(d.Error)+size(d.Open)+size(d.Notes)); err != nil {
 		return err
 	}
+	passedOver(d)
 	h.run.mu.Lock()
 	h.ends++
 	h.since = time.Now()
@@ -364,8 +367,24 @@ func (h *hostRun) finished(d *wire.Done) error {
 	return nil
 }
 
-// tellDone tells what became of a task.
+// passedOver makes the end of a task that never came to its turn one that says so.
+func passedOver(d *wire.Done) {
+	if d.Status == wire.Skipped && d.Error != "" {
+		d.Status = wire.NotReached
+	}
+}
+
+// tellDone tells what became of a task. What a block with a rescue didn't come to is told
+// when the block's end is known: where it is made good for, it is skipped.
 func (r *Run) tellDone(it *item, d *wire.Done) {
+	if d.Status == wire.NotReached && it.within && !it.untold {
+		r.mu.Lock()
+		it.untold = true
+		r.mu.Unlock()
+		r.journalDone(it, d) // which is corrected, should it be
+		return
+	}
+	it.untold = false
 	for _, text := range slices.Concat(d.Notes, d.Open) {
 		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(text)})
 	}

@@ -149,8 +149,8 @@ func (r *Run) Summary() *Summary {
 
 func (c *Counts) count(it *item, over bool) {
 	switch {
-	case it.done != nil && it.done.Status == wire.Skipped && it.done.Error != "" && !it.dropped: // which says why
-		c.NotReached++
+	case it.done != nil && it.done.Status == wire.NotReached && it.dropped:
+		c.Skipped++
 	case it.done != nil:
 		c.add(it.done.Status, it.done.Changes, nil, false, it.rescued)
 		c.refused(it.done.Status, it.done.Refused, it.rescued)
@@ -201,6 +201,8 @@ func (c *Counts) add(status wire.Status, changes, then []host.Description, alway
 	case wire.Unknown:
 		c.Unknown++
 	}
+	case wire.NotReached:
+		c.NotReached++
 }
 
 // does counts what is done.

@@ -11,16 +11,38 @@ import (
 	"muster/internal/wire"
 )
 
-// placesSchema is where the tasks of a run stood. It is made with the next run, and a
-// muster that doesn't know it passes over it.
-const placesSchema = `
+// laterSchema is where the tasks of a run stood, and whose failures were expected. It is
+// made with the next run, and a muster that doesn't know it passes over it.
+const laterSchema = `
 CREATE TABLE IF NOT EXISTS places (
 	run  INTEGER NOT NULL REFERENCES runs (seq),
 	task TEXT    NOT NULL,
 	file TEXT    NOT NULL,
 	line INTEGER NOT NULL,
 	PRIMARY KEY (run, task)
-) STRICT, WITHOUT ROWID`
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tolerated (
+	task INTEGER PRIMARY KEY REFERENCES tasks (id)
+) STRICT`
+
+// has reports whether the journal has a table that is made with the next run.
+func (j *Journal) has(table string) (bool, error) {
+	n := 0
+	err := j.db.QueryRowContext(context.Background(), `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?`, table).Scan(&n)
+	return n > 0, err
+}
+
+// taskColumns is what scanTask reads, of tasks t and their ends n.
+func (j *Journal) taskColumns() (string, error) {
+	tolerated := `0`
+	has, err := j.has("tolerated")
+	if has {
+		tolerated = `coalesce(n.status, '') = 'failed' AND EXISTS (SELECT 1 FROM tolerated o WHERE o.task = t.id)`
+	}
+	return `t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, n.ended, coalesce(n.status, ''), n.made,
+		coalesce(n.error, ''), coalesce(n.undone, 0), coalesce(n.seconds, 0), ` + tolerated + `,
+		(SELECT count(*) FROM edits e WHERE e.task = t.id), coalesce((SELECT e.missing FROM edits e WHERE e.task = t.id AND e.missing IS NOT NULL ORDER BY e.id LIMIT 1), '')`, err
+}
 
 // NameFiles says how the files in which tasks stand are called. It is called before the
 // first grant.
@@ -61,13 +83,16 @@ func (c *Changed) Known() bool { return c.Status != wire.Unknown && c.Status != 
 // Changes returns what was changed since a moment, oldest first, on all hosts, or on the
 // one that is named.
 func (j *Journal) Changes(since time.Time, host string) ([]Changed, error) {
-	var places int
-	err := j.db.QueryRowContext(context.Background(), `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'places'`).Scan(&places)
+	places, err := j.has("places")
+	if err != nil {
+		return nil, j.explain("reading", err)
+	}
+	columns, err := j.taskColumns()
 	if err != nil {
 		return nil, j.explain("reading", err)
 	}
 	at := `NULL, NULL`
-	if places > 0 {
+	if places {
 		at = `(SELECT p.file FROM places p WHERE p.run = r.seq AND p.task = t.task), (SELECT p.line FROM places p WHERE p.run = r.seq AND p.task = t.task)`
 	}
 	var list []Changed
@@ -90,7 +115,7 @@ func (j *Journal) Changes(since time.Time, host string) ([]Changed, error) {
 		}
 		list = append(list, c)
 		return nil
-	}, `SELECT `+taskColumns+`, r.id, r.info, h.name, `+at+`
+	}, `SELECT `+columns+`, r.id, r.info, h.name, `+at+`
 		FROM tasks t JOIN hosts h ON h.id = t.host JOIN runs r ON r.seq = h.run LEFT JOIN ends n ON n.task = t.id
 		WHERE coalesce(n.ended, t.granted) >= ?1 AND (n.status IS NULL OR n.status IN ('changed', 'failed', 'unknown'))
 		AND (?2 = '' OR CASE t.acts_on WHEN '' THEN h.name ELSE t.acts_on END = ?2) ORDER BY t.id`, since.UnixMilli(), host)

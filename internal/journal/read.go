@@ -61,6 +61,7 @@ type Task struct {
 	Status    wire.Status // "" likewise; Unknown: nor did the run, which was told so
 	Made      []host.Description
 	Error     string
+	Tolerated bool // the failure is an expected one
 	Undone    bool // an atomic plan failed and what it made was taken back
 	Seconds   float64
 	// Edits is how many edits it made, as far as is known; Undoable, whether
@@ -215,6 +216,10 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 	if err != nil {
 		return nil, j.explain("reading", err)
 	}
+	columns, err := j.taskColumns()
+	if err != nil {
+		return nil, j.explain("reading", err)
+	}
 	err = j.query(func(rows *sql.Rows) error {
 		host, t, err := scanTask(rows)
 		if err != nil {
@@ -224,7 +229,7 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 			d.PerHost[i].Tasks = append(d.PerHost[i].Tasks, t)
 		}
 		return nil
-	}, `SELECT `+taskColumns+`
+	}, `SELECT `+columns+`
 		FROM hosts h JOIN tasks t ON t.host = h.id LEFT JOIN ends n ON n.task = t.id WHERE h.run = ? ORDER BY t.id`, s.seq)
 	if err != nil {
 		return nil, j.explain("reading", err)
@@ -232,22 +237,21 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 	return d, nil
 }
 
-// taskColumns is what scanTask reads, of tasks t and their ends n.
-const taskColumns = `t.host, t.task, t.name, t.play, t.kind, t.acts_on, t.planned, t.granted, n.ended, coalesce(n.status, ''), n.made,
-		coalesce(n.error, ''), coalesce(n.undone, 0), coalesce(n.seconds, 0),
-		(SELECT count(*) FROM edits e WHERE e.task = t.id), coalesce((SELECT e.missing FROM edits e WHERE e.task = t.id AND e.missing IS NOT NULL ORDER BY e.id LIMIT 1), '')`
-
-// scanTask reads a task, and into more the columns behind those of taskColumns.
+// scanTask reads a task, and into more the columns behind those of taskColumns. What
+// never came to its turn was kept as skipped once.
 func scanTask(rows *sql.Rows, more ...any) (host int64, t Task, err error) {
 	var granted int64
 	var ended sql.NullInt64
 	var planned, made []byte
 	err = rows.Scan(append([]any{
 		&host, &t.ID, &t.Name, &t.Play, &t.Kind, &t.On, &planned, &granted, &ended, &t.Status, &made,
-		&t.Error, &t.Undone, &t.Seconds, &t.Edits, &t.NotUndoable,
+		&t.Error, &t.Undone, &t.Seconds, &t.Tolerated, &t.Edits, &t.NotUndoable,
 	}, more...)...)
 	if err != nil {
 		return 0, t, err
+	}
+	if t.Status == wire.Skipped && t.Error != "" {
+		t.Status = wire.NotReached
 	}
 	at := placeOf(t.ID)
 	t.Role, t.Label, t.Key = at.Role, at.Label, at.Key

@@ -190,6 +190,13 @@ func (r *Run) Before(host, task string, u *wire.Undo) {
 	}})
 }
 
+// Tolerated records that the failure of a granted task is an expected one. It doesn't wait.
+func (r *Run) Tolerated(host, task string) {
+	r.queue(&op{do: func(t *tx) error {
+		return r.granted(host, task, t.change(`INSERT OR REPLACE INTO tolerated (task) SELECT id FROM tasks WHERE id = `+taskRow, r.seq, host, task))
+	}})
+}
+
 // Done records what became of a granted task; of several ends of one, the last
 // stays. It doesn't wait.
 func (r *Run) Done(host, task string, d *wire.Done) {

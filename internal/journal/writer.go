@@ -100,7 +100,7 @@ func (j *Journal) startWriter() (*writer, error) {
 	if err != nil {
 		return nil, j.explain("writing", err)
 	}
-	if _, err := conn.ExecContext(context.Background(), placesSchema); err != nil {
+	if _, err := conn.ExecContext(context.Background(), laterSchema); err != nil {
 		return nil, errors.Join(j.explain("writing", err), conn.Close())
 	}
 	w := &writer{j: j, conn: conn, tx: &tx{conn: conn, stmts: map[string]*sql.Stmt{}}, ended: make(chan struct{})}

@@ -121,7 +121,7 @@ func caseOf(c *Report, t *Task) junitCase {
 		test.Failure = &junitText{firstLine(t.Error), view.Clean(t.Error)}
 	case t.Pending() && c.Command == "drift":
 		test.Failure = &junitText{"drift", text}
-	case t.Status == wire.Skipped:
+	case t.Status == wire.Skipped || t.Status == wire.NotReached:
 		test.Skipped = &junitText{}
 	default:
 		test.Out = text

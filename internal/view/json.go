@@ -19,7 +19,7 @@ import (
 
 // Format is the version of the JSON lines: the first number moves where a
 // reader of an older one would be misled.
-const Format = "1.0"
+const Format = "2.0"
 
 // Version is muster's own. It is a variable for the linker alone: tests/dist.sh has it set to what git says.
 var Version = "0.1.0"

@@ -129,7 +129,7 @@ func (v *textView) making(e *engine.TaskEvent, first bool) {
 	t := v.made.over(e)
 	t.news = t.news || v.visible(e)
 	switch {
-	case e.Status == wire.Skipped && !v.o.Verbose:
+	case (e.Status == wire.Skipped || e.Status == wire.NotReached) && !v.o.Verbose:
 	case e.Status == wire.Changed && !e.Unforeseen && e.Kind != "print":
 		t.changed = append(t.changed, e.Host)
 	case e.Status == wire.Unchanged && e.Kind != "print":

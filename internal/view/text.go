@@ -174,7 +174,7 @@ func (v *textView) task(e *engine.TaskEvent) {
 
 // visible reports whether a task is shown at all.
 func (v *textView) visible(e *engine.TaskEvent) bool {
-	return v.o.Verbose || e.Kind == "print" || e.Status != wire.Unchanged && e.Status != wire.Skipped
+	return v.o.Verbose || e.Kind == "print" || e.Status != wire.Unchanged && e.Status != wire.Skipped && e.Status != wire.NotReached
 }
 
 // show shows where a task stands on one host.
@@ -255,7 +255,7 @@ func (v *textView) sign(e *engine.TaskEvent) string {
 		return v.style.fail.Render("?")
 	case wire.Unchanged:
 		return v.style.good.Render("=")
-	case wire.Skipped:
+	case wire.Skipped, wire.NotReached:
 		return v.style.faint.Render("-")
 	}
 	return v.style.change.Render("~")
@@ -288,12 +288,9 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 		if e.File != "" { // what takes a cut-off run back is in no playbook
 			list = append(list, fmt.Sprintf("%s:%d", CleanLine(e.File), e.Line))
 		}
-	case wire.Skipped:
-		if e.Error != "" {
-			return "not reached"
-		}
-		return "skipped"
-	case wire.Unchanged, wire.Changed, wire.Unknown:
+	case wire.NotReached:
+		return "not reached"
+	case wire.Unchanged, wire.Changed, wire.Unknown, wire.Skipped:
 		list = append(list, string(e.Status))
 	}
 	return strings.Join(list, ", ")

@@ -293,11 +293,14 @@ type Status string
 
 // The statuses, as events show them.
 const (
-	Unchanged   Status = "unchanged"
-	Changed     Status = "changed"
-	Pending     Status = "pending"
-	Failed      Status = "failed"
-	Skipped     Status = "skipped"
+	Unchanged Status = "unchanged"
+	Changed   Status = "changed"
+	Pending   Status = "pending"
+	Failed    Status = "failed"
+	Skipped   Status = "skipped"
+	// NotReached: it never came to its turn, since its host had failed before it, or the
+	// run ended. A host tells it as Skipped, with an error that says why.
+	NotReached  Status = "not_reached"
 	Unreachable Status = "unreachable"
 	// Unknown: the connection was lost, and whether it was made can't be told.
 	Unknown Status = "unknown"

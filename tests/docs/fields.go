@@ -20,7 +20,7 @@ func fieldTexts() map[string]string {
 		"task.host": "The play's host.", "task.on": "The host acted on, where it is another.",
 		"task.play": "The play's name.", "task.role": "The roles it stands in, with their keys of for_each: \"web/certificate\", \"web[\\\"x\\\"]\"; \"\" outside of roles.",
 		"task.task": "Its label.", "task.key": "Its key of for_each; \"\" without.", "task.kind": "Its kind.",
-		"task.status":    "unchanged, changed, pending (while planning), failed, skipped, unreachable, or unknown: the connection was lost, and it may have been made.",
+		"task.status":    "unchanged, changed, pending (while planning), failed, skipped (its condition didn't hold), not_reached (it never came to its turn: its host had failed, or the run ended), unreachable, or unknown: the connection was lost, and it may have been made.",
 		"task.certainty": "Of a pending one: known, tentative (behind something that can't be foreseen) or deferred (known after apply).",
 		"task.changes":   "What is to be changed, or was; see below.",
 		"task.then":      "What can be foreseen to follow, and is only known after these changes.",
@@ -111,7 +111,7 @@ func fieldTexts() map[string]string {
 			"{\"type\":\"task\",\"host\":\"web1\",\"on\":\"lb1\",\"play\":\"web\",\"role\":\"\",\"task\":\"reload\",\"key\":\"\",\"kind\":\"command\",\"status\":\"failed\",\"changes\":[],\"error\":\"exit code 3\",\"undone\":true,\"seconds\":0.25,\"granted\":\"2026-05-04T03:02:08.001Z\",\"ended\":\"2026-05-04T03:02:08.399Z\",\"undoable\":false,\"not_undoable\":\"nothing takes it back\"}\n" +
 			"```\n" +
 			"\n" +
-			"The `status` of a host is done, failed, unreachable, stopped (the run ended before the host did) or unfinished (the journal doesn't know). A task is as above, without what only a plan has; its `status` may be unknown: it was begun, or may have been where the run was cut off, and nobody heard what became of it. `changes` is then what was planned, else what was made. `granted` is when it was begun, `ended` when it was done; `undone` says that what it had made was taken back, `undoable` that the journal has what takes it back, and `not_undoable` why it hasn't.\n" +
+			"The `status` of a host is done, failed, unreachable, stopped (the run ended before the host did) or unfinished (the journal doesn't know). A task is as above, without what only a plan has; its `status` may be unknown: it was begun, or may have been where the run was cut off, and nobody heard what became of it. `changes` is then what was planned, else what was made. `granted` is when it was begun, `ended` when it was done; `tolerated` says that its failure is an expected one, `undone` that what it had made was taken back, `undoable` that the journal has what takes it back, and `not_undoable` why it hasn't.\n" +
 			"\n" +
 			"`history --changed` prints a line for each task that changed something, oldest first, and `why` one, with the changes that set what it was asked for:\n" +
 			"\n" +

@@ -134,7 +134,7 @@ func jsonPage(root string) (string, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# JSON lines\n\n%s`--output json` prints one object a line to standard output, diagnostics too. The first is the version: "+
-		"its `format` is %s, and the first number moves where a reader of an older one would be misled. Fields may be added at any time: "+
+		"its `format` is %s, and the first number moves where a reader of an older one would be misled: since 2.0 a task that never came to its turn is not_reached, which in 1.0 was skipped, with an error. Fields may be added at any time: "+
 		"pass over those you don't know. All of it is UTF-8: where what a host says isn't, U+FFFD stands in its place. What could upset a terminal is escaped.\n", generated, view.Format)
 	texts, described := fieldTexts(), 0
 	for _, l := range lines {
