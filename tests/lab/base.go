@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,7 @@ import (
 	"muster/tests/lab/aptproxy"
 )
 
-// DefaultSuite is the Debian release of hosts for which no other is asked.
+// DefaultSuite is the release of hosts for which no other is asked.
 const DefaultSuite = "bookworm"
 
 //go:embed recipe.sh
@@ -35,8 +36,23 @@ func basePackages() []string {
 	}
 }
 
+// packagesOf is basePackages, and to Ubuntu apt isn't essential.
+func packagesOf(suite string) []string {
+	if ubuntu(suite) {
+		return append(basePackages(), "apt")
+	}
+	return basePackages()
+}
+
 // sources is the content of sources.list, a line each.
 func sources(suite string) []string {
+	if ubuntu(suite) {
+		var lines []string
+		for _, pocket := range []string{"", "-updates", "-security"} {
+			lines = append(lines, "deb http://"+ubuntuHost+"/ubuntu "+suite+pocket+" main universe")
+		}
+		return lines
+	}
 	const mirror = "deb http://deb.debian.org/debian"
 	if suite == "sid" || suite == "unstable" {
 		return []string{mirror + " " + suite + " main"}
@@ -51,7 +67,7 @@ func sources(suite string) []string {
 // baseKey names the base tree of a suite by everything that defines it.
 func baseKey(suite string) string {
 	sum := sha256.New()
-	for _, s := range [][]string{{suite, recipe, AsksPassword, cacheAddress, cachePort}, basePackages(), sources(suite)} {
+	for _, s := range [][]string{{suite, recipe, AsksPassword, cacheAddress, cachePort}, packagesOf(suite), sources(suite)} {
 		fmt.Fprintf(sum, "%q\n", s)
 	}
 	return "base-" + suite + "-" + hex.EncodeToString(sum.Sum(nil))[:12]
@@ -121,14 +137,28 @@ func makeBase(ctx context.Context, p paths, suite, dir string) error {
 	}
 	script.Close()
 
+	keyring := "/usr/share/keyrings/debian-archive-keyring.gpg" // another distribution doesn't trust it
+	var more []string
+	if ubuntu(suite) {
+		keys, err := os.MkdirTemp("", "muster-lab-keys-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(keys)
+		client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: listener.Addr().String()})}}
+		if keyring, err = ubuntuKeys(ctx, client, keys); err != nil {
+			return fmt.Errorf("fetching Ubuntu's keyring: %w", err)
+		}
+		more = []string{fmt.Sprintf("--customize-hook=echo 'Acquire::http::Proxy::%s \"http://%s\";' >\"$1/etc/apt/apt.conf.d/91lab-ubuntu\"", ubuntuHost, net.JoinHostPort(cacheAddress, cachePort))}
+	}
 	args := []string{
-		"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(basePackages(), ","),
+		"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packagesOf(suite), ","),
 		"--aptopt=Acquire::Check-Valid-Until \"false\"", "--aptopt=Acquire::Check-Date \"false\"",
-		"--keyring=/usr/share/keyrings/debian-archive-keyring.gpg", // another distribution doesn't trust it
+		"--keyring=" + keyring,
 		"--skip=cleanup/apt", // the lists stay
 		"--customize-hook=sh " + script.Name() + ` "$1"`,
-		suite, dir,
 	}
+	args = append(append(args, more...), suite, dir)
 	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, sources(suite)...)...)
 	cmd.Env = append(cleanEnvironment(),
 		"http_proxy=http://"+listener.Addr().String(),

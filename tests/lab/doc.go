@@ -44,7 +44,9 @@
 //
 // Hosts run Debian bookworm, or what Options.Suites says: each release has a base
 // tree of its own, cached like bookworm's. Under sid, whose systemd refuses the
-// first control groups, a host has the second alone. A mirror's sid changes: ask
+// first control groups, a host has the second alone. Of Ubuntu there are noble and
+// jammy, from its own mirror and with its keyring, which is known by its SHA-256:
+// Debian hasn't that. A mirror's sid changes: ask
 // Host.Offers for what a test installs there, and say so where it lacks that
 // (ErrNoPackage; on the command line, lab offers and its exit code 3).
 //

@@ -33,7 +33,7 @@ func (h *Host) Offers(ctx context.Context, name string) error {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && lacks(out) {
-		return fmt.Errorf("%w: Debian %s on %s, %s\n%s", ErrNoPackage, h.options.suite, h.Name(), name, tail(string(out), 5))
+		return fmt.Errorf("%w: %s on %s, %s\n%s", ErrNoPackage, h.options.suite, h.Name(), name, tail(string(out), 5))
 	}
 	return fmt.Errorf("fetching %s on %s: %w\n%s", name, h.Name(), err, tail(string(out), 5))
 }

@@ -25,15 +25,16 @@ import (
 	"time"
 )
 
-// DebianHosts returns the mirrors' names that a proxy serves by default.
-func DebianHosts() []string {
-	return []string{"deb.debian.org", "security.debian.org", "ftp.debian.org"}
+// Mirrors returns the names of the mirrors that a proxy serves by default: Debian's and
+// Ubuntu's.
+func Mirrors() []string {
+	return []string{"deb.debian.org", "security.debian.org", "ftp.debian.org", "archive.ubuntu.com"}
 }
 
 // Options say what a proxy serves and where it keeps it.
 type Options struct {
 	Dir   string            // the cache folder; made when missing
-	Hosts []string          // upstream hosts served, without a port; nil means DebianHosts
+	Hosts []string          // upstream hosts served, without a port; nil means Mirrors
 	Fresh time.Duration     // how long a list is served without asking again; zero means always ask
 	Stall time.Duration     // a transfer without a byte for so long is given up; zero means 60 s
 	Via   http.RoundTripper // the way to the mirror; nil honours HTTP_PROXY and its kin
@@ -57,7 +58,7 @@ type Proxy struct {
 // It removes temporary files that a killed proxy left more than a day ago.
 func New(opts Options) (*Proxy, error) {
 	if opts.Hosts == nil {
-		opts.Hosts = DebianHosts()
+		opts.Hosts = Mirrors()
 	}
 	if opts.Stall == 0 {
 		opts.Stall = time.Minute
