@@ -223,10 +223,13 @@ func question(s *engine.Summary) string {
 	return "Make these changes?"
 }
 
+// errNoTerminal ends what would have to ask where nobody can answer.
+var errNoTerminal = errors.New("there is no terminal to ask at: give --yes")
+
 // confirm asks whether to go on, and returns an error where the answer isn't yes.
 func (a *app) confirm(question string) error {
 	if !term.IsTerminal(int(a.in.Fd())) {
-		return errors.New("there is no terminal to ask at: give --yes")
+		return errNoTerminal
 	}
 	fmt.Fprintf(a.err, "\n%s [y/N] ", question)
 	line, err := bufio.NewReader(a.in).ReadString('\n')

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/spf13/cobra"
 	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/term"
 
 	"muster/internal/engine"
 	"muster/inventory"
@@ -88,7 +89,15 @@ func (b *bootstrap) run(ctx context.Context) error {
 	if err := b.choose(); err != nil {
 		return err
 	}
+	if !b.yes && !term.IsTerminal(int(b.in.Fd())) {
+		return errNoTerminal
+	}
 	if err := b.showKey(); err != nil {
+		return err
+	}
+	// What is wrong in the playbook, or in its variables, is told before anything else is done.
+	b.secretsLater = true
+	if _, err := b.playbookOf(l, diags, b.playbook, true, nil); err != nil {
 		return err
 	}
 	if !b.host.Target().Local {
@@ -99,10 +108,11 @@ func (b *bootstrap) run(ctx context.Context) error {
 	if err := b.check(ctx); err != nil {
 		return err
 	}
-	b.secretsLater = true
 	made := b.pass(ctx, passOptions{skip: []string{healthTag}})
 	if made.ended != nil && !made.worked {
-		b.conclude(made, passed{})
+		if !errors.Is(made.ended, errShown) { // nor was anything made
+			b.conclude(made, passed{})
+		}
 		return made.ended
 	}
 	if made.declined {
@@ -215,6 +225,7 @@ type passed struct {
 	worked   bool // it came to its end, whatever failed
 	declined bool
 	tasks    int // that were looked at, or made
+	changed  int // that were made
 }
 
 // pass applies the playbook, or a part of it, over connections of its own.
@@ -235,6 +246,7 @@ func (b *bootstrap) pass(ctx context.Context, o passOptions) (p passed) {
 	p.ended = b.apply(ctx, r, b.yes || o.login)
 	s := r.run.Summary()
 	for _, c := range s.Hosts {
+		p.changed += c.Changed
 		p.tasks += c.Unchanged + c.Changed + c.Pending + c.Failed
 	}
 	p.declined = p.ended == nil && s.Pending()
