@@ -250,8 +250,11 @@ func (d *decoder) value(v reflect.Value, t *Type, value any) {
 
 func (d *decoder) list(v reflect.Value, t *Type, value any) {
 	items, ok := value.([]any)
-	if s, single := value.(string); single && t.OneOrMore {
-		items, ok = []any{s}, true
+	switch value.(type) {
+	case string, bool, int, int64, uint64, float64:
+		if t.OneOrMore { // as a single string is
+			items, ok = []any{value}, true
+		}
 	}
 	if !ok {
 		d.wrongHint(t, value, d.listHint(t, value))

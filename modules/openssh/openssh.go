@@ -8,5 +8,6 @@ import "muster/modules"
 func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "known_hosts", NoPrograms: true, New: func() modules.Module { return &KnownHosts{} }},
+		{Name: "sshd_config", New: func() modules.Module { return &SSHD{} }},
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"muster/modules/account"
 	"muster/modules/file"
 	"muster/modules/modulestest"
+	"muster/modules/systemd"
 )
 
 func TestConformance(t *testing.T) {
-	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), account.Kinds())...)
+	modulestest.Run(t, slices.Concat(Kinds(), file.Kinds(), account.Kinds(), systemd.Kinds())...)
 }
 
 // Whatever the file holds, an edit leaves nothing for a second one, and other hosts' lines as

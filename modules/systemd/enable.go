@@ -41,3 +41,24 @@ func atBoot(ctx context.Context, v *host.View, unit string, on bool) ([]host.Cha
 	err = p.boot()
 	return p.changes, err
 }
+
+// Reload returns the reload of a unit of the system that runs and has loaded its files
+// before they last changed, as a service task with reload_on plans it; nil where there is
+// nothing to do, as where the unit doesn't run: then whatever starts it loads them. The
+// files are those that v shows.
+func Reload(ctx context.Context, v *host.View, unit string, files []string) (*Act, error) {
+	running, err := v.Stat("/run/systemd/system")
+	if err != nil || !running.Exists() {
+		return nil, err
+	}
+	p := planner{Service: &Service{Name: unit, ReloadOn: files}, m: managerOf("system"), name: unitName(unit), v: v}
+	p.unit, err = p.m.lookup(ctx, v, p.name)
+	if err != nil || p.unit == nil || !p.unit.running() {
+		return nil, err
+	}
+	p.after = *p.unit
+	if err := p.reload(p.loads(p.noted()), p.restartNames()); err != nil || len(p.changes) == 0 {
+		return nil, err
+	}
+	return p.changes[0].(*Act), p.m.permitted(v, p.name)
+}

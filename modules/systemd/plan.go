@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -254,10 +255,7 @@ func (p *planner) run() error {
 		}
 		return nil
 	}
-	st := p.m.readStamp(u.ID)
-	if u.Pending && u.Loads != nil {
-		st = u.Loads
-	}
+	st := p.noted()
 	if u.ends() && !up && u.Result == "success" && (u.Invocation != "" || st != nil) {
 		up = true
 	}
@@ -266,10 +264,7 @@ func (p *planner) run() error {
 		p.act(start, "", restart)
 		return nil
 	}
-	was := stamp{}
-	if st != nil && (st.Invocation == u.Invocation || u.Pending || u.ends()) {
-		was = *st
-	}
+	was := p.loads(st)
 	stale, err := loaded.Changed(p.v, restart, was.Restart, u.Started)
 	if err != nil {
 		return err
@@ -278,14 +273,37 @@ func (p *planner) run() error {
 		p.act(again, strings.Join(stale, ", ")+" changed", restart)
 		return nil
 	}
-	if stale, err = loaded.Changed(p.v, p.ReloadOn, was.Reload, u.Reloaded); err != nil || len(stale) == 0 {
+	return p.reload(was, restart)
+}
+
+// reload plans a reload where the unit has loaded other files than there are: was is what
+// is noted of it.
+func (p *planner) reload(was stamp, restart []string) error {
+	stale, err := loaded.Changed(p.v, p.ReloadOn, was.Reload, p.unit.Reloaded)
+	if err != nil || len(stale) == 0 {
 		return err
 	}
-	if !u.Reloads && !u.Pending {
+	if !p.unit.Reloads && !p.unit.Pending {
 		return fmt.Errorf("%s has no reload, and reload_on asks for one because %s changed: use restart_on", p.name, strings.Join(stale, ", "))
 	}
 	p.act(reload, strings.Join(stale, ", ")+" changed", restart)
 	return nil
+}
+
+// noted is what is noted of what the unit has loaded.
+func (p *planner) noted() *stamp {
+	if p.unit.Pending && p.unit.Loads != nil {
+		return p.unit.Loads
+	}
+	return p.m.readStamp(p.unit.ID)
+}
+
+// loads is that note where it is of the processes that run.
+func (p *planner) loads(st *stamp) stamp {
+	if st != nil && (st.Invocation == p.unit.Invocation || p.unit.Pending || p.unit.ends()) {
+		return *st
+	}
+	return stamp{}
 }
 
 // restartNames are the files whose change calls for a restart: those that the
@@ -316,11 +334,30 @@ func (p *planner) act(verb verb, why string, restart []string) {
 		if p.unit.ends() {
 			a.after.Active, a.after.Result = "inactive", "success"
 		}
+		// Other tasks' files are loaded with it.
+		was := p.loads(p.noted())
+		a.Reload = with(a.Reload, was.Reload)
+		if verb != reload {
+			a.Restart = with(a.Restart, was.Restart)
+		}
 		st := &stamp{}
-		st.Restart, _ = loaded.Sums(p.v, restart)
-		st.Reload, _ = loaded.Sums(p.v, p.ReloadOn)
+		st.Restart, _ = loaded.Sums(p.v, a.Restart)
+		st.Reload, _ = loaded.Sums(p.v, a.Reload)
+		if verb == reload && p.unit.Pending {
+			st.Restart = loaded.Merged(st.Restart, was.Restart)
+		}
 		a.after.Loads = st
 	}
 	p.after = a.after
 	p.changes = append(p.changes, a)
+}
+
+// with returns names with those of sums that aren't among them.
+func with(names []string, sums map[string]string) []string {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if !slices.Contains(names, name) {
+			names = append(slices.Clip(names), name)
+		}
+	}
+	return names
 }
