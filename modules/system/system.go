@@ -1,4 +1,5 @@
-// Package system has the kinds that set the kernel's parameters, the host's name and its time zone.
+// Package system has the kinds that set what a system has once: its kernel's parameters, its name,
+// its time zone, how its logs are rotated.
 package system
 
 import (
@@ -11,5 +12,6 @@ func Kinds() []modules.Kind {
 		{Name: "sysctl", NoPrograms: true, Output: SysctlOutput{}, New: func() modules.Module { return &Sysctl{} }},
 		{Name: "hostname", NoPrograms: true, New: func() modules.Module { return &Hostname{} }},
 		{Name: "timezone", NoPrograms: true, New: func() modules.Module { return &Timezone{} }},
+		{Name: "logrotate", New: func() modules.Module { return &Logrotate{} }},
 	}
 }
