@@ -113,7 +113,7 @@ flavors() {
 kinds() {
 	export MUSTER_LAB_ID=kinds
 	trap '$lab down 2>/dev/null' EXIT
-	for package in packages repository certificate systemd cron account system network openssh docker haproxy mysql redis memcached wireguard logstash; do
+	for package in packages repository certificate systemd cron account system network openssh mount docker haproxy mysql redis memcached wireguard logstash; do
 		CGO_ENABLED=0 go test -c -o "bin/$package.test" "./modules/$package"
 	done
 	$lab up -hosts app1,app2,cache1,db1,db2,db3,lb1,log1 -docker log1
@@ -121,6 +121,7 @@ kinds() {
 	CGO_ENABLED=0 go build -o bin/logstash-standin ./tests/cmd/logstash
 	$lab root db1 sh -c 'mkdir -p /usr/share/logstash/bin && cat >/usr/share/logstash/bin/logstash && chmod 755 /usr/share/logstash/bin/logstash' <bin/logstash-standin
 	# Docker is there before its cases: they take one that runs.
+	prepare db3 logrotate locales kmod
 	prepare db2 wireguard-tools wireguard-go iproute2
 	prepare log1 docker.io docker-registry busybox-static curl iproute2
 	prepare lb1 haproxy busybox socat openssl redis-server memcached
@@ -145,6 +146,7 @@ kind repository db2 repository
 kind cron db1 cron
 kind network db3 network
 kind openssh db3 openssh
+kind mount app1 mount
 kind certificate app1 certificate
 EOF
 	rm -f bin/*.test bin/logstash-standin

@@ -17,6 +17,7 @@ import (
 	"muster/modules/logstash"
 	"muster/modules/memcached"
 	"muster/modules/message"
+	"muster/modules/mount"
 	"muster/modules/mysql"
 	"muster/modules/network"
 	"muster/modules/openssh"
@@ -51,6 +52,7 @@ func Registry() *modules.Registry {
 		cron.Kinds(),
 		network.Kinds(),
 		openssh.Kinds(),
+		mount.Kinds(),
 		docker.Kinds(),
 		mysql.Kinds(),
 		redis.Kinds(),
