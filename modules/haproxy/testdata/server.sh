@@ -29,8 +29,9 @@ farm() {
 	mkdir -p /srv/www
 	echo ok >/srv/www/index.html
 	for port in 8081 8082 8083; do listens $port || busybox httpd -p 127.0.0.1:$port -h /srv/www; done
-	listens 9001 || setsid busybox nc -ll -p 9001 -e /tmp/agent.sh >/dev/null 2>&1 </dev/null &
-	listens 9002 || setsid busybox nc -ll -p 9002 -e /bin/cat >/dev/null 2>&1 </dev/null &
+	# In / : each check starts the agent anew, and a shell looks at the folder that it is in.
+	listens 9001 || (cd / && exec setsid busybox nc -ll -p 9001 -e /tmp/agent.sh) >/dev/null 2>&1 </dev/null &
+	listens 9002 || (cd / && exec setsid busybox nc -ll -p 9002 -e /bin/cat) >/dev/null 2>&1 </dev/null &
 	cat >/etc/haproxy/haproxy.cfg <<X
 global
 	stats socket /run/haproxy/admin.sock mode 660 level admin
