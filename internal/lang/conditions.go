@@ -166,9 +166,9 @@ func (s *Scope) partial(whole *expr, e hclsyntax.Expression) *reads {
 				r.tasks = append(r.tasks, read)
 			}
 		}
-		for _, use := range whole.reads.roles {
-			if name, ok := secondName(t); ok && t.RootName() == "role" && name == use.Label {
-				r.roles = append(r.roles, use)
+		for _, read := range whole.reads.roles {
+			if mentionsRole(t, read) {
+				r.roles = append(r.roles, read)
 			}
 		}
 	}
@@ -186,6 +186,16 @@ func mentions(t hcl.Traversal, r taskRead) bool {
 	kind, _ := stepName(t[1])
 	label, _ := stepName(t[2])
 	return r.host == "" && !r.allHosts && kind == r.task.Kind && label == r.task.Label
+}
+
+// mentionsRole is mentions for a role.
+func mentionsRole(t hcl.Traversal, r roleRead) bool {
+	elsewhere := r.host != "" || r.allHosts
+	if t.RootName() == "hosts" {
+		return elsewhere
+	}
+	name, ok := secondName(t)
+	return ok && t.RootName() == "role" && !elsewhere && name == r.use.Label
 }
 
 // changed recognises task.KIND.LABEL.changed, with or without an element, of

@@ -125,10 +125,10 @@ func (b *builder) outcome(t *Task, name, host, id string) cty.Value {
 }
 
 // tasks makes the tasks that an expression reads available: as task, and in
-// other, for hosts.
+// tasksOf, for hosts.
 func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 	own := map[string]cty.Value{}
-	b.other = map[string]map[string]cty.Value{}
+	b.tasksOf = map[string]map[string]cty.Value{}
 	for _, r := range reads.tasks {
 		name := r.task.Kind + "\x00" + r.task.Label
 		if r.task.broken {
@@ -144,10 +144,10 @@ func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
 			continue
 		}
 		for _, h := range hosts {
-			if b.other[h] == nil {
-				b.other[h] = map[string]cty.Value{}
+			if b.tasksOf[h] == nil {
+				b.tasksOf[h] = map[string]cty.Value{}
 			}
-			b.other[h][name] = b.task(r.task, h)
+			b.tasksOf[h][name] = b.task(r.task, h)
 		}
 	}
 	if len(own) > 0 {
@@ -173,28 +173,50 @@ func kinds(tasks map[string]cty.Value) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-// roles makes the outputs of roles available.
+// roles makes the outputs of roles available: as role, and in rolesOf, for hosts.
 func (b *builder) roles(reads *reads, vars map[string]cty.Value) {
-	attrs := map[string]cty.Value{}
-	for _, use := range reads.roles {
-		scopes, waits, diags := b.s.enterRole(use)
-		b.waits = append(b.waits, waits...)
-		if len(waits) > 0 || diags.HasErrors() {
-			attrs[use.Label] = cty.DynamicVal
+	own := map[string]cty.Value{}
+	b.rolesOf = map[string]map[string]cty.Value{}
+	for _, r := range reads.roles {
+		hosts := []string{r.host}
+		switch {
+		case r.allHosts:
+			hosts = r.play.Hosts
+		case r.host == "":
+			own[r.use.Label] = b.role(r.use, b.s)
 			continue
 		}
-		byKey := map[string]cty.Value{}
-		for _, inner := range scopes {
-			byKey[inner.key] = b.outputs(inner, use)
-		}
-		switch {
-		case use.forEach == nil:
-			attrs[use.Label] = byKey[""]
-		default:
-			attrs[use.Label] = cty.ObjectVal(byKey)
+		for _, h := range hosts {
+			if b.rolesOf[h] == nil {
+				b.rolesOf[h] = map[string]cty.Value{}
+			}
+			at := b.s
+			if h != b.s.host || r.play != b.s.play {
+				at = b.s.on(h, r.play)
+			}
+			b.rolesOf[h][r.use.Label] = b.role(r.use, at)
 		}
 	}
-	vars["role"] = cty.ObjectVal(attrs)
+	if len(own) > 0 {
+		vars["role"] = cty.ObjectVal(own)
+	}
+}
+
+// role is the outputs of a role that is used in a scope's unit, for all its elements.
+func (b *builder) role(use *RoleUse, at *Scope) cty.Value {
+	scopes, waits, diags := at.enterRole(use)
+	b.waits = append(b.waits, waits...)
+	if len(waits) > 0 || diags.HasErrors() {
+		return cty.DynamicVal
+	}
+	byKey := map[string]cty.Value{}
+	for _, inner := range scopes {
+		byKey[inner.key] = b.outputs(inner, use)
+	}
+	if use.forEach == nil {
+		return byKey[""]
+	}
+	return cty.ObjectVal(byKey)
 }
 
 func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {

@@ -155,12 +155,18 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 			return
 		}
 		w.task(t[3:], t[2].SourceRange(), name, false)
+	case "role":
+		if w.names == nil {
+			w.cannot("role", rootRole, t[2].SourceRange())
+			return
+		}
+		w.role(t[3:], t[2].SourceRange(), name, false)
 	case "facts":
 		if w.factsAllowed(t.SourceRange()) {
 			w.factPath(t, 3)
 		}
 	default:
-		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: fmt.Sprintf("hosts[%q]", name)}}, t[2:]...), append([]string{"task"}, hostAttributes...))
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: fmt.Sprintf("hosts[%q]", name)}}, t[2:]...), append([]string{"task", "role"}, hostAttributes...))
 	}
 }
 
@@ -176,11 +182,17 @@ func (w *walker) computedHost(t hcl.Traversal) {
 			return
 		}
 		w.task(t[1:], t[0].SourceRange(), "", true)
+	case "role":
+		if w.names == nil {
+			w.cannot("role", rootRole, t[0].SourceRange())
+			return
+		}
+		w.role(t[1:], t[0].SourceRange(), "", true)
 	case "facts":
 		w.reads.hostFacts = true
 		w.factPath(t, 1)
 	default:
-		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, t...), append([]string{"task"}, hostAttributes...))
+		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, t...), append([]string{"task", "role"}, hostAttributes...))
 	}
 }
 

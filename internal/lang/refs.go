@@ -33,7 +33,7 @@ type reads struct {
 	allHosts     bool     // hosts, by a name that is computed
 	hostFacts    bool     // of hosts: their facts too
 	tasks        []taskRead
-	roles        []*RoleUse
+	roles        []roleRead
 	secrets      []string
 	allSecrets   bool
 	factNames    []string
@@ -41,13 +41,6 @@ type reads struct {
 	calls        bool       // functions, which need a context
 	files        bool       // functions that read files
 	bare         []bareName // of a template: what its vars must have
-}
-
-// taskRead is a task that an expression reads.
-type taskRead struct {
-	task     *Task
-	host     string // "": the play's host
-	allHosts bool   // of a host whose name is computed
 }
 
 type bareName struct {
@@ -306,7 +299,7 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 	case rootTask:
 		w.task(t[1:], at, "", false)
 	case rootRole:
-		w.role(t)
+		w.role(t[1:], at, "", false)
 	case rootSecret:
 		w.secret(t)
 	case rootEach:

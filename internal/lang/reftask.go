@@ -15,6 +15,21 @@ type names struct {
 	inner []*Task // of the roles inside, which can't be read
 }
 
+// taskRead is a task that an expression reads.
+type taskRead struct {
+	task     *Task
+	host     string // "": the play's host
+	allHosts bool   // of a host whose name is computed
+}
+
+// roleRead is a role whose outputs an expression reads.
+type roleRead struct {
+	use      *RoleUse
+	play     *Play
+	host     string // "": the play's host
+	allHosts bool   // of a host whose name is computed
+}
+
 func newNames() *names {
 	return &names{tasks: map[string]map[string]*Task{}, roles: map[string]*RoleUse{}}
 }
@@ -189,31 +204,50 @@ func isOneOf(s string, names []string) bool {
 	return false
 }
 
-// role handles role.LABEL.OUTPUT.
-func (w *walker) role(t hcl.Traversal) {
-	name, ok := secondName(t)
-	if !ok {
-		w.fail(t.SourceRange(), "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
+// role handles what follows "role": its label, and the output that is read.
+func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
+	w.any = true
+	if len(t) == 0 {
+		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
 		return
 	}
-	use := w.names.roles[name]
+	name, ok := stepName(t[0])
+	if !ok {
+		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
+		return
+	}
+	use, play := w.names.roles[name], w.play
+	if use == nil && (host != "" || all) {
+		use, play = w.earlierRole(name, host)
+	}
 	switch {
 	case use == nil:
-		w.fail(t[1].SourceRange(), "Unknown role", didYouMean(name, sortedKeys(w.names.roles)), "No role %q is used here.", name)
+		w.fail(t[0].SourceRange(), "Unknown role", didYouMean(name, sortedKeys(w.names.roles)), "No role %q is used here.", name)
 		return
 	case use.unit == nil:
 		w.broken = true
 		return
-	case use.seq >= w.seq:
-		w.fail(t[1].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
+	}
+	if play == w.play {
+		switch {
+		case (host != "" || all) && w.play.Rolling != nil:
+			w.fail(at, "Another batch's role", "Read it in a play of its own, after this one.", "This play is rolling: another host's role may belong to a later batch, which this host would wait for in vain.")
+			return
+		case use.seq >= w.seq:
+			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
+			return
+		}
+	}
+	if w.readsBefore(play, use.seq) {
+		w.fail(t[0].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
 		return
 	}
-	if w.readsBefore(w.play, use.seq) {
-		w.fail(t[1].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
+	if host != "" && play.hosts != nil && !play.hosts[host] && !w.l.fleet.partial {
+		w.fail(at, "Not a host of the play", "", "Role %q is used in play %q, which doesn't run on %s.", name, play.Name, host)
 		return
 	}
-	w.reads.roles = append(w.reads.roles, use)
-	rest := t[2:]
+	w.reads.roles = append(w.reads.roles, roleRead{use: use, play: play, host: host, allHosts: all})
+	rest := t[1:]
 	if use.forEach != nil && len(rest) > 0 {
 		if n, ok := stepName(rest[0]); ok && use.unit.outputs[n] != nil {
 			if _, attr := rest[0].(hcl.TraverseAttr); attr {
@@ -230,4 +264,18 @@ func (w *walker) role(t hcl.Traversal) {
 		known := sortedKeys(use.unit.outputs)
 		w.fail(rest[0].SourceRange(), "Unknown output", didYouMean(n, known), "Role %q has no output %q. It has %s.", use.Name, n, list(known))
 	}
+}
+
+// earlierRole is the role of a name that an earlier play uses, the latest of them.
+func (w *walker) earlierRole(name, host string) (*RoleUse, *Play) {
+	for i := len(w.l.p.Plays) - 1; i >= 0; i-- {
+		p := w.l.p.Plays[i]
+		if w.play != nil && p.Index >= w.play.Index {
+			continue
+		}
+		if use := p.names.roles[name]; use != nil && (host == "" || p.hosts[host] || w.l.fleet.partial) {
+			return use, p
+		}
+	}
+	return nil, nil
 }

@@ -190,22 +190,24 @@ func (s *Scope) context(reads *reads, l layer, dir folder) (*hcl.EvalContext, Wa
 	if len(reads.tasks) > 0 {
 		b.tasks(reads, vars)
 	}
-	if len(reads.hosts) > 0 || reads.allHosts {
-		vars["hosts"] = b.hosts(reads)
-	}
 	if len(reads.roles) > 0 {
 		b.roles(reads, vars)
+	}
+	if len(reads.hosts) > 0 || reads.allHosts {
+		vars["hosts"] = b.hosts(reads)
 	}
 	return ctx, b.waits, b.diags
 }
 
 // builder collects values, and what they wait for.
 type builder struct {
-	s     *Scope
-	l     layer
-	waits Waits
-	diags hcl.Diagnostics
-	other map[string]map[string]cty.Value // tasks of other hosts, by host
+	s       *Scope
+	l       layer
+	waits   Waits
+	diags   hcl.Diagnostics
+	tasksOf map[string]map[string]cty.Value // tasks of other hosts, by host
+	// rolesOf are the outputs of roles of other hosts, by host.
+	rolesOf map[string]map[string]cty.Value
 }
 
 func (b *builder) add(v cty.Value, waits Waits, diags hcl.Diagnostics) cty.Value {
@@ -274,9 +276,14 @@ func (b *builder) hosts(reads *reads) cty.Value {
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
 		h := b.host(name, reads.hostFacts, reads)
-		if tasks := b.other[name]; tasks != nil {
+		if tasks := b.tasksOf[name]; tasks != nil {
 			m := h.AsValueMap()
 			m["task"] = kinds(tasks)
+			h = cty.ObjectVal(m)
+		}
+		if roles := b.rolesOf[name]; roles != nil {
+			m := h.AsValueMap()
+			m["role"] = cty.ObjectVal(roles)
 			h = cty.ObjectVal(m)
 		}
 		attrs[name] = h
