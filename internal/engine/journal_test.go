@@ -54,7 +54,7 @@ func (n *notes) Grant(_ context.Context, host string, tasks []engine.Granted) er
 func (n *notes) Before(host, task string, u *wire.Undo) {
 	n.note("%s undo %s %d %s", host, task, len(u.Steps), u.Missing)
 }
-func (n *notes) Tolerated(host, task string) { n.note("%s tolerates %s", host, task) }
+func (n *notes) Tolerated(host, task string)          { n.note("%s tolerates %s", host, task) }
 func (n *notes) Done(host, task string, d *wire.Done) { n.note("%s %s %s", host, d.Status, task) }
 func (n *notes) HostEnd(host string, end engine.HostEnd, why string) {
 	n.note("%s is %s: %s", host, end, why)

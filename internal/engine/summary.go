@@ -198,11 +198,11 @@ func (c *Counts) add(status wire.Status, changes, then []host.Description, alway
 		}
 	case wire.Skipped:
 		c.Skipped++
+	case wire.NotReached:
+		c.NotReached++
 	case wire.Unknown:
 		c.Unknown++
 	}
-	case wire.NotReached:
-		c.NotReached++
 }
 
 // does counts what is done.
