@@ -10,6 +10,7 @@ var otherNames = map[string]string{
 	"systemd": "service", "systemd_service": "service", "systemd_unit": "unit",
 	"debug": "print", "fail": "assert", "notify": "print",
 	"uri": "http_check", "get_url": "download", "wait_for": "wait", "crontab": "cron",
+	"fstab": "mount", "sshd": "sshd_config", "logrotate_app": "logrotate",
 	"sshkey": "known_hosts", "ssh_known_hosts": "known_hosts",
 	"cronjob": "cron", "iptables": "nftables", "ufw": "nftables", "firewalld": "nftables",
 	"mysql_db": "mysql_database", "docker_swarm": "docker_compose", "htaccess": "htpasswd",
