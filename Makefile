@@ -8,7 +8,7 @@ PACK := $(shell command -v libdeflate-gzip >/dev/null && echo libdeflate-gzip -1
 # Loaded on demand: the pinned linter is a module of its own.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build remotes dist test promises lint demo demo-down bench generate pictures docker hire load mysql canary rotate-kills rotate-time night test-long clean
+.PHONY: build remotes dist test promises mutate lint demo demo-down bench generate pictures docker hire load mysql canary rotate-kills rotate-time night test-long clean
 
 build: remotes
 	@mkdir -p bin
@@ -42,6 +42,11 @@ test:
 # What docs/promises.md says is held by tests that exist.
 promises:
 	@$(GO) run ./tests/cmd/promises
+
+# Breaks the code in each way of tests/mutations, one at a time, and looks whether the tests
+# notice: ONLY=REGEXP chooses by name. docs/mutations.md has the list and its last result.
+mutate:
+	@$(GO) run ./tests/cmd/mutate -only '$(ONLY)'
 
 # The pictures of the report page in docs/night.md, by Chromium.
 pictures:
