@@ -36,7 +36,7 @@ func (a *app) planAgain(r *prepared, s *engine.Summary) string {
 func unfinished(s *engine.Summary) []string {
 	var list []string
 	for _, name := range s.Order {
-		if c := s.Hosts[name]; c.Unreachable || c.Failed > c.Tolerated || c.NotReached > 0 || c.Unknown > 0 {
+		if c := s.Hosts[name]; c.Unreachable || c.Failed > c.Tolerated || c.NotReached > 0 || c.Unknown > 0 || c.Stopped {
 			list = append(list, name)
 		}
 	}

@@ -116,6 +116,7 @@ type Run struct {
 
 	mu       sync.Mutex     // guards what follows, and every hostRun's state
 	change   *sync.Cond     // something was settled
+	endPlan  func()         // ends planning; nil: it hasn't begun
 	enroll   func(*hostRun) // connects to a host that no play is about, in the background
 	applying bool
 	stop     bool
@@ -214,6 +215,9 @@ func (r *Run) KnownFacts() map[string]json.RawMessage {
 func (r *Run) Close() {
 	r.part()
 	r.end()
+	if r.endPlan != nil {
+		r.endPlan()
+	}
 	defer r.working.Wait()
 	for _, h := range r.order {
 		h.close()

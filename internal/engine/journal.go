@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"muster/host"
@@ -16,10 +17,10 @@ type Journal interface {
 	Grant(ctx context.Context, host string, tasks []Granted) error
 	// Before keeps what takes an edit of a granted task back.
 	Before(host, task string, u *wire.Undo)
-	// Done keeps what became of a granted task.
 	// Tolerated keeps, before the Done of a granted task that has failed, that the failure
 	// is an expected one.
 	Tolerated(host, task string)
+	// Done keeps what became of a granted task.
 	Done(host, task string, d *wire.Done)
 	// HostEnd keeps how the run ended on a host. Why is "" where it is done.
 	HostEnd(host string, end HostEnd, why string)
@@ -122,10 +123,10 @@ func (r *Run) journalDone(it *item, d *wire.Done) {
 	}
 	c := *d
 	c.Changes, c.Error = r.redacted(d.Changes), r.o.Redact.Redact(d.Error)
-	j.Done(it.owner.name, it.inst.ID, &c)
 	if d.Status == wire.Failed && it.rescued {
 		j.Tolerated(it.owner.name, it.inst.ID)
 	}
+	j.Done(it.owner.name, it.inst.ID, &c)
 	if err := j.Err(); err != nil {
 		r.abandon(err)
 	}
@@ -153,6 +154,7 @@ func (h *hostRun) journalEnd() {
 	h.ended = true
 	end, why := HostStopped, "the run ended before the host did"
 	switch {
+	case errors.Is(h.err, ErrStopped):
 	case h.err != nil:
 		end, why = HostFailed, h.run.o.Redact.Redact(h.err.Error())
 		if IsUnreachable(h.err) {

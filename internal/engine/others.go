@@ -193,7 +193,7 @@ func (r *Run) enlist(name string) *hostRun {
 // enroll connects to such a host.
 func (h *hostRun) enroll(ctx context.Context) {
 	if err := h.connect(ctx); err != nil {
-		h.lost(err)
+		h.unplannable(ctx, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,10 +18,15 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 	r.mu.Lock()
 	r.enroll = func(h *hostRun) { go h.enroll(ctx) }
 	hosts := slices.Clone(r.order)
+	ctx, end := context.WithCancelCause(ctx)
+	r.endPlan = func() { end(ErrStopped) } // also what planning leaves behind, when the run is closed
+	if r.stop {
+		r.endPlan()
+	}
 	r.mu.Unlock()
 	each(hosts, func(h *hostRun) {
 		if err := r.enter(ctx); err != nil {
-			h.lost(err)
+			h.unplannable(ctx, err)
 		} else {
 			h.plan(ctx)
 			r.leave()
@@ -46,7 +50,7 @@ func (h *hostRun) plan(ctx context.Context) {
 	}()
 	h.begins()
 	if err := h.connect(ctx); err != nil {
-		h.lost(err)
+		h.unplannable(ctx, err)
 		return
 	}
 	h.begins()
@@ -56,7 +60,7 @@ func (h *hostRun) plan(ctx context.Context) {
 		}
 		h.reach(p.play.Index)
 		if err := h.planPlay(ctx, p); err != nil {
-			h.lost(err)
+			h.unplannable(ctx, err)
 			return
 		}
 	}
@@ -67,7 +71,7 @@ func (h *hostRun) plan(ctx context.Context) {
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
 	if err := h.answered(ctx); err != nil {
-		h.lost(err)
+		h.unplannable(ctx, err)
 	}
 	h.run.mu.Lock()
 	h.settledPlan = true
@@ -111,50 +115,6 @@ func (h *hostRun) answered(ctx context.Context) error {
 		}
 		return true
 	})
-}
-
-// connect starts the host's remote, unless it is started.
-func (h *hostRun) connect(ctx context.Context) error {
-	how := Start{Root: h.root || h.needsRoot()}
-	l, err := h.start(ctx, how)
-	if errors.Is(err, errDamaged) || errors.Is(err, errMute) {
-		how.Fresh = true
-		l, err = h.start(ctx, how)
-	}
-	if err != nil {
-		return err
-	}
-	h.use(l)
-	said := l.said
-	l.said = nil
-	if saved, ok := h.run.o.Facts[h.name]; ok {
-		said = saved
-	}
-	if h.run.o.KeepFacts {
-		h.run.mu.Lock()
-		h.said = said
-		h.run.mu.Unlock()
-	}
-	return h.setFacts(said)
-}
-
-// start connects once.
-func (h *hostRun) start(ctx context.Context, how Start) (*link, error) {
-	stream, err := h.run.o.Connect(ctx, h.name, how)
-	if err != nil {
-		return nil, err
-	}
-	return h.open(ctx, stream)
-}
-
-// needsRoot reports whether a task may have to become another user.
-func (h *hostRun) needsRoot() bool {
-	for _, p := range h.plays {
-		if p.play.MayBecome() {
-			return true
-		}
-	}
-	return false
 }
 
 func (h *hostRun) flush() {

@@ -19,7 +19,7 @@ func (r *Run) review(ctx context.Context) {
 		conflicts, err := h.askReview(ctx, &wire.Review{})
 		r.leave()
 		if err != nil {
-			h.lost(err)
+			h.unplannable(ctx, err)
 			return
 		}
 		for _, c := range conflicts {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"muster/internal/lang"
@@ -67,6 +68,7 @@ func (r *Run) Standings() []Standing {
 func (h *hostRun) stage() Standing {
 	s := Standing{Host: h.name, Since: h.since}
 	switch {
+	case errors.Is(h.err, ErrStopped):
 	case h.err != nil:
 		s.Stage = StageFailed
 	case h.run.applying:

@@ -1,11 +1,18 @@
 package engine
 
-import "muster/internal/wire"
+import (
+	"context"
 
-// Stop lets every host finish the change in hand and begin no other.
+	"muster/internal/wire"
+)
+
+// Stop lets every host finish the change in hand and begin no other. Planning ends.
 func (r *Run) Stop() {
 	r.mu.Lock()
 	r.stop = true
+	if r.endPlan != nil && !r.applying {
+		r.endPlan()
+	}
 	r.change.Broadcast()
 	r.mu.Unlock()
 	for _, send := range r.cancels() {
@@ -61,4 +68,19 @@ func (h *hostRun) tellInHand() {
 	if inHand != nil {
 		h.run.tell(inHand, TaskEvent{Status: wire.Unknown, Error: inHand.done.Error})
 	}
+}
+
+// unplannable notes that planning has come to no end on the host: because of an error, or
+// since nobody waits for it any more, which is no failure of the host's.
+func (h *hostRun) unplannable(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		h.lost(err)
+		return
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	if h.err == nil && !h.losing {
+		h.losing, h.err = true, ErrStopped
+	}
+	h.run.change.Broadcast()
 }

@@ -14,11 +14,12 @@ type Counts struct {
 	NotReached                                   int // never came to their turn: the host had failed before, or the run ended
 	Unknown                                      int // granted when the connection was lost
 	Unreachable                                  bool
-	Tolerated                                    int // of Failed: expected ones
-	Refused                                      int // of Failed: a value that a service never takes (host.ErrRefused)
-	Always                                       int // of Pending: what runs every time
-	Checks                                       int // of Pending: what only looks
-	Open                                         int // of Unchanged: checks that couldn't tell all
+	Stopped                                      bool // the run ended before all that is to be made on it was planned
+	Tolerated                                    int  // of Failed: expected ones
+	Refused                                      int  // of Failed: a value that a service never takes (host.ErrRefused)
+	Always                                       int  // of Pending: what runs every time
+	Checks                                       int  // of Pending: what only looks
+	Open                                         int  // of Unchanged: checks that couldn't tell all
 	// Actions counts what its pending and changed tasks do, by what is done; nil: nothing.
 	Actions map[host.Action]int
 }
@@ -133,6 +134,8 @@ func (r *Run) Summary() *Summary {
 		var unreachable *transport.UnreachableError
 		if errors.As(h.err, &unreachable) {
 			c.Unreachable = true
+		} else if errors.Is(h.err, ErrStopped) {
+			c.Stopped = true
 		} else if h.err != nil {
 			c.Failed++ // after login: the remote didn't start, or the connection was lost
 		}

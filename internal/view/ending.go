@@ -117,6 +117,9 @@ func (v *textView) host(w io.Writer, name string, width int, c *engine.Counts) {
 	if c.Unreachable {
 		parts = append(parts, v.style.fail.Render("unreachable"))
 	}
+	if c.Stopped {
+		parts = append(parts, v.style.change.Render("not planned"))
+	}
 	if len(parts) == 0 {
 		parts = append(parts, v.style.faint.Render("no tasks"))
 	}
