@@ -145,6 +145,9 @@ func (inv *Inventory) check(p, word string) error {
 	if host || group || inv.Partial {
 		return nil
 	}
+	if strings.Contains(word, ":") {
+		return &PatternError{p, fmt.Sprintf("a colon joins no patterns; write %s: what stands between commas is added, with \"!\" before it taken out, and with \"&\" before it kept alone", quote(strings.ReplaceAll(p, ":", ",")))}
+	}
 	names := make([]string, 0, len(inv.groups)+len(inv.byName))
 	for _, g := range inv.groups {
 		names = append(names, g.Name)

@@ -88,6 +88,8 @@ func TestUnknownNamesAndBrokenPatternsAreErrors(t *testing.T) {
 		{"web[1-20]", rangeError("web[1-20]", "[1-20]")},
 		{"web[^01-20]", rangeError("web[^01-20]", "[^01-20]")},
 		{"web[0:]", rangeError("web[0:]", "[0:]")},
+		{"web1:db", colonError("web1:db", "web1,db")},
+		{"all:!db:&web1", colonError("all:!db:&web1", "all,!db,&web1")},
 		{"one two", "no host or group is named \"one two\""},
 	}
 	for _, tt := range tests {
@@ -158,4 +160,8 @@ func FuzzMatch(f *testing.F) {
 			t.Fatalf("%q: %v, %v", pattern, hosts, err)
 		}
 	})
+}
+
+func colonError(pattern, want string) string {
+	return fmt.Sprintf(`pattern %q: a colon joins no patterns; write %q: what stands between commas is added, with "!" before it taken out, and with "&" before it kept alone`, pattern, want)
 }
