@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,24 @@ func emptyFlag(flags *pflag.FlagSet) error {
 		}
 	})
 	return err
+}
+
+// choosesHosts are the commands that --limit leaves hosts out of, as they are typed.
+func choosesHosts() []string {
+	return []string{
+		"muster plan", "muster apply", "muster drift", "muster run", "muster facts", "muster trust", "muster bootstrap",
+		"muster inventory list", "muster schedule install",
+		"muster rotate", // which says itself why it takes none
+	}
+}
+
+// limitless refuses --limit where a command has no hosts to choose: it would be passed over
+// without a word, and what is done be taken for what was asked for.
+func limitless(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("limit") && !slices.Contains(choosesHosts(), cmd.CommandPath()) {
+		return fmt.Errorf("--limit chooses hosts, and %q has none to choose: leave it out", cmd.CommandPath())
+	}
+	return nil
 }
 
 // atOnce is the value of a flag that takes a number of hosts, 1 or more.

@@ -122,7 +122,9 @@ func newRoot(a *app) *cobra.Command {
 			}
 			return cmd.Help()
 		},
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return emptyFlag(cmd.Flags()) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return errors.Join(emptyFlag(cmd.Flags()), limitless(cmd))
+		},
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
