@@ -31,6 +31,7 @@ import (
 
 // app is what every command shares: its flags, streams and view.
 type app struct {
+	passing  string   // the file of a playbook that stands for a command line; "": none
 	args     []string // the command line, without muster itself
 	out, err io.Writer
 	in       *os.File
@@ -168,7 +169,7 @@ func (a *app) fail(diags hcl.Diagnostics, sources map[string][]byte) error {
 	if len(diags) == 0 {
 		return nil
 	}
-	a.view().Diagnostics(diags, sources)
+	a.view().Diagnostics(a.placed(diags), sources)
 	if diags.HasErrors() {
 		return errShown
 	}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/spf13/cobra"
 	"github.com/zclconf/go-cty/cty"
@@ -43,7 +45,12 @@ func newRunCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer remove()
-			r, err := a.prepareIn(l, diags, request{file: file, start: start, adHoc: "muster run"})
+			a.passing = file
+			r, err := a.prepareIn(l, diags, request{
+				file: file, start: start, adHoc: "muster run",
+				name: func(string) string { return "" },
+				text: func(said string) string { return strings.ReplaceAll(said, file, "the command") },
+			})
 			if err != nil {
 				return err
 			}
@@ -101,6 +108,19 @@ func adHoc(patterns []string, command []string, become bool) (string, func(), er
 	}
 	file := filepath.Join(dir, "run.hcl")
 	return file, func() { _ = os.RemoveAll(dir) }, os.WriteFile(file, f.Bytes(), 0o600)
+}
+
+// placed are diagnostics without the places in a file that nobody has written.
+func (a *app) placed(diags hcl.Diagnostics) hcl.Diagnostics {
+	list := slices.Clone(diags)
+	for i, d := range list {
+		if a.passing != "" && d.Subject != nil && d.Subject.Filename == a.passing {
+			c := *d
+			c.Subject, c.Context = nil, nil
+			list[i] = &c
+		}
+	}
+	return list
 }
 
 func newFacts(a *app) *cobra.Command {

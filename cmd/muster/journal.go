@@ -57,7 +57,7 @@ func (a *app) keep(r *prepared) (*kept, error) {
 		if r.name != nil {
 			file = r.name(file)
 		}
-		if missing(file) { // it is in no file of this machine
+		if file == "" || missing(file) { // it is in no file of this machine
 			return file
 		}
 		return r.loaded.project.Rel(file)

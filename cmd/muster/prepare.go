@@ -34,7 +34,8 @@ type request struct {
 	phase    *lang.Phase // the part of a rotation that it is
 	quiet    bool        // only what goes wrong is shown
 	// name and text put the names of files in the place of where they lie, in
-	// positions and in messages; nil where that is the same.
+	// positions and in messages; nil where that is the same. A file that is named "" is
+	// none that anybody has written.
 	name, text func(string) string
 }
 
@@ -83,6 +84,9 @@ func (q *request) named(e engine.Event) engine.Event {
 	}
 	c := *t
 	c.File, c.Error = q.name(t.File), q.text(t.Error)
+	if c.File == "" {
+		c.Line = 0
+	}
 	return &c
 }
 

@@ -57,6 +57,9 @@ func (r *Run) place(t *tx, g engine.Granted) error {
 	if r.names != nil {
 		file = r.names(file)
 	}
+	if file == "" {
+		return nil
+	}
 	_, err := t.exec(`INSERT INTO places (run, task, file, line) VALUES (?, ?, ?, ?) ON CONFLICT (run, task) DO NOTHING`, r.seq, g.ID, file, g.Line)
 	return err
 }
