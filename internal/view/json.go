@@ -210,7 +210,7 @@ type jsonCounts struct {
 	NotReached  int                 `json:"not_reached"`
 	Unknown     int                 `json:"unknown"`
 	Unreachable bool                `json:"unreachable"`
-	NotPlanned  bool                `json:"not_planned,omitempty"`
+	Unplanned   bool                `json:"unplanned,omitempty"`
 	Actions     map[host.Action]int `json:"actions,omitempty"`
 }
 
@@ -219,7 +219,7 @@ func (v *jsonView) Summary(s *engine.Summary, end End) {
 	for name, c := range s.Hosts {
 		hosts[name] = jsonCounts{
 			Unchanged: c.Unchanged, Changed: c.Changed, Pending: c.Pending, Always: c.Always, Checks: c.Checks, Failed: c.Failed, Tolerated: c.Tolerated,
-			Skipped: c.Skipped, NotReached: c.NotReached, Unknown: c.Unknown, Unreachable: c.Unreachable, NotPlanned: c.Stopped, Actions: c.Actions,
+			Skipped: c.Skipped, NotReached: c.NotReached, Unknown: c.Unknown, Unreachable: c.Unreachable, Unplanned: c.Stopped, Actions: c.Actions,
 		}
 	}
 	v.line(struct {
