@@ -40,6 +40,12 @@ variable "known_hosts" {
   default     = []
 }
 
+variable "port" {
+  type        = number
+  description = "where the application answers, on the machine itself"
+  default     = 8080
+}
+
 play "development machine" {
   hosts  = ["dev"]
   become = true
@@ -51,6 +57,7 @@ play "development machine" {
     packages     = var.packages
     toolchains   = var.toolchains
     known_hosts  = var.known_hosts
+    port         = var.port
   }
 }
 
@@ -66,7 +73,7 @@ play "health" {
   }
 
   task "http_check" "the application answers" {
-    url      = "http://127.0.0.1:8080/health"
+    url      = "http://127.0.0.1:${var.port}/health"
     contains = "\"database\": \"answers\", \"cache\": \"answers\""
     retry {
       attempts = 15

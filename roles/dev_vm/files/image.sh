@@ -19,6 +19,10 @@ if [ -n "${PACKAGES:-}" ]; then
 	for deb in *.deb; do
 		dpkg-deb -x "$deb" "$work/root"
 	done
+	# Packages that have all below /usr leave the links to it to another one.
+	for dir in bin sbin lib lib64; do
+		[ -e "$work/root/$dir" ] || [ ! -d "$work/root/usr/$dir" ] || ln -s "usr/$dir" "$work/root/$dir"
+	done
 	rm -rf "$work/root/usr/share/doc" "$work/root/usr/share/man" "$work/root/usr/share/locale"
 fi
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$work/root/etc/passwd"
