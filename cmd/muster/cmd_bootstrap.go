@@ -238,7 +238,7 @@ func (b *bootstrap) pass(ctx context.Context, o passOptions) (p passed) {
 		return passed{ended: err}
 	}
 	seen := map[string]bool{}
-	r, err := b.prepareIn(l, diags, request{file: b.playbook, start: time.Now(), watch: func(e engine.Event) { b.watch(e, seen) }})
+	r, err := b.prepareIn(l, diags, request{file: b.playbook, again: true, start: time.Now(), watch: func(e engine.Event) { b.watch(e, seen) }})
 	if err != nil {
 		return passed{ended: err}
 	}
@@ -252,7 +252,7 @@ func (b *bootstrap) pass(ctx context.Context, o passOptions) (p passed) {
 	p.declined = p.ended == nil && s.Pending()
 	p.worked = s.Outcome != engine.OutcomeInterrupted && s.Outcome != engine.OutcomeUnreachable && ctx.Err() == nil
 	var code exitError
-	p.worked = p.worked && (p.ended == nil || errors.As(p.ended, &code))
+	p.worked = p.worked && (p.ended == nil || errors.As(p.ended, &code) && code != exitInterrupted)
 	return p
 }
 

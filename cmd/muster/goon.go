@@ -11,7 +11,7 @@ import (
 // aren't done; "" where there is none. Run is its ID in the history.
 func (a *app) goOn(r *prepared, s *engine.Summary, run string) string {
 	switch {
-	case len(unfinished(s)) == 0 || run == "" || r.adHoc != "":
+	case len(unfinished(s)) == 0 || run == "" || r.adHoc != "" || r.again:
 		return ""
 	case r.planFile != "":
 		return "muster plan " + shellWord(r.file) + " --save " + shellWord(r.planFile)

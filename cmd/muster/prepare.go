@@ -28,6 +28,7 @@ type request struct {
 	resumes  string      // the run that it goes on with
 	left     []string    // the hosts that it goes on with
 	adHoc    string      // the command whose playbook it is; "": it is the user's
+	again    bool        // its command goes on with it when it is given again, and says so
 	readOnly bool        // it is only planned
 	trace    bool        // hosts are asked who altered what has drifted
 	saves    bool        // its plan is to be kept
