@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -79,6 +80,33 @@ func (b *bootstrap) tryLogin(ctx context.Context, password *secret.String) error
 		done()
 	}
 	return err
+}
+
+// reloadTime is how long sshd may take to listen again once it was told to reload. It is
+// well within the minute after which the machine turns passwords on again.
+const reloadTime = 20 * time.Second
+
+// loginAfterReload logs in with the user's key once sshd listens: it starts itself anew to
+// read its configuration, and refuses connections meanwhile.
+func (b *bootstrap) loginAfterReload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reloadTime)
+	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	var refused error
+	for {
+		err := b.tryLogin(ctx, nil)
+		if stage, _ := unreachable(err); stage == transport.StageConnect {
+			refused = err
+		} else if refused == nil || ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return refused
+		case <-again.C:
+		}
+	}
 }
 
 // dial opens a connection of its own, and returns what closes it.
@@ -273,7 +301,7 @@ func (b *bootstrap) passwordsOff(ctx context.Context, conn transport.Conn, passw
 	if err := root(noPasswords); err != nil {
 		return fmt.Errorf("turning passwords off on %s; they were left on: %w", b.host.Name, err)
 	}
-	if err := b.tryLogin(ctx, nil); err != nil {
+	if err := b.loginAfterReload(ctx); err != nil {
 		return errors.Join(fmt.Errorf("without passwords no new login succeeds on %s; they were turned on again: %w", b.host.Name, err), root(backToPasswords))
 	}
 	if err := root(keepNoPasswords); err != nil {

@@ -120,14 +120,19 @@ group "dev" {
 	on(t, newHire, `set -e; test ! -e /etc/ssh/sshd_config.d/00-muster-passwords.conf; ! systemctl is-active -q muster-passwords.timer
 		rm /etc/systemd/system/ssh.service.d/hang.conf; systemctl daemon-reload; kill -CONT $(systemctl show -P MainPID ssh); systemctl reload ssh`)
 
-	// The key is installed by now: taken away, the whole way is gone.
-	on(t, newHire, "rm /home/asks/.ssh/authorized_keys")
+	// The key is installed by now: taken away, the whole way is gone. This sshd takes its
+	// time to listen again.
+	on(t, newHire, `set -e; rm /home/asks/.ssh/authorized_keys; mkdir -p /etc/systemd/system/ssh.service.d
+		printf 'table inet away {\n chain in {\n  type filter hook input priority 0\n  tcp dport 22 tcp flags & (syn|ack) == syn reject with tcp reset\n }\n}\n' >/etc/away.nft
+		printf '[Service]\nExecReload=\nExecReload=/bin/sh -c "nft -f /etc/away.nft && systemd-run --quiet --on-active=2 --timer-property=AccuracySec=0.1 nft delete table inet away"\nExecReload=/bin/kill -HUP $MAINPID\n' >/etc/systemd/system/ssh.service.d/away.conf
+		systemctl daemon-reload`)
 	said := run(0, lab.AsksPassword+"\n")
 	for _, want := range []string{"a new login with it works", "takes no passwords any more", "mine was made. Nothing proves that it works"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it doesn't say %q:\n%s", want, said)
 		}
 	}
+	on(t, newHire, `rm /etc/systemd/system/ssh.service.d/away.conf && systemctl daemon-reload`)
 	on(t, newHire, `set -e; sshd -T | grep -qx 'passwordauthentication no'; grep -qx bootstrapped /etc/motd
 		! systemctl is-active -q muster-passwords.timer; ! grep -rqs `+lab.AsksPassword+` /var/log /home/asks /root`)
 
