@@ -69,7 +69,7 @@ docker: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=docker $(GO) test -v -count=1 -timeout 20m -run TestApplicationServersRunOneImage ./tests/real
 
 # A new hire's machine from a bare host with one command, again, and a year later: what
-# each run prints, and how long it takes.
+# each run prints, and how long it takes. HIRE_SUITE=trixie|noble|jammy is another release.
 hire: build
 	@MUSTER_SHOW=1 MUSTER_REAL=1 MUSTER_LAB_ID=hire $(GO) test -v -count=1 -timeout 30m -run '^TestNewHire$$' ./tests/real
 

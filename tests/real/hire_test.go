@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"muster/tests/operator"
+	"muster/transport"
 )
 
 // newHire is the machine of somebody who has just come, and shopServer the one that the
@@ -38,6 +39,26 @@ func (h hire) bootstrap(what string, code int, args ...string) string {
 		h.t.Fatalf("%s: exit code %d\n%s%s", what, r.Code, r.Out, r.Err)
 	}
 	return r.Out + r.Err
+}
+
+// killed has the command run, and muster killed once a script succeeds on the machine. It
+// returns what was said until then.
+func (h hire) killed(what, when string, args ...string) string {
+	h.t.Helper()
+	words := "cd clone && echo $$ >~/pid && exec ./bootstrap --yes --no-color " + strings.Join(args, " ")
+	cmd := theLab.Host(newHire).Command(h.t.Context(), "runuser", "-l", "ops", "-c", words)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	on(h.t, newHire, "timeout 900 sh -c "+transport.Quote("until "+when+"; do sleep 0.1; done")+" >/dev/null 2>&1; kill -KILL $(cat /home/ops/pid)")
+	_ = cmd.Wait()
+	if text := said.String(); strings.Contains(text, "Checking localhost") && !strings.Contains(text, "localhost works") {
+		return text
+	}
+	h.t.Fatalf("%s: it wasn't killed on its way:\n%s", what, said.String())
+	return ""
 }
 
 // cloned puts on a host what a clone of this repository has that the new hire's machine is
@@ -118,10 +139,16 @@ func TestNewHire(t *testing.T) {
 	on(t, newHire, `command -v git || command -v docker && exit 1; echo 'set mouse=a' >/home/ops/.vimrc; chown ops: /home/ops/.vimrc
 		printf 'git_name  = "Ada Moore"\ngit_email = "ada@example.org"\npackages  = ["jq", "no-such-package"]\ntoolchains = []\nrepositories = { shop = { url = "git://`+theLab.Host(shopServer).Address()+`/shop" } }\n' >/home/ops/clone/hire.hcl`)
 
-	said := h.bootstrap("a bare machine", 0, "--var-file", "hire.hcl")
+	// Killed while packages are unpacked, and while images are made, it goes on.
+	said := h.killed("packages", "test -e /usr/bin/git", "--var-file", "hire.hcl")
+	if !strings.Contains(said, "/home/ops/.vimrc.muster-new") {
+		t.Errorf("it doesn't show the dotfile that was changed:\n%s", said)
+	}
+	h.killed("images", "docker image ls -q dev/mariadb | grep -q .", "--var-file", "hire.hcl")
+	said = h.bootstrap("gone on with", 0, "--var-file", "hire.hcl")
 	for _, want := range []string{
 		"recipient \"ops\" { key = \"age1", "ok  sudo", "ok  packages", "Checking localhost",
-		"/home/ops/.vimrc.muster-new", "What went wrong", "Unable to locate package no-such-package", "localhost works, but for what stands above",
+		"What went wrong", "Unable to locate package no-such-package", "localhost works, but for what stands above",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it doesn't say %q:\n%s", want, said)

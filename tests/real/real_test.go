@@ -3,6 +3,7 @@ package real
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -11,11 +12,15 @@ import (
 )
 
 // theLab is one lab for all tests of this package: they bring their hosts back
-// to life, and use files of their own.
+// to life, and use files of their own. HIRE_SUITE is the release of the new hire's machine.
 var theLab *operator.Lab
 
 func TestMain(m *testing.M) {
-	operator.Main(m, lab.Options{ID: "real", Docker: []string{dockerHost, "app1", "app2"}}, func(l *operator.Lab) { theLab = l })
+	o := lab.Options{ID: "real", Docker: []string{dockerHost, "app1", "app2"}}
+	if suite := os.Getenv("HIRE_SUITE"); suite != "" {
+		o.Suites = map[string]string{newHire: suite}
+	}
+	operator.Main(m, o, func(l *operator.Lab) { theLab = l })
 }
 
 type (
