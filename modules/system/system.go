@@ -1,5 +1,5 @@
-// Package system has the kinds that set what a system has once: its kernel's parameters, its name,
-// its time zone, how its logs are rotated.
+// Package system has the kinds that set what a system has once: its kernel's parameters and modules,
+// its name, time zone and languages, the limits of its users, how its logs are rotated.
 package system
 
 import (
@@ -13,5 +13,8 @@ func Kinds() []modules.Kind {
 		{Name: "hostname", NoPrograms: true, New: func() modules.Module { return &Hostname{} }},
 		{Name: "timezone", NoPrograms: true, New: func() modules.Module { return &Timezone{} }},
 		{Name: "logrotate", New: func() modules.Module { return &Logrotate{} }},
+		{Name: "limits", New: func() modules.Module { return &Limits{} }},
+		{Name: "kernel_module", New: func() modules.Module { return &KernelModule{} }},
+		{Name: "locale", New: func() modules.Module { return &Locale{} }},
 	}
 }
