@@ -21,8 +21,10 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{{Name: "archive", New: func() modules.Module { return &Archive{} }}}
 }
 
-// Archive is a directory that holds what is in an archive: a tar file, as it is or packed by
-// gzip, xz, zstd or bzip2, or a zip file. Which of them it is is told by its content.
+// Archive is a directory that holds what is in an archive.
+//
+// An archive is a tar file, as it is or packed by gzip, xz, zstd or bzip2, or a zip file.
+// Which of them it is is told by its content.
 //
 // The directory is the archive's alone. All of it is unpacked beside the directory and takes
 // its place in one step, so that nobody ever sees half of it, and what an older archive had

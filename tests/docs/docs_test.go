@@ -248,7 +248,7 @@ func TestGuideNamesOnlyKindsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(text), "| Ansible's module | kind |")
+	_, table, found := strings.Cut(string(text), "| Ansible's module | in muster |")
 	if !found {
 		t.Fatal("docs/from-ansible.md has no table of modules")
 	}

@@ -27,6 +27,7 @@ func allowed() map[string][]string {
 		"modules/modulestest":     {"modules", "modules/modulestest/watch", "host", "internal/remote", "internal/wire"},
 		"modules/…":               {"modules", "modules/calendar", "modules/loaded", "host", "secret"},
 		"modules/network":         {"modules", "modules/systemd", "host", "secret"},                  // its tables are loaded by a service
+		"modules/openssh":         {"modules", "modules/systemd", "host", "secret"},                  // sshd is one
 		"modules/wireguard":       {"modules", "modules/systemd", "host", "secret"},                  // its interfaces are made by one
 		"modules/probe":           {"modules", "modules/web", "host", "secret"},                      // it asks as downloads do
 		"modules/archive":         {"modules", "modules/web", "host", "secret"},                      // it gets archives as downloads do

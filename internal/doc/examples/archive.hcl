@@ -6,6 +6,6 @@ task "archive" "/opt/prometheus" {
 }
 
 task "archive" "/srv/www/shop" {
-  source = "files/shop.zip"
-  owner  = "www-data"
+  from_path = "/srv/uploads/shop.zip"
+  owner     = "www-data"
 }
