@@ -109,6 +109,7 @@ night:
 test-long: build
 	@bash -c '. tests/setup.sh; tools qemu-aarch64-static:qemu-user-static'
 	@$(GO) test -tags long -count=1 -timeout 60m ./tests/dist
+	@MUSTER_LAB_TEST=1 $(GO) test -tags long -count=1 -timeout 20m -run Ubuntu ./tests/lab
 	@MUSTER_ALL_CUTS=1 tests/real.sh kinds
 	@for flavor in mariadb mariadb-11 mysql; do \
 		echo "== $$flavor"; FLAVOR=$$flavor MUSTER_SHOW=1 MUSTER_REAL=1 $(GO) test -count=1 -timeout 60m -run Cluster ./tests/mysql || exit 1; \
