@@ -111,7 +111,7 @@ func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if at := strings.TrimSpace(string(out.Stdout)); at != u.From && at != u.Commit {
 		return host.Result{}, fmt.Errorf("%s is at %s: %w", u.Path, at, host.ErrMoved)
 	}
-	steps := [][]string{{"-C", u.Path, "fetch", "--quiet", "--tags", "origin"}}
+	steps := [][]string{{"-C", u.Path, "fetch", "--quiet", "--tags", "--force", "origin"}}
 	if u.Branch != "" {
 		steps = append(steps, []string{"-C", u.Path, "merge", "--quiet", "--ff-only", u.Commit})
 	} else {

@@ -34,7 +34,7 @@ type Checkout struct {
 	Repository string `arg:"repository,required"`
 	// The branch, tag or commit (all 40 digits). By default the branch that the
 	// repository itself names.
-	Version string `arg:"version"`
+	Ref string `arg:"ref"`
 }
 
 // Output is what a task offers.
@@ -48,8 +48,8 @@ type Output struct {
 const program = "/usr/bin/git"
 
 var (
-	commitForm  = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	versionForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@-]*$`)
+	commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	refForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@-]*$`)
 )
 
 // Check refuses what git would take for an option, and passwords.
@@ -58,8 +58,8 @@ func (c *Checkout) Check(unknown func(string) bool) []modules.ArgError {
 	if !unknown("path") && !strings.HasPrefix(c.Path, "/") {
 		errs = append(errs, modules.ArgError{Arg: "path", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no absolute path on the host: it has to begin with \"/\".", c.Path)})
 	}
-	if !unknown("version") && c.Version != "" && (!versionForm.MatchString(c.Version) || strings.Contains(c.Version, "..") || strings.HasSuffix(c.Version, ".lock")) {
-		errs = append(errs, modules.ArgError{Arg: "version", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no branch, tag or commit.", c.Version)})
+	if !unknown("ref") && c.Ref != "" && (!refForm.MatchString(c.Ref) || strings.Contains(c.Ref, "..") || strings.HasSuffix(c.Ref, ".lock")) {
+		errs = append(errs, modules.ArgError{Arg: "ref", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no branch, tag or commit.", c.Ref)})
 	}
 	if unknown("repository") {
 		return errs
@@ -120,7 +120,7 @@ func (c *Checkout) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		return now.left(path, "")
 	case now.changed:
 		return now.left(path, "it has changes that aren't committed")
-	case want.branch != "" && now.Branch != want.branch, want.branch == "" && now.Branch != "" && c.Version == "":
+	case want.branch != "" && now.Branch != want.branch, want.branch == "" && now.Branch != "" && c.Ref == "":
 		return now.left(path, fmt.Sprintf("it has %s checked out, not %s", now.named(), want.named()))
 	case now.own > 0:
 		return now.left(path, fmt.Sprintf("%d of its commits aren't pushed", now.own))
@@ -219,19 +219,19 @@ func (w version) named() string {
 	return w.branch
 }
 
-// wanted asks the repository, once for all hosts, what the version stands for.
+// wanted asks the repository, once for all hosts, what the ref stands for.
 func (c *Checkout) wanted(ctx context.Context, v *host.View) (version, error) {
-	if commitForm.MatchString(c.Version) {
-		return version{commit: c.Version}, nil
+	if commitForm.MatchString(c.Ref) {
+		return version{commit: c.Ref}, nil
 	}
-	name := fmt.Sprintf("%s of %s", c.Version, c.Repository)
-	if c.Version == "" {
+	name := fmt.Sprintf("%s of %s", c.Ref, c.Repository)
+	if c.Ref == "" {
 		name = "the branch of " + c.Repository
 	}
 	text, err := v.Pin(ctx, "git "+name, "", func(ctx context.Context) (string, error) {
 		args := []string{"ls-remote", "--symref", "--", c.Repository, "HEAD"}
-		if c.Version != "" {
-			args = []string{"ls-remote", "--", c.Repository, "refs/heads/" + c.Version, "refs/tags/" + c.Version, "refs/tags/" + c.Version + "^{}"}
+		if c.Ref != "" {
+			args = []string{"ls-remote", "--", c.Repository, "refs/heads/" + c.Ref, "refs/tags/" + c.Ref, "refs/tags/" + c.Ref + "^{}"}
 		}
 		out, err := v.Query(ctx, command(args...), c.local()...)
 		if err == nil && out.ExitCode != 0 {
@@ -242,7 +242,7 @@ func (c *Checkout) wanted(ctx context.Context, v *host.View) (version, error) {
 		}
 		w, ok := c.parse(string(out.Stdout))
 		if !ok {
-			return "", fmt.Errorf("%s has no branch or tag %q", c.Repository, c.Version)
+			return "", fmt.Errorf("%s has no branch or tag %q", c.Repository, c.Ref)
 		}
 		return w.commit + " " + w.branch, nil
 	})
@@ -274,13 +274,13 @@ func (c *Checkout) parse(text string) (w version, ok bool) {
 			refs[ref] = what
 		}
 	}
-	if c.Version == "" {
-		return version{refs["HEAD"], symbolic}, refs["HEAD"] != "" && versionForm.MatchString(symbolic)
+	if c.Ref == "" {
+		return version{refs["HEAD"], symbolic}, refs["HEAD"] != "" && refForm.MatchString(symbolic)
 	}
-	if commit := refs["refs/heads/"+c.Version]; commit != "" {
-		return version{commit, c.Version}, true
+	if commit := refs["refs/heads/"+c.Ref]; commit != "" {
+		return version{commit, c.Ref}, true
 	}
-	for _, ref := range []string{"refs/tags/" + c.Version + "^{}", "refs/tags/" + c.Version} {
+	for _, ref := range []string{"refs/tags/" + c.Ref + "^{}", "refs/tags/" + c.Ref} {
 		if refs[ref] != "" {
 			return version{commit: refs[ref]}, true
 		}

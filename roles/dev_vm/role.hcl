@@ -159,7 +159,7 @@ task "git" "repository" {
   for_each   = var.repositories
   path       = "${local.src}/${each.key}"
   repository = each.value.url
-  version    = each.value.version
+  ref        = each.value.version
   on_error   = "continue"
   become     = local.user
 }

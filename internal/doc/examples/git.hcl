@@ -5,5 +5,5 @@ task "git" "/home/ada/src/shop" {
 
 task "git" "/srv/app" {
   repository = "git@git.example.com:app.git"
-  version    = "v2.1"
+  ref        = "v2.1"
 }
