@@ -9,7 +9,7 @@ var otherNames = map[string]string{
 	"shell": "command", "raw": "command", "exec": "command",
 	"systemd": "service", "systemd_service": "service", "systemd_unit": "unit",
 	"debug": "print", "fail": "assert", "notify": "print",
-	"uri": "http_check", "get_url": "download", "wait_for": "wait", "crontab": "cron",
+	"uri": "http_check", "get_url": "download", "unarchive": "archive", "wait_for": "wait", "crontab": "cron",
 	"pam_limits": "limits", "modprobe": "kernel_module", "kernel_blacklist": "kernel_module", "kmod": "kernel_module", "locale_gen": "locale",
 	"fstab": "mount", "mounts": "mount", "logrotate_app": "logrotate",
 	"sshd": "sshd_config", "sshd_drop_in": "sshd_config",
