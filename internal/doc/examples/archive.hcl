@@ -1,6 +1,6 @@
 task "archive" "/opt/prometheus" {
-  url      = "https://github.com/prometheus/prometheus/releases/download/v3.5.0/prometheus-3.5.0.linux-amd64.tar.gz"
-  checksum = "https://github.com/prometheus/prometheus/releases/download/v3.5.0/sha256sums.txt"
+  url      = "https://downloads.example.org/prometheus-3.5.0.tar.gz"
+  checksum = "https://downloads.example.org/sha256sums.txt"
   strip    = 1
   owner    = "root"
 }
