@@ -148,7 +148,7 @@ func (b *bootstrap) pin(ctx context.Context, err error) error {
 	case !term.IsTerminal(int(b.in.Fd())):
 		return fmt.Errorf("compare it with what the machine's own console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and give --fingerprint %s", key.Fingerprint)
 	default:
-		ok, err := b.ask("Compare it with the machine's own. Trust it?")
+		ok, err := b.ask(ctx, "Compare it with the machine's own. Trust it?")
 		if err != nil || !ok {
 			return errors.Join(err, exitError(exitUsage))
 		}
@@ -272,7 +272,7 @@ back="rm -f $f && systemctl reload ssh"
 [ -e "$f" ] && exit 0
 mkdir -p /etc/ssh/sshd_config.d
 systemctl stop muster-passwords.timer 2>/dev/null || true
-systemd-run --quiet --collect --unit=muster-passwords --on-active=60 sh -c "$back" >/dev/null
+systemd-run --quiet --collect --unit=muster-passwords --on-active=60 --timer-property=AccuracySec=1s sh -c "$back" >/dev/null
 trap 'eval "$back"; systemctl stop muster-passwords.timer' EXIT
 printf 'PasswordAuthentication no\nKbdInteractiveAuthentication no\n' >"$f"
 sshd=$(command -v sshd || echo /usr/sbin/sshd)

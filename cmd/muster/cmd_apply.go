@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"muster/internal/engine"
 	"muster/internal/planfile"
@@ -110,7 +108,7 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 	if !yes {
 		a.view().Summary(s, r.end(""))
 		a.leaving(left)
-		if err := a.confirm(question(s)); err != nil {
+		if err := a.confirm(ctx, question(s)); err != nil {
 			return err
 		}
 	}
@@ -227,19 +225,20 @@ func question(s *engine.Summary) string {
 var errNoTerminal = errors.New("there is no terminal to ask at: give --yes")
 
 // confirm asks whether to go on, and returns an error where the answer isn't yes.
-func (a *app) confirm(question string) error {
-	if !term.IsTerminal(int(a.in.Fd())) {
-		return errNoTerminal
-	}
-	fmt.Fprintf(a.err, "\n%s [y/N] ", question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && line == "" {
-		fmt.Fprintln(a.err)
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
+func (a *app) confirm(ctx context.Context, question string) error {
+	yes, err := a.ask(ctx, "\n"+question)
+	switch {
+	case errors.Is(err, errNoTerminal):
+		return err
+	case yes:
 		return nil
 	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.err)
+	}
 	fmt.Fprintln(a.err, "Nothing was changed.")
+	if ctx.Err() != nil {
+		return exitError(exitInterrupted)
+	}
 	return errShown // whoever waits for the changes must not take them for made
 }

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"muster/internal/view"
 )
@@ -38,20 +33,6 @@ func newVersion(a *app) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// ask asks a question that is answered by yes or no.
-func (a *app) ask(question string) (bool, error) {
-	if !term.IsTerminal(int(a.in.Fd())) {
-		return false, errors.New("there is no terminal to ask at: give --yes")
-	}
-	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes", nil
 }
 
 // starter is what `muster init` writes: a project that validates and applies

@@ -149,7 +149,7 @@ func (a *app) rotate(ctx context.Context, p *rotations, list []*rotationFile, ye
 		}
 	}
 	if !yes {
-		if err := a.confirm("Make these changes?"); err != nil {
+		if err := a.confirm(ctx, "Make these changes?"); err != nil {
 			return err
 		}
 	}

@@ -100,7 +100,7 @@ func (a *app) edited(path string, before []byte) (*vault.Edit, error) {
 		if !term.IsTerminal(int(a.in.Fd())) {
 			return nil, errShown
 		}
-		again, err := a.ask("Edit it again?")
+		again, err := a.ask(context.Background(), "Edit it again?")
 		if err != nil {
 			return nil, err
 		}

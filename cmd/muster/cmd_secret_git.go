@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -223,7 +224,7 @@ func (a *app) rekey(yes bool, moved []string) error {
 		fmt.Fprintln(a.out, "The recipients are the same; a new data key is made.")
 	}
 	if !yes {
-		ok, err := a.ask("Seal the store to these recipients?")
+		ok, err := a.ask(context.Background(), "Seal the store to these recipients?")
 		if err != nil {
 			return err
 		}

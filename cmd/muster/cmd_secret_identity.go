@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -100,7 +101,7 @@ func (a *app) renewIdentity(yes bool) error {
 		fmt.Fprintf(a.out, "A new identity is in %s already; %s is still sealed to the one before.\n", f.Path, path)
 	}
 	if !yes {
-		ok, err := a.ask(fmt.Sprintf("Seal %s to a new identity, and no more to the old one?", path))
+		ok, err := a.ask(context.Background(), fmt.Sprintf("Seal %s to a new identity, and no more to the old one?", path))
 		if err != nil {
 			return err
 		}
@@ -157,7 +158,7 @@ func (a *app) forgetIdentity(yes bool) error {
 		fmt.Fprintf(a.out, "forgets: %s\n", key)
 	}
 	if !yes {
-		ok, err := a.ask("Is no other store sealed to what is forgotten?")
+		ok, err := a.ask(context.Background(), "Is no other store sealed to what is forgotten?")
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -189,7 +190,7 @@ func (t *trusting) keep(keys []shownKey, yes bool) error {
 		if len(keys) > 1 {
 			question = fmt.Sprintf("Compare them with the hosts' own. Trust these %d?", len(keys))
 		}
-		if ok, err := t.ask(question); err != nil {
+		if ok, err := t.ask(context.Background(), question); err != nil {
 			return err
 		} else if !ok {
 			fmt.Fprintln(t.err, "Nothing was trusted.")

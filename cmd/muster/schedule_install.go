@@ -72,7 +72,7 @@ func (a *app) installSchedule(ctx context.Context, i *installing) error {
 		fmt.Fprintf(a.out, "Give its key the login %s, which %s, on %s\n", i.login, map[bool]string{true: "can only plan", false: "can change what muster can"}[i.plans], strings.Join(hostNames(hosts), ", "))
 	}
 	if !i.yes {
-		if err := a.confirm("Make these changes?"); err != nil {
+		if err := a.confirm(ctx, "Make these changes?"); err != nil {
 			return err
 		}
 	}
@@ -410,7 +410,7 @@ func (a *app) removeSchedule(ctx context.Context, i *installing) error {
 		fmt.Fprintf(a.out, "Take its key from %s\n", strings.Join(names, ", "))
 	}
 	if !i.yes {
-		if err := a.confirm("Make these changes?"); err != nil {
+		if err := a.confirm(ctx, "Make these changes?"); err != nil {
 			return err
 		}
 	}
