@@ -417,8 +417,8 @@ func TestDamagedRemoteIsSentAnew(t *testing.T) {
 	f := newFleet(t)
 	f.damaged["web1"] = true
 	r := f.run(hundred[:strings.Index(hundred, `play "again"`)], "web1")
-	if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending {
-		t.Errorf("%s: %v", s.Outcome, f.events)
+	if s := r.Plan(t.Context()); s.Outcome != engine.OutcomePending || f.logins["web1"] != 2 {
+		t.Errorf("%s after %d logins, not 2: %v", s.Outcome, f.logins["web1"], f.events)
 	}
 }
 
