@@ -111,7 +111,7 @@ func newScheduleRemove(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove drift|rotations",
 		Short: "Remove a schedule, and take its key from hosts",
-		Long:  "Remove removes the timer, and the key from every host that the inventory has. The login stays there without a key, and with it what it may do.",
+		Long:  "Remove removes the timer, and the key from every host that the inventory has, or those of --limit. The login stays there without a key, and with it what it may do.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			j, err := jobOf(args[0])

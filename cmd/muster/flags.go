@@ -73,7 +73,7 @@ func emptyFlag(flags *pflag.FlagSet) error {
 func choosesHosts() []string {
 	return []string{
 		"muster plan", "muster apply", "muster drift", "muster run", "muster facts", "muster trust", "muster bootstrap",
-		"muster inventory list", "muster schedule install",
+		"muster inventory list", "muster schedule install", "muster schedule remove",
 		"muster rotate", // which says itself why it takes none
 	}
 }

@@ -185,9 +185,13 @@ func waitHost(ctx context.Context, p paths, s spec) error {
 		}
 		if init, ok := hostInit(boot); ok {
 			last = errors.New("people can't log in yet")
-			_, err := os.Stat(fmt.Sprintf("/proc/%d/root/run/nologin", init.PID))
-			_, started := os.Stat(fmt.Sprintf("/proc/%d/root/run/sshd.pid", init.PID))
-			if os.IsNotExist(err) && started == nil {
+			has := func(path string) bool {
+				_, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", init.PID, path))
+				return err == nil
+			}
+			// Ubuntu's systemd starts sshd when somebody comes.
+			started := has("/run/sshd.pid") || has("/etc/systemd/system/sockets.target.wants/ssh.socket")
+			if !has("/run/nologin") && started {
 				if isCut(p, s) {
 					return nil // nobody can ask it
 				}
