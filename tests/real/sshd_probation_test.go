@@ -46,6 +46,12 @@ func TestSettingsOfSSHDThatLetNoLoginInAreTakenBack(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
 			on(t, "app1", "test \"$(cat /etc/ssh/sshd_config.d/40-probation.conf)\" = 'VersionAddendum before' && ! ls /etc/ssh/sshd_config.d/*.old 2>/dev/null")
+			// That the host itself has sshd read the old ones again muster can't know: it
+			// does so once more.
+			r = muster(t, "apply", serverSettings(t, `VersionAddendum = "before"`), "--yes")
+			if r.Code != 0 || strings.Contains(r.Out, "update") {
+				t.Errorf("more is to do than a reload: exit code %d\n%s%s", r.Code, r.Out, r.Err)
+			}
 			if r := muster(t, "plan", serverSettings(t, `VersionAddendum = "before"`), "--detailed-exitcode"); r.Code != 0 {
 				t.Errorf("something is left to do: exit code %d\n%s%s", r.Code, r.Out, r.Err)
 			}
