@@ -83,6 +83,36 @@ func (a *app) complete(root *cobra.Command) {
 		}
 	}
 	below(root)
+	root.InitDefaultCompletionCmd()
+	if bash, _, err := root.Find([]string{"completion", "bash"}); err == nil {
+		bash.RunE = completeBash
+	}
+}
+
+// completeBash writes bash's completion. What it offers is quoted there by bash's own %q,
+// which puts a backslash before each comma of a list: that means the same, and isn't what
+// anybody types.
+func completeBash(cmd *cobra.Command, _ []string) error {
+	plain, err := cmd.Flags().GetBool("no-descriptions")
+	if err != nil {
+		return err
+	}
+	if err := cmd.Root().GenBashCompletionV2(cmd.OutOrStdout(), !plain); err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(cmd.OutOrStdout(), `
+__muster_complete()
+{
+    __start_muster "$@"
+    [ ${#COMPREPLY[@]} = 0 ] || COMPREPLY=("${COMPREPLY[@]//\\,/,}")
+}
+if [[ $(type -t compopt) = "builtin" ]]; then
+    complete -o default -F __muster_complete muster
+else
+    complete -o default -o nospace -F __muster_complete muster
+fi
+`)
+	return err
 }
 
 // complete is cobra's question for an argument.

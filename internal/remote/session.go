@@ -225,7 +225,7 @@ func (s *Session) plan(ctx context.Context, t *task) wire.Planned {
 		if p.Status == wire.Failed {
 			p = s.deferred(t, nil, "")
 		}
-		p.Conditional = p.Status == wire.Pending
+		p.Conditional = p.Status == wire.Pending || p.Status == wire.Unchanged
 		return p
 	}
 	return s.planModule(ctx, t)
@@ -245,7 +245,7 @@ func (s *Session) planModule(ctx context.Context, t *task) wire.Planned {
 		return s.deferred(t, nil, openArgs(unknown))
 	}
 	if s.Kinds.Kind(t.Kind).Probe && s.preview.Pending() {
-		return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Changes: []host.Description{{Action: host.Check, Target: t.label(), Impact: "once what is pending before it is done"}}}
+		return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Changes: s.shown(t, []host.Description{{Action: host.Check, Target: s.subject(t), Diff: s.known(t), Impact: "once what is pending before it is done"}})}
 	}
 	plan, err := s.askModule(ctx, t, s.ahead)
 	switch {

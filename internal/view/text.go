@@ -292,6 +292,13 @@ func (v *textView) notes(e *engine.TaskEvent) string {
 		return "not reached"
 	case wire.Unchanged, wire.Changed, wire.Unknown, wire.Skipped:
 		list = append(list, string(e.Status))
+		switch {
+		case !e.Conditional || e.Status != wire.Unchanged:
+		case e.Kind == "print": // what it says may not be said
+			list = []string{"only if its condition holds, known after apply"}
+		default:
+			list = append(list, "whether its condition holds or not")
+		}
 	}
 	return strings.Join(list, ", ")
 }

@@ -131,8 +131,12 @@ func TestNamesAreCompletedInRealShells(t *testing.T) {
 				if err := term.write(typed + "\t\r"); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := term.await("typed<"); err != nil {
+				shown, err := term.await("typed<")
+				if err != nil {
 					t.Fatalf("%s: %v", typed, err)
+				}
+				if strings.Contains(shown, `\,`) {
+					t.Errorf("%s becomes %q on the screen", typed, shown)
 				}
 				got, err := term.await(">")
 				if got = strings.TrimSpace(got); err != nil || got != want {
