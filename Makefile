@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .PHONY: build remotes dist test promises mutate lint demo demo-down bench generate pictures docker hire load mysql canary rotate-kills rotate-time night test-long clean
 
 build: remotes
-	@mkdir -p bin
+	@mkdir -p bin && { [ ! -L bin/muster ] || rm bin/muster; } # a release that ./bootstrap has fetched
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/muster ./cmd/muster
 
 # The remotes that muster pushes to hosts, packed and embedded into it.

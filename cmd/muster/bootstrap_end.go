@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"muster/internal/engine"
+	"muster/internal/lang"
 	"muster/internal/wire"
 )
 
@@ -31,10 +32,14 @@ func (b *bootstrap) watch(e engine.Event, seen map[string]bool) {
 	if t.Role != "" {
 		name = "role." + t.Role + " " + name
 	}
-	if !seen[t.ID+t.On] {
-		seen[t.ID+t.On] = true
+	switch {
+	case seen[t.ID+t.On]:
+	case strings.Contains(t.Error, lang.ErrLater.Error()):
+		b.waiting = append(b.waiting, name)
+	default:
 		b.failures = append(b.failures, failure{name, t.Error})
 	}
+	seen[t.ID+t.On] = true
 }
 
 // conclude says last what has gone wrong and what is deferred, and what to do.
@@ -44,6 +49,9 @@ func (b *bootstrap) conclude(made, health passed) {
 		fmt.Fprintf(b.err, "Deferred: you can't open these secrets yet. Once a colleague has added your line (above) to the store, and you have their commit, run the same command again:\n")
 		for _, name := range names {
 			fmt.Fprintf(b.err, "  %s\n", name)
+		}
+		for _, name := range b.waiting {
+			fmt.Fprintf(b.err, "    %s waits for that\n", name)
 		}
 	}
 	if len(b.failures) > 0 {
@@ -61,7 +69,7 @@ func (b *bootstrap) conclude(made, health passed) {
 		fmt.Fprintf(b.err, "%s was made. Nothing proves that it works: the playbook has no task with the tag %s.\n", b.host.Name, healthTag)
 	case health.ended != nil || !health.worked:
 		fmt.Fprintf(b.err, "%s was made, and a new login there doesn't find that it works.\n", b.host.Name)
-	case made.ended != nil || len(b.failures) > 0:
+	case made.ended != nil || len(b.failures)+len(b.waiting) > 0:
 		fmt.Fprintf(b.err, "%s works, but for what stands above.\n", b.host.Name)
 	default:
 		fmt.Fprintf(b.err, "%s works. Log in anew, for your groups.\n", b.host.Name)

@@ -64,6 +64,7 @@ type bootstrap struct {
 	host     *inventory.Host
 	loaded   *loaded
 	failures []failure
+	waiting  []string // tasks that wait for secrets
 }
 
 // failure is a task that hasn't come to what it should.

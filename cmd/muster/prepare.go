@@ -28,7 +28,7 @@ type request struct {
 	resumes  string      // the run that it goes on with
 	left     []string    // the hosts that it goes on with
 	adHoc    string      // the command whose playbook it is; "": it is the user's
-	again    bool        // its command goes on with it when it is given again, and says so
+	again    bool        // its command goes on with it when it is given again, says so, and chooses the tags
 	readOnly bool        // it is only planned
 	trace    bool        // hosts are asked who altered what has drifted
 	saves    bool        // its plan is to be kept
@@ -117,7 +117,9 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 	if len(pb.Plays) == 0 && len(pb.Rotations) > 0 {
 		return nil, fmt.Errorf("%s has rotations, and no play: \"muster rotate %s\" makes one", q.file, pb.Rotations[0].Name)
 	}
-	a.warnOfTags(pb)
+	if !q.again { // the user has given them
+		a.warnOfTags(pb)
+	}
 	limit, err := a.limited(l.inventory)
 	if err != nil {
 		return nil, err

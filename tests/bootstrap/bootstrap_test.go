@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,6 +78,25 @@ func TestReleaseIsTakenByItsSumAndKept(t *testing.T) {
 	}
 	if asked != 1 {
 		t.Errorf("it was asked for %d times", asked)
+	}
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "bin/muster"), "version").Output(); err != nil || string(out) != "muster version\n" {
+		t.Errorf("bin/muster isn't that release: %v\n%s", err, out)
+	}
+}
+
+func TestMusterThatWasBuiltStaysWhereAReleaseIsTaken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(release)) }))
+	defer server.Close()
+	dir := clone(t, server.URL, sum(release))
+	built := filepath.Join(dir, "bin/muster")
+	if err := errors.Join(os.Mkdir(filepath.Dir(built), 0o755), os.WriteFile(built, []byte("built"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := run(t, dir); code != 0 || out != "muster bootstrap --yes two words\n" {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	if text, err := os.ReadFile(built); err != nil || string(text) != "built" {
+		t.Errorf("bin/muster is %q (%v)", text, err)
 	}
 }
 
