@@ -69,7 +69,7 @@ variable "port" {
 
 variable "images" {
   type        = string
-  description = "the edition of the images of MariaDB and Memcached: another one has them made anew, from the packages of that day"
+  description = "the edition of the images of MariaDB and Memcached: another one has them made anew, as newer packages have"
   default     = "1"
 }
 
@@ -78,8 +78,7 @@ locals {
   home = host.facts.homes[local.user]
   src  = "${local.home}/src"
   shop = "${local.src}/shop"
-  # Images of another make have another tag.
-  edition = "${var.images}-${substr(sha256(join("", [file("files/image.sh"), file("files/database.sh")])), 0, 8)}"
+  make = "${var.images}-${substr(sha256(join("", [file("files/image.sh"), file("files/database.sh")])), 0, 8)}"
   # What is lacked of that can't be made good for by going on.
   needed = ["busybox-static", "ca-certificates", "git", "openssh-client"]
 }
@@ -130,7 +129,8 @@ task "package" "wanted" {
 }
 
 role "docker" {
-  users = [local.user]
+  users  = [local.user]
+  latest = true
 }
 
 task "command" "key" {
@@ -189,35 +189,41 @@ task "command" "release" {
   read_only = true
 }
 
+# Images of another make, or of other versions of packages, have another tag.
+task "command" "edition" {
+  shell     = "printf %s ${local.make}-; apt-cache policy mariadb-server-core memcached python3 python3-pymysql | grep Candidate | sha256sum | cut -c1-8"
+  read_only = true
+}
+
 task "command" "images" {
   shell     = "docker image ls --format '{{.Repository}}:{{.Tag}}' 'dev/*'"
   read_only = true
 }
 
 task "command" "database" {
-  when  = !strcontains(task.command.images.output.stdout, "dev/mariadb:${local.edition}")
+  when  = !strcontains(task.command.images.output.stdout, "dev/mariadb:${task.command.edition.output.stdout}")
   shell = "/usr/local/lib/dev_vm/image.sh </usr/local/lib/dev_vm/database.sh"
-  env   = { IMAGE = "dev/mariadb:${local.edition}", PACKAGES = "mariadb-server-core busybox-static", START = "[\"/start\"]" }
+  env   = { IMAGE = "dev/mariadb:${task.command.edition.output.stdout}", PACKAGES = "mariadb-server-core busybox-static", START = "[\"/start\"]" }
 }
 
 task "command" "cache" {
-  when  = !strcontains(task.command.images.output.stdout, "dev/memcached:${local.edition}")
+  when  = !strcontains(task.command.images.output.stdout, "dev/memcached:${task.command.edition.output.stdout}")
   shell = "/usr/local/lib/dev_vm/image.sh </dev/null"
-  env   = { IMAGE = "dev/memcached:${local.edition}", PACKAGES = "memcached busybox-static", START = "[\"memcached\", \"-u\", \"nobody\"]" }
+  env   = { IMAGE = "dev/memcached:${task.command.edition.output.stdout}", PACKAGES = "memcached busybox-static", START = "[\"memcached\", \"-u\", \"nobody\"]" }
 }
 
 task "command" "python" {
-  when  = !strcontains(task.command.images.output.stdout, "dev/python:${local.edition}")
+  when  = !strcontains(task.command.images.output.stdout, "dev/python:${task.command.edition.output.stdout}")
   shell = "/usr/local/lib/dev_vm/image.sh </dev/null"
-  env   = { IMAGE = "dev/python:${local.edition}", PACKAGES = "python3 python3-pymysql", START = "[\"python3\"]" }
+  env   = { IMAGE = "dev/python:${task.command.edition.output.stdout}", PACKAGES = "python3 python3-pymysql", START = "[\"python3\"]" }
 }
 
 task "command" "shop" {
-  when  = !strcontains(task.command.images.output.stdout, "dev/shop:${task.command.release.output.stdout}-${local.edition}")
+  when  = !strcontains(task.command.images.output.stdout, "dev/shop:${task.command.release.output.stdout}-${task.command.edition.output.stdout}")
   shell = "/usr/local/lib/dev_vm/image.sh </dev/null"
   env = {
-    IMAGE = "dev/shop:${task.command.release.output.stdout}-${local.edition}"
-    FROM  = "dev/python:${local.edition}"
+    IMAGE = "dev/shop:${task.command.release.output.stdout}-${task.command.edition.output.stdout}"
+    FROM  = "dev/python:${task.command.edition.output.stdout}"
     FILES = local.shop
     START = "[\"/usr/bin/python3\", \"/app/shop.py\"]"
   }
@@ -225,7 +231,7 @@ task "command" "shop" {
 
 task "docker_compose" "dev" {
   source  = "files/compose.yml"
-  env     = { SHOP = "${task.command.release.output.stdout}-${local.edition}", IMAGES = local.edition, PORT = tostring(var.port) }
+  env     = { SHOP = "${task.command.release.output.stdout}-${task.command.edition.output.stdout}", IMAGES = task.command.edition.output.stdout, PORT = tostring(var.port) }
   secrets = { database = var.database_password }
   pull    = "never"
   wait    = "2m"

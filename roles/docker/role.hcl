@@ -24,6 +24,12 @@ variable "version" {
   default     = null
 }
 
+variable "latest" {
+  type        = bool
+  description = "whether a package that is there is brought to the newest version; its daemon is started anew then"
+  default     = false
+}
+
 variable "repository" {
   type = object({
     uri        = string                            # "https://download.docker.com/linux/debian"
@@ -80,7 +86,8 @@ task "file" "/etc/apt/sources.list.d/docker.sources" {
 
 # None of them is started here: that is docker_engine's, with the settings.
 task "package" "docker" {
-  name = concat([for p in local.packages : var.version == null ? p : "${p}=${var.version}"], local.besides)
+  name  = concat([for p in local.packages : var.version == null ? p : "${p}=${var.version}"], local.besides)
+  state = var.latest && var.version == null ? "latest" : "present"
 }
 
 task "docker_engine" "docker" {
