@@ -30,6 +30,7 @@ func (s *server) open(ctx context.Context, o *wire.Open) error {
 	if s.o.Worker || o.Run == "" {
 		return nil
 	}
+	s.lock.run, s.lock.name = o.Run, o.Host
 	dir, err := s.records()
 	if err == nil {
 		s.lock.running = func() []process.ID { return record.Running(dir, o.Run) }

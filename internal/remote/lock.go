@@ -40,6 +40,9 @@ type lock struct {
 
 	wait, patience time.Duration // 0: lockWait, lockPatience
 	vigil          process.Vigil // of who has it; the zero value is as patient as can be
+	// run is the run that this belongs to, and name what it calls this host: a machine that
+	// it has under another name, too, is in its own way for as long as it lasts.
+	run, name string
 	// running returns what still acts on this host for runs whose remotes have ended;
 	// nil: nothing.
 	running func() []process.ID
@@ -97,8 +100,28 @@ func (l *lock) own(ctx context.Context) error {
 	}
 	l.owned = true
 	_ = l.f.Truncate(0)
-	_, _ = l.f.WriteAt(fmt.Appendf(nil, "process %d since %s\n", os.Getpid(), time.Now().Format(time.DateTime)), 0)
+	text := fmt.Appendf(nil, "process %d since %s\n", os.Getpid(), time.Now().Format(time.DateTime))
+	if l.run != "" {
+		text = fmt.Appendf(text, "%s%s %s\n", ofRun, l.run, l.name)
+	}
+	_, _ = l.f.WriteAt(text, 0)
 	return nil
+}
+
+// ofRun begins the line of a lock's file that says whose it is: a run, and its name of the host.
+const ofRun = "run "
+
+// twin is the other name under which this run has this machine already; "" for none.
+func (l *lock) twin() string {
+	text := make([]byte, 4096)
+	n, _ := l.f.ReadAt(text, 0)
+	for line := range strings.Lines(string(text[:n])) {
+		words, found := strings.CutPrefix(line, ofRun)
+		if run, name, _ := strings.Cut(strings.TrimSpace(words), " "); found && run == l.run && l.run != "" && name != l.name {
+			return name
+		}
+	}
+	return ""
 }
 
 // disown gives the lock back that was taken for a time.
@@ -144,6 +167,10 @@ func (l *lock) take(ctx context.Context, how int) error {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
+		}
+		if twin := l.twin(); twin != "" {
+			l.err = fmt.Errorf("%s and %s are one machine, which a run can make changes on under one name alone: leave one of them out (--limit '!%s')", twin, l.name, l.name)
+			return l.err
 		}
 		for _, id := range l.vigil.Watch(l.f) {
 			w.say(fmt.Sprintf("ended another run's remote on this host (%s): it was stopped, or hung", id))

@@ -38,6 +38,28 @@ func TestHostOfAnotherRunIsWaitedForAloudAndRefusedOnce(t *testing.T) {
 	}
 }
 
+// A run that has a machine under two names would wait for itself until it gives up.
+func TestMachineOfTwoNamesIsToldAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first := lock{path: path, run: "r1", name: "db1"}
+	if err := first.own(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer first.release()
+	for _, test := range []struct{ run, name, want string }{
+		{"r1", "primary", "db1 and primary are one machine"},
+		{"r1", "db1", "another run has had this host"}, // it is taken up again
+		{"r2", "primary", "another run has had this host"},
+		{"", "", "another run has had this host"},
+	} {
+		l := lock{path: path, run: test.run, name: test.name, wait: time.Millisecond}
+		if err := l.own(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s of %s: %v, not %q", test.name, test.run, err, test.want)
+		}
+		l.release()
+	}
+}
+
 func TestOwnerBetweenTwoLooksIsNoticed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	l := lock{path: path}
