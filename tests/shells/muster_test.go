@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"muster/tests/await"
 	"muster/tests/program"
 )
 
@@ -60,5 +62,68 @@ func TestChangesAreRefusedAtATerminal(t *testing.T) {
 				t.Errorf("it made the change: %v", err)
 			}
 		})
+	}
+}
+
+// slow is a playbook whose one change goes on until the file "on" is there, in the folder DIR,
+// and says that by the file "begun".
+const slow = "play \"p\" {\n  hosts = [\"here\"]\n  task \"command\" \"migrate\" {\n    shell   = \"cd DIR; touch begun; until test -e on; do sleep 0.05; done; touch ended\"\n    creates = \"DIR/ended\"\n  }\n}\n"
+
+// slowly begins an apply of slow at a terminal, by a line of sh, and awaits that the change is
+// made.
+func slowly(t *testing.T, line string) (dir string, term *terminal) {
+	t.Helper()
+	muster := program.Muster(t)
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
+	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
+	write(t, filepath.Join(dir, "site.hcl"), strings.ReplaceAll(slow, "DIR", dir))
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm", "PATH="+filepath.Dir(muster)+":"+os.Getenv("PATH"))
+	term, err := open(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = term.close() })
+	await.Until(t, "the change is being made", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "begun"))
+		return err == nil
+	})
+	return dir, term
+}
+
+// The first ^C says what is still being finished, below the footer, and lets it end.
+func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
+	dir, term := slowly(t, "exec muster apply site.hcl --yes")
+	if said, err := term.await("command.migrate"); err != nil { // the footer names it
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if err := term.write("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := term.await("Stopping once the changes in hand are finished; again to abort."); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if said, err := term.await("here: command.migrate"); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	write(t, filepath.Join(dir, "on"), "")
+	if said, err := term.await("1 changed"); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	var exit *exec.ExitError
+	if err := term.cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// What is shown through a pipe has the screen for itself: no footer is drawn over it.
+func TestNoFooterIsDrawnOverWhatAPipeShows(t *testing.T) {
+	dir, term := slowly(t, "muster apply site.hcl --yes | cat; echo over")
+	write(t, filepath.Join(dir, "on"), "")
+	said, err := term.await("over")
+	if err != nil || !strings.Contains(said, "1 changed") || strings.Contains(said, "\x1b") {
+		t.Errorf("%v\n%q", err, said)
 	}
 }
