@@ -105,8 +105,8 @@ func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
 	if said, err := term.await("Stopping once the changes in hand are finished; again to abort."); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	if said, err := term.await("here: command.migrate"); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if said, err := term.await("here: command.migrate"); err != nil || said != "\r\n  " {
+		t.Fatalf("%v\n%q", err, said)
 	}
 	write(t, filepath.Join(dir, "on"), "")
 	if said, err := term.await("1 changed"); err != nil {
@@ -121,6 +121,9 @@ func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
 // What is shown through a pipe has the screen for itself: no footer is drawn over it.
 func TestNoFooterIsDrawnOverWhatAPipeShows(t *testing.T) {
 	dir, term := slowly(t, "muster apply site.hcl --yes | cat; echo over")
+	if said, err := term.await("1 host: 1 applying"); err != nil || strings.Contains(said, "\x1b") { // every ten seconds, on a line of its own
+		t.Fatalf("%v\n%q", err, said)
+	}
 	write(t, filepath.Join(dir, "on"), "")
 	said, err := term.await("over")
 	if err != nil || !strings.Contains(said, "1 changed") || strings.Contains(said, "\x1b") {
