@@ -66,8 +66,8 @@ func TestChangesAreRefusedAtATerminal(t *testing.T) {
 }
 
 // slow is a playbook whose one change goes on until the file "on" is there, in the folder DIR,
-// and says that by the file "begun".
-const slow = "play \"p\" {\n  hosts = [\"here\"]\n  task \"command\" \"migrate\" {\n    shell   = \"cd DIR; touch begun; until test -e on; do sleep 0.05; done; touch ended\"\n    creates = \"DIR/ended\"\n  }\n}\n"
+// or that folder is gone, and says by the file "begun" that it is made.
+const slow = "play \"p\" {\n  hosts = [\"here\"]\n  task \"command\" \"migrate\" {\n    shell   = \"cd DIR; touch begun; while test -d DIR && ! test -e on; do sleep 0.05; done; touch DIR/ended\"\n    creates = \"DIR/ended\"\n  }\n}\n"
 
 // slowly begins an apply of slow at a terminal, by a line of sh, and awaits that the change is
 // made.
