@@ -62,11 +62,16 @@ func nspawnScript(p paths, s spec, h hostOptions, enter map[string][]string) str
 		args = append(args, "--bind=/dev/net/tun") // for a VPN
 	}
 	if h.docker {
-		args = append(args, "--bind="+filepath.Join(p.onDisk(s.name), "docker")+":/var/lib/docker")
+		for folder, at := range imageFolders {
+			args = append(args, "--bind="+filepath.Join(p.onDisk(s.name), folder)+":"+at)
+		}
 	}
 	b.WriteString(strings.Join(args, " \\\n\t") + "\n")
 	return b.String()
 }
+
+// imageFolders are where Docker and, from Docker 29 on, containerd keep images.
+var imageFolders = map[string]string{"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 // dockerUnit makes control groups writable, which Docker needs and
 // systemd-nspawn doesn't do under v1.
@@ -102,8 +107,10 @@ func prepareOverlay(p paths, s spec, h hostOptions) error {
 	if !h.docker {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "docker"), 0o711); err != nil {
-		return err
+	for folder := range imageFolders {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o711); err != nil {
+			return err
+		}
 	}
 	units := filepath.Join(p.root(s.name), "etc/systemd/system")
 	if err := writeFile(filepath.Join(units, "lab-docker.service"), dockerUnit, 0o644); err != nil {
@@ -125,7 +132,7 @@ func removeOverlay(p paths, host string) error {
 		_ = os.Remove(fmt.Sprintf(left+"locks/inode-%d:%d", device, number))
 	}
 	_ = os.Remove(left + "propagate/" + p.netns(host))
-	for _, sub := range []string{"root", "upper", "work", "docker"} {
+	for _, sub := range []string{"root", "upper", "work", "docker", "containerd"} {
 		if err := removeTree(filepath.Join(p.onDisk(host), sub)); err != nil {
 			return err
 		}

@@ -59,8 +59,9 @@
 // # Docker
 //
 // Overlayfs doesn't go on overlayfs: a host named in Options.Docker has a plain
-// folder on /var/lib/docker, and a unit that makes its control groups writable
-// at each boot, before Docker starts. Install docker.io on it as on any host.
+// folder on /var/lib/docker and one on /var/lib/containerd, and a unit that makes
+// its control groups writable at each boot, before Docker starts. Install docker.io
+// on it as on any host.
 // There is no registry to pull from: build images from scratch.
 //
 // # What is left behind
