@@ -23,6 +23,8 @@ type Host struct {
 	Pins Pinner
 	// Companions, if not nil, are the other hosts that the task in hand needs.
 	Companions Companions
+	// Copies, if not nil, is the copy in the project's folder that the task in hand keeps.
+	Copies Copies
 	// Bodies has the bytes behind contents. The zero value holds what was kept.
 	Bodies *Bodies
 	// Report, if not nil, is told how a long change is getting on.
