@@ -142,6 +142,9 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 	p.redact.Spare(runNames(l, pb)...)
 	o.Playbook, o.Parallel, o.Key, o.Redact = pb, a.parallel, q.key, p.redact
 	o.ReadOnly, o.Trace, o.KeepFacts, o.Connect, o.FactsType, o.FactKeys, o.Kinds = q.readOnly, q.trace, q.saves, reach.connect, factsType(), facts.Keys(), a.registry()
+	if o.Project == "" {
+		o.Project = l.project.Dir
+	}
 	o.Fresh, o.Behind = reach.fresh, reach.behind
 	a.reportsOn(l.project.Rel(q.file))
 	o.Events = func(e engine.Event) {

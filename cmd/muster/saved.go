@@ -150,7 +150,7 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 	}
 	now := &recording{}
 	q := request{file: p.Playbook, start: start, key: p.Key, planFile: p.path, name: laid.Name, text: laid.Text, watch: now.event}
-	r, err := a.newRun(l, pb, q, engine.Options{Limit: limit, Tags: p.Tags, SkipTags: p.SkipTags, Facts: p.Facts, Pins: p.Pins})
+	r, err := a.newRun(l, pb, q, engine.Options{Project: p.Root, Limit: limit, Tags: p.Tags, SkipTags: p.SkipTags, Facts: p.Facts, Pins: p.Pins})
 	return r, now, err
 }
 

@@ -28,6 +28,8 @@ import (
 // Options is what a run needs.
 type Options struct {
 	Playbook *lang.Playbook
+	// Project is the folder in which copies of hosts' files are kept; "": there is none.
+	Project string
 	// Limit is the hosts that the run is limited to; nil: all.
 	Limit map[string]bool
 	// Tags and SkipTags choose tasks: those with one of Tags (all, if there

@@ -95,6 +95,9 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 			planned(func(*wire.Planned) {})(c, task)
 			_ = c.Send(&wire.Message{Prove: &wire.Prove{ID: task.ID}})
 		},
+		"a question for a copy that no task keeps": func(c *wire.Conn, task *wire.Task) {
+			_ = c.Send(&wire.Message{Copy: &wire.Copy{ID: task.ID}})
+		},
 		"that it was taken up again": func(c *wire.Conn, _ *wire.Task) {
 			_ = c.Send(&wire.Message{TakenUp: &wire.TakenUp{}})
 		},

@@ -27,6 +27,10 @@ type link struct {
 	broken error         // why it has ended
 	// proving is a login that is under way to prove what the host has on probation.
 	proving bool
+	// looking: a question what a copy is is being answered.
+	looking bool
+	// bringing takes the parts of what is to replace a copy; nil: nothing was begun.
+	bringing chan *wire.Bring
 }
 
 // ErrLost is a connection that ended in the middle of a run: what became of
@@ -195,6 +199,10 @@ func (l *link) take(m *wire.Message) error {
 		return l.need(*m.Need)
 	case m.Pin != nil:
 		return l.pin(m.Pin)
+	case m.Copy != nil:
+		return l.copyOf(m.Copy)
+	case m.Bring != nil:
+		return l.bring(m.Bring)
 	case m.Receive != nil:
 		return l.receive(m.Receive)
 	case m.Listening != nil, m.Sent != nil, m.Part != nil, m.Hangup != nil, m.Took != nil:

@@ -123,6 +123,7 @@ type item struct {
 
 	companions []*companion // the other hosts that it needs
 	held       bool         // it has them
+	copy       *keptCopy    // of a file of its host, in the project's folder; nil: it keeps none
 
 	guess     bool       // facts that it was evaluated with may be moved by what is pending
 	passing   bool       // what it does is taken back by another task, by design

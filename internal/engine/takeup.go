@@ -35,7 +35,9 @@ type grant struct {
 
 // sendItem sends an item's task, and keeps it until the item is over.
 func (h *hostRun) sendItem(it *item, t *wire.Task, queue bool) {
+	kept := h.copyOf(t)
 	h.run.mu.Lock()
+	it.copy = kept
 	it.sent, it.task = true, t
 	h.sentItems = append(h.sentItems, it)
 	l := h.link

@@ -19,11 +19,12 @@ type companions struct {
 	making bool
 }
 
-// accompany gives the host the companions of a task, until what it returns is called.
+// accompany gives the host the companions of a task, and its copy in the project's folder,
+// until what it returns is called.
 func (s *Session) accompany(t *task) (end func()) {
-	was := s.Host.Companions
-	s.Host.Companions = &companions{s: s, t: t}
-	return func() { s.Host.Companions = was }
+	was, copies := s.Host.Companions, s.Host.Copies
+	s.Host.Companions, s.Host.Copies = &companions{s: s, t: t}, copyOf{s, t.ID}
+	return func() { s.Host.Companions, s.Host.Copies = was, copies }
 }
 
 // Accompany replaces what the companions of a task have told.

@@ -186,6 +186,11 @@ func (s *server) tellUndo(u *wire.Undo) error {
 	if err == nil {
 		return nil
 	}
+	return s.deaf()
+}
+
+// deaf notes that the controller can't be told anything any more.
+func (s *server) deaf() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true

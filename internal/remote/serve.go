@@ -41,9 +41,11 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	s.session.FactKeys = o.FactKeys
 	s.session.Probation, s.session.Gone = s.probation, s.lost
 	s.session.Ask, s.session.Receive = s.askPin, s.receiveFrom
+	s.copies = projectCopies{s: s, answers: make(chan *wire.Copy, 4)}
+	s.session.Copies = &s.copies
 	s.sends.open, s.receivers.open = map[uint64]*sending{}, map[uint64]*receiving{}
 	if o.Worker {
-		s.session.Probation, s.session.Ask, s.session.Receive = noTrial, nil, nil
+		s.session.Probation, s.session.Ask, s.session.Receive, s.session.Copies = noTrial, nil, nil, nil
 	}
 	if err := s.restrict(); err != nil {
 		return err
@@ -144,6 +146,7 @@ type server struct {
 
 	sends     sends
 	receivers receivers
+	copies    projectCopies
 
 	mu    sync.Mutex
 	needs map[uint64]chan *wire.Chunk
@@ -192,6 +195,8 @@ func (s *server) receive() error {
 			case s.answers <- m.Pin:
 			default: // nobody asked for so many
 			}
+		case m.Copy != nil:
+			s.copies.answered(m.Copy)
 		case s.streamed(m):
 		case m.Cancel != nil:
 			s.cancel(errStopped)

@@ -66,6 +66,8 @@ type Session struct {
 	Ask host.Pinner
 	// Receive, if not nil, has a companion of a task send; see host.Companions.
 	Receive func(ctx context.Context, id, host string, request json.RawMessage) (io.ReadCloser, error)
+	// Copies, if not nil, has the controller tell of copies in the project's folder.
+	Copies Copies
 
 	pins    map[string]string // what names stand for
 	pinned  map[string]string // those that the plan in hand depends on; nil at other times

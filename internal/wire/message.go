@@ -59,6 +59,8 @@ type Message struct {
 	TakenUp  *TakenUp  `cbor:"24,keyasint,omitempty"`
 	CutOff   *CutOff   `cbor:"25,keyasint,omitempty"`
 	Pin      *Pin      `cbor:"26,keyasint,omitempty"` // and from the controller
+	Copy     *Copy     `cbor:"42,keyasint,omitempty"` // and from the controller
+	Bring    *Bring    `cbor:"43,keyasint,omitempty"`
 
 	Receive   *Receive   `cbor:"35,keyasint,omitempty"`
 	Listening *Listening `cbor:"36,keyasint,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"muster/modules/certificate"
 	"muster/modules/cron"
 	"muster/modules/docker"
+	"muster/modules/fetch"
 	"muster/modules/file"
 	"muster/modules/git"
 	"muster/modules/haproxy"
@@ -36,7 +37,7 @@ import (
 // Registry returns the registry of all kinds.
 func Registry() *modules.Registry {
 	return modules.NewRegistry(slices.Concat(
-		file.Kinds(), haproxy.Kinds(),
+		file.Kinds(), fetch.Kinds(), haproxy.Kinds(),
 		packages.Kinds(),
 		repository.Kinds(),
 		certificate.Kinds(),

@@ -24,6 +24,7 @@ type testCase struct {
 	sections map[string]string
 	files    []txtar.File
 	root     string
+	brought  *string // the copy in the project that was made; nil: it is as the section "copy" has it
 }
 
 func readCase(t testing.TB, file string) *testCase {
@@ -39,7 +40,7 @@ func readCase(t testing.TB, file string) *testCase {
 func caseOf(t testing.TB, name string, a *txtar.Archive) *testCase {
 	t.Helper()
 	c := &testCase{name: name, sections: map[string]string{}, files: a.Files}
-	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true, "varies": true, "request": true, "output": true, "sends": true, "received": true, "refusal": true}
+	known := map[string]bool{"task": true, "setup": true, "changes": true, "made": true, "diff": true, "hidden": true, "error": true, "failure": true, "meta": true, "check": true, "options": true, "reset": true, "varies": true, "request": true, "output": true, "sends": true, "received": true, "refusal": true, "copy": true, "copied": true}
 	for _, f := range a.Files {
 		if !known[f.Name] && !companionSection(f.Name) && !strings.HasPrefix(f.Name, "before/") && !strings.HasPrefix(f.Name, "after/") && !strings.HasPrefix(f.Name, "source/") {
 			t.Fatalf("%s: there is no section %q", name, f.Name)
@@ -90,6 +91,7 @@ func (c *testCase) text(section string) string {
 // lay makes a new folder with the state before.
 func (c *testCase) lay(t testing.TB, again bool) {
 	t.Helper()
+	c.brought = nil
 	if c.root != "" {
 		c.remove(t, c.root)
 	} else {
@@ -246,6 +248,7 @@ func plain(v cty.Value) any {
 // compareEnd holds the end against after/, meta and check.
 func (c *testCase) compareEnd(t testing.TB) {
 	t.Helper()
+	c.compareCopy(t)
 	for _, f := range c.files {
 		name, ok := strings.CutPrefix(f.Name, "after/")
 		if !ok {

@@ -28,6 +28,8 @@
 //	received    a shell script that gets what it sends as its standard input, and must
 //	            succeed
 //	refusal     text that its error must contain
+//	copy        the copy in the project's folder that the task keeps of a file (modules.Copier)
+//	copied      that copy in the end; without it, none may be brought
 //	varies      regular expressions, a line each: what they match may differ between two
 //	            runs that reach the same end (a salt)
 //	options     words: "always" (an unguarded command: planned again it runs

@@ -81,7 +81,7 @@ func (c *conformance) session() *remote.Session {
 	}
 	s := remote.NewSession(c.kinds, h, []byte("conformance"))
 	s.User = c.user()
-	s.Receive = c.receive
+	s.Receive, s.Copies = c.receive, copies{c}
 	return s
 }
 
