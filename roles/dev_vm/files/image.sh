@@ -19,9 +19,15 @@ if [ -n "${PACKAGES:-}" ]; then
 	for deb in *.deb; do
 		dpkg-deb -x "$deb" "$work/root"
 	done
-	# Packages that have all below /usr leave the links to it to another one.
+	# All is below /usr, wherever a package has it, and links lead there: some packages have
+	# folders beside them that are empty.
 	for dir in bin sbin lib lib64; do
-		[ -e "$work/root/$dir" ] || [ ! -d "$work/root/usr/$dir" ] || ln -s "usr/$dir" "$work/root/$dir"
+		if [ -d "$work/root/$dir" ]; then
+			mkdir -p "$work/root/usr/$dir"
+			cp -a "$work/root/$dir/." "$work/root/usr/$dir/"
+			rm -rf "${work:?}/root/$dir"
+		fi
+		[ ! -d "$work/root/usr/$dir" ] || ln -s "usr/$dir" "$work/root/$dir"
 	done
 	rm -rf "$work/root/usr/share/doc" "$work/root/usr/share/man" "$work/root/usr/share/locale"
 fi
