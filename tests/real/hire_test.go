@@ -182,7 +182,7 @@ func TestNewHire(t *testing.T) {
 
 	// A year later: packages of then, lists that are as old, a newer one of what is in an
 	// image, and the next release.
-	cache := on(t, newHire, "docker ps --format '{{.Image}}' | grep memcached")
+	cache := on(t, newHire, "docker inspect -f '{{.Image}}' dev-cache")
 	on(t, newHire, `set -e
 		sed -i '/^Package: docker.io$/,/^$/s/^Version: .*/Version: 1.0-1/' /var/lib/dpkg/status
 		mkdir /srv/newer && cd /srv/newer && apt-get -q download memcached >/dev/null 2>&1
@@ -198,7 +198,7 @@ func TestNewHire(t *testing.T) {
 	on(t, shopServer, `cd /srv/git/shop && echo 2 >release && git -c user.name=a -c user.email=a@example.org commit -q -a -m two`)
 	h.bootstrap("a year later", 0, "--var-file", "hire.hcl")
 	answers("2")
-	if now := on(t, newHire, "docker ps --format '{{.Image}}' | grep memcached"); now == cache {
+	if now := on(t, newHire, "docker inspect -f '{{.Image}}' dev-cache"); now == cache {
 		t.Errorf("the cache's image is %s as before", now)
 	}
 	on(t, newHire, `! dpkg-query -W -f '${Version}\n' jq docker.io | grep -qx 1.0-1 && test "$(cat /home/ops/.vimrc)" = 'set mouse=a'`)
