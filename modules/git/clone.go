@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"muster/host"
 )
@@ -76,51 +75,6 @@ func (c *Clone) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("cloned " + c.Path)
-}
-
-// Update brings a checkout that has nothing of its own to another commit.
-type Update struct {
-	Path   string `json:"path"`
-	From   string `json:"from"`
-	Commit string `json:"commit"`
-	Branch string `json:"branch,omitempty"`
-}
-
-// Type is "git.update/1".
-func (*Update) Type() string { return "git.update/1" }
-
-// Describe shows both commits.
-func (u *Update) Describe() host.Description {
-	return host.Description{Action: host.Update, Target: u.Path, Diff: fmt.Sprintf("commit: %s → %s", u.From[:min(12, len(u.From))], u.Commit[:12])}
-}
-
-// Effects is anything: the checkout's hooks and filters are programs of others.
-func (u *Update) Effects() []host.Effect {
-	return []host.Effect{host.Open(host.Files, u.Path), host.Open(host.All, host.All)}
-}
-
-// Interruptible: one that is cut off is gone on with.
-func (*Update) Interruptible() {}
-
-// Apply fetches, and goes forward. Git itself refuses to overwrite what isn't committed.
-func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
-	out, err := h.Runner.Run(ctx, command("-C", u.Path, "rev-parse", "HEAD"))
-	if err != nil {
-		return host.Result{}, err
-	}
-	if at := strings.TrimSpace(string(out.Stdout)); at != u.From && at != u.Commit {
-		return host.Result{}, fmt.Errorf("%s is at %s: %w", u.Path, at, host.ErrMoved)
-	}
-	steps := [][]string{{"-C", u.Path, "fetch", "--quiet", "--tags", "--force", "origin"}}
-	if u.Branch != "" {
-		steps = append(steps, []string{"-C", u.Path, "merge", "--quiet", "--ff-only", u.Commit})
-	} else {
-		steps = append(steps, []string{"-C", u.Path, "checkout", "--quiet", "--detach", u.Commit})
-	}
-	if err := run(ctx, h, steps); err != nil {
-		return host.Result{}, err
-	}
-	return host.Result{}, h.At("updated " + u.Path)
 }
 
 func run(ctx context.Context, h *host.Host, steps [][]string) error {
