@@ -13,16 +13,22 @@ import (
 type Clone struct {
 	Path       string `json:"path"`
 	Repository string `json:"repository"`
-	Commit     string `json:"commit"`
-	Branch     string `json:"branch,omitempty"`
+	Source
 }
 
-// Type is "git.clone/1".
-func (*Clone) Type() string { return "git.clone/1" }
+// Type is "git.clone/2".
+func (*Clone) Type() string { return "git.clone/2" }
 
 // Describe names the repository.
 func (c *Clone) Describe() host.Description {
-	return host.Description{Action: host.Create, Target: c.Path, Diff: fmt.Sprintf("%s, %s at %s", c.Repository, named(c.Branch), c.Commit[:12])}
+	return host.Description{Action: host.Create, Target: c.Path, Diff: fmt.Sprintf("%s, %s at %s%s", c.Repository, named(c.Branch), c.Commit[:12], depth(c.Depth))}
+}
+
+func depth(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of its commits", n)
 }
 
 func named(branch string) string {
@@ -61,20 +67,33 @@ func (c *Clone) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if err := dir.RemoveAll(part); err != nil {
 		return host.Result{}, fmt.Errorf("removing what a clone that was cut off left: %w", err)
 	}
-	steps := [][]string{{"clone", "--quiet", "--no-checkout", "--", c.Repository, c.part()}}
-	if c.Branch != "" {
-		steps = append(steps, []string{"-C", c.part(), "checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch},
-			[]string{"-C", c.part(), "reset", "--quiet", "--hard", c.Commit})
-	} else {
-		steps = append(steps, []string{"-C", c.part(), "checkout", "--quiet", "--detach", c.Commit})
-	}
-	if err := run(ctx, h, steps); err != nil {
+	if err := c.fill(ctx, h); err != nil {
 		return host.Result{}, errors.Join(err, dir.RemoveAll(part))
 	}
 	if err := dir.RenameNew(part, name); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("cloned " + c.Path)
+}
+
+// fill makes the checkout, where it gets no name yet.
+func (c *Clone) fill(ctx context.Context, h *host.Host) error {
+	steps := [][]string{{"clone", "--quiet", "--no-checkout", "--", c.Repository, c.part()}}
+	if c.Depth > 0 { // git clone takes no depth for a commit
+		steps = append([][]string{{"init", "--quiet", "--", c.part()}},
+			in(c.part(), []string{"remote", "add", "--", "origin", c.Repository}, c.alone())...)
+	}
+	if err := run(ctx, h, steps); err != nil {
+		return err
+	}
+	if err := c.complete(ctx, h, c.part()); err != nil {
+		return err
+	}
+	if c.Branch == "" {
+		return run(ctx, h, in(c.part(), []string{"checkout", "--quiet", "--detach", c.Commit}))
+	}
+	return run(ctx, h, in(c.part(), []string{"checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch},
+		[]string{"reset", "--quiet", "--hard", c.Commit}))
 }
 
 func run(ctx context.Context, h *host.Host, steps [][]string) error {

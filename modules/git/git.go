@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"muster/host"
 	"muster/modules"
@@ -35,6 +39,10 @@ type Checkout struct {
 	// The branch, tag or commit (all 40 digits). By default the branch that the
 	// repository itself names.
 	Ref string `arg:"ref"`
+	// How many commits of its history it has, at least: a clone has no more, which is less
+	// to fetch, and one that has more keeps them. Without it the whole history is there, also
+	// of a checkout that had less.
+	Depth int `arg:"depth"`
 	// Bring it to what the repository has whatever stands in the way. That takes away
 	// changes that aren't committed, commits that aren't pushed, and untracked files where
 	// the commit has files of their names; other untracked files stay. Another branch is
@@ -65,6 +73,9 @@ func (c *Checkout) Check(unknown func(string) bool) []modules.ArgError {
 	}
 	if !unknown("ref") && c.Ref != "" && (!refForm.MatchString(c.Ref) || strings.Contains(c.Ref, "..") || strings.HasSuffix(c.Ref, ".lock")) {
 		errs = append(errs, modules.ArgError{Arg: "ref", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no branch, tag or commit.", c.Ref)})
+	}
+	if c.Depth < 0 {
+		errs = append(errs, modules.ArgError{Arg: "depth", Summary: "Wrong value", Detail: fmt.Sprintf("%d is no number of commits: it takes 1 or more.", c.Depth)})
 	}
 	if unknown("repository") {
 		return errs
@@ -130,12 +141,15 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	u.Commit, u.Branch = want.commit, want.branch
+	u.Source = want.source(0)
+	if err := c.history(ctx, v, at, u); err != nil {
+		return modules.Plan{}, err
+	}
 	if want.branch != "" && now.Branch != want.branch {
 		u.Branches = []string{now.named(), want.named()}
 	}
 	moves := now.Commit != want.commit || u.Branches != nil
-	if !moves && !now.begun && u.Origins == nil && (!c.Force || len(now.changed) == 0) {
+	if !moves && !now.begun && !u.Unshallow && !u.Deepen && u.Origins == nil && (!c.Force || len(now.changed) == 0) {
 		return now.left(at.path, "")
 	}
 	if u.Own, err = at.own(ctx, now, want); err != nil {
@@ -156,6 +170,26 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	return modules.Plan{Changes: []host.Change{u}}, err
 }
 
+// history plans how much of its history a checkout gets. A shallow one ends at the commits
+// that .git/shallow names.
+func (c *Checkout) history(ctx context.Context, v *host.View, at checkout, u *Update) error {
+	ends, err := v.ReadFile(ctx, at.path+"/.git/shallow", 1<<20)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil
+	case err != nil:
+		return err
+	case c.Depth == 0:
+		u.Unshallow = true
+		return nil
+	}
+	u.Depth = c.Depth
+	text, err := at.ask(ctx, "rev-list", "--first-parent", "--max-count", strconv.Itoa(c.Depth), "HEAD")
+	chain := strings.Fields(text)
+	u.Deepen = len(chain) < c.Depth && len(chain) > 0 && slices.Contains(strings.Fields(string(ends)), chain[len(chain)-1])
+	return err
+}
+
 func (c *Checkout) clone(ctx context.Context, v *host.View, path string) (modules.Plan, error) {
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	switch info, err := v.Stat(dir); {
@@ -168,7 +202,7 @@ func (c *Checkout) clone(ctx context.Context, v *host.View, path string) (module
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Commit: want.commit, Branch: want.branch}}}, nil
+	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Source: want.source(c.Depth)}}}, nil
 }
 
 // command is a git that asks nobody, and writes nothing by itself.

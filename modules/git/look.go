@@ -117,7 +117,7 @@ func (c checkout) own(ctx context.Context, now state, want version) (n int, err 
 	if want.branch != "" {
 		args = append(args, "refs/heads/"+want.branch)
 	}
-	text, err := c.ask(ctx, append(args, "--not", "--remotes", "--tags", before)...)
+	text, err := c.ask(ctx, append(args, "--not", "--remotes", "--tags", "--glob=refs/muster")...)
 	if err == nil {
 		_, err = fmt.Sscan(text, &n)
 	}

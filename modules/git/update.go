@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/host"
@@ -11,10 +12,13 @@ import (
 
 // Update brings a checkout to another commit, or to what it was to be in other ways.
 type Update struct {
-	Path   string `json:"path"`
-	From   string `json:"from"`
-	Commit string `json:"commit"`
-	Branch string `json:"branch,omitempty"`
+	Path string `json:"path"`
+	From string `json:"from"`
+	Source
+	// Unshallow fetches the whole history, Deepen as much of it as the Depth is: with a
+	// depth and without Deepen there is enough.
+	Unshallow bool `json:"unshallow,omitempty"`
+	Deepen    bool `json:"deepen,omitempty"`
 	// Origins and Branches are the one that is and the one that will be, where they differ.
 	Origins  []string `json:"origins,omitempty"`
 	Branches []string `json:"branches,omitempty"`
@@ -41,6 +45,12 @@ func (u *Update) Describe() host.Description {
 	}
 	if u.Origins != nil {
 		differs("origin", u.Origins[0], u.Origins[1])
+	}
+	switch {
+	case u.Unshallow:
+		differs("history", "shallow", "whole")
+	case u.Deepen:
+		differs("history", "fewer commits", strconv.Itoa(u.Depth))
 	}
 	if lines == nil && !u.loses() {
 		lines = append(lines, "an update that was cut off is made to its end")
@@ -98,29 +108,42 @@ func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 			return host.Result{}, fmt.Errorf("%s in %s has been changed: %w", path, u.Path, host.ErrMoved)
 		}
 	}
-	var steps [][]string
-	git := func(args ...string) { steps = append(steps, append([]string{"-C", u.Path}, args...)) }
-	git("update-ref", before, now.Commit)
+	begin := [][]string{{"update-ref", before, now.Commit}}
 	if u.Origins != nil {
-		git("remote", "set-url", "origin", u.Origins[1])
+		begin = append(begin, []string{"remote", "set-url", "origin", u.Origins[1]})
 	}
-	git("fetch", "--quiet", "--tags", "--force", "origin")
-	if err := run(ctx, h, steps); err != nil {
+	if err := run(ctx, h, in(u.Path, append(begin, u.fetch())...)); err != nil {
 		return host.Result{}, err
 	}
-	steps = nil
-	move := []string{"checkout", "--quiet"}
-	if u.Force {
-		move = append(move, "--force")
+	if err := u.complete(ctx, h, u.Path); err != nil {
+		return host.Result{}, err
 	}
-	if u.Branch != "" {
-		git(append(move, "-B", u.Branch, u.Commit)...)
-	} else {
-		git(append(move, "--detach", u.Commit)...)
-	}
-	git("update-ref", "-d", before)
-	if err := run(ctx, h, steps); err != nil {
+	if err := run(ctx, h, in(u.Path, u.move(), []string{"update-ref", "-d", before})); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("updated " + u.Path)
+}
+
+// fetch gets what the repository has: of a shallow checkout, no more than it needs.
+func (u *Update) fetch() []string {
+	if u.Depth > 0 {
+		return u.alone()
+	}
+	args := []string{"fetch", "--quiet", "--tags", "--force"}
+	if u.Unshallow {
+		args = append(args, "--unshallow")
+	}
+	return append(args, "origin")
+}
+
+// move checks out.
+func (u *Update) move() []string {
+	args := []string{"checkout", "--quiet"}
+	if u.Force {
+		args = append(args, "--force")
+	}
+	if u.Branch != "" {
+		return append(args, "-B", u.Branch, u.Commit)
+	}
+	return append(args, "--detach", u.Commit)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // version is what is to be checked out.
-type version struct{ commit, branch string }
+type version struct{ commit, branch, tag string }
 
 func (w version) named() string {
 	if w.branch == "" {
@@ -49,8 +49,11 @@ func (c *Checkout) wanted(ctx context.Context, v *host.View) (version, error) {
 	if err != nil {
 		return version{}, err
 	}
-	commit, branch, _ := strings.Cut(text, " ")
-	return version{commit, branch}, nil
+	w := version{}
+	if w.commit, w.branch, _ = strings.Cut(text, " "); w.branch == "" {
+		w.tag = c.Ref
+	}
+	return w, nil
 }
 
 // local are the keys of a repository that lies on the host itself.
@@ -75,10 +78,10 @@ func (c *Checkout) parse(text string) (w version, ok bool) {
 		}
 	}
 	if c.Ref == "" {
-		return version{refs["HEAD"], symbolic}, refs["HEAD"] != "" && refForm.MatchString(symbolic)
+		return version{commit: refs["HEAD"], branch: symbolic}, refs["HEAD"] != "" && refForm.MatchString(symbolic)
 	}
 	if commit := refs["refs/heads/"+c.Ref]; commit != "" {
-		return version{commit, c.Ref}, true
+		return version{commit: commit, branch: c.Ref}, true
 	}
 	for _, ref := range []string{"refs/tags/" + c.Ref + "^{}", "refs/tags/" + c.Ref} {
 		if refs[ref] != "" {
