@@ -89,11 +89,11 @@ func (c *Clone) fill(ctx context.Context, h *host.Host) error {
 	if err := c.complete(ctx, h, c.part()); err != nil {
 		return err
 	}
-	if c.Branch == "" {
-		return run(ctx, h, in(c.part(), []string{"checkout", "--quiet", "--detach", c.Commit}))
+	steps = [][]string{{"checkout", "--quiet", "--detach", c.Commit}}
+	if c.Branch != "" {
+		steps = [][]string{{"checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch}, {"reset", "--quiet", "--hard", c.Commit}}
 	}
-	return run(ctx, h, in(c.part(), []string{"checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch},
-		[]string{"reset", "--quiet", "--hard", c.Commit}))
+	return run(ctx, h, in(c.part(), append(steps, c.submodules(false)...)...))
 }
 
 func run(ctx context.Context, h *host.Host, steps [][]string) error {

@@ -18,10 +18,12 @@ type Source struct {
 	Tag    string `json:"tag,omitempty"`
 	// Depth is how many commits are fetched; 0: the whole history.
 	Depth int `json:"depth,omitempty"`
+	// Submodules are checked out, too, and theirs.
+	Submodules bool `json:"submodules,omitempty"`
 }
 
-func (w version) source(depth int) Source {
-	return Source{Commit: w.commit, Branch: w.branch, Tag: w.tag, Depth: depth}
+func (c *Checkout) source(w version, depth int) Source {
+	return Source{Commit: w.commit, Branch: w.branch, Tag: w.tag, Depth: depth, Submodules: c.Submodules}
 }
 
 // alone fetches nothing but what is to be checked out.

@@ -43,6 +43,9 @@ type Checkout struct {
 	// to fetch, and one that has more keeps them. Without it the whole history is there, also
 	// of a checkout that had less.
 	Depth int `arg:"depth"`
+	// Check out its submodules, too, and theirs, each at the commit that it has for them. One
+	// with changes or commits of its own is left as it is, as the whole checkout is.
+	Submodules bool `arg:"submodules" default:"false"`
 	// Bring it to what the repository has whatever stands in the way. That takes away
 	// changes that aren't committed, commits that aren't pushed, and untracked files where
 	// the commit has files of their names; other untracked files stay. Another branch is
@@ -126,11 +129,17 @@ func (c *Checkout) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 
 // update compares what is checked out.
 func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modules.Plan, error) {
-	now, err := at.look(ctx)
+	now, err := at.look(ctx, c.Submodules)
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	u := &Update{Path: at.path, From: now.Commit, Force: c.Force, Changed: now.changed}
+	u := &Update{Path: at.path, From: now.Commit, Force: c.Force}
+	if c.Submodules {
+		if u.Differ, err = at.within(ctx, &now); err != nil {
+			return modules.Plan{}, err
+		}
+	}
+	u.Changed = now.changed
 	if now.origin != c.Repository {
 		if !c.Force {
 			return now.left(at.path, fmt.Sprintf("it comes from %s, not from %s: \"git -C %s remote set-url origin %s\" takes that, as does force", now.origin, c.Repository, at.path, c.Repository))
@@ -141,20 +150,21 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	u.Source = want.source(0)
+	u.Source = c.source(want, 0)
 	if err := c.history(ctx, v, at, u); err != nil {
 		return modules.Plan{}, err
 	}
 	if want.branch != "" && now.Branch != want.branch {
 		u.Branches = []string{now.named(), want.named()}
 	}
-	moves := now.Commit != want.commit || u.Branches != nil
+	moves := now.Commit != want.commit || u.Branches != nil || u.Differ != nil
 	if !moves && !now.begun && !u.Unshallow && !u.Deepen && u.Origins == nil && (!c.Force || len(now.changed) == 0) {
 		return now.left(at.path, "")
 	}
 	if u.Own, err = at.own(ctx, now, want); err != nil {
 		return modules.Plan{}, err
 	}
+	u.Own += now.own
 	switch {
 	case c.Force || !moves:
 	case len(now.changed) > 0:
@@ -202,7 +212,7 @@ func (c *Checkout) clone(ctx context.Context, v *host.View, path string) (module
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Source: want.source(c.Depth)}}}, nil
+	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Source: c.source(want, c.Depth)}}}, nil
 }
 
 // command is a git that asks nobody, and writes nothing by itself.

@@ -21,6 +21,7 @@ type state struct {
 	origin  string
 	changed []string // what is tracked and has changes that aren't committed
 	begun   bool     // an update of it isn't through
+	own     int      // commits of its submodules that no remote is known to have
 }
 
 func (s state) named() string {
@@ -59,12 +60,12 @@ func (c checkout) ask(ctx context.Context, args ...string) (string, error) {
 	if err == nil && out.ExitCode != 0 {
 		err = fmt.Errorf("%s: %s", c.path, out.LastWords())
 	}
-	return strings.TrimSpace(string(out.Stdout)), err
+	return strings.TrimRight(string(out.Stdout), "\n"), err
 }
 
 // look asks a checkout what it is.
-func (c checkout) look(ctx context.Context) (state, error) {
-	s, err := c.status(ctx)
+func (c checkout) look(ctx context.Context, submodules bool) (state, error) {
+	s, err := c.status(ctx, submodules)
 	if err != nil {
 		return s, err
 	}
@@ -76,8 +77,9 @@ func (c checkout) look(ctx context.Context) (state, error) {
 	return s, err
 }
 
-// status asks what is checked out, and what of it was changed.
-func (c checkout) status(ctx context.Context) (s state, err error) {
+// status asks what is checked out, and what of it was changed. Submodules are looked at by
+// within: here they are left out, unless another commit of one is to be committed.
+func (c checkout) status(ctx context.Context, submodules bool) (s state, err error) {
 	text, err := c.ask(ctx, "status", "--porcelain=v2", "-z", "--branch", "--untracked-files=no")
 	if err != nil {
 		return s, err
@@ -90,6 +92,7 @@ func (c checkout) status(ctx context.Context) (s state, err error) {
 			s.Branch = head
 		case strings.HasPrefix(entry, "# branch.oid "):
 			s.Commit = strings.TrimPrefix(entry, "# branch.oid ")
+		case submodules && strings.HasPrefix(entry, "1 .") && len(entry) > 5 && entry[5] == 'S':
 		case entry != "" && entry[0] != '#':
 			s.changed = append(s.changed, changedPath(entry))
 			if entry[0] == '2' {

@@ -22,6 +22,8 @@ type Update struct {
 	// Origins and Branches are the one that is and the one that will be, where they differ.
 	Origins  []string `json:"origins,omitempty"`
 	Branches []string `json:"branches,omitempty"`
+	// Differ are the submodules that aren't as the commit From has them.
+	Differ []string `json:"differ,omitempty"`
 	// Force takes away what is in the way: changes to the files Changed, the Own commits
 	// that no remote has, and those of the Untracked files that the commit has, too.
 	Force     bool     `json:"force,omitempty"`
@@ -52,6 +54,7 @@ func (u *Update) Describe() host.Description {
 	case u.Deepen:
 		differs("history", "fewer commits", strconv.Itoa(u.Depth))
 	}
+	lines = append(lines, u.Differ...)
 	if lines == nil && !u.loses() {
 		lines = append(lines, "an update that was cut off is made to its end")
 	}
@@ -96,7 +99,11 @@ func (*Update) Interruptible() {}
 // Apply fetches, and checks out. Without force git itself refuses to overwrite what isn't
 // committed.
 func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
-	now, err := checkout{u.Path, h.Runner.Run}.status(ctx)
+	at := checkout{u.Path, h.Runner.Run}
+	now, err := at.status(ctx, u.Submodules)
+	if err == nil && u.Submodules {
+		_, err = at.within(ctx, &now)
+	}
 	if err != nil {
 		return host.Result{}, err
 	}
@@ -118,7 +125,7 @@ func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if err := u.complete(ctx, h, u.Path); err != nil {
 		return host.Result{}, err
 	}
-	if err := run(ctx, h, in(u.Path, u.move(), []string{"update-ref", "-d", before})); err != nil {
+	if err := run(ctx, h, in(u.Path, slices.Concat([][]string{u.move()}, u.submodules(u.Force), [][]string{{"update-ref", "-d", before}})...)); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("updated " + u.Path)
