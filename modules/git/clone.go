@@ -14,6 +14,7 @@ type Clone struct {
 	Path       string `json:"path"`
 	Repository string `json:"repository"`
 	Source
+	Access
 }
 
 // Type is "git.clone/2".
@@ -67,7 +68,15 @@ func (c *Clone) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	if err := dir.RemoveAll(part); err != nil {
 		return host.Result{}, fmt.Errorf("removing what a clone that was cut off left: %w", err)
 	}
-	if err := c.fill(ctx, h); err != nil {
+	git, err := c.open(ctx, h.Bodies.Read)
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer git.close()
+	if err := c.room(dir, part); err != nil {
+		return host.Result{}, err
+	}
+	if err := c.fill(ctx, h, git); err != nil {
 		return host.Result{}, errors.Join(err, dir.RemoveAll(part))
 	}
 	if err := dir.RenameNew(part, name); err != nil {
@@ -76,34 +85,38 @@ func (c *Clone) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 	return host.Result{}, h.At("cloned " + c.Path)
 }
 
+// room makes the folder for a user who may not make it there.
+func (c *Clone) room(dir *host.Dir, part string) error {
+	if c.As == nil {
+		return nil
+	}
+	e, err := dir.MakeDir(part)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if err := e.Chmod(0o755); err != nil {
+		return err
+	}
+	return e.Chown(c.As.UID, c.As.GID)
+}
+
 // fill makes the checkout, where it gets no name yet.
-func (c *Clone) fill(ctx context.Context, h *host.Host) error {
+func (c *Clone) fill(ctx context.Context, h *host.Host, git *reach) error {
 	steps := [][]string{{"clone", "--quiet", "--no-checkout", "--", c.Repository, c.part()}}
 	if c.Depth > 0 { // git clone takes no depth for a commit
 		steps = append([][]string{{"init", "--quiet", "--", c.part()}},
 			in(c.part(), []string{"remote", "add", "--", "origin", c.Repository}, c.alone())...)
 	}
-	if err := run(ctx, h, steps); err != nil {
+	if err := git.run(ctx, h, steps); err != nil {
 		return err
 	}
-	if err := c.complete(ctx, h, c.part()); err != nil {
+	if err := c.complete(ctx, h, git, c.part()); err != nil {
 		return err
 	}
 	steps = [][]string{{"checkout", "--quiet", "--detach", c.Commit}}
 	if c.Branch != "" {
 		steps = [][]string{{"checkout", "--quiet", "-B", c.Branch, "--track", "origin/" + c.Branch}, {"reset", "--quiet", "--hard", c.Commit}}
 	}
-	return run(ctx, h, in(c.part(), append(steps, c.submodules(false)...)...))
-}
-
-func run(ctx context.Context, h *host.Host, steps [][]string) error {
-	for _, args := range steps {
-		if _, err := h.Run(ctx, command(args...)); err != nil {
-			return err
-		}
-		if err := h.At("ran git " + args[0]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return git.run(ctx, h, in(c.part(), append(steps, c.submodules(false)...)...))
 }

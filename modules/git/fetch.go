@@ -47,12 +47,12 @@ func (s Source) by(refspec string) []string {
 
 // complete fetches the commit by its number where what was fetched hasn't brought it: its
 // branch may have gone on since, or none lead to it.
-func (s Source) complete(ctx context.Context, h *host.Host, path string) error {
-	out, err := h.Runner.Run(ctx, command("-C", path, "cat-file", "-e", s.Commit+"^{commit}"))
+func (s Source) complete(ctx context.Context, h *host.Host, git *reach, path string) error {
+	out, err := h.Runner.Run(ctx, git.Access.command("-C", path, "cat-file", "-e", s.Commit+"^{commit}"))
 	if err != nil || out.ExitCode == 0 {
 		return err
 	}
-	return run(ctx, h, in(path, s.by("+"+s.Commit+":"+fetched)))
+	return git.run(ctx, h, in(path, s.by("+"+s.Commit+":"+fetched)))
 }
 
 // in are steps of git in a checkout.

@@ -28,8 +28,8 @@ func Kinds() []modules.Kind {
 // from anybody: one with changes that aren't committed, with commits that aren't
 // pushed, or on another branch is left as it is, which is said, unless force is given.
 // A branch or a tag that was moved in the repository is a change like any other. Git has
-// to be installed, and asks nobody for passwords. Run it as the user whose checkout it is
-// (become).
+// to be installed, and asks nobody for passwords. Run it as the user whose checkout it is,
+// by user or become.
 type Checkout struct {
 	// Absolute path of the checkout. The folder that it lies in has to be there.
 	Path string `arg:"path,key,path,required"`
@@ -46,6 +46,17 @@ type Checkout struct {
 	// Check out its submodules, too, and theirs, each at the commit that it has for them. One
 	// with changes or commits of its own is left as it is, as the whole checkout is.
 	Submodules bool `arg:"submodules" default:"false"`
+	// Whom git runs as, and who owns what it makes; by default whoever the task runs as
+	// (become). With root's rights it clones for a user into a folder that isn't theirs.
+	User string `arg:"user"`
+	// A private key of ssh's, without a passphrase: a secret. It is in no file on the host: an
+	// agent of ssh's has it in memory for as long as git runs.
+	Key *host.Content `arg:"key,sensitive"`
+	// The keys of the repository's host, and of those of its submodules, each as
+	// "ssh-ed25519 AAAA…": a host that has none of them isn't talked to. By default the keys in
+	// ssh's own files count, which tasks of the kind known_hosts keep. A host that isn't
+	// known is never asked about, and never taken.
+	HostKeys []string `arg:"host_keys"`
 	// Bring it to what the repository has whatever stands in the way. That takes away
 	// changes that aren't committed, commits that aren't pushed, and untracked files where
 	// the commit has files of their names; other untracked files stay. Another branch is
@@ -61,10 +72,9 @@ type Output struct {
 	Branch string `json:"branch"`
 }
 
-const program = "/usr/bin/git"
-
 var (
 	commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	userForm   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$`)
 	refForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@-]*$`)
 )
 
@@ -80,11 +90,22 @@ func (c *Checkout) Check(unknown func(string) bool) []modules.ArgError {
 	if c.Depth < 0 {
 		errs = append(errs, modules.ArgError{Arg: "depth", Summary: "Wrong value", Detail: fmt.Sprintf("%d is no number of commits: it takes 1 or more.", c.Depth)})
 	}
+	if c.User != "" && !userForm.MatchString(c.User) {
+		errs = append(errs, modules.ArgError{Arg: "user", Summary: "Wrong value", Detail: fmt.Sprintf("%q is no user's name.", c.User)})
+	}
+	for i, key := range c.HostKeys {
+		if fields := strings.Fields(key); !unknown("host_keys") && (len(fields) < 2 || strings.ContainsAny(key, "\n\x00") || !strings.HasPrefix(fields[1], "AAAA")) {
+			errs = append(errs, modules.ArgError{Arg: "host_keys", Path: fmt.Sprintf("[%d]", i), Summary: "Wrong value", Detail: fmt.Sprintf("%q is no host's key: it takes the type and the key, such as \"ssh-ed25519 AAAA…\", without a name before it.", key)})
+		}
+	}
 	if unknown("repository") {
 		return errs
 	}
 	if strings.HasPrefix(c.Repository, "-") || strings.ContainsAny(c.Repository, "\n\x00") {
 		errs = append(errs, modules.ArgError{Arg: "repository", Summary: "Wrong value", Detail: "It is no repository's address."})
+	}
+	if c.Key != nil && (strings.HasPrefix(c.Repository, "http://") || strings.HasPrefix(c.Repository, "https://")) {
+		errs = append(errs, modules.ArgError{Arg: "key", Summary: "Conflicting arguments", Detail: "A key is for a repository that ssh leads to, and this one's address is a web server's."})
 	}
 	if u, err := url.Parse(c.Repository); err == nil && u.User != nil {
 		if _, given := u.User.Password(); given {
@@ -92,6 +113,11 @@ func (c *Checkout) Check(unknown func(string) bool) []modules.ArgError {
 		}
 	}
 	return errs
+}
+
+// Withhold shows the diff where the key alone is sensitive, which is in none.
+func (c *Checkout) Withhold(diff string, sensitive []string) (string, bool) {
+	return diff, len(sensitive) == 1 && sensitive[0] == "key"
 }
 
 // May is the checkout, and what is in it.
@@ -110,6 +136,10 @@ func (c *Checkout) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 	case !info.Exists():
 		return modules.Plan{}, fmt.Errorf("there is no git on this host (%s): install it in an earlier task", program)
 	}
+	as, err := c.access(ctx, v)
+	if err != nil {
+		return modules.Plan{}, err
+	}
 	path, err := v.Place(c.Path, false)
 	if err != nil {
 		return modules.Plan{}, err
@@ -119,12 +149,15 @@ func (c *Checkout) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 		return modules.Plan{}, err
 	}
 	if !info.Exists() {
-		return c.clone(ctx, v, path)
+		return c.clone(ctx, v, path, as)
 	}
 	if inside, err := v.Lstat(path + "/.git"); err != nil || !inside.Exists() {
 		return modules.Plan{}, errors.Join(err, fmt.Errorf("%s is a %s, and no checkout of git's: move it away, or give another path", path, info.Type))
 	}
-	return c.update(ctx, v, seen(v, path))
+	if c.User != "" && info.Owner != c.User {
+		return modules.Plan{}, fmt.Errorf("%s is %s's, not %s's: move it away, or give it to them with all that is in it (chown -R)", path, info.Owner, c.User)
+	}
+	return c.update(ctx, v, seen(v, path, as))
 }
 
 // update compares what is checked out.
@@ -133,7 +166,7 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	u := &Update{Path: at.path, From: now.Commit, Force: c.Force}
+	u := &Update{Path: at.path, From: now.Commit, Force: c.Force, Access: at.Access}
 	if c.Submodules {
 		if u.Differ, err = at.within(ctx, &now); err != nil {
 			return modules.Plan{}, err
@@ -146,7 +179,7 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 		}
 		u.Origins = []string{now.origin, c.Repository}
 	}
-	want, err := c.wanted(ctx, v)
+	want, err := c.wanted(ctx, v, at.Access)
 	if err != nil {
 		return modules.Plan{}, err
 	}
@@ -200,7 +233,7 @@ func (c *Checkout) history(ctx context.Context, v *host.View, at checkout, u *Up
 	return err
 }
 
-func (c *Checkout) clone(ctx context.Context, v *host.View, path string) (modules.Plan, error) {
+func (c *Checkout) clone(ctx context.Context, v *host.View, path string, as Access) (modules.Plan, error) {
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	switch info, err := v.Stat(dir); {
 	case err != nil:
@@ -208,17 +241,9 @@ func (c *Checkout) clone(ctx context.Context, v *host.View, path string) (module
 	case info.Type != host.Directory:
 		return modules.Plan{}, fmt.Errorf("%s isn't there to clone into: add a directory task before this one", dir)
 	}
-	want, err := c.wanted(ctx, v)
+	want, err := c.wanted(ctx, v, as)
 	if err != nil {
 		return modules.Plan{}, err
 	}
-	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Source: c.source(want, c.Depth)}}}, nil
-}
-
-// command is a git that asks nobody, and writes nothing by itself.
-func command(args ...string) host.Command {
-	return host.Command{
-		Argv: append([]string{program, "-c", "core.fsmonitor=false"}, args...),
-		Env:  []string{"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_SSH_COMMAND=ssh -o BatchMode=yes", "GIT_OPTIONAL_LOCKS=0"},
-	}
+	return modules.Plan{Changes: []host.Change{&Clone{Path: path, Repository: c.Repository, Source: c.source(want, c.Depth), Access: as}}}, nil
 }

@@ -44,19 +44,20 @@ func (s state) left(path, why string) (modules.Plan, error) {
 // checkout asks a checkout's git; it only reads.
 type checkout struct {
 	path string
-	run  func(ctx context.Context, c host.Command) (host.Output, error)
+	Access
+	run func(ctx context.Context, c host.Command) (host.Output, error)
 }
 
 // seen is a checkout as a view has it.
-func seen(v *host.View, path string) checkout {
-	return checkout{path, func(ctx context.Context, c host.Command) (host.Output, error) {
+func seen(v *host.View, path string, as Access) checkout {
+	return checkout{path, as, func(ctx context.Context, c host.Command) (host.Output, error) {
 		return v.Query(ctx, c, host.File(path), host.Key{Space: host.Files, Name: path + "/*"})
 	}}
 }
 
 // ask returns what git prints, which must end well.
 func (c checkout) ask(ctx context.Context, args ...string) (string, error) {
-	out, err := c.run(ctx, command(append([]string{"-C", c.path}, args...)...))
+	out, err := c.run(ctx, c.command(append([]string{"-C", c.path}, args...)...))
 	if err == nil && out.ExitCode != 0 {
 		err = fmt.Errorf("%s: %s", c.path, out.LastWords())
 	}

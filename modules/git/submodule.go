@@ -40,7 +40,7 @@ func (c checkout) within(ctx context.Context, s *state) (differ []string, err er
 			differ = append(differ, fmt.Sprintf("submodule %s: not checked out", m.path))
 			continue
 		}
-		sub := checkout{c.path + "/" + m.path, c.run}
+		sub := checkout{c.path + "/" + m.path, c.Access, c.run}
 		is, err := sub.status(ctx, true)
 		if err != nil {
 			return nil, err

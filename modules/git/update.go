@@ -15,6 +15,7 @@ type Update struct {
 	Path string `json:"path"`
 	From string `json:"from"`
 	Source
+	Access
 	// Unshallow fetches the whole history, Deepen as much of it as the Depth is: with a
 	// depth and without Deepen there is enough.
 	Unshallow bool `json:"unshallow,omitempty"`
@@ -99,7 +100,7 @@ func (*Update) Interruptible() {}
 // Apply fetches, and checks out. Without force git itself refuses to overwrite what isn't
 // committed.
 func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
-	at := checkout{u.Path, h.Runner.Run}
+	at := checkout{u.Path, u.Access, h.Runner.Run}
 	now, err := at.status(ctx, u.Submodules)
 	if err == nil && u.Submodules {
 		_, err = at.within(ctx, &now)
@@ -115,17 +116,22 @@ func (u *Update) Apply(ctx context.Context, h *host.Host) (host.Result, error) {
 			return host.Result{}, fmt.Errorf("%s in %s has been changed: %w", path, u.Path, host.ErrMoved)
 		}
 	}
+	git, err := u.open(ctx, h.Bodies.Read)
+	if err != nil {
+		return host.Result{}, err
+	}
+	defer git.close()
 	begin := [][]string{{"update-ref", before, now.Commit}}
 	if u.Origins != nil {
 		begin = append(begin, []string{"remote", "set-url", "origin", u.Origins[1]})
 	}
-	if err := run(ctx, h, in(u.Path, append(begin, u.fetch())...)); err != nil {
+	if err := git.run(ctx, h, in(u.Path, append(begin, u.fetch())...)); err != nil {
 		return host.Result{}, err
 	}
-	if err := u.complete(ctx, h, u.Path); err != nil {
+	if err := u.complete(ctx, h, git, u.Path); err != nil {
 		return host.Result{}, err
 	}
-	if err := run(ctx, h, in(u.Path, slices.Concat([][]string{u.move()}, u.submodules(u.Force), [][]string{{"update-ref", "-d", before}})...)); err != nil {
+	if err := git.run(ctx, h, in(u.Path, slices.Concat([][]string{u.move()}, u.submodules(u.Force), [][]string{{"update-ref", "-d", before}})...)); err != nil {
 		return host.Result{}, err
 	}
 	return host.Result{}, h.At("updated " + u.Path)

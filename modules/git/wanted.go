@@ -20,7 +20,7 @@ func (w version) named() string {
 }
 
 // wanted asks the repository, once for all hosts, what the ref stands for.
-func (c *Checkout) wanted(ctx context.Context, v *host.View) (version, error) {
+func (c *Checkout) wanted(ctx context.Context, v *host.View, as Access) (version, error) {
 	if commitForm.MatchString(c.Ref) {
 		return version{commit: c.Ref}, nil
 	}
@@ -33,7 +33,12 @@ func (c *Checkout) wanted(ctx context.Context, v *host.View) (version, error) {
 		if c.Ref != "" {
 			args = []string{"ls-remote", "--", c.Repository, "refs/heads/" + c.Ref, "refs/tags/" + c.Ref, "refs/tags/" + c.Ref + "^{}"}
 		}
-		out, err := v.Query(ctx, command(args...), c.local()...)
+		git, err := as.open(ctx, v.Body)
+		if err != nil {
+			return "", err
+		}
+		defer git.close()
+		out, err := v.Query(ctx, git.command(args...), c.local()...)
 		if err == nil && out.ExitCode != 0 {
 			err = errors.New(out.LastWords())
 		}
