@@ -38,14 +38,21 @@ echo "disk $4"
 echo "user $(id -un)"
 [ "$(id -u)" = 0 ] && echo "root yes"
 command -v sudo >/dev/null && echo "sudo yes"
-uri=$(apt-get update --print-uris 2>/dev/null | sed -n "s/^'\([^']*\)'.*/\1/p" | head -n 1)
-echo "mirror $uri"
 d=$(mktemp -d) && cd "$d" || exit 0
-if [ -n "$uri" ] && timeout 40 /usr/lib/apt/apt-helper download-file "$uri" "$d/x" >"$d/said" 2>&1; then
-	echo "reached yes"
-else
-	echo "said $(grep '^[EW]:' "$d/said" 2>/dev/null | head -n 1)"
-fi
+# One that answers is enough: repositories that lie beside the mirror may have no InRelease.
+apt-get update --print-uris 2>/dev/null | sed -n "s/^'\([^']*\)'.*/\1/p" | head -n 3 >uris
+mirror=$(head -n 1 uris) reached= patience=30
+while [ -z "$reached" ] && read -r uri; do
+	if timeout $patience /usr/lib/apt/apt-helper download-file "$uri" "$d/x" >said 2>&1; then
+		mirror=$uri reached=yes
+	elif [ ! -e first ]; then
+		grep '^[EW]:' said 2>/dev/null | head -n 1 >first
+	fi
+	patience=10
+done <uris
+echo "mirror $mirror"
+echo "reached $reached"
+[ -n "$reached" ] || echo "said $(cat first 2>/dev/null)"
 cd / && rm -rf "$d"
 `
 
