@@ -12,18 +12,20 @@ import (
 // maxCuts is how many places a case is cut at.
 const maxCuts = 40
 
-// A case that edits the machine itself takes programs that are slow: it is cut at these
-// places, and where AllCuts is in the environment, at each of the first 16.
+// A case that edits the machine itself takes programs that are slow, as others may: it is
+// cut at these places, and where AllCuts is in the environment, at each of the first 16.
 var someSystemCuts = []int{1, 2, 3, 5, 8, 13}
 
 const allSystemCuts = 16
 
-// AllCuts is the environment variable with which a case that edits the machine itself is
-// cut at more places.
+// AllCuts is the environment variable with which a case that edits the machine itself, or is
+// slow, is cut at more places.
 const AllCuts = "MUSTER_ALL_CUTS"
 
 // fewer reports whether a case is cut and failed at some places alone.
-func (c *conformance) fewer() bool { return c.option("system") && os.Getenv(AllCuts) == "" }
+func (c *conformance) fewer() bool {
+	return (c.option("system") || c.option("slow")) && os.Getenv(AllCuts) == ""
+}
 
 // places are those that a case is cut at, as far as it has so many.
 func (c *conformance) places() []int {

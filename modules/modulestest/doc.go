@@ -34,8 +34,9 @@
 //	            runs that reach the same end (a salt)
 //	options     words: "always" (an unguarded command: planned again it runs
 //	            again), "system" (edits the machine itself: runs only where
-//	            MUSTER_LAB_HOST is set), "nocut" (isn't cut, with a reason in
-//	            the comment), "user=NAME" (that user plans and makes the tasks)
+//	            MUSTER_LAB_HOST is set), "slow" (runs slow programs, and is cut at a
+//	            few places), "nocut" (isn't cut, with a reason in the comment),
+//	            "user=NAME" (that user plans and makes the tasks)
 //	reset       for system cases: a shell script that brings back the state
 //	            before, so that the case can be cut and failed
 //
@@ -55,7 +56,7 @@
 //     nothing is left to do.
 //   - Cut off before each system call that alters something, and before each program
 //     that a change runs, the next run reaches the same end. A case that edits the machine
-//     itself is cut at a few of these places, and at more where AllCuts is set.
+//     itself, or is slow, is cut at a few of these places, and at more where AllCuts is set.
 //   - What is told to Begin takes it all back, to the byte.
 //   - What somebody else alters between the last plan and a change is seen
 //     (host.ErrMoved), or left as it is.
