@@ -63,7 +63,7 @@ func (b *bootstrap) conclude(made, health passed) {
 	switch {
 	case !made.worked && made.changed == 0:
 		fmt.Fprintf(b.err, "Nothing was changed on %s; the same command begins again.\n", b.host.Name)
-	case !made.worked:
+	case !made.worked, made.ended != nil && (health.ended != nil || !health.worked):
 		fmt.Fprintf(b.err, "%s isn't ready. What was made stays; the same command goes on from there.\n", b.host.Name)
 	case health.ended == nil && health.tasks == 0:
 		fmt.Fprintf(b.err, "%s was made. Nothing proves that it works: the playbook has no task with the tag %s.\n", b.host.Name, healthTag)

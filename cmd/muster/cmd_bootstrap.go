@@ -43,6 +43,9 @@ func newBootstrap(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				b.at = args[0]
+				if _, host, found := strings.Cut(b.at, "@"); b.at == "" || found && host == "" {
+					return fmt.Errorf("%q names no machine: leave it out for this one, or give [USER@]HOST", b.at)
+				}
 			}
 			return b.run(cmd.Context())
 		},

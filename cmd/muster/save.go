@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 
 	"muster/internal/engine"
 	"muster/internal/identity"
+	"muster/internal/outfile"
 	"muster/internal/planfile"
 	"muster/internal/view"
 )
@@ -147,22 +149,17 @@ func (a *app) planOf(r *prepared, shown *recording) (*planfile.Plan, error) {
 	return p, nil
 }
 
-// writePlan writes a plan beside its place, and then puts it there.
+// writePlan writes a plan, which only its user may read.
 func writePlan(path string, p *planfile.Plan) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".muster-plan-")
+	var b bytes.Buffer
+	err := planfile.Write(&b, p)
+	if err == nil {
+		err = outfile.Write(path, b.Bytes(), 0o600)
+	}
 	if err != nil {
 		return fmt.Errorf("saving the plan: %w", err)
 	}
-	defer os.Remove(f.Name())
-	err = planfile.Write(f, p)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return nil
 }
 
 // identity is what the user seals and opens with.

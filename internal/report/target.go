@@ -2,13 +2,12 @@ package report
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"muster/internal/outfile"
 )
 
 // Formats are what reports can be written as.
@@ -29,25 +28,15 @@ func ParseTarget(text string) (Target, error) {
 	return Target{format, file}, nil
 }
 
-// Write writes the report. The file is replaced when the report is whole, so that who
-// reads it never reads half, and is readable for all where the umask lets it.
+// Write writes the report. A file is replaced when the report is whole, so that who reads
+// it never reads half, and is readable for all.
 func (t Target) Write(c *Report) error {
 	var b bytes.Buffer
 	if err := Encode(&b, t.Format, c); err != nil {
 		return t.failed(err)
 	}
-	dir, name := filepath.Split(t.File)
-	f, err := os.CreateTemp(filepath.Clean(filepath.Join(dir, ".")), "."+name+".*")
-	if err != nil {
+	if err := outfile.Write(t.File, b.Bytes(), 0o644); err != nil {
 		return t.failed(err)
-	}
-	_, err = f.Write(b.Bytes())
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), t.File)
-	}
-	if err != nil {
-		return t.failed(errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

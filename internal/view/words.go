@@ -10,7 +10,7 @@ import (
 // actionWord is what people call a change: packages are installed, whichever kind does it. As
 // JSON it stays what it is.
 func actionWord(d host.Description) string {
-	if !strings.HasPrefix(d.Target, "package ") {
+	if what, _, _ := strings.Cut(d.Target, " "); what != "package" && what != "packages" {
 		return string(d.Action)
 	}
 	switch d.Action {

@@ -87,7 +87,9 @@ task "file" "gitconfig" {
   path = "${local.home}/.gitconfig"
   content = join("", concat(
     ["[init]\n\tdefaultBranch = main\n[pull]\n\tff = only\n"],
-    var.git_name == "" ? [] : ["[user]\n\tname = ${var.git_name}\n\temail = ${var.git_email}\n"],
+    "${var.git_name}${var.git_email}" == "" ? [] : ["[user]\n"],
+    var.git_name == "" ? [] : ["\tname = ${var.git_name}\n"],
+    var.git_email == "" ? [] : ["\temail = ${var.git_email}\n"],
   ))
   keep_changed = true
   become       = local.user
