@@ -2,8 +2,10 @@ package outfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -61,4 +63,43 @@ func TestWhatIsNoFileIsWrittenToAndStays(t *testing.T) {
 	if info, err := os.Lstat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		t.Errorf("%v (%v)", info, err)
 	}
+}
+
+// Where standard output is a file, a log say, that isn't replaced either: what was written
+// before and what comes after stay in it.
+func TestStandardOutputIsWrittenToWhereItIsAFile(t *testing.T) {
+	for _, path := range []string{"/dev/stdout", "link", "/proc/self/fd/1", "/dev/fd/1"} {
+		dir := t.TempDir()
+		log, err := os.Create(filepath.Join(dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == "link" {
+			path = filepath.Join(dir, "link")
+			if err := os.Symlink("/dev/stdout", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMain$")
+		cmd.Env = append(os.Environ(), "OUTFILE="+path)
+		cmd.Stdout = log
+		if err := errors.Join(cmd.Run(), log.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(log.Name()); err != nil || string(text) != "before\nreport\nafter\n" {
+			t.Errorf("%s: %q (%v)", path, text, err)
+		}
+	}
+}
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("OUTFILE"); path != "" {
+		fmt.Println("before")
+		if err := Write(path, []byte("report\n"), 0o644); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println("after")
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
 }
