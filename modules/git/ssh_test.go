@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"muster/host"
 	"muster/modules/git"
+	"muster/tests/await"
 )
 
 // server is an sshd that lets a key in to one repository, and nothing else.
@@ -23,6 +23,7 @@ type server struct {
 	key, hostKey    string // the private key that is let in, the server's public one
 	otherKey, other string
 	pid             int
+	there           map[string]bool // what others have kept
 }
 
 // serve starts the server. Whoever logs in gets git-upload-pack, after a look for the private
@@ -40,7 +41,7 @@ func serve(t *testing.T) *server {
 		must(t, os.Mkdir("/run/sshd", 0o755))
 		t.Cleanup(func() { _ = os.Remove("/run/sshd") })
 	}
-	s := &server{dir: dir}
+	s := &server{dir: dir, there: kept()}
 	shell(t, dir, `ssh-keygen -q -t ed25519 -N "" -f hostkey && ssh-keygen -q -t ed25519 -N "" -f key && ssh-keygen -q -t ed25519 -N "" -f otherkey && ssh-keygen -q -t ed25519 -N "" -f other
 		export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
 		git init -q -b main origin && echo one >origin/release && git -C origin add release && git -C origin commit -q -m one`)
@@ -72,15 +73,14 @@ func serve(t *testing.T) *server {
 	me, err := user.Current()
 	must(t, err)
 	s.url = fmt.Sprintf("ssh://%s@127.0.0.1:%d/shop.git", me.Username, port)
-	for end := time.Now().Add(20 * time.Second); ; {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+	await.Until(t, "sshd listens", func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
 			_ = c.Close()
-			return s
-		} else if time.Now().After(end) {
-			t.Fatal(err, read(t, dir+"/log"))
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return err == nil
+	})
+	return s
 }
 
 // make plans a checkout and makes it, and returns the first error.
@@ -104,24 +104,35 @@ func (s *server) make(ctx context.Context, t *testing.T, c *git.Checkout) error 
 	return nil
 }
 
-// left fails where anything that was needed for ssh is left.
-func left(t *testing.T) {
+// kept is what programs that run for ssh have on this machine: their folders' files, and
+// agents.
+func kept() map[string]bool {
+	list := map[string]bool{}
+	for _, pattern := range []string{"/run/muster-plan-*/agent.*", "/run/muster-plan-*/known_hosts"} {
+		files, _ := filepath.Glob(pattern)
+		for _, f := range files {
+			list[f] = true
+		}
+	}
+	out, _ := exec.Command("pgrep", "-fa", "^ssh-agent -a /run/muster-plan-").CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		list[line] = true
+	}
+	return list
+}
+
+// left fails where anything that was needed for ssh is left. What was there before is
+// somebody else's.
+func (s *server) left(t *testing.T) {
 	t.Helper()
-	if dirs, _ := filepath.Glob("/run/muster-plan-*/agent.*"); len(dirs) > 0 {
-		t.Errorf("sockets of agents are left: %v", dirs)
-	}
-	if dirs, _ := filepath.Glob("/run/muster-plan-*/known_hosts"); len(dirs) > 0 {
-		t.Errorf("known hosts are left: %v", dirs)
-	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		out, _ := exec.Command("pgrep", "-fa", "^ssh-agent -a /run/muster-plan-").CombinedOutput()
-		if len(out) == 0 {
-			return
+	await.Until(t, "nothing that ssh needed is left", func() bool {
+		for what := range kept() {
+			if !s.there[what] {
+				return false
+			}
 		}
-		if time.Now().After(end) {
-			t.Fatalf("agents are left: %s", out)
-		}
-	}
+		return true
+	})
 }
 
 // An agent looks every ten seconds whether who has started it is there: ssh-agent(1).
@@ -133,18 +144,15 @@ func TestAnAgentEndsWithAGitThatIsKilled(t *testing.T) {
 	go func() {
 		ended <- s.make(ctx, t, &git.Checkout{Path: filepath.Join(s.dir, "shop"), Repository: s.url, Key: content(s.key), HostKeys: []string{s.hostKey}})
 	}()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(s.dir + "/held"); err == nil {
-			break
-		} else if time.Now().After(end) {
-			t.Fatal("nobody has logged in")
-		}
-	}
+	await.Until(t, "somebody has logged in", func() bool {
+		_, err := os.Stat(s.dir + "/held")
+		return err == nil
+	})
 	kill()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	left(t)
+	s.left(t)
 }
 
 func content(text string) *host.Content {
@@ -165,7 +173,7 @@ func TestAKeyIsInNoFileAndGoneAfterwards(t *testing.T) {
 			if got := read(t, path+"/release"); got != "one\n" {
 				t.Errorf("the checkout holds %q", got)
 			}
-			left(t)
+			s.left(t)
 			if seen := read(t, s.dir+"/seen"); seen != "" {
 				t.Errorf("the key was seen in\n%s", seen)
 			}
@@ -187,7 +195,7 @@ func TestAHostIsKnownByTheKeysGivenAlone(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "Host key verification failed") {
 				t.Errorf("the error is %v", err)
 			}
-			left(t)
+			s.left(t)
 		})
 	}
 }
@@ -205,7 +213,7 @@ func TestAKeyThatIsNotLetInIsAnErrorAndNoQuestion(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("the error is %v", err)
 			}
-			left(t)
+			s.left(t)
 		})
 	}
 }
