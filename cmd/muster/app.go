@@ -98,7 +98,11 @@ func (a *app) view() view.View {
 		color := format == "pretty" && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		a.screen = view.NewScreen(a.out, a.err, a.footing(format), terminal)
 		begin := func() view.View {
-			return view.New(view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.screen.Out(), Err: a.screen.Err()})
+			o := view.Options{Format: format, Color: color, Verbose: a.verbose, Out: a.screen.Out(), Err: a.screen.Err()}
+			if format != "json" {
+				o.Out, o.Err = view.Folding(o.Out, columns(a.out)), view.Folding(o.Err, columns(a.err))
+			}
+			return view.New(o)
 		}
 		if a.quiet {
 			a.held = view.UnlessWell(begin)
@@ -136,6 +140,21 @@ func (a *app) footing(format string) func() (columns, rows int) {
 		return columns, rows
 	}
 }
+
+// columns tells how wide the terminal is that is written to; nil: it is none.
+func columns(w io.Writer) func() int {
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok || !isTerminal(w) {
+		return nil
+	}
+	return func() int {
+		columns, _, _ := term.GetSize(int(f.Fd()))
+		return columns
+	}
+}
+
+// text returns where lines for people go that a host may have had a say in.
+func (a *app) text() io.Writer { return view.Folding(a.out, columns(a.out)) }
 
 // watch says how a run gets on, until the function that it returns is called.
 func (a *app) watch(r *prepared) (stop func()) {

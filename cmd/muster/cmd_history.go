@@ -106,7 +106,7 @@ func (a *app) noRuns(path string, args []string) error {
 		return fmt.Errorf("there is no run %q: nothing was applied yet, as far as %s knows", args[0], path)
 	}
 	if a.output != "json" {
-		fmt.Fprintf(a.out, "Nothing was applied yet, as far as %s knows.\n", view.CleanLine(path))
+		fmt.Fprintf(a.text(), "Nothing was applied yet, as far as %s knows.\n", view.CleanLine(path))
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (a *app) listRuns(list []journal.Summary) {
 		for i, cell := range row {
 			b.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
 		}
-		fmt.Fprintln(a.out, strings.TrimRight(b.String(), " "))
+		fmt.Fprintln(a.text(), strings.TrimRight(b.String(), " "))
 	}
 }
 
@@ -185,14 +185,14 @@ func took(s *journal.Summary) string {
 
 // showRun shows a run host by host.
 func (a *app) showRun(d *journal.Detail) {
-	fmt.Fprintf(a.out, "%s: %s\n", view.CleanLine(d.ID), view.CleanLine(d.State))
+	fmt.Fprintf(a.text(), "%s: %s\n", view.CleanLine(d.ID), view.CleanLine(d.State))
 	for _, f := range [][2]string{
 		{"command", d.Command}, {"playbook", d.Playbook}, {"inventory", d.Inventory}, {"plan", d.PlanFile}, {"resumes", d.Resumes},
 		{"--limit", strings.Join(d.Limit, ",")}, {"--tags", strings.Join(d.Tags, ",")}, {"--skip-tags", strings.Join(d.SkipTags, ",")},
 		{"began", d.Began.Local().Format("2006-01-02 15:04:05 MST")}, {"took", took(&d.Summary)}, {"by", d.By}, {"muster", d.Muster},
 	} {
 		if f[1] != "" {
-			fmt.Fprintf(a.out, "  %-11s %s\n", f[0], view.CleanLine(f[1]))
+			fmt.Fprintf(a.text(), "  %-11s %s\n", f[0], view.CleanLine(f[1]))
 		}
 	}
 	for i := range d.PerHost {
@@ -203,7 +203,7 @@ func (a *app) showRun(d *journal.Detail) {
 // showHistory shows what became of a run, which has ended or may have been cut off, on a
 // host.
 func (a *app) showHistory(h *journal.Host, ended bool) {
-	fmt.Fprintf(a.out, "\n%s: %s\n", view.CleanLine(h.Name), view.CleanLine(string(h.Status)))
+	fmt.Fprintf(a.text(), "\n%s: %s\n", view.CleanLine(h.Name), view.CleanLine(string(h.Status)))
 	if h.Error != "" {
 		a.block("  ", h.Error)
 	}
@@ -219,7 +219,7 @@ func (a *app) showHistory(h *journal.Host, ended bool) {
 		}
 		if t.Play != play {
 			play = t.Play
-			fmt.Fprintf(a.out, "  %s\n", view.CleanLine(play))
+			fmt.Fprintf(a.text(), "  %s\n", view.CleanLine(play))
 		}
 		a.showTask(t)
 	}
@@ -258,7 +258,7 @@ func (a *app) showTask(t *journal.Task) {
 	if t.On != "" {
 		name += " on " + t.On
 	}
-	fmt.Fprintf(a.out, "    %s %s  %s\n", sign, view.CleanLine(name), view.CleanLine(what))
+	fmt.Fprintf(a.text(), "    %s %s  %s\n", sign, view.CleanLine(name), view.CleanLine(what))
 	for _, d := range changes {
 		a.showChange(d)
 	}
@@ -272,7 +272,7 @@ func (a *app) showChange(d host.Description) {
 	if d.Impact != "" {
 		impact = "  " + view.CleanLine(d.Impact)
 	}
-	fmt.Fprintf(a.out, "        %s %s%s\n", view.CleanLine(string(d.Action)), view.CleanLine(d.Target), impact)
+	fmt.Fprintf(a.text(), "        %s %s%s\n", view.CleanLine(string(d.Action)), view.CleanLine(d.Target), impact)
 	if a.verbose && d.Diff != "" {
 		a.block("          ", d.Diff)
 	}
@@ -281,7 +281,7 @@ func (a *app) showChange(d host.Description) {
 // block shows text of several lines.
 func (a *app) block(indent, text string) {
 	text = strings.TrimRight(view.Clean(text), "\n")
-	fmt.Fprintln(a.out, indent+strings.ReplaceAll(text, "\n", "\n"+indent))
+	fmt.Fprintln(a.text(), indent+strings.ReplaceAll(text, "\n", "\n"+indent))
 }
 
 // stamp is a moment in JSON; "" where it hasn't come to that.

@@ -87,11 +87,11 @@ func (a *app) why(name, target string) (err error) {
 	a.showWhy(name, d, c)
 	switch {
 	case check == "":
-		fmt.Fprintln(a.out, "  drift     not checked since")
+		fmt.Fprintln(a.text(), "  drift     not checked since")
 	case found == nil:
-		fmt.Fprintf(a.out, "  drift     none in the last check, %s\n", view.CleanLine(check))
+		fmt.Fprintf(a.text(), "  drift     none in the last check, %s\n", view.CleanLine(check))
 	default:
-		fmt.Fprintf(a.out, "  drift     since %s: the check %s found another state\n", found.Since.Local().Format("2006-01-02 15:04"), view.CleanLine(check))
+		fmt.Fprintf(a.text(), "  drift     since %s: the check %s found another state\n", found.Since.Local().Format("2006-01-02 15:04"), view.CleanLine(check))
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (a *app) showWhy(name string, d host.Description, c *journal.Changed) {
 	if c.File != "" {
 		place = fmt.Sprintf(", %s:%d", c.File, c.Line)
 	}
-	fmt.Fprintf(a.out, "%s on %s\n", view.CleanLine(d.Target), view.CleanLine(name))
+	fmt.Fprintf(a.text(), "%s on %s\n", view.CleanLine(d.Target), view.CleanLine(name))
 	for _, f := range [][2]string{
 		{"set by", taskName(&c.Task) + place + sure},
 		{"in", fmt.Sprintf("%s, play %q", c.Info.Playbook, c.Play)},
@@ -115,7 +115,7 @@ func (a *app) showWhy(name string, d host.Description, c *journal.Changed) {
 		{"action", strings.TrimSpace(string(d.Action) + "  " + d.Impact)},
 	} {
 		if f[1] != "" {
-			fmt.Fprintf(a.out, "  %-9s %s\n", f[0], view.CleanLine(f[1]))
+			fmt.Fprintf(a.text(), "  %-9s %s\n", f[0], view.CleanLine(f[1]))
 		}
 	}
 	if a.verbose && d.Diff != "" {
@@ -235,7 +235,7 @@ func (a *app) changes(since string) (err error) {
 		return nil
 	}
 	if len(list) == 0 {
-		fmt.Fprintf(a.out, "Nothing was changed, as far as %s knows.\n", view.CleanLine(path))
+		fmt.Fprintf(a.text(), "Nothing was changed, as far as %s knows.\n", view.CleanLine(path))
 	}
 	for i := range list {
 		c := &list[i]
@@ -248,7 +248,7 @@ func (a *app) changes(since string) (err error) {
 			state = "  not known whether it was made"
 		}
 		line := fmt.Sprintf("%s  %s  %s  %s, run %s by %s%s", c.At().Local().Format("2006-01-02 15:04:05"), where, taskName(&c.Task), c.Info.Playbook, c.Run, c.Info.By, state)
-		fmt.Fprintln(a.out, view.CleanLine(line))
+		fmt.Fprintln(a.text(), view.CleanLine(line))
 		for _, d := range made(c) {
 			a.showChange(d)
 		}

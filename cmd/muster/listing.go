@@ -112,24 +112,24 @@ func (l listing) of(p listedPlay) listedPlay {
 
 // showListed prints a play for people.
 func (a *app) showListed(p listedPlay, what listing) {
-	fmt.Fprintln(a.out, view.CleanLine(p.Play))
+	fmt.Fprintln(a.text(), view.CleanLine(p.Play))
 	if what.hosts {
-		fmt.Fprintf(a.out, "  hosts (%d)\n", len(p.Hosts))
+		fmt.Fprintf(a.text(), "  hosts (%d)\n", len(p.Hosts))
 		for _, h := range p.Hosts {
-			fmt.Fprintf(a.out, "    %s\n", view.CleanLine(h))
+			fmt.Fprintf(a.text(), "    %s\n", view.CleanLine(h))
 		}
 	}
 	if what.tasks {
-		fmt.Fprintf(a.out, "  tasks (%d)\n", len(p.Tasks))
+		fmt.Fprintf(a.text(), "  tasks (%d)\n", len(p.Tasks))
 		for _, t := range p.Tasks {
 			tags := ""
 			if len(t.Tags) > 0 {
 				tags = "  tags: " + strings.Join(t.Tags, ", ")
 			}
-			fmt.Fprintf(a.out, "    %s  %s:%d%s\n", view.CleanLine(strings.TrimPrefix(t.Task, "task.")), t.File, t.Line, view.CleanLine(tags))
+			fmt.Fprintf(a.text(), "    %s  %s:%d%s\n", view.CleanLine(strings.TrimPrefix(t.Task, "task.")), t.File, t.Line, view.CleanLine(tags))
 		}
 	}
 	if what.tags {
-		fmt.Fprintf(a.out, "  tags: %s\n", view.CleanLine(strings.Join(p.Tags, ", ")))
+		fmt.Fprintf(a.text(), "  tags: %s\n", view.CleanLine(strings.Join(p.Tags, ", ")))
 	}
 }

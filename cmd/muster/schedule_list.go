@@ -183,30 +183,30 @@ func (a *app) showSchedules(list []installed, number int, now time.Time) error {
 		return a.schedulesJSON(list, number, now)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(a.out, "There are no schedules of muster here.")
+		fmt.Fprintln(a.text(), "There are no schedules of muster here.")
 	}
 	for i := range list {
 		f := &list[i]
-		fmt.Fprintf(a.out, "%s  %s\n", view.CleanLine(f.unit), view.CleanLine(f.fields["X-Muster-Schedule"]))
-		fmt.Fprintf(a.out, "  as %s in %s\n", view.CleanLine(f.fields["User"]), view.CleanLine(f.fields["X-Muster-Project"]))
+		fmt.Fprintf(a.text(), "%s  %s\n", view.CleanLine(f.unit), view.CleanLine(f.fields["X-Muster-Schedule"]))
+		fmt.Fprintf(a.text(), "  as %s in %s\n", view.CleanLine(f.fields["User"]), view.CleanLine(f.fields["X-Muster-Project"]))
 		if f.fields["Timer"] != "active" {
-			fmt.Fprintf(a.out, "  its timer doesn't run (%s): install it again\n", view.CleanLine(f.fields["Timer"]))
+			fmt.Fprintf(a.text(), "  its timer doesn't run (%s): install it again\n", view.CleanLine(f.fields["Timer"]))
 		}
 		for _, t := range f.next(now) {
-			fmt.Fprintf(a.out, "  next  %s\n", t.Format("Mon 2006-01-02 15:04 MST"))
+			fmt.Fprintf(a.text(), "  next  %s\n", t.Format("Mon 2006-01-02 15:04 MST"))
 		}
 		if f.unread != nil {
-			fmt.Fprintf(a.out, "  what came of its runs can't be read: %s\n", view.CleanLine(f.unread.Error()))
+			fmt.Fprintf(a.text(), "  what came of its runs can't be read: %s\n", view.CleanLine(f.unread.Error()))
 		}
 		runs := f.last(number)
 		for _, r := range runs {
-			fmt.Fprintf(a.out, "  last  %s  %s (exit code %d)\n", r.Began.Format("Mon 2006-01-02 15:04 MST"), meaning(r.Code), r.Code)
+			fmt.Fprintf(a.text(), "  last  %s  %s (exit code %d)\n", r.Began.Format("Mon 2006-01-02 15:04 MST"), meaning(r.Code), r.Code)
 			for _, text := range r.Said {
-				fmt.Fprintf(a.out, "          %s\n", view.CleanLine(text))
+				fmt.Fprintf(a.text(), "          %s\n", view.CleanLine(text))
 			}
 		}
 		if len(runs) == 0 {
-			fmt.Fprintln(a.out, "  it hasn't run yet")
+			fmt.Fprintln(a.text(), "  it hasn't run yet")
 		}
 	}
 	return nil

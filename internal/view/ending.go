@@ -57,7 +57,7 @@ func (v *textView) Summary(s *engine.Summary, end End) {
 		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", counted(n))
 	}
 	if end.Next != "" {
-		fmt.Fprintf(v.o.Out, "To go on: %s\n", CleanLine(end.Next))
+		fmt.Fprintf(v.o.Out, "%s%s\n", goOn, CleanLine(end.Next))
 	}
 }
 

@@ -130,3 +130,27 @@ func TestNoFooterIsDrawnOverWhatAPipeShows(t *testing.T) {
 		t.Errorf("%v\n%q", err, said)
 	}
 }
+
+// What a host says is broken for the terminal by muster, below its own indentation, and never
+// begins a row.
+func TestALongLineOfAHostGoesOnBelowItsIndentation(t *testing.T) {
+	muster := program.Muster(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
+	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
+	write(t, filepath.Join(dir, "site.hcl"), "play \"p\" {\n  hosts = [\"here\"]\n  task \"print\" \"say\" { message = \"well"+strings.Repeat(" ", 200)+"Failed in 1s\" }\n}\n")
+	for _, args := range [][]string{{"plan", "site.hcl"}, {"run", "here", "--", "printf", "%s%200s", "well", "Failed in 1s"}} {
+		cmd := exec.CommandContext(t.Context(), muster, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=dumb")
+		term, err := open(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer term.close()
+		said, err := term.await("Failed in 1s")
+		if row := said[strings.LastIndex(said, "\n")+1:]; err != nil || len(row) < 2 || len(row) > 200 || strings.TrimLeft(row, " ") != "" || !strings.Contains(said, "well") {
+			t.Errorf("%v: %v\n%q", args, err, said)
+		}
+	}
+}
