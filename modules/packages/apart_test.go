@@ -103,3 +103,33 @@ func TestAPackageThatSomebodyChangedSinceThePlanIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// What several tasks come to together is asked of apt once, whichever of them asks: behind
+// the last one each is planned once more on what all of them leave.
+func TestAllTasksTogetherAreSimulatedOnce(t *testing.T) {
+	r := &idleRunner{}
+	h := host.New()
+	h.Runner = r
+	p := &host.Preview{}
+	v := host.NewView(h, p)
+	ask := func(args ...string) {
+		if _, err := simulate(t.Context(), v, nil, args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lay := func(args ...string) {
+		p.Lay([]host.Effect{host.Is(transactionKey(), transaction{Args: args})})
+	}
+	ask("b+")
+	lay("b+")
+	ask("a=1.0+", "c-")
+	if len(r.asked) != 2 {
+		t.Fatalf("apt was asked %d times, not once for each task", len(r.asked))
+	}
+	lay("b+", "a=1.0+", "c-")
+	ask("b+")
+	ask("a=1.0+", "c-")
+	if len(r.asked) != 2 {
+		t.Errorf("apt was asked once more: %q", r.asked[2:])
+	}
+}

@@ -51,7 +51,9 @@ func simulate(ctx context.Context, v *host.View, options, args []string) ([]step
 	if err != nil {
 		return nil, err
 	}
-	all := append(others(before.Args, args), args...)
+	// Each package is asked for once, so that the order says nothing. Without one, each look
+	// back from the end of the plan would be another question than the last task's own.
+	all := slices.Sorted(slices.Values(append(others(before.Args, args), args...)))
 	steps, err := host.Once(v, "apt simulation "+strings.Join(options, " ")+" "+strings.Join(all, " "), func() ([]step, error) {
 		return runSimulation(ctx, v, append(append([]string{}, options...), "install"), all)
 	})
