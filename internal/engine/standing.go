@@ -29,6 +29,8 @@ type Standing struct {
 	Stage Stage
 	// What is planned or made for it right now; Name is "" where that is nothing.
 	Name, Role, Key, On string
+	// Waits is what the host waits for before it begins that: another run, say. "": nothing.
+	Waits string
 	// For is the host that it waits for, before its next task can be planned; "": none.
 	For   string
 	Since time.Time     // it began then; the zero time where nothing has begun
@@ -66,7 +68,7 @@ func (r *Run) Standings() []Standing {
 
 // stage is where the host stands, but for what is made. The mutex is held.
 func (h *hostRun) stage() Standing {
-	s := Standing{Host: h.name, Since: h.since}
+	s := Standing{Host: h.name, Since: h.since, Waits: h.waitsFor}
 	switch {
 	case errors.Is(h.err, ErrStopped):
 	case h.err != nil:

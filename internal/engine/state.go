@@ -73,6 +73,7 @@ type hostRun struct {
 	since       time.Time // what it has in hand began; see Standing
 	heard       int       // every item before this one, as sent, is planned
 	settledPlan bool      // all of its tasks are planned
+	waitsFor    string    // what it waits for before it begins anything, as it says; "": nothing
 	awaits      string    // the host that it waits for before it can be planned further
 }
 

@@ -84,13 +84,19 @@ func (h *hostRun) progress(p *wire.Progress) error {
 	if t.first.IsZero() {
 		t.first = time.Now()
 	}
-	if float64(t.words) >= maxProgress+progressEach*time.Since(t.first).Seconds() {
+	if p.Text != "" && float64(t.words) >= maxProgress+progressEach*time.Since(t.first).Seconds() {
 		return nil
 	}
 	t.words++
 	text := h.run.o.Redact.Redact(p.Text) // before it is cut: a part of a secret is one, too
 	if len(text) > maxProgressLen {
 		text = strings.ToValidUTF8(text[:maxProgressLen], "") + "…"
+	}
+	if p.Waits {
+		h.run.mu.Lock()
+		h.waitsFor = text
+		h.run.mu.Unlock()
+		return nil
 	}
 	h.run.emit(&ProgressEvent{Host: h.name, Task: p.ID, Text: text})
 	return nil

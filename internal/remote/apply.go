@@ -27,6 +27,7 @@ func (s *Session) Apply(ctx context.Context, id string) wire.Done {
 		return wire.Done{ID: id, Status: wire.Failed, Error: "this task was never planned here"}
 	}
 	var d wire.Done
+	s.began = false
 	switch t.When.Decide(s.truth) {
 	case modules.True:
 		d = s.attempts(ctx, t)
@@ -98,6 +99,10 @@ func (s *Session) timed(ctx context.Context, t *task) wire.Done {
 func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 	var d wire.Done
 	fail := func(err error) wire.Done {
+		if !s.began && errors.Is(context.Cause(ctx), errStopped) && (errors.Is(err, errStopped) || errors.Is(err, context.Canceled)) {
+			d.Status, d.Error = wire.Skipped, errStopped.Error()
+			return d
+		}
 		d.Status, d.Error, d.Refused = wire.Failed, t.failure(err), errors.Is(err, host.ErrRefused)
 		return d
 	}
@@ -242,6 +247,7 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 		}
 		var r host.Result
 		undo, told = append(undo, host.Undo{}), nil
+		s.began = true
 		err = s.Host.At("before " + c.Type())
 		if err == nil && s.Making != nil {
 			made := s.Making(c, plan.Atomic)

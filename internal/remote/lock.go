@@ -28,7 +28,8 @@ const (
 // owns it until the remote ends. The kernel frees the lock of a dead process.
 type lock struct {
 	path  string       // "": where lockPath says
-	tell  func(string) // is told once what is waited for; may be nil
+	tell  func(string) // is told once, after a while, what is waited for; may be nil
+	waits func(string) // is told at once what is waited for, and "" when that is over; may be nil
 	f     *os.File
 	owned bool
 	held  bool
@@ -160,6 +161,7 @@ func (l *lock) take(ctx context.Context, how int) error {
 		return l.err
 	}
 	w := l.waiting()
+	defer w.over()
 	for {
 		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
@@ -200,6 +202,7 @@ type patient struct {
 	l               *lock
 	wait            time.Duration
 	deadline, quiet time.Time
+	told            string // what it waits for
 }
 
 func (l *lock) waiting() *patient {
@@ -214,6 +217,10 @@ func (p *patient) turn(ctx context.Context, what string, who func() string) erro
 		p.l.err = fmt.Errorf("%s has had this host for more than %s (%s): wait for it, or end it", what, p.wait, who())
 		return p.l.err
 	}
+	if p.told != what && p.l.waits != nil {
+		p.told = what
+		p.l.waits(fmt.Sprintf("%s on this host (%s)", what, who()))
+	}
 	if now.After(p.quiet) {
 		p.say(fmt.Sprintf("waiting for %s on this host (%s)", what, who()))
 		p.quiet = p.deadline
@@ -223,6 +230,13 @@ func (p *patient) turn(ctx context.Context, what string, who func() string) erro
 		return context.Cause(ctx)
 	case <-time.After(50 * time.Millisecond):
 		return nil
+	}
+}
+
+// over says that nothing is waited for any more.
+func (p *patient) over() {
+	if p.told != "" {
+		p.l.waits("")
 	}
 }
 

@@ -153,6 +153,30 @@ func TestNothingIsBegunOnceTheRunIsStopped(t *testing.T) {
 	}
 }
 
+// A task of which nothing was begun when the run was stopped hasn't failed: its turn hasn't
+// come.
+func TestATaskThatNothingWasBegunOfIsNotReached(t *testing.T) {
+	for name, c := range map[string]struct {
+		stop error
+		want wire.Status
+		text string
+	}{
+		"the run is stopped":     {errStopped, wire.Skipped, "interrupted"},
+		"the controller is gone": {errGone, wire.Failed, "stopped before it was to update step first: the connection to the controller is gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := context.WithCancelCause(t.Context())
+			defer stop(nil)
+			made := false
+			s := doingOf(t, once(newStep("first", func(context.Context, *host.Host) error { made = true; return nil })), wire.Task{Timeout: time.Hour})
+			stop(c.stop)
+			if d := s.Apply(ctx, "t"); d.Status != c.want || d.Error != c.text || made {
+				t.Errorf("it ended as %+v", d)
+			}
+		})
+	}
+}
+
 // A change that says so is interrupted; any other is finished, since nobody could tell
 // what half of it leaves.
 func TestOnlyWhatCanBeInterruptedIs(t *testing.T) {

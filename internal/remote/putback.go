@@ -144,7 +144,7 @@ func (s *Session) PlanCutOff(ctx context.Context, cut record.CutOff) (*wire.CutO
 // settleCutOff forgets what a run left once it is taken back.
 func (s *Session) settleCutOff(t *task, d *wire.Done) {
 	p, ok := t.module.(*putBack)
-	if !ok || d.Status == wire.Failed {
+	if !ok || d.Status == wire.Failed || d.Status == wire.Skipped {
 		return
 	}
 	if err := p.cut.Settle(); err != nil {

@@ -33,7 +33,11 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), answers: make(chan *wire.Pin, 4), lost: make(chan struct{})}
-	s.lock = lock{path: o.Lock, tell: func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) }}
+	s.lock = lock{
+		path:  o.Lock,
+		tell:  func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) },
+		waits: func(what string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: what, Waits: true}}) },
+	}
 	h := host.New()
 	h.Bodies.Ask, h.Origin = s.ask, o.Origin
 	h.Runner = host.System{Started: s.started}
@@ -356,7 +360,10 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 
 func (s *server) make(ctx context.Context, id string) wire.Done {
 	if !s.o.Worker {
-		if err := s.lock.own(ctx); err != nil {
+		if err := s.lock.own(s.making); err != nil {
+			if s.making.Err() != nil { // nothing of it was begun
+				return wire.Done{ID: id, Status: wire.Skipped, Error: err.Error()}
+			}
 			return wire.Done{ID: id, Status: wire.Failed, Error: err.Error()}
 		}
 		s.sends.owned = false // it is kept for good

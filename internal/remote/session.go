@@ -32,6 +32,8 @@ type Session struct {
 	Key []byte
 	// FactKeys says what the facts are made of that changes move.
 	FactKeys map[string][]host.Key
+	// began: something of the task in hand was begun.
+	began bool
 	// User is who plans here, where that isn't root.
 	User string
 	// Undo, if not nil, is told what takes each edit back before it is made.

@@ -186,6 +186,8 @@ func doing(s *engine.Standing, now time.Time) string {
 	switch {
 	case s.Stage == engine.StageReach:
 		what = "connecting"
+	case s.Waits != "":
+		what = "waiting for " + CleanLine(s.Waits)
 	case s.Name != "":
 		what = taskName(s.Role, s.Name, s.Key, s.On)
 	case s.For != "":
@@ -194,7 +196,7 @@ func doing(s *engine.Standing, now time.Time) string {
 		what = "planning"
 	}
 	text := fmt.Sprintf("%s: %s %s", CleanLine(s.Host), what, span(now.Sub(s.Since)))
-	if s.Bound > 0 && s.Stage == engine.StageApply {
+	if s.Bound > 0 && s.Waits == "" && s.Stage == engine.StageApply {
 		text += " of ≤" + short(s.Bound)
 	}
 	return text
@@ -204,7 +206,7 @@ func doing(s *engine.Standing, now time.Time) string {
 func InHand(list []engine.Standing, now time.Time) []string {
 	var lines []string
 	for i := range list {
-		if s := &list[i]; s.Stage == engine.StageApply && s.Name != "" {
+		if s := &list[i]; s.Stage == engine.StageApply && s.Name != "" && s.Waits == "" {
 			lines = append(lines, doing(s, now))
 		}
 	}

@@ -374,6 +374,9 @@ type Chunk struct {
 type Progress struct {
 	ID   string
 	Text string
+	// Waits: Text is what the host waits for before it goes on with anything; "": for nothing
+	// any more.
+	Waits bool
 }
 
 // Undo is what takes an edit back, told right before it is made, for the journal.

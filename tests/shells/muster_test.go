@@ -118,6 +118,49 @@ func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
 	}
 }
 
+// Who waits for another run's lock has nothing in hand: the footer names what it waits for, and
+// after ^C it ends at once, without a failure.
+func TestAnInterruptWhileAnotherRunHasTheHostEndsAtOnce(t *testing.T) {
+	muster := program.Muster(t)
+	mine := t.TempDir()
+	write(t, filepath.Join(mine, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
+	write(t, filepath.Join(mine, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
+	write(t, filepath.Join(mine, "site.hcl"), "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \""+mine+"/made\" { content = \"x\" }\n}\n")
+	cmd := exec.CommandContext(t.Context(), muster, "apply", "site.hcl")
+	cmd.Dir = mine
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
+	term, err := open(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer term.close()
+	if said, err := term.await("Make these changes? [y/N] "); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	dir, _ := slowly(t, "exec muster apply site.hcl --yes") // another run, which has the host from now on
+	if err := term.write("y\n"); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := term.await("here: waiting for another run on this host"); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if err := term.write("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := term.await("again to abort."); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	said, err := term.await("To go on: ")
+	if err != nil || !strings.Contains(said, "1 not reached") || strings.Contains(said, "failed") || strings.Contains(said, "made") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Errorf("it ended with %v", err)
+	}
+	write(t, filepath.Join(dir, "on"), "")
+}
+
 // What is shown through a pipe has the screen for itself: no footer is drawn over it.
 func TestNoFooterIsDrawnOverWhatAPipeShows(t *testing.T) {
 	dir, term := slowly(t, "muster apply site.hcl --yes | cat; echo over")
