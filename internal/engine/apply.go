@@ -61,6 +61,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	}
 	for _, h := range r.order {
 		h.tellInHand()
+		h.tellNotReached()
 		h.journalEnd()
 		h.acknowledge()
 	}

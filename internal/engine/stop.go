@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"muster/internal/wire"
 )
@@ -67,6 +68,31 @@ func (h *hostRun) tellInHand() {
 	h.run.mu.Unlock()
 	if inHand != nil {
 		h.run.tell(inHand, TaskEvent{Status: wire.Unknown, Error: inHand.done.Error})
+	}
+}
+
+// tellNotReached tells of the tasks whose turn the host was never given, now that nothing more
+// comes: each that the summary counts has an event.
+func (h *hostRun) tellNotReached() {
+	var list []*item
+	failed := false
+	h.run.mu.Lock()
+	h.eachItem(func(it *item) {
+		failed = failed || it.done != nil && it.done.Status == wire.Failed || it.planned != nil && it.planned.Status == wire.Failed
+		if it.done == nil && !it.dropped && !it.stands(true) {
+			list = append(list, it)
+		}
+	})
+	why := "the run ended before its turn"
+	switch {
+	case h.err != nil && !errors.Is(h.err, ErrStopped):
+		why = "its host could no longer be used"
+	case failed:
+		why = "a task before it failed"
+	}
+	h.run.mu.Unlock()
+	for _, it := range list {
+		h.run.tell(it, TaskEvent{Status: wire.NotReached, Error: why})
 	}
 }
 

@@ -160,7 +160,7 @@ func (c *Counts) count(it *item, over bool) {
 		if it.done.Status == wire.Unchanged && len(it.done.Open) > 0 {
 			c.Open++
 		}
-	case it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed):
+	case it.stands(over):
 		c.add(it.planned.Status, it.planned.Changes, it.planned.Then, it.planned.Always, it.rescued)
 		c.refused(it.planned.Status, it.planned.Refused, it.rescued)
 	case it.dropped:
@@ -168,6 +168,12 @@ func (c *Counts) count(it *item, over bool) {
 	default:
 		c.NotReached++
 	}
+}
+
+// stands reports whether what was planned of an item that wasn't made is all that became of
+// it; over: nothing more is to come.
+func (it *item) stands(over bool) bool {
+	return it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed)
 }
 
 // refused counts a failure that isn't tolerated.
