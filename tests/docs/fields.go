@@ -56,7 +56,7 @@ func fieldTexts() map[string]string {
 
 		"summary":         "What a run came to: its last line. An apply that asks prints one before it asks, too.",
 		"summary.outcome": "unchanged, changed, pending, failed, unreachable or interrupted.",
-		"summary.hosts":   "By name, how many tasks are unchanged, changed, pending, failed, skipped, not reached and unknown (numbers; not reached are those that never came to their turn, since the host had failed or the run ended; unknown are those that may have been made when the connection was lost), and whether the host is unreachable (a bool). `unplanned` is true where the run ended before all that is to be made on it was planned. Of the pending ones `always` run every time and `checks` only look; of the failed ones `tolerated` may. `actions` counts what is to be done, or was, by action. These are left out where they are none.",
+		"summary.hosts":   "By name, how many tasks are unchanged, changed, pending, failed, skipped, not reached and unknown (numbers; not reached are those that never came to their turn, since the host had failed or the run ended: in an apply each has its line; unknown are those that may have been made when the connection was lost), and whether the host is unreachable (a bool). `unplanned` is true where the run ended before all that is to be made on it was planned. Of the pending ones `always` run every time and `checks` only look; of the failed ones `tolerated` may. `actions` counts what is to be done, or was, by action. These are left out where they are none.",
 		"summary.run":     "The run, as `muster history` has it. A plan is in no history.",
 		"summary.next":    "The command that goes on where hosts failed.",
 		"summary.seconds": "How long the run took.",
