@@ -272,7 +272,7 @@ func (a *app) showChange(d host.Description) {
 	if d.Impact != "" {
 		impact = "  " + view.CleanLine(d.Impact)
 	}
-	fmt.Fprintf(a.text(), "        %s %s%s\n", view.CleanLine(string(d.Action)), view.CleanLine(d.Target), impact)
+	fmt.Fprintf(a.text(), "        %s %s%s\n", view.CleanLine(view.ActionWord(d)), view.CleanLine(d.Target), impact)
 	if a.verbose && d.Diff != "" {
 		a.block("          ", d.Diff)
 	}

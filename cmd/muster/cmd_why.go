@@ -112,7 +112,7 @@ func (a *app) showWhy(name string, d host.Description, c *journal.Changed) {
 		{"when", c.At().Local().Format("2006-01-02 15:04:05 MST")},
 		{"run", c.Run + " by " + c.Info.By},
 		{"command", c.Info.Command},
-		{"action", strings.TrimSpace(string(d.Action) + "  " + d.Impact)},
+		{"action", strings.TrimSpace(view.ActionWord(d) + "  " + d.Impact)},
 	} {
 		if f[1] != "" {
 			fmt.Fprintf(a.text(), "  %-9s %s\n", f[0], view.CleanLine(f[1]))

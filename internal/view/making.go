@@ -191,6 +191,12 @@ func (t *madeTask) count() string {
 	if len(t.hosts) == 1 && len(t.changed) == 1 {
 		return "changed"
 	}
+	if len(t.changed) == 0 {
+		if t.unchanged == len(t.hosts) {
+			return "unchanged"
+		}
+		return fmt.Sprintf("%d of %d hosts unchanged", t.unchanged, len(t.hosts))
+	}
 	text := fmt.Sprintf("%d of %d hosts changed", len(t.changed), len(t.hosts))
 	if t.unchanged > 0 {
 		text += fmt.Sprintf(", %d unchanged", t.unchanged)

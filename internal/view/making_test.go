@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -371,5 +372,51 @@ func TestOutputThatIsNoJSONIsAnErrorInTheStream(t *testing.T) {
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(got) != 3 || !strings.Contains(got[1], `"type":"task","host":"a"`) || !strings.Contains(got[2], `"severity":"error","summary":"a: the output of task.command.x isn't JSON`) {
 		t.Errorf("%s", out.String())
+	}
+}
+
+// What a print says is shown once, where its plan could say it already.
+func TestAPrintIsNotShownTwice(t *testing.T) {
+	say := func(host, text string) *engine.TaskEvent {
+		e := event(0, 1, host, "0/task.print.one", "task.print.one", "", "")
+		e.Kind, e.Status, e.Changes, e.Output = "print", wire.Unchanged, nil, json.RawMessage(`{"message":"`+text+`"}`)
+		return e
+	}
+	for _, hosts := range [][]string{{"a"}, {"a", "b"}} {
+		var planned, made []engine.Event
+		for _, h := range hosts {
+			planned, made = append(planned, say(h, "same")), append(made, say(h, "same"))
+		}
+		if got := applied(hosts, planned, made, engine.NewSummary(), view.End{}); strings.Contains(got, "same") {
+			t.Errorf("it is shown again: %s", got)
+		}
+		made[0] = say("a", "another")
+		if got := applied(hosts, planned, made, engine.NewSummary(), view.End{}); !strings.Contains(got, "another") || strings.Contains(got, "same") {
+			t.Errorf("what it says now isn't shown: %s", got)
+		}
+	}
+}
+
+// With -v a task that changed nothing is told as that.
+func TestATaskThatChangedNothingIsUnchanged(t *testing.T) {
+	hosts := []string{"a", "b"}
+	a, b := event(0, 1, "a", "0/task.file.one", "task.file.one", "", "/one"), event(0, 1, "b", "0/task.file.one", "task.file.one", "", "/one")
+	for want, made := range map[string][]engine.Event{
+		"  = file.one  on a, b  unchanged\n":              {done(a, wire.Unchanged, ""), done(b, wire.Unchanged, "")},
+		"  = file.one  on a, b  1 of 2 hosts unchanged\n": {done(a, wire.Unchanged, ""), done(b, wire.Skipped, "")},
+	} {
+		var out bytes.Buffer
+		v := view.New(view.Options{Format: "plain", Out: &out, Err: &out, Verbose: true})
+		v.Begin(view.PlanningFirst, hosts)
+		v.Event(a)
+		v.Event(b)
+		v.Begin(view.Making, hosts)
+		for _, e := range made {
+			v.Event(e)
+		}
+		v.Summary(engine.NewSummary(), view.End{})
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s isn't there:\n%s", want, out.String())
+		}
 	}
 }

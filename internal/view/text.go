@@ -29,8 +29,9 @@ type textView struct {
 	plan     plan
 	made     made
 	said     []*printed
-	lost     lost // isn't shown yet
-	gone     lost // of this run
+	planned  map[string]string // by task and host: what a print says, as the plan has shown it
+	lost     lost              // isn't shown yet
+	gone     lost              // of this run
 	failures []*failure
 }
 
@@ -153,6 +154,9 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 // task shows a task that isn't as it should be. Those that are, only on request.
 func (v *textView) task(e *engine.TaskEvent) {
 	first := v.fails(e)
+	if v.toldByPlan(e) {
+		return
+	}
 	if v.phase == PlanningFirst && e.Status == wire.Pending && v.gather {
 		v.made.expect(e)
 	}
@@ -308,6 +312,28 @@ type printedMessage struct {
 	Message string `json:"message"`
 }
 
+// toldByPlan reports whether a print says what its plan has shown of it already.
+func (v *textView) toldByPlan(e *engine.TaskEvent) bool {
+	if e.Kind != "print" || v.o.Verbose {
+		return false
+	}
+	at, text := idOf(e)+"\x00"+e.Host, messageOf(e)
+	switch v.phase {
+	case PlanningFirst:
+		if text != "" && !e.Conditional {
+			if v.planned == nil {
+				v.planned = map[string]string{}
+			}
+			v.planned[at] = text
+		}
+	case Making:
+		told, ok := v.planned[at]
+		return ok && told == text && e.Status != wire.Failed
+	case Planning, Quiet, Running:
+	}
+	return false
+}
+
 // messageOf is what a print task has to say; "" of others.
 func messageOf(e *engine.TaskEvent) string {
 	var out printedMessage
@@ -335,7 +361,7 @@ func (v *textView) change(d host.Description, after string) {
 	case host.Delete:
 		style = v.style.remove
 	}
-	line := style.Render(CleanLine(actionWord(d))) + " " + CleanLine(d.Target)
+	line := style.Render(CleanLine(ActionWord(d))) + " " + CleanLine(d.Target)
 	if d.Impact != "" {
 		line += "  " + v.style.faint.Render(indented(Clean(d.Impact), "      "))
 	}

@@ -7,9 +7,9 @@ import (
 	"muster/internal/engine"
 )
 
-// actionWord is what people call a change: packages are installed, whichever kind does it. As
+// ActionWord is what people call a change: packages are installed, whichever kind does it. As
 // JSON it stays what it is.
-func actionWord(d host.Description) string {
+func ActionWord(d host.Description) string {
 	if what, _, _ := strings.Cut(d.Target, " "); what != "package" && what != "packages" {
 		return string(d.Action)
 	}
