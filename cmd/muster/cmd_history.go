@@ -14,6 +14,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/journal"
 	"muster/internal/project"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/modules"
@@ -316,14 +317,8 @@ type jsonRunHost struct {
 }
 
 type jsonRunTask struct {
-	Type        string             `json:"type"`
-	Host        string             `json:"host"`
-	On          string             `json:"on,omitempty"`
-	Play        string             `json:"play"`
-	Role        string             `json:"role"`
-	Task        string             `json:"task"`
-	Key         string             `json:"key"`
-	Kind        string             `json:"kind"`
+	Type string `json:"type"`
+	task.Ref
 	Status      string             `json:"status"`
 	Changes     []host.Description `json:"changes"`
 	Error       string             `json:"error,omitempty"`
@@ -350,7 +345,7 @@ func (a *app) runLines(d *journal.Detail) error {
 				t.Status, t.Error = wire.NotReached, notBegun
 			}
 			line := jsonRunTask{
-				Type: "task", Host: h.Name, On: t.On, Play: t.Play, Role: t.Role, Task: t.Label, Key: t.Key, Kind: t.Kind,
+				Type: "task", Ref: t.Ref,
 				Status: string(t.Status), Changes: t.Made, Error: t.Error, Tolerated: t.Tolerated, Undone: t.Undone, Seconds: t.Seconds,
 				Granted: stamp(t.GrantedAt), Ended: stamp(t.Ended), Undoable: t.Undoable, NotUndoable: t.NotUndoable,
 			}

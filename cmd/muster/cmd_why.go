@@ -15,6 +15,7 @@ import (
 	"muster/host"
 	"muster/internal/journal"
 	"muster/internal/project"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/modules"
 )
@@ -173,16 +174,10 @@ func targetsOf(list []journal.Changed) []string {
 
 // jsonChange is a line of "history --changed", and the one of "why".
 type jsonChange struct {
-	Type       string             `json:"type"`
-	At         string             `json:"at"`
-	Host       string             `json:"host"`
-	On         string             `json:"on,omitempty"`
-	Playbook   string             `json:"playbook"`
-	Play       string             `json:"play"`
-	Role       string             `json:"role"`
-	Task       string             `json:"task"`
-	Key        string             `json:"key"`
-	Kind       string             `json:"kind"`
+	Type     string `json:"type"`
+	At       string `json:"at"`
+	Playbook string `json:"playbook"`
+	task.Ref
 	Status     string             `json:"status"`
 	Changes    []host.Description `json:"changes"`
 	Run        string             `json:"run"`
@@ -195,8 +190,7 @@ type jsonChange struct {
 
 func changeLine(c *journal.Changed) jsonChange {
 	l := jsonChange{
-		Type: "change", At: stamp(c.At()), Host: c.Host, On: c.On, Playbook: c.Info.Playbook, Play: c.Play, Role: c.Role, Task: c.Label, Key: c.Key,
-		Kind: c.Kind, Status: string(c.Status), Changes: made(c), Run: c.Run, By: c.Info.By, File: c.File, Line: c.Line,
+		Type: "change", At: stamp(c.At()), Playbook: c.Info.Playbook, Ref: c.Ref, Status: string(c.Status), Changes: made(c), Run: c.Run, By: c.Info.By, File: c.File, Line: c.Line,
 	}
 	if !c.Known() {
 		l.Status = "unknown"

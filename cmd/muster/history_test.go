@@ -15,6 +15,7 @@ import (
 	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/journal"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -81,7 +82,7 @@ func eventful(t *testing.T, j *journal.Journal) *journal.Run {
 		if key != "" {
 			id += fmt.Sprintf("[%q]", key)
 		}
-		return engine.Granted{ID: id, Name: name, Play: "web servers", Kind: kind, Changes: []host.Description{write}}
+		return engine.Granted{Place: task.Place{Ref: task.Ref{Play: "web servers", Kind: kind}, ID: id, Name: name}, Changes: []host.Description{write}}
 	}
 	motd, same, fails, lost := task("", "file", "motd", "k"), task("", "file", "same", ""), task("role.web/", "command", "fails", ""), task("", "file", "lost", "")
 	lost.On = "lb1"

@@ -32,11 +32,7 @@ func (r *recording) event(e engine.Event) {
 	if !ok {
 		return
 	}
-	r.tasks = append(r.tasks, planfile.Task{
-		Host: t.Host, ID: t.ID, On: t.On, Play: t.Play, PlayIndex: t.PlayIndex, Seq: t.Seq, Role: t.Role, Label: t.Task, Name: t.Name,
-		Key: t.Key, Kind: t.Kind, File: t.File, Line: t.Line, Status: t.Status, Certainty: t.Certainty, Changes: t.Changes,
-		Then: t.Then, Always: t.Always, Depends: t.Conditional, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest, Wants: t.Wants, Behind: t.Behind,
-	})
+	r.tasks = append(r.tasks, planfile.Task{Place: t.Place, Planned: t.Planned})
 }
 
 // canSave refuses paths that no plan can be saved to, before anything is planned.

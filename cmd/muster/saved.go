@@ -258,9 +258,5 @@ func newShow(a *app) *cobra.Command {
 
 // told is a saved task as the event that it was.
 func told(t *planfile.Task) *engine.TaskEvent {
-	return &engine.TaskEvent{
-		Host: t.Host, ID: t.ID, On: t.On, Play: t.Play, PlayIndex: t.PlayIndex, Seq: t.Seq, Role: t.Role, Task: t.Label, Name: t.Name,
-		Key: t.Key, Kind: t.Kind, File: t.File, Line: t.Line, Status: t.Status, Certainty: t.Certainty, Changes: t.Changes,
-		Then: t.Then, Always: t.Always, Conditional: t.Depends, Tolerated: t.Tolerated, Sensitive: t.Sensitive, Error: t.Error, Digest: t.Digest, Wants: t.Wants, Behind: t.Behind,
-	}
+	return &engine.TaskEvent{Place: t.Place, Planned: t.Planned}
 }

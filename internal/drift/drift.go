@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/host"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -70,6 +71,11 @@ type Item struct {
 	Contested bool      // that is ContestedAfter times or more
 	Altered   bool      // it is still there, and differs from what the last check found
 	PutRight  Run       // the run between both checks that put it right; zero: none did
+}
+
+// Ref says which task it is.
+func (i *Item) Ref() task.Ref {
+	return task.Ref{Host: i.Host, On: i.On, Play: i.Play, Role: i.Role, Task: i.Label, Key: i.Key, Kind: i.Kind}
 }
 
 // Run is the run that made a task.

@@ -1,8 +1,7 @@
 package engine
 
 import (
-	"muster/host"
-	"muster/internal/wire"
+	"muster/internal/task"
 )
 
 // Event is something that a run tells: *PlayEvent, *HostEvent, *TaskEvent,
@@ -21,32 +20,13 @@ type HostEvent struct {
 // TaskEvent is where a task stands on a host. In an apply, a task that is
 // pending comes a second time when it is done.
 type TaskEvent struct {
-	Host, Play, Role string
-	PlayIndex        int    // of Play, from 0
-	Seq              int    // the task's place in it, in the order in which tasks are made
-	Task             string // its label
-	Name             string // as references call it: task.file["/etc/motd"]
-	ID               string // of the instance: unique together with Host and On
-	Key              string // of for_each
-	Kind             string
-	On               string // the host acted on, where it isn't Host
-	Status           wire.Status
-	Certainty        wire.Certainty // of pending ones
-	Changes          []host.Description
-	Then             []host.Description // what can only be foreseen
-	Always           bool
-	Conditional      bool   // whether it runs at all is known after apply
-	Unforeseen       bool   // what was made isn't just what its plan showed
-	Sensitive        bool   // nothing of what it changes is shown
-	Digest           string // of the changes, where it is pending, keyed with Options.Key
-	Wants            string // of what they want, whatever they found, likewise
-	Behind           bool   // earlier tasks bring what it is about: what it finds may move
-	Error            string
-	Tolerated        bool
-	Output           []byte // JSON, of some kinds
-	File             string // where the task stands
-	Line             int
-	Seconds          float64
+	task.Place
+	// Planned is what it would do. Of one that was made, Status, Changes and Error are what
+	// became of it.
+	task.Planned
+	Unforeseen bool   // what was made isn't just what its plan showed
+	Output     []byte // JSON, of some kinds
+	Seconds    float64
 }
 
 // ProgressEvent says how a long change is getting on.
@@ -84,18 +64,28 @@ func (r *Run) emit(e Event) {
 
 // tell tells where an item stands.
 func (r *Run) tell(it *item, e TaskEvent) {
-	t := it.inst.Task
-	e.Host, e.Play, e.Role, e.Task, e.Name, e.Key, e.Kind = it.inst.Host, t.Play.Name, it.scope.Role(), t.Label, t.Name(), it.inst.Key, t.Kind
-	if it.inst.Target != it.inst.Host {
-		e.On = it.inst.Target
+	file, line := e.File, e.Line
+	e.Place = it.where()
+	if file != "" {
+		e.File, e.Line = file, line
 	}
-	e.ID, e.PlayIndex, e.Seq, e.Sensitive = it.inst.ID, t.Play.Index, t.Seq(), it.ev != nil && it.ev.Sensitive
-	if e.File == "" {
-		e.File, e.Line = t.Range.Filename, t.Range.Start.Line
-	}
+	e.Sensitive = it.ev != nil && it.ev.Sensitive
 	e.Error, e.Changes, e.Then = r.o.Redact.Redact(e.Error), r.redacted(e.Changes), r.redacted(e.Then)
 	if e.Output = r.redactedOutput(e.Output); e.Sensitive {
 		e.Output = nil // it is only for the expressions that read it
 	}
 	r.emit(&e)
+}
+
+// where says which task an item is.
+func (it *item) where() task.Place {
+	t := it.inst.Task
+	p := task.Place{
+		Ref: task.Ref{Host: it.inst.Host, Play: t.Play.Name, Role: it.scope.Role(), Task: t.Label, Key: it.inst.Key, Kind: t.Kind},
+		ID:  it.inst.ID, Name: t.Name(), PlayIndex: t.Play.Index, Seq: t.Seq(), File: t.Range.Filename, Line: t.Range.Start.Line,
+	}
+	if it.inst.Target != it.inst.Host {
+		p.On = it.inst.Target
+	}
+	return p
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"muster/host"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -30,11 +31,8 @@ type Journal interface {
 
 // Granted is a task that a host is told to make, as it was planned.
 type Granted struct {
-	ID, Name, Play, Kind string
-	On                   string // the host acted on, where it is another
-	Changes              []host.Description
-	File                 string // where the task stands
-	Line                 int
+	task.Place
+	Changes []host.Description
 }
 
 // HostEnd is how a run ended on a host.
@@ -59,11 +57,7 @@ func (h *hostRun) journal(ctx context.Context, items ...*item) bool {
 	h.run.mu.Lock()
 	for i, it := range items {
 		it.journaled = true
-		t := it.inst.Task
-		tasks[i] = Granted{ID: it.inst.ID, Name: t.Name(), Play: t.Play.Name, Kind: t.Kind, Changes: h.run.redacted(it.planned.Changes), File: t.Range.Filename, Line: t.Range.Start.Line}
-		if it.on != h {
-			tasks[i].On = it.on.name
-		}
+		tasks[i] = Granted{Place: it.where(), Changes: h.run.redacted(it.planned.Changes)}
 	}
 	h.run.mu.Unlock()
 	if err := j.Grant(ctx, h.name, tasks); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang"
+	"muster/internal/task"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -174,7 +175,7 @@ func (h *hostRun) lost(err error) {
 	r.emit(&HostEvent{Host: h.name, Error: r.redactedError(err)})
 	for _, it := range unknown {
 		r.journalDone(it, &wire.Done{ID: it.id(), Status: wire.Unknown, Error: unheard})
-		r.tell(it, TaskEvent{Status: wire.Unknown, Error: unheard})
+		r.tell(it, TaskEvent{Planned: task.Planned{Status: wire.Unknown, Error: unheard}})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -323,8 +324,11 @@ func (r *Run) tellPlanned(it *item, p *wire.Planned) {
 		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(note)})
 	}
 	e := TaskEvent{
-		Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Conditional: p.Conditional, Output: p.Output,
-		Digest: p.Digest, Wants: p.Wants, Behind: p.Behind, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued, Seconds: p.Seconds,
+		Planned: task.Planned{
+			Status: p.Status, Certainty: p.Certainty, Changes: p.Changes, Then: p.Then, Always: p.Always, Conditional: p.Conditional,
+			Digest: p.Digest, Wants: p.Wants, Behind: p.Behind, Error: p.Error, Tolerated: p.Status == wire.Failed && it.rescued,
+		},
+		Output: p.Output, Seconds: p.Seconds,
 	}
 	if p.ErrorArg != "" {
 		e.File, e.Line = it.inst.Task.Place(modules.ArgError{Arg: p.ErrorArg, Path: p.ErrorPath})
@@ -391,8 +395,8 @@ func (r *Run) tellDone(it *item, d *wire.Done) {
 		r.emit(&NoticeEvent{Text: it.inst.Target + ": " + r.o.Redact.Redact(text)})
 	}
 	e := TaskEvent{
-		Status: d.Status, Changes: d.Changes, Output: d.Output, Error: d.Error,
-		Tolerated: d.Status == wire.Failed && it.rescued, Seconds: d.Seconds,
+		Planned: task.Planned{Status: d.Status, Changes: d.Changes, Error: d.Error, Tolerated: d.Status == wire.Failed && it.rescued},
+		Output:  d.Output, Seconds: d.Seconds,
 	}
 	if it.planned != nil {
 		e.Always = it.planned.Always

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -67,7 +68,7 @@ func (h *hostRun) tellInHand() {
 	}
 	h.run.mu.Unlock()
 	if inHand != nil {
-		h.run.tell(inHand, TaskEvent{Status: wire.Unknown, Error: inHand.done.Error})
+		h.run.tell(inHand, TaskEvent{Planned: task.Planned{Status: wire.Unknown, Error: inHand.done.Error}})
 	}
 }
 
@@ -92,7 +93,7 @@ func (h *hostRun) tellNotReached() {
 	}
 	h.run.mu.Unlock()
 	for _, it := range list {
-		h.run.tell(it, TaskEvent{Status: wire.NotReached, Error: why})
+		h.run.tell(it, TaskEvent{Planned: task.Planned{Status: wire.NotReached, Error: why}})
 	}
 }
 

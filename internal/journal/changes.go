@@ -68,7 +68,6 @@ func (r *Run) place(t *tx, g engine.Granted) error {
 type Changed struct {
 	Run  string // the id of its run
 	Info RunInfo
-	Host string // the play's host; the one acted on is On, where that is another
 	Task
 }
 
@@ -102,17 +101,18 @@ func (j *Journal) Changes(since time.Time, host string) ([]Changed, error) {
 	err = j.query(func(rows *sql.Rows) error {
 		c := Changed{}
 		var info []byte
+		var name string
 		var file sql.NullString
 		var line sql.NullInt64
-		_, task, err := scanTask(rows, &c.Run, &info, &c.Host, &file, &line)
+		_, made, err := scanTask(rows, &c.Run, &info, &name, &file, &line)
 		if err != nil {
 			return err
 		}
 		if err := json.Unmarshal(info, &c.Info); err != nil {
 			return damaged("the run %s: %w", c.Run, err)
 		}
-		c.Task = task
-		c.File, c.Line = file.String, int(line.Int64)
+		c.Task = made
+		c.Host, c.File, c.Line = name, file.String, int(line.Int64)
 		if c.Undone || c.Status == wire.Failed && len(c.Made) == 0 || c.Status == "" && c.Edits == 0 {
 			return nil
 		}

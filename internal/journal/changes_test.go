@@ -15,7 +15,7 @@ import (
 )
 
 func motd(on string) engine.Granted {
-	g := task("motd", host.Description{Action: host.Update, Target: "/etc/motd"})
+	g := fileTask("motd", host.Description{Action: host.Update, Target: "/etc/motd"})
 	g.On, g.File, g.Line = on, "../playbooks/site.hcl", 12
 	return g
 }
@@ -30,7 +30,7 @@ func changed(t *testing.T, j *journal.Journal) {
 		"e": {Status: wire.Failed, Changes: []host.Description{{Action: host.Create, Target: "/e"}}}, "f": {Status: wire.Unknown}, "g": nil, "h": {Status: wire.Skipped},
 	}
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		g := task(id, host.Description{Action: host.Create, Target: "/" + id})
+		g := fileTask(id, host.Description{Action: host.Create, Target: "/" + id})
 		grant(t, r, "web1", g)
 		if d := ends[id]; d != nil {
 			if d.Status == wire.Changed || d.Undone {
@@ -56,7 +56,7 @@ func told(t *testing.T, j *journal.Journal, since time.Time, name string) string
 	var got []string
 	for i := range list {
 		c := &list[i]
-		got = append(got, fmt.Sprintf("%s %s%s %v by %s %s:%d", c.Host, c.Label, c.On, c.Known(), c.Info.By, c.File, c.Line))
+		got = append(got, fmt.Sprintf("%s %s%s %v by %s %s:%d", c.Host, c.Ref.Task, c.On, c.Known(), c.Info.By, c.File, c.Line))
 	}
 	return strings.Join(got, "\n")
 }
@@ -80,7 +80,7 @@ func TestAnOlderJournalIsReadAndWrittenOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path, journal.Options{})
 	r := begin(t, j, journal.RunInfo{Playbook: "site.hcl", By: "ann@laptop"}, "web1")
-	g := task("old", host.Description{Action: host.Create, Target: "/old"})
+	g := fileTask("old", host.Description{Action: host.Create, Target: "/old"})
 	grant(t, r, "web1", g)
 	r.Done("web1", g.ID, &wire.Done{Status: wire.Changed, Changes: g.Changes})
 	if err := r.End("changed"); err != nil {

@@ -38,7 +38,7 @@ func (k *checking) check(found map[string]string) string {
 			l.Error = "connection refused"
 		case text != "":
 			l.Items = []drift.Item{{
-				Place: drift.Place{Playbook: "site.hcl", Host: name, Play: "web", Path: drift.PathOf(task("a").ID)}, Name: "task.file.a", Label: "a", Kind: "file",
+				Place: drift.Place{Playbook: "site.hcl", Host: name, Play: "web", Path: drift.PathOf(fileTask("a").ID)}, Name: "task.file.a", Label: "a", Kind: "file",
 				File: "site.hcl", Line: 3, Certainty: wire.Known, Changes: []host.Description{{Action: host.Update, Target: "/a", Diff: text}},
 			}}
 		}
@@ -73,7 +73,7 @@ func (k *checking) check(found map[string]string) string {
 func (k *checking) makes(host, by string) {
 	k.t.Helper()
 	r := begin(k.t, k.j, journal.RunInfo{Playbook: "site.hcl", By: by}, host)
-	g := task("a")
+	g := fileTask("a")
 	g.ID = "7" + g.ID[1:] // its play has moved since
 	grant(k.t, r, host, g)
 	r.Done(host, g.ID, &wire.Done{Status: wire.Changed})

@@ -39,7 +39,7 @@ func child(what, path string) int {
 			n = 1 << 30
 		}
 		for i := range n {
-			g := task(fmt.Sprint(i), host.Description{Action: host.Create, Target: "/x"})
+			g := fileTask(fmt.Sprint(i), host.Description{Action: host.Create, Target: "/x"})
 			if err := r.Grant(context.Background(), "h", []engine.Granted{g}); err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ func TestNoGrantIsLostWhereverTheProcessIsKilled(t *testing.T) {
 			t.Error(d.State)
 		}
 		r := begin(t, j, journal.RunInfo{}, "h")
-		grant(t, r, "h", task("a"))
+		grant(t, r, "h", fileTask("a"))
 		if err := r.End("changed"); err != nil {
 			t.Error(err)
 		}
@@ -188,8 +188,8 @@ func TestProcessesWriteAtOnce(t *testing.T) {
 	j := open(t, path, journal.Options{})
 	r := begin(t, j, journal.RunInfo{Playbook: "own"}, "h")
 	for i := range 100 {
-		grant(t, r, "h", task(fmt.Sprint(i)))
-		r.Done("h", task(fmt.Sprint(i)).ID, &wire.Done{Status: wire.Changed})
+		grant(t, r, "h", fileTask(fmt.Sprint(i)))
+		r.Done("h", fileTask(fmt.Sprint(i)).ID, &wire.Done{Status: wire.Changed})
 	}
 	r.HostEnd("h", engine.HostDone, "")
 	if err := r.End("changed"); err != nil {
@@ -226,7 +226,7 @@ func TestAFullDiskStopsTheNextGrantAndLosesNothing(t *testing.T) {
 			}
 			var granted []string
 			for i := 0; err == nil; i++ {
-				g := task(fmt.Sprint(i), host.Description{Action: host.Update, Target: "/x", Diff: strings.Repeat(fmt.Sprintf("+%d\n", i), 2000)})
+				g := fileTask(fmt.Sprint(i), host.Description{Action: host.Update, Target: "/x", Diff: strings.Repeat(fmt.Sprintf("+%d\n", i), 2000)})
 				if err = r.Grant(t.Context(), "h", []engine.Granted{g}); err == nil {
 					granted = append(granted, g.ID)
 				}
@@ -246,7 +246,7 @@ func TestAFullDiskStopsTheNextGrantAndLosesNothing(t *testing.T) {
 			for _, id := range granted {
 				r.Done("h", id, &wire.Done{Status: wire.Changed, Error: strings.Repeat("x", 1000)})
 			}
-			if err := r.Grant(t.Context(), "h", []engine.Granted{task("more")}); err == nil {
+			if err := r.Grant(t.Context(), "h", []engine.Granted{fileTask("more")}); err == nil {
 				t.Error("something was granted after that")
 			}
 			if err := free(j); err != nil {

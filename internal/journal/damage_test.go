@@ -22,7 +22,7 @@ func TestAFileThatIsNoJournalIsRefused(t *testing.T) {
 	}
 	r := begin(t, j, journal.RunInfo{Playbook: "p"}, "h")
 	for i := range 200 {
-		grant(t, r, "h", task(fmt.Sprint(i), host.Description{Action: host.Create, Target: strings.Repeat("x", 200)}))
+		grant(t, r, "h", fileTask(fmt.Sprint(i), host.Description{Action: host.Create, Target: strings.Repeat("x", 200)}))
 	}
 	if err := errors.Join(r.End("changed"), j.Close()); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/journal"
+	"muster/internal/task"
 	"muster/internal/wire"
 	"muster/tests/await"
 )
@@ -61,8 +62,8 @@ func grant(t testing.TB, r *journal.Run, host string, tasks ...engine.Granted) {
 	}
 }
 
-func task(id string, changes ...host.Description) engine.Granted {
-	return engine.Granted{ID: "0/task.file." + id, Name: "task.file." + id, Play: "web", Kind: "file", Changes: changes}
+func fileTask(id string, changes ...host.Description) engine.Granted {
+	return engine.Granted{Place: task.Place{Ref: task.Ref{Play: "web", Kind: "file"}, ID: "0/task.file." + id, Name: "task.file." + id}, Changes: changes}
 }
 
 func find(t testing.TB, j *journal.Journal, id string) *journal.Detail {
@@ -88,10 +89,10 @@ func TestARunIsReadAsItWasRecorded(t *testing.T) {
 	}
 	r := begin(t, j, info, "web1", "web2", "web3", "web4")
 	write := host.Description{Action: host.Update, Target: "/etc/motd", Diff: "-a\n+b\n", Impact: "none"}
-	on := task("c", write)
+	on := fileTask("c", write)
 	on.On = "lb1"
-	grant(t, r, "web1", task("a", write), task("b"))
-	grant(t, r, "web2", task("a", write))
+	grant(t, r, "web1", fileTask("a", write), fileTask("b"))
+	grant(t, r, "web2", fileTask("a", write))
 	r.Before("web1", "0/task.file.a", &wire.Undo{Target: "/etc/motd", Steps: []wire.UndoStep{{Type: "file.remove/1", Change: []byte(`{}`)}}})
 	r.Done("web1", "0/task.file.a", &wire.Done{Status: wire.Changed, Changes: []host.Description{write}, Seconds: 0.5})
 	r.Done("web1", "0/task.file.b", &wire.Done{Status: wire.Unchanged})
@@ -107,12 +108,14 @@ func TestARunIsReadAsItWasRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	granted := func(g engine.Granted) journal.Task {
-		return journal.Task{Granted: g, Label: strings.TrimPrefix(g.Name, "task.file.")}
+		g.Ref.Task = strings.TrimPrefix(g.Name, "task.file.")
+		return journal.Task{Granted: g}
 	}
-	a, b, c, a2 := granted(task("a", write)), granted(task("b")), granted(on), granted(task("a", write))
+	a, b, c, a2 := granted(fileTask("a", write)), granted(fileTask("b")), granted(on), granted(fileTask("a", write))
 	a.Status, a.Made, a.Seconds, a.Edits, a.Undoable = wire.Changed, []host.Description{write}, 0.5, 1, true
 	b.Status = wire.Unchanged
 	c.Status, c.Made, c.Error, c.Undone, c.Edits, c.NotUndoable = wire.Failed, []host.Description{fewer}, "exit code 3", true, 2, "the task is sensitive"
+	a.Host, b.Host, c.Host, a2.Host = "web1", "web1", "web1", "web2"
 	want := &journal.Detail{
 		Summary: journal.Summary{ID: r.ID(), RunInfo: info, State: "failed", Hosts: 4, Done: 1},
 		PerHost: []journal.Host{
@@ -164,15 +167,15 @@ func TestARunBeganBeforeItWasKept(t *testing.T) {
 func TestOfSeveralEndsOfATaskTheLastStays(t *testing.T) {
 	j := open(t, filepath.Join(t.TempDir(), "j"), journal.Options{})
 	r := begin(t, j, journal.RunInfo{}, "h")
-	grant(t, r, "h", task("a"))
-	r.Done("h", task("a").ID, &wire.Done{Status: wire.Failed, Error: "not yet"})
-	r.Done("h", task("a").ID, &wire.Done{Status: wire.Changed})
-	grant(t, r, "h", task("b"))
+	grant(t, r, "h", fileTask("a"))
+	r.Done("h", fileTask("a").ID, &wire.Done{Status: wire.Failed, Error: "not yet"})
+	r.Done("h", fileTask("a").ID, &wire.Done{Status: wire.Changed})
+	grant(t, r, "h", fileTask("b"))
 	d := find(t, j, "last")
 	if a := d.PerHost[0].Tasks[0]; a.Status != wire.Changed || a.Error != "" {
 		t.Errorf("%+v", a)
 	}
-	grant(t, r, "h", task("a"))
+	grant(t, r, "h", fileTask("a"))
 	if a := find(t, j, "last").PerHost[0].Tasks[0]; a.Status != "" || !a.Ended.IsZero() {
 		t.Errorf("granted again, and: %+v", a)
 	}
@@ -187,10 +190,10 @@ func TestTheEndOfWhatWasNotGrantedBreaksTheRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := begin(t, j, journal.RunInfo{}, "h")
 			other := begin(t, j, journal.RunInfo{}, "h")
-			grant(t, r, "h", task("a"))
+			grant(t, r, "h", fileTask("a"))
 			release := other.Hold()
 			act(r)
-			r.Done("h", task("a").ID, &wire.Done{Status: wire.Changed})
+			r.Done("h", fileTask("a").ID, &wire.Done{Status: wire.Changed})
 			release()
 			if err := r.End("changed"); err == nil || !strings.Contains(err.Error(), "nothing on h was never granted") {
 				t.Error(err)
@@ -199,7 +202,7 @@ func TestTheEndOfWhatWasNotGrantedBreaksTheRun(t *testing.T) {
 			if d.State != "changed" || d.PerHost[0].Tasks[0].Status != wire.Changed {
 				t.Errorf("what shared the commit is lost: %+v", d)
 			}
-			grant(t, other, "h", task("a"))
+			grant(t, other, "h", fileTask("a"))
 			if err := other.End("changed"); err != nil {
 				t.Error(err)
 			}
@@ -219,7 +222,7 @@ func TestGrantsOfManyHostsShareACommit(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, h := range hosts {
 		wg.Go(func() {
-			if err := r.Grant(t.Context(), h, []engine.Granted{task("a"), task("b")}); err != nil {
+			if err := r.Grant(t.Context(), h, []engine.Granted{fileTask("a"), fileTask("b")}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -243,7 +246,7 @@ func TestAGrantThatIsNoLongerWaitedForIsNotWritten(t *testing.T) {
 	release := r.Hold()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	given := make(chan error)
-	go func() { given <- r.Grant(ctx, "h", []engine.Granted{task("a")}) }()
+	go func() { given <- r.Grant(ctx, "h", []engine.Granted{fileTask("a")}) }()
 	await.Until(t, "it is queued", func() bool { return j.Queued() > 0 })
 	why := errors.New("enough")
 	cancel(why)

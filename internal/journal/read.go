@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -53,17 +53,9 @@ type Host struct {
 // Task is a task that a host was told to make.
 type Task struct {
 	engine.Granted
-	Role      string // the labels of the roles it stands in: "web/certificate"; "" outside of roles
-	Label     string
-	Key       string // of its for_each; "" without
+	task.Done
 	GrantedAt time.Time
-	Ended     time.Time   // zero: the journal doesn't know what became of it
-	Status    wire.Status // "" likewise; Unknown: nor did the run, which was told so
-	Made      []host.Description
-	Error     string
-	Tolerated bool // the failure is an expected one
-	Undone    bool // an atomic plan failed and what it made was taken back
-	Seconds   float64
+	Ended     time.Time // zero: the journal doesn't know what became of it
 	// Edits is how many edits it made, as far as is known; Undoable, whether
 	// what takes them back was kept for each, and NotUndoable why not.
 	Edits       int
@@ -226,6 +218,7 @@ func (j *Journal) detail(s *Summary) (*Detail, error) {
 			return err
 		}
 		if i, ok := at[host]; ok { // else it has come in between
+			t.Host = d.PerHost[i].Name
 			d.PerHost[i].Tasks = append(d.PerHost[i].Tasks, t)
 		}
 		return nil
@@ -254,7 +247,7 @@ func scanTask(rows *sql.Rows, more ...any) (host int64, t Task, err error) {
 		t.Status = wire.NotReached
 	}
 	at := placeOf(t.ID)
-	t.Role, t.Label, t.Key = at.Role, at.Label, at.Key
+	t.Role, t.Ref.Task, t.Key = at.Role, at.Label, at.Key
 	t.GrantedAt, t.Ended = time.UnixMilli(granted).UTC(), moment(ended)
 	if planned != nil {
 		err = json.Unmarshal(planned, &t.Changes)

@@ -52,19 +52,19 @@ func TestWhatStoodThereIsSealed(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "j")
 			j := open(t, path, journal.Options{Recipients: test.to})
 			r := begin(t, j, journal.RunInfo{}, "h")
-			grant(t, r, "h", task("a"))
-			r.Before("h", task("a").ID, test.undo)
+			grant(t, r, "h", fileTask("a"))
+			r.Before("h", fileTask("a").ID, test.undo)
 			if err := r.End("changed"); err != nil {
 				t.Fatal(err)
 			}
-			got, err := j.Undo(r.ID(), "h", task("a").ID, id)
+			got, err := j.Undo(r.ID(), "h", fileTask("a").ID, id)
 			if err != nil || len(got) != 1 {
 				t.Fatal(got, err)
 			}
 			if at := find(t, j, "last").PerHost[0].Tasks[0]; at.Undoable != (test.missing == "") || at.Edits != 1 || at.NotUndoable != got[0].Missing {
 				t.Errorf("%+v", at)
 			}
-			want := wire.Undo{ID: task("a").ID, Target: "/etc/x", Steps: test.undo.Steps}
+			want := wire.Undo{ID: fileTask("a").ID, Target: "/etc/x", Steps: test.undo.Steps}
 			if test.missing != "" {
 				want.Steps, want.Missing = nil, got[0].Missing
 			}
@@ -81,7 +81,7 @@ func TestWhatStoodThereIsSealed(t *testing.T) {
 			if !bytes.Contains(raw, []byte("/etc/x")) {
 				t.Error("the file doesn't hold what is looked for, whatever that is")
 			}
-			if _, err := j.Undo(r.ID(), "h", task("a").ID, other); (err == nil) != (test.clear || test.missing != "") {
+			if _, err := j.Undo(r.ID(), "h", fileTask("a").ID, other); (err == nil) != (test.clear || test.missing != "") {
 				t.Error("opened with another identity:", err)
 			}
 		})

@@ -78,7 +78,7 @@ func packed(t testing.TB, list []entry) []byte {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return stamped(b.Bytes(), 1)
+	return stamped(b.Bytes(), planfile.Format)
 }
 
 const trailer = len("muster-plan format=000 size=00000000000000000000 sha256=") + 64
@@ -137,10 +137,10 @@ func TestOtherFilesAreRefused(t *testing.T) {
 		"an empty file":           {nil, "cut short"},
 		"bytes in addition":       {append(bytes.Clone(data), "\n"...), "cut short"},
 		"a part taken out":        {append(bytes.Clone(data[:200]), data[300:]...), "was changed since it was written"},
-		"another format":          {stamped(data, 2), "is of format 2, and this muster reads format 1"},
+		"another format":          {stamped(data, 9), "is of format 9, and this muster reads format 2"},
 		"another version":         {written(t, other), "made by muster 0.2.0, and this is 0.1.0"},
 		"another archive":         {noStamp, "this is no plan file"},
-		"a checksum, and no plan": {stamped(make([]byte, 1000), 1), "this is no plan file"},
+		"a checksum, and no plan": {stamped(make([]byte, 1000), planfile.Format), "this is no plan file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := read(test.data); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -293,7 +293,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(data[:100])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > trailer {
-			data = stamped(data, 1)
+			data = stamped(data, planfile.Format)
 		}
 		use(t, data)
 	})

@@ -13,7 +13,7 @@ import (
 func TestCompareSaysWhatMoved(t *testing.T) {
 	create := host.Description{Action: host.Create, Target: "/etc/x"}
 	updated := host.Description{Action: host.Update, Target: "/etc/x", Diff: "-a\n"}
-	known := task("web1", "0/task.file.x", wire.Pending, "d1", updated)
+	known := planned("web1", "0/task.file.x", wire.Pending, "d1", updated)
 	with := func(edit func(t *planfile.Task)) []planfile.Task {
 		other := known
 		edit(&other)

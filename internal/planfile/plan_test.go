@@ -16,6 +16,7 @@ import (
 	"muster/host"
 	"muster/internal/lang"
 	"muster/internal/planfile"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -46,20 +47,17 @@ func sample() *planfile.Plan {
 		Facts: map[string]json.RawMessage{"web1": json.RawMessage(`{"os":{"id":"debian"}}`)},
 		Pins:  map[string]string{"image app:1.4": "sha256:2"},
 		Tasks: []planfile.Task{
-			task("web1", "0/task.file.motd", wire.Pending, "d1", update("/etc/motd")),
-			{Host: "web1", ID: "0/task.x", Name: "task.x", Status: wire.Unchanged},
-			{Host: "web1", ID: "0/task.x", On: "lb1", Name: "task.x", Status: wire.Failed, Error: "no"},
+			planned("web1", "0/task.file.motd", wire.Pending, "d1", update("/etc/motd")),
+			{Place: task.Place{Ref: task.Ref{Host: "web1"}, ID: "0/task.x", Name: "task.x"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "web1", On: "lb1"}, ID: "0/task.x", Name: "task.x"}, Planned: task.Planned{Status: wire.Failed, Error: "no"}},
 		},
 		Key: key,
 	}
 }
 
-func task(hostName, id string, status wire.Status, digest string, changes ...host.Description) planfile.Task {
+func planned(hostName, id string, status wire.Status, digest string, changes ...host.Description) planfile.Task {
 	_, name, _ := strings.Cut(id, "/")
-	return planfile.Task{
-		Host: hostName, ID: id, Name: name, Label: "motd", Kind: "file", Play: "p", File: "playbooks/web.hcl", Line: 3,
-		Status: status, Certainty: wire.Known, Changes: changes, Digest: digest,
-	}
+	return planfile.Task{Place: task.Place{Ref: task.Ref{Host: hostName, Task: "motd", Kind: "file", Play: "p"}, ID: id, Name: name, File: "playbooks/web.hcl", Line: 3}, Planned: task.Planned{Status: status, Certainty: wire.Known, Changes: changes, Digest: digest}}
 }
 
 func update(path string) host.Description {

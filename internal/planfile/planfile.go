@@ -21,14 +21,13 @@ import (
 	"fmt"
 	"time"
 
-	"filippo.io/age"
+	"muster/internal/task"
 
-	"muster/host"
-	"muster/internal/wire"
+	"filippo.io/age"
 )
 
 // Format is the version of the files that Write writes and Read reads.
-const Format = 1
+const Format = 2
 
 // Plan is a saved plan. Muster, Dir, Playbook, Files and Key are needed to write
 // one; the rest may be zero.
@@ -82,33 +81,8 @@ type Rescue struct {
 
 // Task is what was planned for one task on one host.
 type Task struct {
-	Host string `json:"host"` // of the play
-	ID   string `json:"id"`   // as in lang.Instance; unique together with Host and On
-	On   string `json:"on,omitempty"`
-
-	Play      string `json:"play"`
-	PlayIndex int    `json:"play_index"`
-	Seq       int    `json:"seq"` // its place in the play
-	Role      string `json:"role,omitempty"`
-	Label     string `json:"label"`
-	Name      string `json:"name"` // as references call it: task.file["/etc/motd"]
-	Key       string `json:"key,omitempty"`
-	Kind      string `json:"kind"`
-	File      string `json:"file,omitempty"` // where it stands
-	Line      int    `json:"line,omitempty"`
-
-	Status    wire.Status        `json:"status"` // unchanged, pending, failed or skipped
-	Certainty wire.Certainty     `json:"certainty,omitempty"`
-	Changes   []host.Description `json:"changes,omitempty"` // as shown
-	Then      []host.Description `json:"then,omitempty"`    // as shown
-	Always    bool               `json:"always,omitempty"`
-	Depends   bool               `json:"depends,omitempty"` // whether it runs at all was known after apply
-	Tolerated bool               `json:"tolerated,omitempty"`
-	Sensitive bool               `json:"sensitive,omitempty"`
-	Error     string             `json:"error,omitempty"`
-	Digest    string             `json:"digest,omitempty"` // of the changes, keyed with Plan.Key
-	Wants     string             `json:"wants,omitempty"`  // of what they want, whatever they found, likewise
-	Behind    bool               `json:"behind,omitempty"` // earlier tasks bring what it is about
+	task.Place
+	task.Planned
 }
 
 // The ways in which a file is no plan to go by. Trying again doesn't help.

@@ -18,6 +18,7 @@ import (
 	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/report"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/transport"
@@ -47,11 +48,10 @@ func recorded(name string) *report.Report {
 		s.Add(&e)
 	}
 	for _, h := range []string{"web1", "web2", name} {
-		tell(engine.TaskEvent{Host: h, ID: "0/task.file.a", Key: name, Status: wire.Pending, Certainty: wire.Known,
-			Changes: []host.Description{{Action: host.Update, Target: name, Impact: name, Diff: "-old\n+" + name + "\n"}}})
-		tell(engine.TaskEvent{Host: h, ID: "0/task.file.b", Status: wire.Unchanged})
+		tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h, Key: name}, ID: "0/task.file.a"}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Update, Target: name, Impact: name, Diff: "-old\n+" + name + "\n"}}}})
+		tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h}, ID: "0/task.file.b"}, Planned: task.Planned{Status: wire.Unchanged}})
 	}
-	tell(engine.TaskEvent{Host: "web1", ID: "0/task.file.c", Status: wire.Failed, Error: name})
+	tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "web1"}, ID: "0/task.file.c"}, Planned: task.Planned{Status: wire.Failed, Error: name}})
 	r.Event(&engine.HostEvent{Host: "away", Error: &transport.UnreachableError{Host: "away", Stage: transport.StageConnect, Err: errors.New(name)}})
 	s.Hosts["away"] = &engine.Counts{Unreachable: true}
 	s.Order = append(s.Order, "away")
@@ -261,7 +261,7 @@ func TestThePageOfALargeFleetStaysSmall(t *testing.T) {
 	s := engine.NewSummary()
 	for h := range 1000 {
 		for n := range 200 {
-			e := engine.TaskEvent{Host: fmt.Sprintf("web%03d", h), Play: "p", ID: fmt.Sprintf("0/task.file.t%d", n), Name: fmt.Sprintf("task.file.t%d", n), Kind: "file", Status: wire.Unchanged, File: "site.hcl", Line: n}
+			e := engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: fmt.Sprintf("web%03d", h), Play: "p", Kind: "file"}, ID: fmt.Sprintf("0/task.file.t%d", n), Name: fmt.Sprintf("task.file.t%d", n), File: "site.hcl", Line: n}, Planned: task.Planned{Status: wire.Unchanged}}
 			if n < 20 {
 				e.Status, e.Changes = wire.Pending, []host.Description{{Action: host.Update, Target: "/x", Diff: strings.Repeat("+x\n", 300)}}
 			}

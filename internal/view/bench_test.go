@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 )
@@ -23,12 +24,12 @@ func BenchmarkAThousandHosts(b *testing.B) {
 		standings = append(standings, engine.Standing{Host: name, Stage: engine.StageApply, Name: "task.file.f", Since: ago(i % 30)})
 	}
 	var events []*engine.TaskEvent
-	for task := range 100 {
-		id := fmt.Sprintf("0/task.file.f%d", task)
+	for n := range 100 {
+		id := fmt.Sprintf("0/task.file.f%d", n)
 		for _, h := range hosts {
-			e := &engine.TaskEvent{Host: h, Play: "site", Seq: task, ID: id, Name: id[2:], Kind: "file", Status: wire.Unchanged}
-			if task == 50 {
-				e = event(0, task, h, id, id[2:], "", "/f")
+			e := &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h, Play: "site", Kind: "file"}, Seq: n, ID: id, Name: id[2:]}, Planned: task.Planned{Status: wire.Unchanged}}
+			if n == 50 {
+				e = event(0, n, h, id, id[2:], "", "/f")
 			}
 			events = append(events, e)
 		}

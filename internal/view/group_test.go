@@ -7,16 +7,14 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 )
 
 // event is a pending task that creates something.
 func event(play, seq int, at, id, name, role, creates string) *engine.TaskEvent {
-	return &engine.TaskEvent{
-		Host: at, Play: "play", PlayIndex: play, Seq: seq, ID: id, Name: name, Role: role, Kind: "file", Status: wire.Pending,
-		Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: creates}},
-	}
+	return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Play: "play", Role: role, Kind: "file"}, PlayIndex: play, Seq: seq, ID: id, Name: name}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: creates}}}}
 }
 
 func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/task"
 	"muster/internal/wire"
 )
 
@@ -69,14 +70,8 @@ func (v *jsonView) Plan(p Plan) {
 
 // jsonTask is a task event.
 type jsonTask struct {
-	Type      string             `json:"type"`
-	Host      string             `json:"host"`
-	On        string             `json:"on,omitempty"`
-	Play      string             `json:"play"`
-	Role      string             `json:"role"`
-	Task      string             `json:"task"`
-	Key       string             `json:"key"`
-	Kind      string             `json:"kind"`
+	Type string `json:"type"`
+	task.Ref
 	Status    wire.Status        `json:"status"`
 	Certainty wire.Certainty     `json:"certainty,omitempty"`
 	Changes   []host.Description `json:"changes"`
@@ -126,7 +121,7 @@ func (v *jsonView) Event(e engine.Event) {
 		}{"progress", e.Host, e.Task, e.Text})
 	case *engine.TaskEvent:
 		t := jsonTask{
-			Type: "task", Host: e.Host, On: e.On, Play: e.Play, Role: e.Role, Task: e.Task, Key: e.Key, Kind: e.Kind, Status: e.Status,
+			Type: "task", Ref: e.Ref, Status: e.Status,
 			Changes: e.Changes, Then: e.Then, Always: e.Always, Error: e.Error, Tolerated: e.Tolerated, Output: e.Output,
 			File: e.File, Line: e.Line, Seconds: e.Seconds,
 		}
@@ -242,16 +237,10 @@ func (v *jsonView) Drift(c *drift.Check) {
 			changes = []host.Description{}
 		}
 		v.line(struct {
-			Type      string             `json:"type"`
-			State     drift.State        `json:"state"`
-			Host      string             `json:"host"`
-			On        string             `json:"on,omitempty"`
-			Playbook  string             `json:"playbook"`
-			Play      string             `json:"play"`
-			Role      string             `json:"role"`
-			Task      string             `json:"task"`
-			Key       string             `json:"key"`
-			Kind      string             `json:"kind"`
+			Type     string      `json:"type"`
+			State    drift.State `json:"state"`
+			Playbook string      `json:"playbook"`
+			task.Ref
 			Certainty wire.Certainty     `json:"certainty"`
 			Changes   []host.Description `json:"changes"`
 			Since     string             `json:"since"`
@@ -263,7 +252,7 @@ func (v *jsonView) Drift(c *drift.Check) {
 			File      string             `json:"file,omitempty"`
 			Line      int                `json:"line,omitempty"`
 			Known     []string           `json:"known,omitempty"`
-		}{"drift", d.State, d.Host, d.On, d.Playbook, d.Play, d.Role, d.Label, d.Key, d.Kind, d.Certainty, changes, moment(d.Since),
+		}{"drift", d.State, d.Playbook, d.Ref(), d.Certainty, changes, moment(d.Since),
 			d.Altered, d.Returned, d.Contested, d.PutRight.ID, d.PutRight.By, d.File, d.Line, d.Known})
 	}
 	away := []string{}

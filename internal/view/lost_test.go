@@ -11,6 +11,7 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/transport"
@@ -118,10 +119,7 @@ func TestAHostThatIsLostWhileChangesAreMadeIsToldAtOnce(t *testing.T) {
 }
 
 func TestAnAdHocCommandThatFailsSaysItsExitCode(t *testing.T) {
-	_, out := lines(view.Running, []string{"a"}, &engine.TaskEvent{
-		Host: "a", Name: "task.command.run", Kind: "command", Status: wire.Failed,
-		Output: []byte(`{"stdout":"half of it","stderr":"","exit_code":3}`), Error: "it: exit code 3",
-	})
+	_, out := lines(view.Running, []string{"a"}, &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "a", Kind: "command"}, Name: "task.command.run"}, Planned: task.Planned{Status: wire.Failed, Error: "it: exit code 3"}, Output: []byte(`{"stdout":"half of it","stderr":"","exit_code":3}`)})
 	want := "a  failed, exit code 3\n  half of it\n\nNothing to change in 0.0s\n"
 	if d := cmp.Diff(want, out); d != "" {
 		t.Error(d)
@@ -129,10 +127,7 @@ func TestAnAdHocCommandThatFailsSaysItsExitCode(t *testing.T) {
 }
 
 func TestWhatRunsEveryTimeIsSaidOnce(t *testing.T) {
-	_, out := lines(view.Planning, []string{"a"}, &engine.TaskEvent{
-		Play: "p", Host: "a", Name: "task.command.c", Kind: "command", Status: wire.Pending, Always: true,
-		Changes: []host.Description{{Action: host.Run, Target: "date", Impact: "runs every time"}},
-	})
+	_, out := lines(view.Planning, []string{"a"}, &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Play: "p", Host: "a", Kind: "command"}, Name: "task.command.c"}, Planned: task.Planned{Status: wire.Pending, Always: true, Changes: []host.Description{{Action: host.Run, Target: "date", Impact: "runs every time"}}}})
 	want := "p\n  ~ command.c  on a  runs every time\n      run date\n\nNothing to change in 0.0s\n"
 	if d := cmp.Diff(want, out); d != "" {
 		t.Error(d)

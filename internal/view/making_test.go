@@ -12,6 +12,7 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 )
@@ -128,8 +129,7 @@ func TestWhatWasNotForeseenIsShownInTheOrderOfTheHosts(t *testing.T) {
 
 // answered is a pending file whose diff is given.
 func answered(at, diff string) *engine.TaskEvent {
-	return &engine.TaskEvent{Host: at, Play: "site", ID: "0/task.file.f", Name: "task.file.f", Kind: "file", Status: wire.Pending,
-		Changes: []host.Description{{Action: host.Update, Target: "/etc/" + at + ".conf", Diff: diff}}}
+	return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Play: "site", Kind: "file"}, ID: "0/task.file.f", Name: "task.file.f"}, Planned: task.Planned{Status: wire.Pending, Changes: []host.Description{{Action: host.Update, Target: "/etc/" + at + ".conf", Diff: diff}}}}
 }
 
 func TestDiffsThatAreNearlyAlikeAreShownOnce(t *testing.T) {
@@ -200,11 +200,10 @@ func TestNothingIsSaidOfAHostThatItDidNotSay(t *testing.T) {
 
 func TestMessagesAndPlanningFailuresAreGrouped(t *testing.T) {
 	says := func(at, text string) *engine.TaskEvent {
-		return &engine.TaskEvent{Host: at, ID: "0/task.print.p", Name: "task.print.p", Kind: "print", Status: wire.Unchanged, Output: fmt.Appendf(nil, `{"message":%q}`, text)}
+		return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Kind: "print"}, ID: "0/task.print.p", Name: "task.print.p"}, Planned: task.Planned{Status: wire.Unchanged}, Output: fmt.Appendf(nil, `{"message":%q}`, text)}
 	}
 	fails := func(at string) *engine.TaskEvent {
-		return &engine.TaskEvent{Host: at, Seq: 1, ID: "0/task.command.c", Name: "task.command.c", Kind: "command", Status: wire.Failed, File: "site.hcl", Line: 3, Error: "no user " + at + "-admin",
-			Output: fmt.Appendf(nil, `{"pid":%q}`, at)}
+		return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Kind: "command"}, Seq: 1, ID: "0/task.command.c", Name: "task.command.c", File: "site.hcl", Line: 3}, Planned: task.Planned{Status: wire.Failed, Error: "no user " + at + "-admin"}, Output: fmt.Appendf(nil, `{"pid":%q}`, at)}
 	}
 	got := plain([]string{"a", "b", "c"}, fails("c"), says("c", "c is up"), says("a", "a is up"), fails("a"), says("b", "down"), fails("b"))
 	want := `site
@@ -275,7 +274,7 @@ func TestALongDiffIsFoldedUnlessAllIsAskedFor(t *testing.T) {
 
 // ran is what an ad hoc command said.
 func ran(at, stdout string) *engine.TaskEvent {
-	return &engine.TaskEvent{Host: at, Name: "task.command.run", Kind: "command", Status: wire.Changed, Output: fmt.Appendf(nil, `{"stdout":%q}`, stdout)}
+	return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Kind: "command"}, Name: "task.command.run"}, Planned: task.Planned{Status: wire.Changed}, Output: fmt.Appendf(nil, `{"stdout":%q}`, stdout)}
 }
 
 func TestAnswersOfAnAdHocCommandAreGroupedInTheOrderOfTheInventory(t *testing.T) {
@@ -324,8 +323,8 @@ func TestOneThousandHostsStayReadable(t *testing.T) {
 func TestWhatRunsEveryTimeIsNoPendingChange(t *testing.T) {
 	s := engine.NewSummary()
 	for _, h := range []string{"a", "b"} {
-		s.Add(&engine.TaskEvent{Host: h, Status: wire.Pending, Always: true, Changes: []host.Description{{Action: host.Run, Target: "date"}}})
-		s.Add(&engine.TaskEvent{Host: h, Status: wire.Pending, Always: true, Changes: []host.Description{{Action: host.Run, Target: "uptime"}}})
+		s.Add(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h}}, Planned: task.Planned{Status: wire.Pending, Always: true, Changes: []host.Description{{Action: host.Run, Target: "date"}}}})
+		s.Add(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h}}, Planned: task.Planned{Status: wire.Pending, Always: true, Changes: []host.Description{{Action: host.Run, Target: "uptime"}}}})
 	}
 	var out bytes.Buffer
 	v := view.New(view.Options{Format: "plain", Out: &out, Err: &out})
@@ -343,8 +342,7 @@ func TestTextOfAHostBeginsNoLine(t *testing.T) {
 			v := view.New(view.Options{Format: "plain", Out: &out, Err: &out, Verbose: true})
 			v.Begin(phase, hosts)
 			for _, status := range []wire.Status{wire.Pending, wire.Failed, wire.Changed, wire.Unknown} {
-				v.Event(&engine.TaskEvent{Host: "a", Play: evil, ID: evil, Name: evil, Role: evil, Kind: "print", Status: status, Error: evil, File: evil, Unforeseen: true,
-					Output: fmt.Appendf(nil, `{"stdout":%q,"stderr":%q,"message":%q}`, evil, evil, evil), Changes: []host.Description{{Action: "create", Target: evil, Diff: evil, Impact: evil}}})
+				v.Event(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "a", Play: evil, Role: evil, Kind: "print"}, ID: evil, Name: evil, File: evil}, Planned: task.Planned{Status: status, Error: evil, Changes: []host.Description{{Action: "create", Target: evil, Diff: evil, Impact: evil}}}, Unforeseen: true, Output: fmt.Appendf(nil, `{"stdout":%q,"stderr":%q,"message":%q}`, evil, evil, evil)})
 			}
 			v.Event(&engine.HostEvent{Host: "b", Error: errors.New(evil)})
 			v.Event(&engine.NoticeEvent{Text: "a: " + evil})
@@ -368,7 +366,7 @@ func TestTextOfAHostBeginsNoLine(t *testing.T) {
 func TestOutputThatIsNoJSONIsAnErrorInTheStream(t *testing.T) {
 	var out bytes.Buffer
 	v := view.New(view.Options{Format: "json", Out: &out})
-	v.Event(&engine.TaskEvent{Host: "a", Name: "task.command.x", Status: wire.Changed, Output: []byte("{broken")})
+	v.Event(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "a"}, Name: "task.command.x"}, Planned: task.Planned{Status: wire.Changed}, Output: []byte("{broken")})
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(got) != 3 || !strings.Contains(got[1], `"type":"task","host":"a"`) || !strings.Contains(got[2], `"severity":"error","summary":"a: the output of task.command.x isn't JSON`) {
 		t.Errorf("%s", out.String())

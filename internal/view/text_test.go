@@ -8,6 +8,7 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 )
@@ -32,36 +33,26 @@ func TestTextShowsTasksAsTheyAre(t *testing.T) {
 		events []*engine.TaskEvent
 		want   string
 	}{
-		{"tabs of a diff stay tabs", []string{"a"}, []*engine.TaskEvent{{
-			Host: "a", ID: "0/task.file.make", Name: "task.file.make", Status: wire.Pending,
-			Changes: []host.Description{{Action: host.Update, Target: "/srv/Makefile", Diff: "-\told\n+\tnew"}},
-		}}, "site\n  ~ file.make  on a\n      update /srv/Makefile\n        -\told\n        +\tnew\n\n"},
-		{"the lines of an error end where its text does", []string{"a"}, []*engine.TaskEvent{{
-			Host: "a", ID: "0/task.command.x", Name: "task.command.x", Status: wire.Failed, File: "site.hcl", Line: 3, Error: "a longer line of it\nshort",
-		}}, "site\n  ! command.x  on a  failed, site.hcl:3\n      a longer line of it\n      short\n\n"},
-		{"what takes back a run that was cut off is in no playbook", []string{"a"}, []*engine.TaskEvent{{
-			Host: "a", ID: "cut-off/x", Name: "run x", Status: wire.Failed, Error: "no",
-		}}, "site\n  ! run x  on a  failed\n      no\n\n"},
+		{"tabs of a diff stay tabs", []string{"a"}, []*engine.TaskEvent{{Place: task.Place{Ref: task.Ref{Host: "a"}, ID: "0/task.file.make", Name: "task.file.make"}, Planned: task.Planned{Status: wire.Pending, Changes: []host.Description{{Action: host.Update, Target: "/srv/Makefile", Diff: "-\told\n+\tnew"}}}}}, "site\n  ~ file.make  on a\n      update /srv/Makefile\n        -\told\n        +\tnew\n\n"},
+		{"the lines of an error end where its text does", []string{"a"}, []*engine.TaskEvent{{Place: task.Place{Ref: task.Ref{Host: "a"}, ID: "0/task.command.x", Name: "task.command.x", File: "site.hcl", Line: 3}, Planned: task.Planned{Status: wire.Failed, Error: "a longer line of it\nshort"}}}, "site\n  ! command.x  on a  failed, site.hcl:3\n      a longer line of it\n      short\n\n"},
+		{"what takes back a run that was cut off is in no playbook", []string{"a"}, []*engine.TaskEvent{{Place: task.Place{Ref: task.Ref{Host: "a"}, ID: "cut-off/x", Name: "run x"}, Planned: task.Planned{Status: wire.Failed, Error: "no"}}}, "site\n  ! run x  on a  failed\n      no\n\n"},
 		{"what several hosts answer alike is shown once", []string{"a", "b"}, []*engine.TaskEvent{
-			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+			{Place: task.Place{Ref: task.Ref{Host: "a", Kind: "print"}, ID: "0/task.print.x", Name: "task.print.x"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "b", Kind: "print"}, ID: "0/task.print.x", Name: "task.print.x"}, Planned: task.Planned{Status: wire.Unchanged}},
 		}, "site\n  = print.x  on a, b  unchanged\n\n"},
 		{"the elements of a role with for_each are tasks of their own", []string{"a", "b"}, []*engine.TaskEvent{
-			{Host: "a", ID: `0/role.r["x"]/task.print.p`, Role: `r["x"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "a", ID: `0/role.r["y"]/task.print.p`, Role: `r["y"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", ID: `0/role.r["x"]/task.print.p`, Role: `r["x"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", ID: `0/role.r["y"]/task.print.p`, Role: `r["y"]`, Name: "task.print.p", Kind: "print", Status: wire.Unchanged},
+			{Place: task.Place{Ref: task.Ref{Host: "a", Role: `r["x"]`, Kind: "print"}, ID: `0/role.r["x"]/task.print.p`, Name: "task.print.p"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "a", Role: `r["y"]`, Kind: "print"}, ID: `0/role.r["y"]/task.print.p`, Name: "task.print.p"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "b", Role: `r["x"]`, Kind: "print"}, ID: `0/role.r["x"]/task.print.p`, Name: "task.print.p"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "b", Role: `r["y"]`, Kind: "print"}, ID: `0/role.r["y"]/task.print.p`, Name: "task.print.p"}, Planned: task.Planned{Status: wire.Unchanged}},
 		}, "site\n  = role.r[\"x\"] print.p  on a, b  unchanged\n  = role.r[\"y\"] print.p  on a, b  unchanged\n\n"},
-		{"packages are installed and removed", []string{"a"}, []*engine.TaskEvent{{
-			Host: "a", ID: "0/task.package.x", Name: "task.package.x", Kind: "package", Status: wire.Pending,
-			Changes: []host.Description{{Action: host.Create, Target: "package x"}, {Action: host.Delete, Target: "package y"}, {Action: host.Update, Target: "package z"}},
-		}}, "site\n  ~ package.x  on a\n      install package x\n      remove package y\n      update package z\n\n"},
+		{"packages are installed and removed", []string{"a"}, []*engine.TaskEvent{{Place: task.Place{Ref: task.Ref{Host: "a", Kind: "package"}, ID: "0/task.package.x", Name: "task.package.x"}, Planned: task.Planned{Status: wire.Pending, Changes: []host.Description{{Action: host.Create, Target: "package x"}, {Action: host.Delete, Target: "package y"}, {Action: host.Update, Target: "package z"}}}}}, "site\n  ~ package.x  on a\n      install package x\n      remove package y\n      update package z\n\n"},
 		{"a task says on which host it acts, and for which", []string{"a", "b"}, []*engine.TaskEvent{
-			{Host: "a", On: "lb1", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
-			{Host: "b", On: "lb1", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged},
+			{Place: task.Place{Ref: task.Ref{Host: "a", On: "lb1", Kind: "print"}, ID: "0/task.print.x", Name: "task.print.x"}, Planned: task.Planned{Status: wire.Unchanged}},
+			{Place: task.Place{Ref: task.Ref{Host: "b", On: "lb1", Kind: "print"}, ID: "0/task.print.x", Name: "task.print.x"}, Planned: task.Planned{Status: wire.Unchanged}},
 		}, "site\n  = print.x  on lb1, for a, b  unchanged\n\n"},
 		{"a message that is sensitive is said to be so", []string{"a"}, []*engine.TaskEvent{
-			{Host: "a", ID: "0/task.print.x", Name: "task.print.x", Kind: "print", Status: wire.Unchanged, Sensitive: true},
+			{Place: task.Place{Ref: task.Ref{Host: "a", Kind: "print"}, ID: "0/task.print.x", Name: "task.print.x"}, Planned: task.Planned{Status: wire.Unchanged, Sensitive: true}},
 		}, "site\n  = print.x  on a  unchanged\n      (sensitive)\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/report"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/transport"
@@ -50,20 +51,19 @@ func Sample() (string, error) {
 	hosts := []string{"lb1", "app1", "app2", "app3", "db1", "db2", "cache1", "log1"}
 	for _, h := range hosts {
 		for n := range 40 {
-			tell(engine.TaskEvent{Host: h, ID: fmt.Sprintf("0/task.file.f%d", n), Name: fmt.Sprintf("task.file.f%d", n), Kind: "file", Status: wire.Unchanged, Line: n})
+			tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h, Kind: "file"}, ID: fmt.Sprintf("0/task.file.f%d", n), Name: fmt.Sprintf("task.file.f%d", n), Line: n}, Planned: task.Planned{Status: wire.Unchanged}})
 		}
 	}
 	motd := []host.Description{{Action: host.Update, Target: "/etc/motd", Diff: "@@ -1,2 +1,2 @@\n Welcome.\n-Maintenance tonight, ask bob\n+This host is managed by muster.\n"}}
 	for _, h := range []string{"app1", "app2", "app3"} {
-		tell(engine.TaskEvent{Host: h, ID: "0/task.file.motd", Name: "task.file.motd", Kind: "file", Line: 12, Status: wire.Pending, Certainty: wire.Known, Changes: motd})
+		tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h, Kind: "file"}, ID: "0/task.file.motd", Name: "task.file.motd", Line: 12}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: motd}})
 	}
-	tell(engine.TaskEvent{Host: "lb1", ID: "0/task.template.haproxy", Name: "task.template.haproxy", Kind: "template", Line: 31, Status: wire.Pending, Certainty: wire.Known,
-		Changes: []host.Description{
-			{Action: host.Update, Target: "/etc/haproxy/haproxy.cfg", Diff: "@@ -14,4 +14,4 @@\n backend app\n-  server app1 10.0.0.11:8080 weight 10\n+  server app1 10.0.0.11:8080 weight 100 check\n   server app2 10.0.0.12:8080 weight 100 check\n"},
-			{Action: "reload", Target: "haproxy.service", Impact: "Connections stay open."},
-		}})
-	tell(engine.TaskEvent{Host: "db2", ID: "0/task.sysctl.swap", Name: "task.sysctl.swap", Kind: "sysctl", Line: 48, Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Update, Target: "vm.swappiness", Diff: "-60\n+10\n"}}})
-	tell(engine.TaskEvent{Host: "cache1", ID: "0/task.service.redis", Name: "task.service.redis", Kind: "service", Line: 60, Status: wire.Failed, Error: "redis-server.service has no unit file: install the package in a task before this one"})
+	tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "lb1", Kind: "template"}, ID: "0/task.template.haproxy", Name: "task.template.haproxy", Line: 31}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{
+		{Action: host.Update, Target: "/etc/haproxy/haproxy.cfg", Diff: "@@ -14,4 +14,4 @@\n backend app\n-  server app1 10.0.0.11:8080 weight 10\n+  server app1 10.0.0.11:8080 weight 100 check\n   server app2 10.0.0.12:8080 weight 100 check\n"},
+		{Action: "reload", Target: "haproxy.service", Impact: "Connections stay open."},
+	}}})
+	tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "db2", Kind: "sysctl"}, ID: "0/task.sysctl.swap", Name: "task.sysctl.swap", Line: 48}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Update, Target: "vm.swappiness", Diff: "-60\n+10\n"}}}})
+	tell(engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "cache1", Kind: "service"}, ID: "0/task.service.redis", Name: "task.service.redis", Line: 60}, Planned: task.Planned{Status: wire.Failed, Error: "redis-server.service has no unit file: install the package in a task before this one"}})
 	r.Event(&engine.HostEvent{Host: "log1", Error: &transport.UnreachableError{Host: "log1", Stage: transport.StageConnect, Err: errors.New("dial tcp 10.0.0.30:22: i/o timeout")}})
 	s.Hosts["log1"] = &engine.Counts{Unreachable: true}
 	s.Order = hosts
@@ -104,7 +104,7 @@ func Hostile(text string) (string, error) {
 	s := engine.NewSummary()
 	for _, h := range []string{"web1", text} {
 		for _, status := range []wire.Status{wire.Pending, wire.Failed} {
-			e := engine.TaskEvent{Host: h, On: text, Play: text, Name: text, Key: text, Role: text, ID: "0/" + string(status), File: text, Line: 1, Status: status, Certainty: wire.Known}
+			e := engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: h, On: text, Play: text, Key: text, Role: text}, Name: text, ID: "0/" + string(status), File: text, Line: 1}, Planned: task.Planned{Status: status, Certainty: wire.Known}}
 			if status == wire.Failed {
 				e.Error = text
 			} else {
@@ -133,7 +133,7 @@ func Fleet() (string, error) {
 	for h := range 1000 {
 		name := fmt.Sprintf("web%03d", h)
 		for n := range 200 {
-			e := engine.TaskEvent{Host: name, Play: "p", ID: fmt.Sprintf("0/task.file.t%d", n), Name: fmt.Sprintf("task.file.t%d", n), Kind: "file", Status: wire.Unchanged, File: "site.hcl", Line: n}
+			e := engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: name, Play: "p", Kind: "file"}, ID: fmt.Sprintf("0/task.file.t%d", n), Name: fmt.Sprintf("task.file.t%d", n), File: "site.hcl", Line: n}, Planned: task.Planned{Status: wire.Unchanged}}
 			if n < 20 {
 				e.Status, e.Changes = wire.Pending, []host.Description{{Action: host.Update, Target: "/x", Diff: strings.Repeat("+x\n", 300)}}
 			}

@@ -19,6 +19,7 @@ import (
 	"muster/host"
 	"muster/internal/drift"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/transport"
@@ -47,13 +48,7 @@ func samples() ([]line, error) {
 		Limit: []string{"databases", "!db3"}, Tags: []string{"config"}, SkipTags: []string{"slow"}, Sealed: true,
 	})
 	v.Event(&engine.PlayEvent{Play: "databases"})
-	v.Event(&engine.TaskEvent{
-		Host: "db1", On: "lb1", Play: "databases", Role: "mariadb", Task: "config", Key: "main", Kind: "template",
-		Status: wire.Pending, Certainty: wire.Known, Always: true, Tolerated: true, Error: "exit code 1",
-		Changes: []host.Description{{Action: "update", Target: "/etc/x.conf", Diff: "-a\n+b\n", Impact: "restarts x"}},
-		Then:    []host.Description{{Action: "restart", Target: "x.service"}},
-		Output:  []byte(`{"stdout":"ok"}`), File: "site.hcl", Line: 12, Seconds: 0.004,
-	})
+	v.Event(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "db1", On: "lb1", Play: "databases", Role: "mariadb", Task: "config", Key: "main", Kind: "template"}, File: "site.hcl", Line: 12}, Planned: task.Planned{Status: wire.Pending, Certainty: wire.Known, Always: true, Tolerated: true, Error: "exit code 1", Changes: []host.Description{{Action: "update", Target: "/etc/x.conf", Diff: "-a\n+b\n", Impact: "restarts x"}}, Then: []host.Description{{Action: "restart", Target: "x.service"}}}, Output: []byte(`{"stdout":"ok"}`), Seconds: 0.004})
 	v.Event(&engine.ProgressEvent{Host: "db1", Task: "packages", Text: "unpacking 12 of 80"})
 	v.Event(&engine.RescueEvent{Play: "application", Block: "check", Hosts: []string{"app1"}, Tasks: []string{"task.command.logs"}})
 	v.Event(&engine.NoticeEvent{Text: "application: failed on app1, which is more than max_failures allows: app3, app4 are left as they are"})
@@ -109,6 +104,13 @@ func structs(file string) ([][]field, error) {
 		}
 		var fields []field
 		for _, f := range st.Fields.List {
+			if sel, _ := f.Type.(*ast.SelectorExpr); len(f.Names) == 0 && sel != nil && sel.Sel.Name == "Ref" {
+				for _, f := range reflect.VisibleFields(reflect.TypeFor[task.Ref]()) {
+					name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
+					fields = append(fields, field{name, rest == "omitempty", false})
+				}
+				continue
+			}
 			if f.Tag != nil {
 				name, rest, _ := strings.Cut(reflect.StructTag(strings.Trim(f.Tag.Value, "`")).Get("json"), ",")
 				sel, _ := f.Type.(*ast.SelectorExpr)

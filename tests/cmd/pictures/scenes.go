@@ -10,6 +10,7 @@ import (
 
 	"muster/host"
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/tests/await"
@@ -19,7 +20,7 @@ import (
 var eight = []string{"lb1", "app1", "app2", "app3", "db1", "db2", "cache1", "log1"}
 
 // task is one of the sample's.
-type task struct {
+type work struct {
 	name, kind string
 	line       int
 	always     bool
@@ -27,8 +28,8 @@ type task struct {
 }
 
 // tasks are a host's.
-func tasks(name string) []task {
-	return []task{
+func tasks(name string) []work {
+	return []work{
 		{"task.package.chrony", "package", 4, false, host.Description{Action: host.Create, Target: "package chrony 4.3-2+deb12u1"}},
 		{"task.template.chrony", "template", 8, false, host.Description{Action: host.Update, Target: "/etc/chrony/chrony.conf",
 			Diff: "@@ -3,4 +3,5 @@\n confdir /etc/chrony/conf.d\n-pool 2.debian.pool.ntp.org iburst\n+server ntp1.internal iburst\n+server ntp2.internal iburst\n driftfile /var/lib/chrony/chrony.drift\n+bindcmdaddress " + address(name)}},
@@ -46,11 +47,8 @@ func address(name string) string {
 	return "10.0.1.1"
 }
 
-func (t task) event(at string, seq int, status wire.Status) *engine.TaskEvent {
-	return &engine.TaskEvent{
-		Host: at, Play: "time", Seq: seq, ID: "0/" + t.name, Name: t.name, Kind: t.kind, Status: status, Always: t.always, Certainty: wire.Known,
-		Changes: []host.Description{t.change}, File: "playbooks/time.hcl", Line: t.line,
-	}
+func (t work) event(at string, seq int, status wire.Status) *engine.TaskEvent {
+	return &engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: at, Play: "time", Kind: t.kind}, Seq: seq, ID: "0/" + t.name, Name: t.name, File: "playbooks/time.hcl", Line: t.line}, Planned: task.Planned{Status: status, Always: t.always, Certainty: wire.Known, Changes: []host.Description{t.change}}}
 }
 
 // show returns a view of a terminal, and the two parts of it.
