@@ -122,11 +122,16 @@ type sums struct {
 	of map[fileIdent]string
 }
 
-func (s *sums) sum(e *Entry) (string, error) {
+// known returns the sum of a file that was read before; of a planned one there is none.
+func (s *sums) known(id fileIdent) (sum string, ok bool) {
 	s.mu.Lock()
-	sum, ok := s.of[identOf(&e.stat)]
-	s.mu.Unlock()
-	if ok {
+	defer s.mu.Unlock()
+	sum, ok = s.of[id]
+	return sum, ok && id.ino != 0
+}
+
+func (s *sums) sum(e *Entry) (string, error) {
+	if sum, ok := s.known(identOf(&e.stat)); ok {
 		return sum, nil
 	}
 	sum, err := e.Sum()

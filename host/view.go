@@ -144,6 +144,13 @@ func (v *View) Lstat(path string) (FileInfo, error) {
 	return v.lstat(path)
 }
 
+// LstatBelow is Lstat for a path on which no link stands: one that was resolved, with
+// names of directories behind it that Lstat has found to be such, or that don't exist.
+func (v *View) LstatBelow(path string) (FileInfo, error) { return v.lstat(path) }
+
+// SumBelow returns the SHA-256 of a regular file that LstatBelow has returned for the path.
+func (v *View) SumBelow(path string, info FileInfo) (string, error) { return v.sumOf(path, info) }
+
 // lstat reads a resolved path.
 func (v *View) lstat(path string) (FileInfo, error) {
 	if v.preview != nil && len(v.preview.exact) > 0 {
@@ -187,6 +194,11 @@ func (v *View) Sum(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return v.sumOf(path, info)
+}
+
+// sumOf returns the SHA-256 of what stands at a path without links.
+func (v *View) sumOf(path string, info FileInfo) (string, error) {
 	if info.Type != Regular {
 		return "", fmt.Errorf("%s is %s, not a file", path, article(info.Type))
 	}
@@ -195,6 +207,9 @@ func (v *View) Sum(path string) (string, error) {
 	}
 	if info.withheld() {
 		return "", v.withholds(path, info)
+	}
+	if sum, ok := v.cache.sums.known(info.ident); ok {
+		return sum, nil
 	}
 	// A planned change of attributes leaves the content, but info is then the
 	// plan's and doesn't identify the file.

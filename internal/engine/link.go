@@ -243,19 +243,21 @@ func (l *link) need(n wire.Need) error {
 		return fmt.Errorf("%w: more than %d contents asked for at once", wire.ErrFrame, maxNeeds)
 	}
 	go func() {
-		defer l.needs.Add(-1)
 		l.places <- struct{}{}
 		defer func() { <-l.places }()
 		l.feed(n)
+		if l.needs.Add(-1) == 0 {
+			_ = l.conn.Flush()
+		}
 	}()
 	return nil
 }
 
-// feed sends content that the remote asked for. Only what a task of this run
-// names is ever sent.
+// feed queues content that the remote asked for: that of small files is sent together, at the
+// latest when all that was asked for is there. Only what a task of this run names is ever sent.
 func (l *link) feed(n wire.Need) {
 	fail := func(err error) {
-		_ = l.conn.Send(&wire.Message{Chunk: &wire.Chunk{Stream: n.Stream, Last: true, Error: err.Error()}})
+		_ = l.conn.Queue(&wire.Message{Chunk: &wire.Chunk{Stream: n.Stream, Last: true, Error: err.Error()}})
 	}
 	body, ok := l.host.body(n.Sum)
 	if !ok {
@@ -268,7 +270,7 @@ func (l *link) feed(n wire.Need) {
 		return
 	}
 	defer r.Close()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(256<<10, body.Size+1)) // a file may have grown since
 	for {
 		k, err := io.ReadFull(r, buf)
 		c := &wire.Chunk{Stream: n.Stream, Data: buf[:k]}
@@ -278,7 +280,7 @@ func (l *link) feed(n wire.Need) {
 			fail(err)
 			return
 		}
-		if err := l.conn.Send(&wire.Message{Chunk: c}); err != nil || c.Last {
+		if err := l.conn.Queue(&wire.Message{Chunk: c}); err != nil || c.Last {
 			return
 		}
 	}

@@ -18,9 +18,13 @@ func (s *server) ask(ctx context.Context, sum string) (io.ReadCloser, error) {
 	s.mu.Lock()
 	s.last++
 	stream, ch := s.last, make(chan *wire.Chunk, 4)
+	send := s.conn.Send
+	if len(s.needs) > 0 { // who asks for several files has some of them on the way
+		send = s.conn.Soon
+	}
 	s.needs[stream] = ch
 	s.mu.Unlock()
-	if err := s.conn.Send(&wire.Message{Need: &wire.Need{Stream: stream, Sum: sum}}); err != nil {
+	if err := send(&wire.Message{Need: &wire.Need{Stream: stream, Sum: sum}}); err != nil {
 		return nil, err
 	}
 	return &body{ctx: ctx, ch: ch}, nil

@@ -9,10 +9,11 @@ import (
 	"muster/host"
 )
 
-// A copy asks for the bodies of its next files while it writes the one before,
-// so that its length isn't a round trip for each.
+// A copy asks for the bodies of its next files while it writes those before, many at a
+// time, so that its length isn't a round trip for each.
 const (
-	aheadFiles = 32
+	aheadFiles = 200
+	aheadBytes = 4 << 20   // that are held at a time
 	aheadSize  = 256 << 10 // bytes; larger files are streamed when their turn comes
 )
 
@@ -23,6 +24,7 @@ type fetcher struct {
 	want   []host.Content // by item; a zero Sum: nothing
 	ready  []chan fetched
 	next   int
+	held   int64 // bytes that were asked for and aren't written yet
 	wait   sync.WaitGroup
 }
 
@@ -44,23 +46,34 @@ func fetchAhead(ctx context.Context, bodies *host.Bodies, items []TreeItem, sens
 
 // open returns the body of the n-th item; n only grows.
 func (f *fetcher) open(n int) (io.ReadCloser, error) {
-	for f.next = max(f.next, n); f.next < len(f.want) && f.next < n+aheadFiles; f.next++ {
+	f.next = max(f.next, n)
+	if f.next-n <= aheadFiles/2 && f.held <= aheadBytes/2 {
+		f.ask(n + aheadFiles)
+	}
+	if f.ready[n] == nil {
+		return f.bodies.Open(f.ctx, f.want[n])
+	}
+	got := <-f.ready[n]
+	f.ready[n] = nil
+	f.held -= f.want[n].Size
+	return io.NopCloser(bytes.NewReader(got.data)), got.err
+}
+
+// ask asks for the bodies of items before the end-th.
+func (f *fetcher) ask(end int) {
+	for ; f.next < min(end, len(f.want)) && f.held < aheadBytes; f.next++ {
 		c := f.want[f.next]
 		if c.Sum == "" || c.Size > aheadSize {
 			continue
 		}
 		ch := make(chan fetched, 1)
 		f.ready[f.next] = ch
+		f.held += c.Size
 		f.wait.Go(func() {
 			data, err := f.read(c)
 			ch <- fetched{data, err}
 		})
 	}
-	if f.ready[n] == nil {
-		return f.bodies.Open(f.ctx, f.want[n])
-	}
-	got := <-f.ready[n]
-	return io.NopCloser(bytes.NewReader(got.data)), got.err
 }
 
 func (f *fetcher) read(c host.Content) ([]byte, error) {

@@ -42,16 +42,23 @@ func (w *walker) copy(ctx context.Context, plan *modules.Plan, sum *string) erro
 	if made {
 		dirs["."] = plan.Changes[len(plan.Changes)-1].(*MakeDirectory).After
 	}
+	links := map[string]bool{} // paths at which something else than a directory stands, or below such
 	for _, e := range m.Entries {
 		w.copied[e.Path] = true
-		before, err := w.v.Lstat(filepath.Join(w.root, e.Path))
+		at := filepath.Join(w.root, e.Path)
+		lstat, sumOf := w.v.LstatBelow, w.v.SumBelow
+		if links[filepath.Dir(e.Path)] {
+			lstat, sumOf = w.v.Lstat, func(path string, _ host.FileInfo) (string, error) { return w.v.Sum(path) }
+		}
+		before, err := lstat(at)
+		links[e.Path] = e.Type == host.Directory && (links[filepath.Dir(e.Path)] || before.Exists() && before.Type != host.Directory)
 		if errors.Is(err, host.ErrNotYet) {
 			unforeseen = true
 		} else if err != nil {
 			return err
 		}
 		if before.Type == host.Regular {
-			before.Sum, err = w.v.Sum(filepath.Join(w.root, e.Path))
+			before.Sum, err = sumOf(at, before)
 			if err != nil {
 				return err
 			}
