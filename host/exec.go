@@ -231,8 +231,12 @@ func (c *clipped) bytes() []byte {
 	return append(append(head, fmt.Sprintf("\n[… %d bytes left out …]\n", c.lost)...), tail...)
 }
 
-// maxWords is the size, in bytes, up to which last words are kept.
-const maxWords = 4096
+// maxWords is the size, in bytes, and wordLines the lines up to which last words of each
+// stream are kept.
+const (
+	maxWords  = 4096
+	wordLines = 20
+)
 
 // whole returns text that was cut at its end, without the part of a character that
 // is left there; wholeTail does so for text that was cut at its beginning.
@@ -255,28 +259,61 @@ func wholeTail(text []byte) []byte {
 	return text
 }
 
-// LastWords returns the last lines of what a program said, stderr before
-// stdout, for an error message.
-func (o Output) LastWords() string {
-	text := bytes.TrimSpace(o.Stderr)
-	if len(text) == 0 {
-		text = bytes.TrimSpace(o.Stdout)
+// LastWords returns the last lines of what a program said, for an error message: those of
+// stderr, then those of stdout, as some programs print their error there and a warning
+// on stderr. What is left out is marked.
+func (o Output) LastWords() string { return o.lastWords("") }
+
+// lastWords is LastWords with where all of it can be read, "" where that is nowhere.
+func (o Output) lastWords(whole string) string {
+	errs, out := lastLines(o.Stderr, whole), lastLines(o.Stdout, whole)
+	switch {
+	case errs == "":
+		return out
+	case out == "":
+		return errs
 	}
-	lines := strings.Split(string(text), "\n")
-	if len(lines) > 20 {
-		lines = lines[len(lines)-20:]
-	}
-	s := strings.Join(lines, "\n")
-	if len(s) > maxWords {
-		s = "…" + string(wholeTail([]byte(s[len(s)-maxWords:])))
-	}
-	return s
+	return errs + "\nstdout:\n" + out
 }
+
+// lastLines returns up to wordLines lines and maxWords bytes of the end of a text, below a
+// mark that counts the lines before.
+func lastLines(all []byte, whole string) string {
+	all = bytes.TrimSpace(all)
+	from := len(all)
+	for range wordLines {
+		if from = bytes.LastIndexByte(all[:from], '\n'); from < 0 {
+			break
+		}
+	}
+	from++ // behind the line's end, or 0
+	text := string(all[from:])
+	if len(text) > maxWords {
+		tail := wholeTail(all[len(all)-maxWords:])
+		from, text = len(all)-len(tail), "…"+string(tail)
+	}
+	before := bytes.Count(all[:from], []byte("\n"))
+	if before == 0 {
+		return text
+	}
+	mark := "… 1 line before"
+	if before > 1 {
+		mark = fmt.Sprintf("… %d lines before", before)
+	}
+	if whole != "" {
+		mark += "; all of it is in " + whole
+	}
+	return mark + "\n" + text
+}
+
+// AsJSON is where all that a task's program said is shown: its output has it.
+const AsJSON = "--output json"
 
 // ExitError is a program that ended with another code than 0.
 type ExitError struct {
 	Argv   []string
 	Output Output
+	Whole  string // where all that it said can be read; "": nowhere
 }
 
 func (e *ExitError) Error() string {
@@ -285,14 +322,14 @@ func (e *ExitError) Error() string {
 		how = "signal: " + e.Output.Signal
 	}
 	s := fmt.Sprintf("%s: %s", strings.Join(e.Argv, " "), how)
-	if words := e.Output.LastWords(); words != "" {
+	if words := e.Words(); words != "" {
 		s += "\n" + words
 	}
 	return s
 }
 
 // Words is what of the error's text the program said.
-func (e *ExitError) Words() string { return e.Output.LastWords() }
+func (e *ExitError) Words() string { return e.Output.lastWords(e.Whole) }
 
 // SaidError is an error together with what a program had said till then.
 type SaidError struct {

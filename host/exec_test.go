@@ -130,3 +130,29 @@ func ended(pid int) bool {
 	_, state, _ := strings.Cut(string(data), ") ")
 	return err != nil || strings.HasPrefix(state, "Z")
 }
+
+// TestLastWordsAreOfBothStreams: some programs print their error on stdout, and a warning on
+// stderr; what is left out of either is marked.
+func TestLastWordsAreOfBothStreams(t *testing.T) {
+	lines := func(from, to int) string {
+		var b strings.Builder
+		for i := from; i <= to; i++ {
+			fmt.Fprintf(&b, "line %d\n", i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct{ name, stderr, stdout, whole, want string }{
+		{"one of them", "no luck\n", "", "", "no luck"},
+		{"the other", "", "no luck\n", "", "no luck"},
+		{"both", "warning: old\n", "made 3\nno luck\n", "", "warning: old\nstdout:\nmade 3\nno luck"},
+		{"twenty lines", lines(1, 20), "", "--output json", strings.TrimSpace(lines(1, 20))},
+		{"one more", lines(1, 21), "", "", "… 1 line before\n" + strings.TrimSpace(lines(2, 21))},
+		{"many", "no luck", lines(1, 57), "--output json", "no luck\nstdout:\n… 37 lines before; all of it is in --output json\n" + strings.TrimSpace(lines(38, 57))},
+		{"long lines", lines(1, 2) + strings.Repeat("x", maxWords+1), "", "", "… 2 lines before\n…" + strings.Repeat("x", maxWords)},
+	} {
+		e := &ExitError{Argv: []string{"x"}, Output: Output{Stdout: []byte(c.stdout), Stderr: []byte(c.stderr), ExitCode: 3}, Whole: c.whole}
+		if got := e.Error(); got != "x: exit code 3\n"+c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}

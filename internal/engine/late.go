@@ -146,7 +146,8 @@ func (it *item) withWords(why string) string {
 		return why // it ran no program
 	}
 	why = fmt.Sprintf("%s: exit code %d", why, *o.ExitCode)
-	if words := (host.Output{Stdout: []byte(o.Stdout), Stderr: []byte(o.Stderr)}).LastWords(); words != "" && !it.ev.Sensitive {
+	said := host.ExitError{Output: host.Output{Stdout: []byte(o.Stdout), Stderr: []byte(o.Stderr)}, Whole: host.AsJSON}
+	if words := said.Words(); words != "" && !it.ev.Sensitive {
 		why += "\n" + words
 	}
 	return why

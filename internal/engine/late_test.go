@@ -13,7 +13,7 @@ func TestJudgedFailureShowsTheProgramsLastWords(t *testing.T) {
 	for _, c := range []struct{ name, task, want string }{
 		{"failed_when, with an exit code", `
     shell       = "echo out; echo no luck >&2; exit 3"
-    failed_when = self.output.exit_code == 3`, "failed_when holds: exit code 3\nno luck"},
+    failed_when = self.output.exit_code == 3`, "failed_when holds: exit code 3\nno luck\nstdout:\nout"},
 		{"failed_when, of a program that was content", `
     shell       = "echo WARNING: nearly full"
     failed_when = strcontains(self.output.stdout, "WARNING")`, "failed_when holds: exit code 0\nWARNING: nearly full"},

@@ -167,7 +167,7 @@ func (r *RunCommand) judge(out host.Output) error {
 	if !failed {
 		return nil
 	}
-	return &host.ExitError{Argv: []string{r.line()}, Output: out}
+	return &host.ExitError{Argv: []string{r.line()}, Output: out, Whole: host.AsJSON}
 }
 
 // kept returns an error where a program that ran hasn't kept what its guard
