@@ -61,13 +61,13 @@ func (v *textView) answers() {
 	width := 0
 	for _, p := range list {
 		v.plan.sort(p.hosts)
-		if w := ansi.StringWidth(hostList(p.hosts)); !strings.Contains(p.text, "\n") && w <= 40 {
+		if w := ansi.StringWidth(v.names(p.hosts)); !strings.Contains(p.text, "\n") && w <= 40 {
 			width = max(width, w)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *printed) int { return v.plan.at(a.hosts[0]) - v.plan.at(b.hosts[0]) })
 	for _, p := range list {
-		names := hostList(p.hosts)
+		names := v.names(p.hosts)
 		head := v.style.bold.Render(names)
 		if p.head != "" {
 			head += "  " + v.style.fail.Render(p.head)

@@ -211,6 +211,6 @@ func (v *textView) diffLine(line string, list []variant) {
 			fmt.Fprintln(v.o.Out, "        "+v.style.faint.Render(fmt.Sprintf("… %d more hosts differ here: -v shows them", hosts)))
 			return
 		}
-		fmt.Fprintln(v.o.Out, "        "+v.diffStyle(x.text).Render(Clean(x.text))+"  "+v.style.faint.Render("("+hostList(x.hosts)+")"))
+		fmt.Fprintln(v.o.Out, "        "+v.diffStyle(x.text).Render(Clean(x.text))+"  "+v.style.faint.Render("("+v.names(x.hosts)+")"))
 	}
 }

@@ -64,7 +64,7 @@ func (v *textView) Summary(s *engine.Summary, end End) {
 // hostLines shows what became of the tasks of hosts.
 func (v *textView) hostLines(s *engine.Summary, names []string) {
 	width := 4
-	if len(names) < many {
+	if len(names) < many || v.o.Verbose {
 		for _, name := range names {
 			width = max(width, len(name))
 		}
@@ -89,10 +89,10 @@ func (v *textView) hostLines(s *engine.Summary, names []string) {
 		a.hosts = append(a.hosts, name)
 	}
 	for _, a := range list {
-		width = max(width, len(hostList(a.hosts)))
+		width = max(width, len(v.names(a.hosts)))
 	}
 	for _, a := range list {
-		v.host(v.o.Out, hostList(a.hosts), width, a.counts)
+		v.host(v.o.Out, v.names(a.hosts), width, a.counts)
 	}
 }
 
@@ -171,7 +171,7 @@ func (v *textView) endFailures(s *engine.Summary) {
 		if f.event.File != "" {
 			line += fmt.Sprintf("  %s:%d", CleanLine(f.event.File), f.event.Line)
 		}
-		fmt.Fprintf(v.o.Out, "  %s  %s\n", v.style.bold.Render(hostList(f.hosts)), line)
+		fmt.Fprintf(v.o.Out, "  %s  %s\n", v.style.bold.Render(v.names(f.hosts)), line)
 		v.words(f.words.text)
 	}
 	if totals(s) == "" {

@@ -94,9 +94,9 @@ func (p *plan) each(whole bool, f func(*likeness)) {
 	}
 }
 
-// hostList names up to four hosts, and counts more.
-func hostList(hosts []string) string {
-	if len(hosts) > 4 {
+// names names up to four hosts, and counts more; with -v it names all.
+func (v *textView) names(hosts []string) string {
+	if len(hosts) > 4 && !v.o.Verbose {
 		return fmt.Sprintf("%s and %d more", CleanLine(strings.Join(hosts[:3], ", ")), len(hosts)-3)
 	}
 	return CleanLine(strings.Join(hosts, ", "))

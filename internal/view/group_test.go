@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -50,5 +51,32 @@ func TestPlanOfManyHostsIsInTheOrderOfTheRun(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("it shows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestVerboseNamesAllHosts: of what many hosts share only some are named else.
+func TestVerboseNamesAllHosts(t *testing.T) {
+	var hosts []string
+	s := engine.NewSummary()
+	for i := range 12 {
+		name := fmt.Sprintf("app%d", i)
+		hosts = append(hosts, name)
+		s.Order, s.Hosts[name] = append(s.Order, name), &engine.Counts{Pending: 1}
+	}
+	for _, verbose := range []bool{false, true} {
+		var out bytes.Buffer
+		v := view.New(view.Options{Format: "plain", Verbose: verbose, Out: &out, Err: &out})
+		v.Begin(view.Planning, hosts)
+		for _, name := range hosts {
+			v.Event(event(0, 1, name, "0/task.file.one", "task.file.one", "", "/one"))
+		}
+		v.Summary(s, view.End{})
+		line, end := "file.one  on app0, app1, app2 and 9 more\n", "  app0, app1, app2 and 9 more  1 pending\n"
+		if verbose {
+			line, end = "file.one  on "+strings.Join(hosts, ", ")+"\n", "  app10  1 pending\n  app11  1 pending\n"
+		}
+		if !strings.Contains(out.String(), line) || !strings.Contains(out.String(), end) {
+			t.Errorf("verbose %v: %s", verbose, out.String())
+		}
 	}
 }

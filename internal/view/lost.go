@@ -92,7 +92,7 @@ func (v *textView) briefly() {
 	for _, s := range []wire.Status{wire.Failed, wire.Unreachable} {
 		if hosts := byStatus[s]; hosts != nil {
 			v.plan.sort(hosts)
-			fmt.Fprintf(v.o.Err, "%s %s: %s\n", v.style.fail.Render("!"), hostList(hosts), s)
+			fmt.Fprintf(v.o.Err, "%s %s: %s\n", v.style.fail.Render("!"), v.names(hosts), s)
 		}
 	}
 	v.lost = nil
@@ -105,7 +105,7 @@ func (v *textView) showLost() {
 		if len(g.hosts) == 1 {
 			reason = g.whole
 		}
-		fmt.Fprintf(v.o.Err, "%s %s: %s: %s\n", v.style.fail.Render("!"), hostList(g.hosts), g.status, indented(reason, "    "))
+		fmt.Fprintf(v.o.Err, "%s %s: %s: %s\n", v.style.fail.Render("!"), v.names(g.hosts), g.status, indented(reason, "    "))
 	}
 	v.lost = nil
 }

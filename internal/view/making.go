@@ -171,7 +171,7 @@ func (v *textView) madeSoFar(t *madeTask) {
 			v.plan.sort(on)
 		}
 		v.heading(&e)
-		v.line(&e, hostList(on), t.count())
+		v.line(&e, v.names(on), t.count())
 	}
 	t.others.rank = v.plan.rank
 	t.others.each(v.o.Verbose, v.shown)

@@ -147,7 +147,7 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 	for _, t := range e.Tasks {
 		tasks = append(tasks, strings.TrimPrefix(t, "task."))
 	}
-	line := fmt.Sprintf("if block %q of %q fails  on %s  %s", e.Block, e.Play, hostList(e.Hosts), strings.Join(tasks, ", "))
+	line := fmt.Sprintf("if block %q of %q fails  on %s  %s", e.Block, e.Play, v.names(e.Hosts), strings.Join(tasks, ", "))
 	fmt.Fprintln(v.o.Out, "  "+v.style.faint.Render(CleanLine(line)))
 }
 
@@ -219,7 +219,7 @@ func (v *textView) shown(l *likeness) {
 	}
 	v.heading(e)
 	notes := v.notes(e)
-	v.line(e, hostList(hosts), notes)
+	v.line(e, v.names(hosts), notes)
 	if e.Kind == "print" {
 		v.message(e)
 	}
