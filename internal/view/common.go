@@ -1,17 +1,49 @@
 package view
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"muster/host"
+	"muster/internal/engine"
 )
 
-// itself stands where each of several hosts has its own name.
-const itself = "‹host›"
+// itself stands where each of several hosts has its own name, and the others where each has
+// an address and a key of its own.
+const (
+	itself         = "‹host›"
+	itsAddress     = "‹address›"
+	itsFingerprint = "‹fingerprint›"
+)
+
+// What a host says with such a mark in it is shown with an escape, lest it be read as one.
+var unmarking = strings.NewReplacer(itself, `\u2039host›`, itsAddress, `\u2039address›`, itsFingerprint, `\u2039fingerprint›`)
+
+// unmarked is text of a host with the marks that it has by itself escaped.
+func unmarked(text string) string { return unmarking.Replace(text) }
+
+// unmarkedEvent is an event of which no text has a mark.
+func unmarkedEvent(e *engine.TaskEvent) *engine.TaskEvent {
+	c := *e
+	c.Error, c.Changes, c.Then = unmarked(e.Error), slices.Clone(e.Changes), slices.Clone(e.Then)
+	for _, list := range [][]host.Description{c.Changes, c.Then} {
+		for i := range list {
+			d := &list[i]
+			d.Target, d.Impact, d.Diff = unmarked(d.Target), unmarked(d.Impact), unmarked(d.Diff)
+		}
+	}
+	if message := messageOf(e); message != unmarked(message) {
+		c.Output, _ = json.Marshal(printedMessage{unmarked(message)}) // of text it can't fail
+	}
+	return &c
+}
 
 // common is a text that several hosts have: word for word, or with the name of each in
 // one place. It never says of a host what that host didn't: with its name put back it is
-// the host's own text.
+// the host's own text. Texts come to it unmarked.
 type common struct {
 	text  string
 	host  string // of the first
@@ -50,7 +82,7 @@ func (c common) with(text string, hosts ...string) (common, bool) {
 // aligned is what texts of two hosts have in common where they differ in nothing but the
 // hosts' names, standing in the same places.
 func aligned(a, b, ofA, ofB string) (string, bool) {
-	if ofA == "" || ofB == "" || strings.Contains(a, itself) || strings.Contains(b, itself) {
+	if ofA == "" || ofB == "" {
 		return "", false
 	}
 	var text strings.Builder

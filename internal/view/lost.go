@@ -22,7 +22,7 @@ type lostHosts struct {
 
 // add notes a host; each: by itself. It reports whether it is the first of its like.
 func (l *lost) add(e *engine.HostEvent, each bool) bool {
-	reason := strings.TrimPrefix(Clean(e.Error.Error()), e.Host+": ")
+	reason := unmarked(strings.TrimPrefix(Clean(e.Error.Error()), e.Host+": "))
 	g := &lostHosts{status: status(e.Error), whole: reason, hosts: []string{e.Host}}
 	if !each {
 		reason = general(reason, e.Error)
@@ -44,9 +44,9 @@ func (l *lost) add(e *engine.HostEvent, each bool) bool {
 // general is a reason without what the host that it is about has of its own.
 func general(reason string, err error) string {
 	where, key := engine.Particulars(err)
-	reason = without(without(reason, key, "‹fingerprint›"), where, "‹address›")
+	reason = without(without(reason, key, itsFingerprint), where, itsAddress)
 	if i := strings.LastIndexByte(where, ':'); i > 0 {
-		reason = without(reason, strings.Trim(where[:i], "[]"), "‹address›")
+		reason = without(reason, strings.Trim(where[:i], "[]"), itsAddress)
 	}
 	return reason
 }

@@ -85,6 +85,22 @@ func TestHostsThatAreLostForOneReasonShareALine(t *testing.T) {
 	}
 }
 
+// TestAMarkThatAHostPrintsIsNoMark: it would be read as its name, or as its address.
+func TestAMarkThatAHostPrintsIsNoMark(t *testing.T) {
+	says := func(text string) *engine.HostEvent { return &engine.HostEvent{Host: "a", Error: errors.New(text)} }
+	errs, _ := lines(view.Planning, []string{"a", "b"}, says("no ‹host› at ‹address› with ‹fingerprint›"))
+	if want := `no \u2039host› at \u2039address› with \u2039fingerprint›` + "\n"; !strings.HasSuffix(errs, want) {
+		t.Error(errs)
+	}
+	said := event(0, 1, "a", "0/task.print.p", "task.print.p", "", `/‹host›`)
+	said.Kind, said.Output = "print", []byte(`{"message":"I am ‹host›"}`)
+	said.Then, said.Changes[0].Impact = said.Changes, "restarts ‹host›"
+	_, out := lines(view.Planning, []string{"a", "b"}, said)
+	if strings.Contains(out, "‹host›") || strings.Count(out, `\u2039host›`) != 5 {
+		t.Error(out)
+	}
+}
+
 func TestWhyHostsAreLostIsSaidOnce(t *testing.T) {
 	hosts := []string{"a", "b", "c"}
 	for first, last := range map[view.Phase]view.Phase{view.PlanningFirst: view.Making, view.Quiet: view.Running} {

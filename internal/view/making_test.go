@@ -185,7 +185,9 @@ func TestANameWithinALongerOneKeepsNobodyApart(t *testing.T) {
 func TestNothingIsSaidOfAHostThatItDidNotSay(t *testing.T) {
 	for _, tt := range []struct{ name, first, second, third, want string }{
 		{"a host that has another's name", "+to web1", "+to web1", "+to web3", "+to web1  (web1, web2)|+to web3  (web3)"},
-		{"the mark itself", "+to web1 ‹host›", "+to web2 ‹host›", "+to web3 ‹host›", "+to web1 ‹host›  (web1)|+to web2 ‹host›  (web2)|+to web3 ‹host›  (web3)"},
+		{"the mark itself", "+to web1 ‹host›", "+to web2 ‹host›", "+to web3 ‹host›", `+to ‹host› \u2039host›`},
+		{"the mark instead of a name", "+to ‹host›", "+to ‹host›", "+to web3", `+to \u2039host›  (web1, web2)|+to web3  (web3)`},
+		{"the mark on all", "+to ‹host›", "+to ‹host›", "+to ‹host›", `+to \u2039host›`},
 		{"a name that is part of a word", "+to web1, web11", "+to web2, web11", "+to web3, web11", "+to ‹host›, web11"},
 		{"a name that all have beside their own", "+web1 web1", "+web1 web2", "+web1 web3", "+web1 ‹host›"},
 	} {

@@ -153,6 +153,9 @@ func (v *textView) rescue(e *engine.RescueEvent) {
 
 // task shows a task that isn't as it should be. Those that are, only on request.
 func (v *textView) task(e *engine.TaskEvent) {
+	if v.gather {
+		e = unmarkedEvent(e)
+	}
 	first := v.fails(e)
 	if v.toldByPlan(e) {
 		return
