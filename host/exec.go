@@ -296,10 +296,7 @@ func lastLines(all []byte, whole string) string {
 	if before == 0 {
 		return text
 	}
-	mark := "… 1 line before"
-	if before > 1 {
-		mark = fmt.Sprintf("… %d lines before", before)
-	}
+	mark := "… " + Counted(before, "line", "lines") + " before"
 	if whole != "" {
 		mark += "; all of it is in " + whole
 	}

@@ -146,16 +146,16 @@ func (d *decoder) groupBlock(b *hclsyntax.Block) {
 
 // labels checks the labels of a block against what they stand for.
 func (d *decoder) labels(b *hclsyntax.Block, want ...string) ([]string, bool) {
+	form := b.Type
+	for _, w := range want {
+		form += fmt.Sprintf(" %q", strings.ToUpper(w))
+	}
 	switch {
 	case len(b.Labels) < len(want):
-		form := b.Type
-		for _, w := range want {
-			form += fmt.Sprintf(" %q", strings.ToUpper(w))
-		}
 		d.report(b.TypeRange, "Missing label", "Write %s { … }.", form)
 		return nil, false
 	case len(b.Labels) > len(want):
-		d.report(b.LabelRanges[len(want)], "Extra label", "A %s block takes %d labels, and this is one more.", b.Type, len(want))
+		d.report(b.LabelRanges[len(want)], "Extra label", "This label is one more than are written before the brace of %s { … }.", form)
 		return nil, false
 	}
 	return b.Labels, true

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/host"
 	"muster/internal/identity"
 	"muster/internal/vault"
 )
@@ -245,7 +246,7 @@ func (a *app) rekey(yes bool, moved []string) error {
 	}
 	fmt.Fprintf(a.out, "%s is sealed to %s.\n", s.Path, recipientNames(done.To))
 	if len(done.Seen) > 0 {
-		fmt.Fprintf(a.out, "%s could read, and may still have, %d %s, which are to be rotated:\n", recipientNames(done.Left), len(done.Seen), plural(len(done.Seen), "secret"))
+		fmt.Fprintf(a.out, "%s could read, and may still have, %s to be rotated:\n", recipientNames(done.Left), host.Counted(len(done.Seen), "secret, which is", "secrets, which are"))
 		for _, name := range done.Seen {
 			fmt.Fprintln(a.out, "  "+name)
 		}
@@ -257,12 +258,4 @@ func (a *app) rekey(yes bool, moved []string) error {
 // sameRecipients compares what was shown with what is there.
 func sameRecipients(a, b []vault.Recipient) bool {
 	return slices.EqualFunc(a, b, func(x, y vault.Recipient) bool { return x.Name == y.Name && x.Key == y.Key })
-}
-
-// plural is a word for a number of things.
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

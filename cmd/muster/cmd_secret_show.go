@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/host"
 	"muster/internal/project"
 	"muster/internal/usage"
 	"muster/internal/vault"
@@ -282,9 +283,9 @@ func (a *app) checked(s *vault.Store, list []vault.Concern, detailed bool) error
 		}
 		n := len(s.Names())
 		if s.Sealed() {
-			fmt.Fprintf(a.out, "%s is whole: %d %s, sealed to %s.\n", s.Path, n, plural(n, "secret"), recipientNames(s.Recipients()))
+			fmt.Fprintf(a.out, "%s is whole: %s, sealed to %s.\n", s.Path, host.Counted(n, "secret", "secrets"), recipientNames(s.Recipients()))
 		} else {
-			fmt.Fprintf(a.out, "%s has no values: programs have all of its %d %s.\n", s.Path, n, plural(n, "secret"))
+			fmt.Fprintf(a.out, "%s has no values: programs have all of its %s.\n", s.Path, host.Counted(n, "secret", "secrets"))
 		}
 	}
 	if detailed && len(list) > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/host"
 	"muster/internal/doc"
 	"muster/internal/journal"
 	"muster/internal/lang"
@@ -206,7 +207,7 @@ func (a *app) offerPatterns(ctx context.Context, args []string) []string {
 	}
 	groups := l.inventory.Groups()
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
-		list = append(list, fmt.Sprintf("%s\tgroup of %d %s", name, len(groups[name]), plural(len(groups[name]), "host")))
+		list = append(list, fmt.Sprintf("%s\tgroup of %s", name, host.Counted(len(groups[name]), "host", "hosts")))
 	}
 	return list
 }

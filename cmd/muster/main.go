@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/view"
 )
@@ -169,9 +170,17 @@ func sayUsage(cmd *cobra.Command) {
 		}
 		c.Args = func(c *cobra.Command, given []string) error {
 			if args(c, given) != nil {
-				return fmt.Errorf("%d arguments are given; the command is %s", len(given), c.UseLine())
+				return fmt.Errorf("%s; the command is %s", argumentsGiven(given), c.UseLine())
 			}
 			return nil
 		}
 	}
+}
+
+// argumentsGiven counts the arguments of a command that takes another number of them.
+func argumentsGiven(args []string) string {
+	if len(args) == 0 {
+		return "no argument is given"
+	}
+	return host.Counted(len(args), "argument is given", "arguments are given")
 }

@@ -63,7 +63,7 @@ func onePlaybook(use string, args []string) (string, error) {
 	p, _ := project.Find(".")
 	list, err := ownPlaybooks(p.Dir)
 	if err != nil || len(list) == 0 {
-		return "", fmt.Errorf("%d arguments are given; the command is %s", len(args), use)
+		return "", fmt.Errorf("%s; the command is %s", argumentsGiven(args), use)
 	}
 	return "", fmt.Errorf("name a playbook; the project has: %s", strings.Join(list, ", "))
 }

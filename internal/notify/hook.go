@@ -104,7 +104,7 @@ func slackBody(m *Message) ([]byte, error) {
 	b.WriteString("*muster:* " + m.summary() + " in " + quoted([]part{{m.Project, true}}) + "\n")
 	for i := range m.Changes {
 		if i == slackLimit {
-			fmt.Fprintf(&b, "%d more changes are left out here.\n", len(m.Changes)-slackLimit+m.LeftOut)
+			b.WriteString(moreChanges(len(m.Changes)-slackLimit+m.LeftOut) + ".\n")
 			break
 		}
 		b.WriteString("• " + quoted(m.Changes[i].parts()) + "\n")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"muster/host"
 	"muster/internal/view"
 )
 
@@ -107,11 +108,16 @@ func (m *Message) standing() string {
 	return fmt.Sprintf("%d drifts stand in all.", m.Counts.Standing)
 }
 
+// moreChanges says that a message doesn't have all changes.
+func moreChanges(n int) string {
+	return host.Counted(n, "more change is", "more changes are") + " left out here"
+}
+
 func (m *Message) leftOut() string {
 	if m.LeftOut == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d more changes are left out here: \"muster drift\" shows all.", m.LeftOut)
+	return moreChanges(m.LeftOut) + `: "muster drift" shows all.`
 }
 
 // plain is text for an e-mail, which stays on its line.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/host"
 	"muster/internal/view"
 )
 
@@ -72,7 +73,7 @@ func short(line string) string {
 	if len(line) <= lineBytes {
 		return line
 	}
-	return fmt.Sprintf("%s… (%d more bytes)", strings.ToValidUTF8(line[:lineBytes], ""), len(line)-lineBytes)
+	return fmt.Sprintf("%s… (%s)", strings.ToValidUTF8(line[:lineBytes], ""), host.Counted(len(line)-lineBytes, "more byte", "more bytes"))
 }
 
 // shortLines is text whose lines are short.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"muster/host"
 	"muster/internal/drift"
 	"muster/internal/view"
 )
@@ -53,7 +54,7 @@ func writeMarkdown(w io.Writer, c *Report) error {
 		b.WriteString(block)
 	}
 	if left > 0 {
-		fmt.Fprintf(&b, "\n%d more tasks don't fit into this comment: the HTML report has them.\n", left)
+		fmt.Fprintf(&b, "\n%s into this comment: the HTML report has the rest.\n", host.Counted(left, "more task doesn't fit", "more tasks don't fit"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

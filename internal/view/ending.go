@@ -54,7 +54,7 @@ func (v *textView) Summary(s *engine.Summary, end End) {
 	}
 	fmt.Fprintf(v.o.Out, "%s%s %.1fs%s\n", v.style.bold.Render(verdict), took, end.Seconds, run)
 	if n := s.Unknown(); n > 0 {
-		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", counted(n))
+		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", host.Counted(n, "task was", "tasks were"))
 	}
 	if end.Next != "" {
 		fmt.Fprintf(v.o.Out, "%s%s\n", goOn, CleanLine(end.Next))
@@ -246,19 +246,11 @@ func totals(s *engine.Summary) string {
 	case on == 1 && len(s.Order) == 1:
 		return text
 	case on == 1:
-		return text + " on one host"
+		return text + "; on one host"
 	case same:
 		return fmt.Sprintf("%s; %d hosts alike", text, on)
 	}
-	return fmt.Sprintf("%s on %d hosts", text, on)
-}
-
-// counted counts tasks, with the verb.
-func counted(n int) string {
-	if n == 1 {
-		return "one task was"
-	}
-	return fmt.Sprintf("%d tasks were", n)
+	return fmt.Sprintf("%s; on %d hosts in all", text, on)
 }
 
 // verdict is the run in a sentence.
@@ -305,17 +297,11 @@ func everyTime(s *engine.Summary) string {
 		on = fmt.Sprintf(" on %d hosts", hosts)
 	}
 	var parts []string
-	switch {
-	case always == 1:
-		parts = append(parts, "1 command runs every time")
-	case always > 1:
-		parts = append(parts, fmt.Sprintf("%d commands run every time", always))
+	if always > 0 {
+		parts = append(parts, host.Counted(always, "command runs", "commands run")+" every time")
 	}
-	switch {
-	case checks == 1:
-		parts = append(parts, "1 check is made")
-	case checks > 1:
-		parts = append(parts, fmt.Sprintf("%d checks are made", checks))
+	if checks > 0 {
+		parts = append(parts, host.Counted(checks, "check is made", "checks are made"))
 	}
 	return "; " + strings.Join(parts, ", ") + on
 }

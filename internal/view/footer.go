@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"muster/host"
 	"muster/internal/engine"
 )
 
@@ -145,10 +146,7 @@ func tally(list []engine.Standing) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n[p.stage], p.word))
 		}
 	}
-	if len(list) == 1 {
-		return "1 host: " + strings.Join(parts, ", ")
-	}
-	return fmt.Sprintf("%d hosts: %s", len(list), strings.Join(parts, ", "))
+	return host.Counted(len(list), "host", "hosts") + ": " + strings.Join(parts, ", ")
 }
 
 // waiting are the hosts that the run waits for, longest first; who waits for another host

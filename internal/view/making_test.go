@@ -296,7 +296,7 @@ func TestOfAnAdHocCommandOnlyThoseThatDidNotAnswerAreListed(t *testing.T) {
 	s.Order, s.Outcome = []string{"a", "b", "c"}, engine.OutcomeInterrupted
 	s.Hosts["a"], s.Hosts["b"], s.Hosts["c"] = &engine.Counts{Changed: 1}, &engine.Counts{NotReached: 1}, &engine.Counts{Unknown: 1}
 	v.Summary(s, view.End{Seconds: 1})
-	want := "a  yes\n\n  b     1 not reached\n  c     1 unknown\nInterrupted in 1.0s\nWhether one task was made isn't known: apply again to find out.\n"
+	want := "a  yes\n\n  b     1 not reached\n  c     1 unknown\nInterrupted in 1.0s\nWhether 1 task was made isn't known: apply again to find out.\n"
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Error(d)
 	}
@@ -417,6 +417,28 @@ func TestATaskThatChangedNothingIsUnchanged(t *testing.T) {
 		v.Summary(engine.NewSummary(), view.End{})
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s isn't there:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestTotalsReadAsASentence: what was run wasn't "run on 8 hosts" each.
+func TestTotalsReadAsASentence(t *testing.T) {
+	counts := func(created, run int) *engine.Counts {
+		return &engine.Counts{Changed: created + run, Actions: map[host.Action]int{host.Create: created, host.Run: run}}
+	}
+	for _, c := range []struct {
+		name  string
+		a, b  *engine.Counts
+		total string
+	}{
+		{"hosts that differ", counts(6, 2), counts(7, 3), "13 created, 5 run; on 2 hosts in all"},
+		{"hosts alike", counts(6, 2), counts(6, 2), "6 created, 2 run; 2 hosts alike"},
+		{"one of them", counts(6, 2), &engine.Counts{}, "6 created, 2 run; on one host"},
+	} {
+		s := engine.NewSummary()
+		s.Order, s.Hosts["a"], s.Hosts["b"] = []string{"a", "b"}, c.a, c.b
+		if got := applied(s.Order, nil, nil, s, view.End{}); !strings.Contains(got, "\n"+c.total+"\n") {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }

@@ -42,7 +42,7 @@ bastion "nat" {} # ERROR: Duplicate bastion: "nat" is declared already
 host { # ERROR: Missing label: Write host "NAME" { … }.
 }
 
-host "x" "y" {} # ERROR: Extra label: A host block takes 1 labels
+host "x" "y" {} # ERROR: Extra label: This label is one more than are written before the brace of host "NAME" { … }
 
 hosts "x" {} # ERROR: Unknown block: "hosts" is an argument: write hosts = { … }
 

@@ -225,7 +225,7 @@ func sorted(list []string) []string {
 // some names the first few of a list.
 func some(list []string) string {
 	if len(list) > 5 {
-		return fmt.Sprintf("%s and %d others", strings.Join(list[:5], ", "), len(list)-5)
+		return strings.Join(list[:5], ", ") + " and " + host.Counted(len(list)-5, "other", "others")
 	}
 	return strings.Join(list, ", ")
 }

@@ -158,9 +158,7 @@ func planLogins(ctx context.Context, v *host.View, d desired, e loginEdit) (modu
 	}
 	s.Diff = strings.Trim(s.Diff+"\n"+strings.Join(done, "\n"), "\n")
 	s.After.Sum, s.After.Size, s.After.Sensitive, s.After.Withheld = "", 0, true, true
-	if s.Note = "1 user"; len(done) != 1 {
-		s.Note = fmt.Sprintf("%d users", len(done))
-	}
+	s.Note = host.Counted(len(done), "user", "users")
 	return modules.Plan{Changes: []host.Change{s}}, nil
 }
 

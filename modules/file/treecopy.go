@@ -162,11 +162,15 @@ func (c *CopyTree) summarize(made bool) {
 	}
 	var parts []string
 	for _, n := range []struct {
-		count int64
-		what  string
-	}{{files, fmt.Sprintf("files (%d bytes)", bytes)}, {dirs, "directories"}, {links, "links"}, {attrs, "modes or owners"}, {int64(len(c.Purge)), "removed"}} {
+		count     int64
+		one, many string
+		more      string
+	}{
+		{files, "file", "files", " (" + host.Counted(bytes, "byte", "bytes") + ")"}, {dirs, "directory", "directories", ""}, {links, "link", "links", ""},
+		{attrs, "mode or owner", "modes or owners", ""}, {int64(len(c.Purge)), "removed", "removed", ""},
+	} {
 		if n.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.what))
+			parts = append(parts, host.Counted(n.count, n.one, n.many)+n.more)
 		}
 	}
 	c.Does.Diff, c.Does.Impact = diff.String(), "tree: "+strings.Join(parts, ", ")+lost.String()
@@ -262,7 +266,7 @@ func (s *SetTree) summarize() {
 		diff.add("~", i.Path, what, loses...)
 		lost.add(i.Path, loses)
 	}
-	s.Does = host.Description{Action: host.Update, Target: s.Path, Diff: diff.String(), Impact: fmt.Sprintf("mode or owner of %d things below it", len(s.Items)) + lost.String()}
+	s.Does = host.Description{Action: host.Update, Target: s.Path, Diff: diff.String(), Impact: "mode or owner of " + host.Counted(len(s.Items), "thing", "things") + " below it" + lost.String()}
 }
 
 // Apply changes them one by one; none is opened for reading or writing.

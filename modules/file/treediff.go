@@ -2,6 +2,7 @@ package file
 
 import (
 	"fmt"
+	"muster/host"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func (l *losses) String() string {
 	for n, what := range l.order {
 		names := l.names[what]
 		if n == 10 {
-			fmt.Fprintf(&b, "; and %d more losses of other kinds", len(l.order)-n)
+			b.WriteString("; and " + host.Counted(len(l.order)-n, "more loss of another kind", "more losses of other kinds"))
 			break
 		}
 		more := ""

@@ -187,7 +187,7 @@ func (d desired) show(ctx context.Context, v *host.View, w *host.WriteFile) erro
 	case d.content.Sensitive, w.Before != nil && w.Before.Sensitive:
 		w.Diff = "(sensitive content)"
 	case d.content.Size > host.DiffLimit || w.Before != nil && w.Before.Size > host.DiffLimit:
-		w.Diff = fmt.Sprintf("(%d bytes)", d.content.Size)
+		w.Diff = "(" + host.Counted(d.content.Size, "byte", "bytes") + ")"
 	default:
 		content, err := v.Body(ctx, *d.content, host.DiffLimit)
 		if err != nil {

@@ -205,7 +205,7 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	case u.Branches != nil && now.Branch != "":
 		return now.left(at.path, fmt.Sprintf("it has %s checked out, not %s", now.named(), want.named()))
 	case u.Own > 0:
-		return now.left(at.path, fmt.Sprintf("%d of its commits aren't pushed", u.Own))
+		return now.left(at.path, host.Counted(u.Own, "of its commits isn't pushed", "of its commits aren't pushed"))
 	}
 	if c.Force && moves {
 		u.Untracked, err = at.untracked(ctx)

@@ -83,10 +83,7 @@ func (u *Update) impact() string {
 }
 
 func commits(n int) string {
-	if n == 1 {
-		return "1 commit that isn't pushed"
-	}
-	return fmt.Sprintf("%d commits that aren't pushed", n)
+	return host.Counted(n, "commit that isn't pushed", "commits that aren't pushed")
 }
 
 // Effects is anything: the checkout's hooks and filters are programs of others.

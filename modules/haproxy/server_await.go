@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"muster/host"
 	"time"
 )
 
@@ -60,26 +61,19 @@ func (c *serverControl) awaitOut(ctx context.Context, s *SetServer) error {
 			return !now.Before(settled), nil
 		case now.Before(until):
 		case !s.Force:
-			return false, fmt.Errorf("%s left after %s: give them longer, drain_timeout, or have them ended, force = true", counted(left, "session is", "sessions are"), s.Wait)
+			return false, fmt.Errorf("%s left after %s: give them longer, drain_timeout, or have them ended, force = true", host.Counted(left, "session is", "sessions are"), s.Wait)
 		case ended.IsZero():
 			ended = now
 			return false, c.end(ctx)
 		case now.Sub(ended) >= cutTime:
-			return false, fmt.Errorf("%s left though HAProxy was told to end them", counted(left, "session is", "sessions are"))
+			return false, fmt.Errorf("%s left though HAProxy was told to end them", host.Counted(left, "session is", "sessions are"))
 		}
 		if left != told && c.host.Report != nil {
-			c.host.Report(counted(left, "session", "sessions") + " left")
+			c.host.Report(host.Counted(left, "session", "sessions") + " left")
 		}
 		told = left
 		return false, nil
 	})
-}
-
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // awaitChecked waits until the server's check has passed or failed once.

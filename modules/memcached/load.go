@@ -64,10 +64,8 @@ func (l *Load) Describe() host.Description {
 		if len(l.For) > 0 {
 			says = append(says, "for "+strings.Join(l.For, ", "))
 		}
-		if says = append(says, "ends its connections"); l.Items == 1 {
-			says = append(says, "loses its 1 item")
-		} else if l.Items > 0 {
-			says = append(says, fmt.Sprintf("loses its %d items", l.Items))
+		if says = append(says, "ends its connections"); l.Items > 0 {
+			says = append(says, "loses its "+host.Counted(l.Items, "item", "items"))
 		}
 	case verbSet:
 		if says = append(says, "while it runs: its items stay"); l.Reads {

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"muster/host"
 	"regexp"
 	"slices"
 	"strconv"
@@ -290,7 +291,7 @@ func (r *replica) judge(p *DonorOutput, name, where string, lag int) (verdict, e
 	case c.IO != "Yes":
 		return is(stateBrokenIO, "it is connecting to %s and hasn't got there", from)
 	case c.Seconds != nil && *c.Seconds >= lag:
-		return is(stateLagging, "it is %d seconds behind %s, and %d transactions", *c.Seconds, name, h.behind)
+		return is(stateLagging, "it is %s behind %s, and %s", host.Counted(*c.Seconds, "second", "seconds"), name, host.Counted(h.behind, "transaction", "transactions"))
 	}
 	return is(stateRunning, "it has what %s has, or is about to", name)
 }

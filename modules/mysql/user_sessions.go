@@ -158,12 +158,7 @@ func (p *userPlanner) oldSessions(ctx context.Context, plan *modules.Plan, sets 
 	return nil
 }
 
-func are(sessions int) string {
-	if sessions == 1 {
-		return "1 session is"
-	}
-	return fmt.Sprintf("%d sessions are", sessions)
-}
+func are(sessions int) string { return host.Counted(sessions, "session is", "sessions are") }
 
 // EndSessions ends sessions that were opened before an account's password was set, as its
 // note tells.

@@ -123,7 +123,7 @@ func (p *planner) restartCosts(forgets bool) (string, error) {
 	case (snapshot || log) && keys == 0:
 		return "", nil
 	case snapshot || log:
-		return fmt.Sprintf("loads its %s again", counted(keys, "key")), nil
+		return fmt.Sprintf("loads its %s again", host.Counted(keys, "key", "keys")), nil
 	}
 	at, _ := onDisk(p.has)
 	lying, err := p.lying(at)
@@ -132,7 +132,7 @@ func (p *planner) restartCosts(forgets bool) (string, error) {
 	}
 	loses := ""
 	if keys != 0 {
-		loses = fmt.Sprintf("loses its %s", counted(keys, "key"))
+		loses = fmt.Sprintf("loses its %s", host.Counted(keys, "key", "keys"))
 	}
 	if len(lying) == 0 || forgets {
 		if loses != "" {

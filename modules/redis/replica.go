@@ -78,7 +78,7 @@ func (p *planner) follow(ctx context.Context, l *Load) (*string, error) {
 		p.notes = append(p.notes, fmt.Sprintf("Redis %s, and the task has it that it %s: a failover has changed that, or somebody, and it stays as it is. With take_back = true the task sets it back.", does(live), does(want)))
 		return nil, nil
 	case live == "" && keys != 0, noted == "" && replicas != "" && replicas != "0":
-		p.notes = append(p.notes, fmt.Sprintf("Redis is a primary with %s and %s, and the task has it that it %s: it stays as it is, since it would lose those that its primary hasn't. With take_back = true the task does that.", anyKeys(keys), counted(atoi(replicas), "replica"), does(want)))
+		p.notes = append(p.notes, fmt.Sprintf("Redis is a primary with %s and %s, and the task has it that it %s: it stays as it is, since it would lose those that its primary hasn't. With take_back = true the task does that.", anyKeys(keys), host.Counted(atoi(replicas), "replica", "replicas"), does(want)))
 		return nil, nil
 	}
 	l.Follow = spoken(want)
@@ -136,7 +136,7 @@ func anyKeys(n int) string {
 	if n < 0 {
 		return "keys"
 	}
-	return counted(n, "key")
+	return host.Counted(n, "key", "keys")
 }
 
 func atoi(text string) (n int) {

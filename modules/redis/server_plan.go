@@ -374,10 +374,3 @@ func (p *planner) impact(l *Load, forgets bool) error {
 	}
 	return err
 }
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

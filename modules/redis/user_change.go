@@ -77,7 +77,7 @@ func passwordLines(from, to *acl) (lines []string) {
 		lines = append(lines, "old_password: valid, too")
 	}
 	if ended := len(from.Sums) - kept; ended > 0 {
-		lines = append(lines, fmt.Sprintf("%s: no longer valid", counted(ended, "other password")))
+		lines = append(lines, fmt.Sprintf("%s: no longer valid", host.Counted(ended, "other password", "other passwords")))
 	}
 	if from.Open && !to.Open {
 		lines = append(lines, "without a password: no longer let in")

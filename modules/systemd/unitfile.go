@@ -212,7 +212,7 @@ func (f *UnitFile) write(ctx context.Context, v *host.View, at string, before ho
 	case content.Sensitive || before.Sensitive:
 		w.Diff = "(sensitive content)"
 	case content.Size > host.DiffLimit || before.Size > host.DiffLimit:
-		w.Diff = fmt.Sprintf("(%d bytes)", content.Size)
+		w.Diff = "(" + host.Counted(content.Size, "byte", "bytes") + ")"
 	default:
 		data, err := v.Body(ctx, *content, host.DiffLimit)
 		if err != nil {

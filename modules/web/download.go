@@ -163,5 +163,5 @@ func (d *Download) differs(ctx context.Context, v *host.View, path string, befor
 	case before.Size == want.Size && before.Modified().Equal(want.Modified):
 		return nil, "", nil
 	}
-	return get, fmt.Sprintf("from %s, which has another: %d bytes of %s", get.URL, want.Size, want.Modified.UTC().Format("2006-01-02 15:04:05")), nil
+	return get, fmt.Sprintf("from %s, which has another: %s of %s", get.URL, host.Counted(want.Size, "byte", "bytes"), want.Modified.UTC().Format("2006-01-02 15:04:05")), nil
 }

@@ -3,7 +3,6 @@ package wireguard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -46,7 +45,7 @@ func (e *editing) again(ctx context.Context, plan *modules.Plan) error {
 		does.Action, does.Diff = host.Restart, strings.Join(e.why, "\n")
 		does.Impact = "makes the interface anew: what goes through it stops for a moment"
 		if n := was.sessions(); n > 0 {
-			does.Impact += fmt.Sprintf(", sessions of %d peers begin anew", n)
+			does.Impact += ", sessions of " + host.Counted(n, "peer", "peers") + " begin anew"
 		}
 		for _, key := range sortedKeys(was.Peers) {
 			if e.conf.byKey(key) == nil && parse(e.name, e.text).byKey(key) == nil {
@@ -142,7 +141,7 @@ func (w *Interface) remove(ctx context.Context, v *host.View) (modules.Plan, err
 	if now != nil {
 		d := host.Description{Action: host.Delete, Target: w.Name, Diff: "state: up → down"}
 		if n := len(now.Peers); n > 0 {
-			d.Impact = fmt.Sprintf("%d peers are cut off", n)
+			d.Impact = host.Counted(n, "peer is", "peers are") + " cut off"
 		}
 		plan.Changes = append(plan.Changes, &host.RunProgram{
 			Argv: []string{"/bin/sh", "-c", `systemctl stop "wg-quick@$1.service"; if ` + wg + ` show "$1" >/dev/null 2>&1; then ` + quick + ` down "$1"; fi`, "sh", w.Name}, Does: d,

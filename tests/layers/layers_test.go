@@ -51,7 +51,7 @@ func allowed() map[string][]string {
 		"internal/launch":         {"transport", "secret"},
 		"internal/journal":        {"host", "internal/drift", "internal/engine", "internal/task", "internal/wire"},
 		"internal/drift":          {"host", "internal/engine", "internal/task", "internal/wire"},
-		"internal/notify":         {"modules", "secret", "internal/drift", "internal/view"},
+		"internal/notify":         {"host", "modules", "secret", "internal/drift", "internal/view"},
 		"internal/planfile":       {"host", "internal/task", "internal/wire", "internal/lang", "internal/identity", "secret"},
 		"internal/identity":       nil,
 		"internal/vault":          {"secret", "internal/hclguard"},
