@@ -2,8 +2,6 @@ package lang
 
 import (
 	"fmt"
-	"sort"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -22,29 +20,38 @@ const evaluations = 6_000
 // maxElements is how many elements of a for_each are checked.
 const maxElements = 200
 
+// checks are those of one playbook.
+type checks struct {
+	p          *Playbook
+	diags      hcl.Diagnostics
+	budget     int               // evaluations that are left
+	varying    map[any]bool      // locals that differ between hosts
+	signatures map[string]string // of hosts
+}
+
 // checker is the check of one play.
 type checker struct {
-	*loader
+	*checks
 	play  *Play
 	paths paths
 }
 
 // check evaluates everything, with what can be known before a run.
-func (l *loader) check() {
-	l.budget = evaluations
-	for _, u := range l.units {
-		l.checkVariables(u)
-		l.checkLocals(u)
+func check(p *Playbook) hcl.Diagnostics {
+	k := &checks{p: p, budget: evaluations}
+	for _, u := range k.p.units {
+		k.checkVariables(u)
+		k.checkLocals(u)
 	}
-	for _, p := range l.p.Plays {
-		c := &checker{loader: l, play: p, paths: paths{written: map[string]map[string]*Task{}}}
-		l.varying = nil
+	for _, p := range k.p.Plays {
+		c := &checker{checks: k, play: p, paths: paths{written: map[string]map[string]*Task{}}}
+		k.varying = nil
 		var scopes []*Scope
 		for _, h := range p.Hosts {
-			scopes = append(scopes, l.p.Scope(p, h, unsettled{l.p}))
+			scopes = append(scopes, k.p.before(p, h))
 		}
 		if len(scopes) == 0 {
-			scopes = []*Scope{l.p.Scope(p, "", unsettled{l.p})}
+			scopes = []*Scope{k.p.before(p, "")}
 		}
 		if r := p.Rolling; r != nil {
 			c.steps(r.Before, scopes)
@@ -55,11 +62,11 @@ func (l *loader) check() {
 		}
 		c.restarts()
 	}
+	return k.diags
 }
 
 // checkVariables reports variables without a value, and invalid values.
-func (l *loader) checkVariables(u *unit) {
-	r := unsettled{l.p}
+func (k *checks) checkVariables(u *unit) {
 	for _, name := range u.order {
 		v, state := u.variables[name], u.values[name]
 		set := state.value != cty.NilVal
@@ -68,71 +75,61 @@ func (l *loader) checkVariables(u *unit) {
 			if state.origin != "" {
 				origin = fmt.Sprintf(" The value comes from %s.", state.origin)
 			}
-			l.diags = append(l.diags, (&Scope{p: l.p, unit: u, r: r}).validate(v, v.Range, origin)...)
+			k.diags = append(k.diags, k.p.beforePlays(u, "").validate(v, v.Range, origin)...)
 		}
 		if state.final {
 			continue
 		}
-		for i := range l.fleet.hosts {
-			h := &l.fleet.hosts[i]
+		for i := range k.p.fleet.hosts {
+			h := &k.p.fleet.hosts[i]
 			if _, ok := h.Vars[name]; ok {
 				set = true
-				l.diags = append(l.diags, (&Scope{p: l.p, unit: u, r: r, host: h.Name}).validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
+				k.diags = append(k.diags, k.p.beforePlays(u, h.Name).validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
 			}
 		}
-		for _, p := range l.p.Plays {
+		for _, p := range k.p.Plays {
 			for _, pv := range p.vars {
 				if pv.v == v {
 					set = true
-					l.checkPlayVar(p, pv)
+					k.checkPlayVar(p, pv)
 				}
 			}
 		}
-		if !set && l.o.RequireValues && !l.fleet.partial {
-			l.diags = append(l.diags, v.missing(""))
+		if !set && k.p.o.RequireValues && !k.p.fleet.partial {
+			k.diags = append(k.diags, v.missing(""))
 		}
 	}
 }
 
 // checkPlayVar checks the value that a play sets a variable to.
-func (l *loader) checkPlayVar(p *Play, pv *playVar) {
-	r := unsettled{l.p}
+func (k *checks) checkPlayVar(p *Play, pv *playVar) {
 	hosts := p.Hosts
 	if len(hosts) == 0 {
 		hosts = []string{""}
 	}
 	if !pv.expr.reads.host { // else it is found where the variable is read
-		_, _, diags := l.p.Scope(p, hosts[0], r).variable(pv.name)
-		l.diags = append(l.diags, diags...)
+		_, _, diags := k.p.before(p, hosts[0]).variable(pv.name)
+		k.diags = append(k.diags, diags...)
 	}
 	for _, host := range hosts {
-		l.diags = append(l.diags, l.p.Scope(p, host, r).validate(pv.v, pv.at, "")...)
+		k.diags = append(k.diags, k.p.before(p, host).validate(pv.v, pv.at, "")...)
 	}
 }
 
 // checkLocals evaluates the locals that are the same for all hosts; the others
 // are checked where they are read.
-func (l *loader) checkLocals(u *unit) {
-	c := &checker{loader: l, play: &Play{}}
-	s := &Scope{p: l.p, unit: u, r: unsettled{l.p}} // one, so that each local is evaluated once
+func (k *checks) checkLocals(u *unit) {
+	c := &checker{checks: k, play: &Play{}}
+	s := k.p.beforePlays(u, "") // one, so that each local is evaluated once
 	for _, name := range sortedKeys(u.locals) {
 		lo := u.locals[name]
 		if lo.expr == nil || lo.expr.bad || c.localVaries(lo, u) {
 			continue
 		}
 		_, _, diags := s.local(name)
-		l.diags = append(l.diags, diags...)
+		k.diags = append(k.diags, diags...)
 	}
-	l.varying = nil // it is asked again for each play
-}
-
-// missing is the problem of a variable that nobody gave a value.
-func (v *Variable) missing(host string) *hcl.Diagnostic {
-	on := ""
-	if host != "" {
-		on = " on " + host
-	}
-	return errorAt(v.Range, "Missing value", fmt.Sprintf("--var %s=VALUE", v.Name), "Variable %q has no value%s and no default. Give it one with --var, --var-file or MUSTER_VAR_%s, or in the inventory.", v.Name, on, v.Name)
+	k.varying = nil // it is asked again for each play
 }
 
 // steps checks steps in the scopes that they are run in.
@@ -170,8 +167,7 @@ func (c *checker) block(b *Block, scopes []*Scope) {
 	}
 	for _, name := range sortedKeys(b.Role.unit.outputs) {
 		if o := b.Role.unit.outputs[name]; o.expr != nil {
-			_, _, diags := inner[0].value(o.expr, layer{})
-			c.diags = append(c.diags, diags...)
+			c.diags = append(c.diags, inner[0].output(o)...)
 		}
 	}
 }
@@ -198,7 +194,7 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 		return
 	}
 	// Whether a task's companion is its own host shows only on that one.
-	varies := c.taskVaries(t, scopes[0]) || c.accompanied(t)
+	varies := c.taskVaries(t, scopes[0]) || c.p.accompanied(t)
 	if !varies {
 		scopes = scopes[:1]
 	} else if len(scopes) > 1 {
@@ -221,7 +217,7 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 			seen[key] = true
 			f := found[key]
 			if f == nil {
-				f = &finding{d: d, host: s.host}
+				f = &finding{d: d, host: s.Host()}
 				found[key] = f
 				order = append(order, key)
 			}
@@ -262,58 +258,35 @@ func (c *checker) once(t *Task, s *Scope, varies bool) (diags hcl.Diagnostics, c
 			break
 		}
 		c.budget--
-		v, _, more := s.conditions(t, i.layer())
-		diags = append(diags, more...)
-		if v.known && !v.value {
+		tried := s.try(i)
+		diags = append(diags, tried.diags...)
+		if tried.skipped {
 			continue
 		}
 		ran = true
-		certain = certain || v.known
-		e := &evaluation{s: s, l: i.layer(), t: t, out: &Evaluated{OnError: Fail}, secrets: map[string]bool{}}
-		e.meta()
-		e.arguments(i)
-		e.environment()
-		diags = append(diags, e.diags...)
-		diags = append(diags, c.decode(e)...)
-		diags = append(diags, c.judgements(t, s, i)...)
+		certain = certain || tried.certain
+		diags = append(diags, c.decode(i, tried)...)
+		diags = append(diags, s.judgements(i)...)
 		if at, ok := c.actsOn(i, varies); ok {
-			c.paths.note(e, at)
+			c.paths.note(c.p.o.Kinds, t, tried.args, at)
 		}
 	}
 	return diags, certain, ran
 }
 
-// judgements checks what is asked of the task's own outcome.
-func (c *checker) judgements(t *Task, s *Scope, i *Instance) hcl.Diagnostics {
-	var out hcl.Diagnostics
-	exprs := []*expr{t.changedWhen, t.failedWhen}
-	if t.retry != nil {
-		exprs = append(exprs, t.retry.until)
-	}
-	l := i.layer()
-	l.self, l.task = &Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, t
-	for _, x := range exprs {
-		if x != nil {
-			_, _, diags := s.condition(x, l)
-			out = append(out, diags...)
-		}
-	}
-	return out
-}
-
 // decode holds the arguments against the kind.
-func (c *checker) decode(e *evaluation) hcl.Diagnostics {
-	t := e.t
+func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
+	t := i.Task
 	if t.noKey {
-		e.out.Args[c.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
+		tried.args[c.p.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
 	}
-	_, errs := c.o.Kinds.Decode(t.Kind, e.out.Args)
+	_, errs := c.p.o.Kinds.Decode(t.Kind, tried.args)
 	if len(errs) == 0 {
-		_, _, errs = c.p.Companions(t, e.l.target, e.out.Args)
+		_, _, errs = c.p.Companions(t, i.Target, tried.args)
 	}
 	var out hcl.Diagnostics
 	for _, err := range errs {
-		d := errorAt(t.at(err), err.Summary, e.withhold(c.asWritten(t, err)), "%s", e.withhold(err.Detail))
+		d := errorAt(t.at(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
 		out = append(out, d)
 	}
 	return out
@@ -337,17 +310,6 @@ func (c *checker) asWritten(t *Task, err modules.ArgError) string {
 	return fmt.Sprintf("%s = %q", a.name, n.SrcRange.SliceBytes(src))
 }
 
-// withhold leaves sensitive texts out of a message.
-func (e *evaluation) withhold(text string) string {
-	secrets := sortedKeys(e.secrets)
-	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
-	for _, s := range secrets {
-		quoted := fmt.Sprintf("%q", s)
-		text = strings.ReplaceAll(text, quoted, `"(sensitive)"`)
-		if len(s) > 3 { // a shorter one would be found in the message's own words
-			text = strings.ReplaceAll(text, s, "(sensitive)")
-			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "(sensitive)")
-		}
-	}
-	return text
+func (k *checks) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
+	k.diags = append(k.diags, errorAt(at, summary, hint, detail, a...))
 }

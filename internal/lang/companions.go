@@ -53,7 +53,7 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 }
 
 // accompanied reports whether a task may need other hosts, whatever its arguments come to.
-func (l *loader) accompanied(t *Task) bool {
+func (p *Playbook) accompanied(t *Task) bool {
 	if t.kind == nil || t.kind.New == nil || t.broken {
 		return false
 	}
@@ -67,7 +67,7 @@ func (l *loader) accompanied(t *Task) bool {
 	if t.keyLabel != nil {
 		args[t.keyLabel.name] = modules.UnknownValue{}
 	}
-	m, errs := l.o.Kinds.Decode(t.Kind, args)
+	m, errs := p.o.Kinds.Decode(t.Kind, args)
 	return len(errs) == 0 && len(m.(modules.Accompanied).Companions()) > 0
 }
 

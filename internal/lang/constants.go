@@ -7,7 +7,7 @@ import (
 
 // constant evaluates an expression that reads nothing.
 func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool) {
-	s := stand{l: l, can: 0, what: what, unit: &unit{}}
+	s := stand{known: l.known, can: 0, what: what, unit: &unit{}}
 	x, diags := s.analyse(e)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
@@ -17,22 +17,21 @@ func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool)
 		l.errorAt(e.Range(), "Can't be read here", "Use a local: locals may read files.", "Files can't be read in %s: it is fixed.", what)
 		return cty.NilVal, false
 	}
-	v, more := x.Value(l.p.base)
-	l.diags = append(l.diags, polish(more, l.p.base)...)
+	v, more := l.p.constant(x)
+	l.diags = append(l.diags, more...)
 	return v, !more.HasErrors()
 }
 
 // static evaluates an expression that is the same for all hosts. ok is false
 // where that failed, which has been reported.
 func (l *loader) static(u *unit, e hclsyntax.Expression, what string) (v cty.Value, ok bool) {
-	s := stand{l: l, unit: u, can: staticRoot, what: what}
+	s := stand{known: l.known, unit: u, can: staticRoot, what: what}
 	x, diags := s.analyse(e)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
-	scope := &Scope{p: l.p, unit: u, r: unsettled{l.p}}
-	v, _, diags = scope.value(x, layer{})
+	v, diags = l.p.static(u, x)
 	l.diags = append(l.diags, diags...)
 	return v, !diags.HasErrors()
 }

@@ -10,14 +10,6 @@ import (
 	"muster/secret"
 )
 
-// converted is an argument as modules.Decode takes it. It is never changed.
-type converted struct {
-	value     any // nil: not given
-	bodies    []Body
-	sensitive bool
-	unknown   bool
-}
-
 // convert turns an argument's value into what modules.Decode takes; nil where
 // that failed.
 func (e *evaluation) convert(a *argument, v cty.Value) *converted {
@@ -114,22 +106,6 @@ func unknownOf(given cty.Type, t *modules.Type) any {
 		}
 	}
 	return modules.UnknownValue{}
-}
-
-var anyType = &modules.Type{Base: modules.Any}
-
-func fieldType(t *modules.Type, name string) *modules.Type {
-	switch t.Base {
-	case modules.Map:
-		return t.Elem
-	case modules.Object:
-		for i := range t.Fields {
-			if t.Fields[i].Name == name {
-				return &t.Fields[i].Type
-			}
-		}
-	}
-	return anyType
 }
 
 // content makes a content of bytes, and their body where they are too large to

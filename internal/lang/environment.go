@@ -5,26 +5,15 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"muster/internal/lang/funcs"
-	"muster/modules"
 )
 
 // The environment of programs: a play's, and over it a task's. It is given to every program that
 // a task runs on its host, whatever its kind: to look, to change, and to take back. What a kind
 // sets itself (env of a command) stands over it. Nothing sensitive may be in it; see publicArgs.
-
-// environment reads an argument of that name; nil where there is none.
-func (l *loader) environment(a *hclsyntax.Attribute, s stand) *argument {
-	if a == nil {
-		return nil
-	}
-	arg := &modules.Arg{Name: "environment", Type: modules.Type{Base: modules.Map, Elem: &modules.Type{Base: modules.String}}}
-	return &argument{name: arg.Name, at: a.NameRange, arg: arg, raw: a.Expr, expr: l.meta(a.Expr, s)}
-}
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 

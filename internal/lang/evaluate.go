@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -345,4 +346,21 @@ func (s *Scope) judge(i *Instance, x *expr, o Outcome, otherwise bool) (bool, hc
 		return otherwise, hcl.Diagnostics{errorAt(x.Range(), "Result not known", "", "This isn't known, even though the task has run.")}
 	}
 	return v.value, diags
+}
+
+// withhold leaves sensitive texts out of a message.
+func (e *evaluation) withhold(text string) string { return withhold(e.secrets, text) }
+
+func withhold(sensitive map[string]bool, text string) string {
+	secrets := sortedKeys(sensitive)
+	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
+	for _, s := range secrets {
+		quoted := fmt.Sprintf("%q", s)
+		text = strings.ReplaceAll(text, quoted, `"(sensitive)"`)
+		if len(s) > 3 { // a shorter one would be found in the message's own words
+			text = strings.ReplaceAll(text, s, "(sensitive)")
+			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "(sensitive)")
+		}
+	}
+	return text
 }

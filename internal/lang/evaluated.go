@@ -1,9 +1,6 @@
 package lang
 
 import (
-	"bytes"
-	"io"
-	"os"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -103,23 +100,6 @@ type Ended struct {
 	Made   []string
 }
 
-// Body is the bytes behind a content.
-type Body struct {
-	Sum  string // SHA-256, lowercase hex
-	Size int64
-	Path string // of a local file; "": Data has the bytes
-	Data []byte
-}
-
-// Open returns the bytes. A file may have changed since it was hashed: the
-// reader's bytes are to be checked against Sum.
-func (b *Body) Open() (io.ReadCloser, error) {
-	if b.Path == "" {
-		return io.NopCloser(bytes.NewReader(b.Data)), nil
-	}
-	return os.Open(b.Path)
-}
-
 // Become says who a task runs as: the user who logs in, or User.
 type Become struct {
 	User string // "": the user who logs in
@@ -140,3 +120,6 @@ type Retry struct {
 	Delay    time.Duration // between attempts
 	Until    bool          // an attempt counts only where Scope.Until says so
 }
+
+// Args are arguments of a task as modules.Decode takes them.
+type Args = map[string]any

@@ -138,13 +138,12 @@ type files struct {
 	root  string              // resolved; functions read nothing outside it; "": no limit
 	place func(string) string // where the file of an absolute path lies; nil: there
 
-	mu        sync.Mutex
-	sources   map[string][]byte
-	order     map[string]int // of sources
-	sums      map[identity]hashed
-	templates map[templateKey]*template
-	trees     map[string]*tree
-	found     map[string]*UsedFile // by name
+	mu      sync.Mutex
+	sources map[string][]byte
+	order   map[string]int // of sources
+	sums    map[identity]hashed
+	trees   map[string]*tree
+	found   map[string]*UsedFile // by name
 }
 
 type identity struct {
@@ -170,7 +169,7 @@ func newFiles(root string, place func(string) string) *files {
 	}
 	return &files{
 		root: root, place: place, found: map[string]*UsedFile{}, sources: map[string][]byte{}, order: map[string]int{},
-		sums: map[identity]hashed{}, templates: map[templateKey]*template{}, trees: map[string]*tree{},
+		sums: map[identity]hashed{}, trees: map[string]*tree{},
 	}
 }
 

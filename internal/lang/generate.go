@@ -13,56 +13,6 @@ import (
 	"muster/internal/keypair/sshkey"
 )
 
-// ValueType is a sort of value that can be made.
-type ValueType string
-
-// The sorts of values.
-const (
-	Password       ValueType = "password" // random characters
-	SSHKey         ValueType = "ssh_key"
-	CertificateKey ValueType = "certificate" // a certificate with its key
-)
-
-// ValueTypes lists the sorts of values.
-func ValueTypes() []string {
-	return []string{string(Password), string(SSHKey), string(CertificateKey)}
-}
-
-// Generate says how a new value is made.
-type Generate struct {
-	Type ValueType // "": a password
-
-	// Of a password.
-	Length     int      // 0: 32
-	Characters []string // of which classes; nil: letters and digits
-
-	// Of an SSH key.
-	Comment string // "": the secret's name
-
-	// Of a certificate.
-	CommonName string
-	Names      []string
-	Days       int    // 0: keypair.DefaultDays
-	Authority  bool   // it signs others
-	CA         string // the secret of the authority that signs it; "" for its own key
-}
-
-// Options lists what can be said of a sort of value.
-func (t ValueType) Options() []string {
-	switch t {
-	case SSHKey:
-		return []string{"comment"}
-	case CertificateKey:
-		return []string{"common_name", "names", "days", "authority", "ca"}
-	}
-	return []string{"length", "characters"}
-}
-
-// Request is what a certificate is to say, but for its issuer.
-func (g Generate) Request() keypair.Request {
-	return keypair.Request{CommonName: g.CommonName, Names: g.Names, Days: g.Days, Authority: g.Authority}
-}
-
 // generate reads a rotation's block "generate".
 func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
 	if x := b.Body.Attributes["type"]; x != nil {

@@ -224,3 +224,30 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 	}
 	return hosts, nil, nil
 }
+
+func patternsOf(v cty.Value) (out []string, known bool, err error) {
+	if hasSensitive(v) {
+		return nil, false, fmt.Errorf("names of hosts are shown everywhere: they can't be sensitive")
+	}
+	v, _ = v.UnmarkDeep()
+	if !v.IsWhollyKnown() {
+		return nil, false, nil
+	}
+	if v.IsNull() {
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not null")
+	}
+	if v.Type() == cty.String {
+		return []string{v.AsString()}, true, nil
+	}
+	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not %s", typeWord(v.Type()))
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() || e.Type() != cty.String {
+			return nil, false, fmt.Errorf("hosts are a list of names and patterns, each a string")
+		}
+		out = append(out, e.AsString())
+	}
+	return out, true, nil
+}

@@ -6,13 +6,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
-
-	"muster/internal/lang/funcs"
 )
 
 // Load reads the playbook file and everything it uses, and makes every check
@@ -27,53 +23,30 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 		}
 	}
 	l.checkSources()
-	l.check()
-	for _, t := range l.files.templates {
-		l.diags = append(l.diags, t.jinja...) // which dedupe brings into order
-	}
+	l.diags = append(l.diags, check(p)...)
+	l.diags = append(l.diags, p.templates.jinja()...) // which dedupe brings into order
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
 	}
 	p.Sources = p.files.sources
 	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
+	p.failed = l.diags.HasErrors()
 	return p, dedupe(l.diags, p.files.order)
 }
 
 func newLoader(file string, o Options) *loader {
-	p := &Playbook{File: file, o: &o, fleet: newFleet(o.Fleet), files: newFiles(o.Root, o.Place)}
-	l := &loader{o: &o, p: p, fleet: p.fleet, files: p.files, facts: o.Facts, secretNames: map[string]bool{},
-		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, roles: map[string]*roleFile{}, varsRead: map[string]bool{}}
-	if l.facts == cty.NilType {
-		l.facts = cty.DynamicPseudoType
-	}
-	p.l = l
-	p.prepare(l.facts)
-	for _, name := range funcs.Names() {
-		l.functionNames[name] = true
-	}
-	for _, f := range funcs.Files(funcs.Project{}) {
-		l.fileFunctions[f.Name] = f.Name != "basename" && f.Name != "dirname"
-	}
-	if o.Secrets != nil {
-		for _, name := range o.Secrets.Names() {
-			l.secretNames[name] = true
-		}
-	}
-	return l
+	p := newPlaybook(file, &o)
+	return &loader{o: &o, p: p, known: p.names, files: p.files, roles: map[string]*roleFile{}}
 }
 
 // loader holds what reading a playbook takes.
 type loader struct {
-	o     *Options
-	p     *Playbook
-	fleet *fleet
+	o *Options
+	p *Playbook
+	*known
 	files *files
-	facts cty.Type
 	diags hcl.Diagnostics
-	units []*unit
 	roles map[string]*roleFile
-
-	functionNames, fileFunctions, secretNames map[string]bool
 
 	including  []string  // the playbooks being read, outermost first
 	unreadable bool      // a playbook couldn't be: what it declares isn't known
@@ -81,23 +54,6 @@ type loader struct {
 	rotating   *Rotation // the one being read
 	seq        int       // the last task's
 	later      []func()  // what is analysed when a whole play is read
-
-	budget     int               // evaluations that are left to checks
-	varying    map[any]bool      // locals that differ between hosts
-	signatures map[string]string // of hosts
-
-	readMu    sync.Mutex // of what expressions read: a run may still come to a template
-	factNames []string
-	anyFacts  bool
-
-	secretsNoted []string
-	anySecret    bool
-
-	varsRead map[string]bool // vars of hosts
-	anyVars  bool
-
-	rendering      []*Task // those with a template
-	templatesNoted sync.Once
 }
 
 func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
@@ -126,7 +82,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 	defer func() { l.including = l.including[:len(l.including)-1] }()
 
 	u := &unit{name: f.name, dir: folder{dir: filepath.Dir(f.path)}, from: from}
-	l.units = append(l.units, u)
+	l.p.units = append(l.p.units, u)
 	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include", "rotation"})
 	l.declarations(u, body, false)
 	l.resolve(u)
@@ -253,7 +209,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 
 // analyseUnit looks at what locals and validations read.
 func (l *loader) analyseUnit(u *unit) {
-	s := stand{l: l, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
+	s := stand{known: l.known, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
 	for _, name := range sortedKeys(u.locals) {
 		lo := u.locals[name]
 		e, diags := s.analyse(lo.raw)
@@ -327,16 +283,6 @@ func (l *loader) labels(b *hclsyntax.Block, n int, form string) bool {
 	}
 	l.errorAt(header(b), "Wrong labels", form+" { … }", "%q has %s here, and %s written before its brace.", b.Type, count(len(b.Labels), "label"), count(n, "label"))
 	return false
-}
-
-func count(n int, what string) string {
-	switch n {
-	case 0:
-		return "no " + what
-	case 1:
-		return "one " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func sortedAttributes(b *hclsyntax.Body) []*hclsyntax.Attribute {

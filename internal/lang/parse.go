@@ -43,11 +43,3 @@ func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
 	body, _ := file.Body.(*hclsyntax.Body)
 	return body
 }
-
-// otherFormat says what the format is where a file's name is of another.
-func otherFormat(diags hcl.Diagnostics, name, hint string) hcl.Diagnostics {
-	if isOneOf(filepath.Ext(name), []string{".yml", ".yaml", ".json", ".toml", ".ini"}) && diags.HasErrors() && Hint(diags[0]) == "" {
-		diags[0].Extra = extra{hint: hint, inner: diags[0].Extra}
-	}
-	return diags
-}

@@ -5,17 +5,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
+	"muster/modules"
+
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
-
-type playVar struct {
-	name string
-	at   hcl.Range
-	expr *expr
-	v    *Variable
-}
 
 var stepBlocks = []string{"task", "role", "block"}
 
@@ -79,9 +73,9 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 		}
 	}
 	if a["become"] != nil {
-		p.become = l.meta(a["become"].Expr, stand{l: l, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
+		p.become = l.meta(a["become"].Expr, stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
 	}
-	p.environment = l.environment(a["environment"], stand{l: l, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
+	p.environment = l.environment(a["environment"], stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
 	for _, f := range l.later {
 		f()
 	}
@@ -132,13 +126,6 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 	}
 }
 
-func capital(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
-
 // patterns reads a list of host patterns, or a single one.
 func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, known, ok bool) {
 	out, known, err := patternsOf(v)
@@ -147,33 +134,6 @@ func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, kn
 		return nil, false, false
 	}
 	return out, known, true
-}
-
-func patternsOf(v cty.Value) (out []string, known bool, err error) {
-	if hasSensitive(v) {
-		return nil, false, fmt.Errorf("names of hosts are shown everywhere: they can't be sensitive")
-	}
-	v, _ = v.UnmarkDeep()
-	if !v.IsWhollyKnown() {
-		return nil, false, nil
-	}
-	if v.IsNull() {
-		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not null")
-	}
-	if v.Type() == cty.String {
-		return []string{v.AsString()}, true, nil
-	}
-	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
-		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not %s", typeWord(v.Type()))
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		_, e := it.Element()
-		if e.IsNull() || e.Type() != cty.String {
-			return nil, false, fmt.Errorf("hosts are a list of names and patterns, each a string")
-		}
-		out = append(out, e.AsString())
-	}
-	return out, true, nil
 }
 
 func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string {
@@ -224,7 +184,7 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 		l.errorAt(e.Range(), "Wrong type", `vars = { name = "value" }`, "A play's vars are written out as an object.")
 		return
 	}
-	s := stand{l: l, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
+	s := stand{known: l.known, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
 	l.diags = append(l.diags, duplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := itemKey(item.KeyExpr)
@@ -332,4 +292,13 @@ func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (Amount,
 	}
 	l.errorAt(e.Range(), "Wrong value", hint, "This is to be a whole number of hosts, %d at least, or a share of them such as \"50%%\".", least)
 	return Amount{}, false
+}
+
+// environment reads an argument of that name; nil where there is none.
+func (l *loader) environment(a *hclsyntax.Attribute, s stand) *argument {
+	if a == nil {
+		return nil
+	}
+	arg := &modules.Arg{Name: "environment", Type: modules.Type{Base: modules.Map, Elem: &modules.Type{Base: modules.String}}}
+	return &argument{name: arg.Name, at: a.NameRange, arg: arg, raw: a.Expr, expr: l.meta(a.Expr, s)}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -12,23 +11,6 @@ import (
 
 	"muster/modules"
 )
-
-// argument is an argument of a task, or a role's input, as it is written.
-type argument struct {
-	name string
-	at   hcl.Range    // of its name
-	arg  *modules.Arg // nil for what is no argument of the kind
-	raw  hclsyntax.Expression
-	expr *expr
-	// done is what a constant argument evaluates to, once it has been.
-	done atomic.Pointer[converted]
-}
-
-type retryBlock struct {
-	at                     hcl.Range
-	raw                    rawTask
-	attempts, delay, until *expr
-}
 
 // steps reads the steps of a body in the order they are written in.
 func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
@@ -108,7 +90,7 @@ func (l *loader) duplicateBlocks(body *hclsyntax.Body, types ...string) {
 // conditions notes when and become of a block or role.
 func (l *loader) conditions(b *Block, a map[string]*hclsyntax.Attribute, ctx around) {
 	seq := l.nextSeq()
-	s := stand{l: l, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: seq, can: everyRoot &^ rootEach, what: "a block"}
+	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: seq, can: everyRoot &^ rootEach, what: "a block"}
 	l.later = append(l.later, func() {
 		if a["when"] != nil {
 			b.when = l.meta(a["when"].Expr, s)
@@ -176,9 +158,6 @@ func (l *loader) kindNames() []string {
 	}
 	return names
 }
-
-// rawTask is the meta arguments of a task, not yet analysed.
-type rawTask map[string]*hclsyntax.Attribute
 
 // taskBody sorts a task's arguments.
 func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
@@ -307,7 +286,7 @@ func hasTemplate(schema *modules.Schema) bool {
 }
 
 // stand is where the task's arguments stand.
-func (t *Task) stand(l *loader) stand {
+func (l *loader) stand(t *Task) stand {
 	can := everyRoot
 	if t.forEach == nil {
 		can &^= rootEach
@@ -315,12 +294,12 @@ func (t *Task) stand(l *loader) stand {
 	if t.on != nil {
 		can |= rootOnHost
 	}
-	return stand{l: l, unit: t.unit, play: t.Play, names: t.names, seq: t.seq, can: can, what: "this task"}
+	return stand{known: l.known, unit: t.unit, play: t.Play, names: t.names, seq: t.seq, can: can, what: "this task"}
 }
 
 // ownStand is where what is asked of the task's own outcome stands.
-func (t *Task) ownStand(l *loader) stand {
-	s := t.stand(l)
+func (l *loader) ownStand(t *Task) stand {
+	s := l.stand(t)
 	s.can |= rootSelf
 	s.self = t
 	return s
@@ -329,23 +308,23 @@ func (t *Task) ownStand(l *loader) stand {
 // analyseTask looks at what the task's expressions read, when all tasks of the
 // play are known.
 func (l *loader) analyseTask(t *Task, raw rawTask) {
-	t.needsOther = l.accompanied(t)
+	t.needsOther = l.p.accompanied(t)
 	get := func(name string, s stand) *expr {
 		if raw[name] == nil {
 			return nil
 		}
 		return l.meta(raw[name].Expr, s)
 	}
-	s := t.stand(l)
+	s := l.stand(t)
 	once := s
 	once.can &^= rootTask | rootRole | rootEach | rootOnHost
 	once.what = "for_each"
 	t.forEach = get("for_each", once)
-	s = t.stand(l)
+	s = l.stand(t)
 	s.can &^= rootTask | rootRole
 	s.what = "\"on\""
 	t.on = get("on", s)
-	s = t.stand(l)
+	s = l.stand(t)
 	t.when = get("when", s)
 	fixed := s
 	fixed.can &^= rootTask | rootRole
@@ -361,12 +340,12 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	t.failedWhen = l.judgement(t, raw, "failed_when")
 	if r := t.retry; r != nil {
 		raw = r.raw
-		r.attempts, r.delay, r.until = get("attempts", fixed), get("delay", fixed), get("until", t.ownStand(l))
+		r.attempts, r.delay, r.until = get("attempts", fixed), get("delay", fixed), get("until", l.ownStand(t))
 	}
 	for _, a := range t.args {
 		a.expr = l.meta(a.raw, s)
 		if a.arg.Type.Base == modules.Template {
-			l.rendering = append(l.rendering, t)
+			l.p.rendering = append(l.p.rendering, t)
 		}
 	}
 	if t.vars != nil {
@@ -384,7 +363,7 @@ func (l *loader) judgement(t *Task, raw rawTask, name string) *expr {
 	if raw[name] == nil {
 		return nil
 	}
-	x := l.meta(raw[name].Expr, t.ownStand(l))
+	x := l.meta(raw[name].Expr, l.ownStand(t))
 	own := x.reads.self
 	for _, r := range x.reads.tasks {
 		own = own || r.task == t
@@ -420,13 +399,4 @@ func (l *loader) label(t *Task) {
 			l.errorAt(given.raw.Range(), "Label hides argument", fmt.Sprintf("task %q \"NAME\"", t.Kind), "The label says %q and %q says %q. Where the label is a path it is the one meant: leave out %q, or give the task another label.", t.Label, key.Name, s, key.Name)
 		}
 	}
-}
-
-func (t *Task) arg(name string) *argument {
-	for _, a := range t.args {
-		if a.name == name {
-			return a
-		}
-	}
-	return nil
 }

@@ -88,7 +88,7 @@ func (w *walker) factPath(t hcl.Traversal, from int) {
 		return
 	}
 	w.noteFact(t[from:])
-	w.typePath(w.l.facts, t[from:], "host.facts")
+	w.typePath(w.known.facts, t[from:], "host.facts")
 }
 
 // typePath reports an attribute that values of type typ don't have.
@@ -120,8 +120,8 @@ func (w *walker) hostVar(t hcl.Traversal) {
 		return
 	}
 	name, ok := stepName(t[2])
-	if ok && !w.l.fleet.varNames[name] && !w.l.fleet.partial {
-		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.l.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+	if ok && !w.known.fleet.varNames[name] && !w.known.fleet.partial {
+		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.known.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
 	}
 }
 
@@ -136,9 +136,9 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 		return
 	}
 	w.hostVars(t[2:])
-	if w.l.fleet.byName[name] == nil && !w.l.fleet.partial {
+	if w.known.fleet.byName[name] == nil && !w.known.fleet.partial {
 		if w.guard == 0 {
-			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.l.fleet.names...)), "The inventory has no host %q.", name)
+			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.known.fleet.names...)), "The inventory has no host %q.", name)
 		}
 		return
 	}
@@ -199,8 +199,8 @@ func (w *walker) computedHost(t hcl.Traversal) {
 func (w *walker) group(t hcl.Traversal) {
 	w.reads.groups = true
 	name, ok := secondName(t)
-	if ok && w.l.fleet.groups[name] == nil && w.guard == 0 && !w.l.fleet.partial {
-		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.l.fleet.groupNames...)), "The inventory has no group %q.", name)
+	if ok && w.known.fleet.groups[name] == nil && w.guard == 0 && !w.known.fleet.partial {
+		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.known.fleet.groupNames...)), "The inventory has no group %q.", name)
 	}
 }
 
@@ -215,7 +215,7 @@ func (w *walker) eachAttribute(t hcl.Traversal) {
 
 func (w *walker) secret(t hcl.Traversal) {
 	name, ok := secondName(t)
-	if w.l.o.Secrets == nil {
+	if w.known.secrets == nil {
 		w.fail(t.SourceRange(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
 		return
 	}
@@ -223,12 +223,25 @@ func (w *walker) secret(t hcl.Traversal) {
 		w.reads.allSecrets = true
 		return
 	}
-	if p, ok := w.l.o.Secrets.(interface{ Partial() bool }); ok && p.Partial() {
+	if p, ok := w.known.secrets.(interface{ Partial() bool }); ok && p.Partial() {
 		return
 	}
-	if !w.l.secretNames[name] {
-		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+	if !w.known.secretNames[name] {
+		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.known.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		return
 	}
 	w.reads.secrets = addName(w.reads.secrets, name)
+}
+
+var rotationAttributes = []string{"new", "old", "note"}
+
+// rotationRead handles rotation.NAME.
+func (w *walker) rotationRead(t hcl.Traversal) {
+	w.reads.rotation = true
+	if len(t) > 1 {
+		if a, ok := t[1].(hcl.TraverseAttr); ok {
+			w.reads.rotated = addName(w.reads.rotated, a.Name)
+		}
+	}
+	w.attribute(t, rotationAttributes)
 }

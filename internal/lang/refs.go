@@ -2,56 +2,13 @@ package lang
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
 )
-
-// expr is an expression with what it reads.
-type expr struct {
-	hclsyntax.Expression
-	reads *reads
-	bad   bool // it has been reported: nothing is said of its value
-}
-
-// reads is what an expression reads, so that only that has to be at hand when
-// it is evaluated. It is never changed once it is made.
-type reads struct {
-	vars, locals []string
-	host, facts  bool // of the play's host: what the inventory says; facts
-	onHost       bool
-	groups, each bool
-	self         bool
-	rotation     bool
-	rotated      []string // what is read of it
-	hosts        []string // other hosts named
-	allHosts     bool     // hosts, by a name that is computed
-	hostFacts    bool     // of hosts: their facts too
-	tasks        []taskRead
-	roles        []roleRead
-	secrets      []string
-	allSecrets   bool
-	factNames    []string
-	allFacts     bool
-	calls        bool       // functions, which need a context
-	files        bool       // functions that read files
-	bare         []bareName // of a template: what its vars must have
-}
-
-type bareName struct {
-	name    string
-	at      hcl.Range
-	guarded bool
-}
-
-var readsNothing = &reads{}
-
-func (r *reads) constant() bool { return r == readsNothing }
 
 // roots is a set of the names that expressions begin with.
 type roots uint16
@@ -86,7 +43,7 @@ var rootNames = []struct {
 
 // stand is where an expression stands: what it can see from there.
 type stand struct {
-	l     *loader
+	known *known
 	unit  *unit
 	play  *Play  // nil outside plays
 	names *names // of tasks and roles; nil where none can be read
@@ -112,8 +69,8 @@ func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
 	}
 	w := &walker{stand: s, reads: &reads{}}
 	hclsyntax.Walk(e, w)
-	s.l.noteReads(w.reads)
-	s.l.noteVars(w.readVars, w.allVars)
+	s.known.noteReads(w.reads)
+	s.known.noteVars(w.readVars, w.allVars)
 	out := &expr{Expression: e, reads: w.reads, bad: w.broken || w.diags.HasErrors()}
 	if !w.any {
 		out.reads = readsNothing
@@ -242,10 +199,10 @@ func (w *walker) isLocal(name string) bool {
 }
 
 func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
-	if w.l.fileFunctions[x.Name] {
+	if w.known.fileFunctions[x.Name] {
 		w.reads.files = true
 	}
-	if w.l.functionNames[x.Name] {
+	if w.known.functionNames[x.Name] {
 		return
 	}
 	if why, ok := funcs.Excluded()[x.Name]; ok {
@@ -343,7 +300,7 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	case name == "root":
 		hint = `For the text itself write "root".`
 	case hint != "":
-	case w.l.fleet.groups[name] != nil && w.can&rootGroups != 0:
+	case w.known.fleet.groups[name] != nil && w.can&rootGroups != 0:
 		hint = "Did you mean groups." + name + "?"
 	case strings.HasPrefix(name, "ansible_"):
 		hint = "Facts are read as host.facts."
@@ -374,65 +331,4 @@ func (w *walker) cannot(name string, root roots, at hcl.Range) {
 		why = " It differs from host to host."
 	}
 	w.fail(at, "Can't be read here", "", "%q can't be read in %s.%s", name, what, why)
-}
-
-func stepName(step hcl.Traverser) (string, bool) {
-	switch s := step.(type) {
-	case hcl.TraverseAttr:
-		return s.Name, true
-	case hcl.TraverseIndex:
-		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
-			return s.Key.AsString(), true
-		}
-	}
-	return "", false
-}
-
-func secondName(t hcl.Traversal) (string, bool) {
-	if len(t) < 2 {
-		return "", false
-	}
-	return stepName(t[1])
-}
-
-func addName(names []string, name string) []string {
-	i := sort.SearchStrings(names, name)
-	if i < len(names) && names[i] == name {
-		return names
-	}
-	names = append(names, "")
-	copy(names[i+1:], names[i:])
-	names[i] = name
-	return names
-}
-
-// noteReads remembers which facts are read, so that only those need gathering, and
-// which secrets.
-func (l *loader) noteReads(r *reads) {
-	l.readMu.Lock()
-	defer l.readMu.Unlock()
-	l.anyFacts = l.anyFacts || r.allFacts
-	for _, name := range r.factNames {
-		l.factNames = addName(l.factNames, name)
-	}
-	l.anySecret = l.anySecret || r.allSecrets
-	for _, name := range r.secrets {
-		l.secretsNoted = addName(l.secretsNoted, name)
-	}
-}
-
-// secretsRead returns the names of the secrets that are read; of all where any may be.
-func (l *loader) secretsRead() []string {
-	if l.anySecret {
-		return sortedKeys(l.secretNames)
-	}
-	return append([]string(nil), l.secretsNoted...)
-}
-
-// factsRead returns the names of the facts that are read; nil for any.
-func (l *loader) factsRead() []string {
-	if l.anyFacts {
-		return nil
-	}
-	return append([]string{}, l.factNames...)
 }

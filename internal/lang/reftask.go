@@ -2,63 +2,9 @@ package lang
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
-
-// names is the tasks and roles that can be read of a play, or of a role in use.
-type names struct {
-	tasks map[string]map[string]*Task
-	roles map[string]*RoleUse
-	inner []*Task // of the roles inside, which can't be read
-}
-
-// taskRead is a task that an expression reads.
-type taskRead struct {
-	task     *Task
-	host     string // "": the play's host
-	allHosts bool   // of a host whose name is computed
-}
-
-// roleRead is a role whose outputs an expression reads.
-type roleRead struct {
-	use      *RoleUse
-	play     *Play
-	host     string // "": the play's host
-	allHosts bool   // of a host whose name is computed
-}
-
-func newNames() *names {
-	return &names{tasks: map[string]map[string]*Task{}, roles: map[string]*RoleUse{}}
-}
-
-func (n *names) task(kind, label string) *Task { return n.tasks[kind][label] }
-
-// taskName writes how references call a task.
-func taskName(kind, label string) string {
-	if isIdentifier(label) {
-		return "task." + kind + "." + label
-	}
-	return fmt.Sprintf("task.%s[%q]", kind, label)
-}
-
-// isIdentifier is hclsyntax.ValidIdentifier, which lexes, with an answer of its
-// own for what is plain.
-func isIdentifier(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
-		case i > 0 && ('0' <= c && c <= '9' || c == '-'):
-		case c >= utf8.RuneSelf:
-			return hclsyntax.ValidIdentifier(s)
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
 
 var outcomeAttributes = []string{"changed", "failed", "skipped", "output"}
 
@@ -102,7 +48,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.name)
 		return
 	}
-	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] && !w.l.fleet.partial {
+	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] && !w.known.fleet.partial {
 		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.name, task.Play.Name, host)
 		return
 	}
@@ -121,12 +67,13 @@ func (w *walker) readsBefore(p *Play, seq int) bool {
 }
 
 func (w *walker) earlierPlay(kind, label, host string) *Task {
-	for i := len(w.l.p.Plays) - 1; i >= 0; i-- {
-		p := w.l.p.Plays[i]
+	plays := w.known.plays()
+	for i := len(plays) - 1; i >= 0; i-- {
+		p := plays[i]
 		if w.play != nil && p.Index >= w.play.Index {
 			continue
 		}
-		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host] || w.l.fleet.partial) {
+		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host] || w.known.fleet.partial) {
 			return t
 		}
 	}
@@ -195,15 +142,6 @@ func (w *walker) outcome(task *Task, t hcl.Traversal) {
 	}
 }
 
-func isOneOf(s string, names []string) bool {
-	for _, n := range names {
-		if n == s {
-			return true
-		}
-	}
-	return false
-}
-
 // role handles what follows "role": its label, and the output that is read.
 func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 	w.any = true
@@ -242,7 +180,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(t[0].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
 		return
 	}
-	if host != "" && play.hosts != nil && !play.hosts[host] && !w.l.fleet.partial {
+	if host != "" && play.hosts != nil && !play.hosts[host] && !w.known.fleet.partial {
 		w.fail(at, "Not a host of the play", "", "Role %q is used in play %q, which doesn't run on %s.", name, play.Name, host)
 		return
 	}
@@ -268,12 +206,13 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 
 // earlierRole is the role of a name that an earlier play uses, the latest of them.
 func (w *walker) earlierRole(name, host string) (*RoleUse, *Play) {
-	for i := len(w.l.p.Plays) - 1; i >= 0; i-- {
-		p := w.l.p.Plays[i]
+	plays := w.known.plays()
+	for i := len(plays) - 1; i >= 0; i-- {
+		p := plays[i]
 		if w.play != nil && p.Index >= w.play.Index {
 			continue
 		}
-		if use := p.names.roles[name]; use != nil && (host == "" || p.hosts[host] || w.l.fleet.partial) {
+		if use := p.names.roles[name]; use != nil && (host == "" || p.hosts[host] || w.known.fleet.partial) {
 			return use, p
 		}
 	}

@@ -45,23 +45,22 @@ func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
 }
 
 // note notes what a task writes on a host, and what it restarts on.
-func (p *paths) note(e *evaluation, host string) {
-	t := e.t
-	if key := e.s.p.o.Kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
-		if path, ok := word(e.out.Args[key.Name]); ok {
+func (p *paths) note(kinds *modules.Registry, t *Task, args Args, host string) {
+	if key := kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
+		if path, ok := word(args[key.Name]); ok {
 			if p.written[path] == nil {
 				p.written[path] = map[string]*Task{}
 			}
 			p.written[path][host] = t
 		}
 	}
-	p.noteModule(e, host)
+	p.noteModule(kinds, t, args, host)
 	for _, name := range []string{"restart_on", "reload_on"} {
 		a := t.arg(name)
 		if a == nil {
 			continue
 		}
-		value := e.out.Args[name]
+		value := args[name]
 		if s, ok := word(value); ok {
 			value = []any{s}
 		}
@@ -87,12 +86,11 @@ func word(value any) (string, bool) {
 }
 
 // noteModule notes what the task's module says that it writes and reads.
-func (p *paths) noteModule(e *evaluation, host string) {
-	kinds := e.s.p.o.Kinds
-	if _, is := kinds.Kind(e.t.Kind).New().(modules.Placed); !is || e.t.conditional {
+func (p *paths) noteModule(kinds *modules.Registry, t *Task, args Args, host string) {
+	if _, is := kinds.Kind(t.Kind).New().(modules.Placed); !is || t.conditional {
 		return
 	}
-	module, errs := kinds.Decode(e.t.Kind, e.out.Args)
+	module, errs := kinds.Decode(t.Kind, args)
 	if len(errs) > 0 {
 		return
 	}
@@ -101,10 +99,10 @@ func (p *paths) noteModule(e *evaluation, host string) {
 		if p.written[name] == nil {
 			p.written[name] = map[string]*Task{}
 		}
-		p.written[name][host] = e.t
+		p.written[name][host] = t
 	}
 	for _, name := range placed.Reads() {
-		p.read = append(p.read, read{e.t, name, e.t.labelAt, host})
+		p.read = append(p.read, read{t, name, t.labelAt, host})
 	}
 }
 

@@ -125,7 +125,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	raw := l.inputs(use, b, r)
 	l.conditions(out, raw, ctx)
 	use.seq = l.seq
-	s := stand{l: l, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.seq, what: "for_each"}
+	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.seq, what: "for_each"}
 	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
 
 	l.using = append(l.using, name)
@@ -141,7 +141,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	ctx.names.inner = append(ctx.names.inner, u.names.inner...)
 	l.later = append(l.later, func() {
 		l.analyseUnit(u)
-		s := stand{l: l, unit: u, play: ctx.play, names: u.names, seq: use.end, can: everyRoot &^ rootEach, what: "an output"}
+		s := stand{known: l.known, unit: u, play: ctx.play, names: u.names, seq: use.end, can: everyRoot &^ rootEach, what: "an output"}
 		for _, n := range sortedKeys(u.outputs) {
 			u.outputs[n].expr = l.meta(u.outputs[n].raw, s)
 		}

@@ -11,62 +11,10 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/hclguard"
-	"muster/internal/lang/funcs"
 	"muster/modules"
-	"muster/secret"
 )
-
-// Rotation is how a secret is changed where it is used, as a rotation block says.
-type Rotation struct {
-	Name   string
-	Secret string
-	Range  hcl.Range
-	Every  string        // how often: "30d"; "" where nothing is said
-	Grace  time.Duration // from the last consumer's proof until the old value is retired
-	// Strategy is Dual, Alternate or Cutover.
-	Strategy      string
-	StrategyRange hcl.Range // where that is said; the header where it isn't
-	// Accounts are the two that have the value in turn, of Alternate.
-	Accounts []string
-	Generate Generate
-	Accept   []string // the hosts that accept the value, in order
-	Hosts    []string // those of all its own parts
-	// Phases are the names of those with tasks, in the order in which they are made:
-	// "accept", "consumers NAME", "verify", "retire".
-	Phases []string
-	// Applies are the playbooks that are applied for a phase, by its name.
-	Applies map[string]string
-}
-
-// The strategies of rotations.
-const (
-	Dual      = "dual"      // both values are valid until the old one is retired
-	Alternate = "alternate" // two accounts have values in turn: a value is ACCOUNT:PASSWORD
-	Cutover   = "cutover"   // the old value is no longer valid once the new one is accepted
-)
-
-// Phase chooses one part of a rotation: its tasks are the playbook's only play.
-type Phase struct {
-	Rotation string
-	Name     string // as in Rotation.Phases, or StatePhase
-	// Hosts are those of StatePhase; nil: the first that accepts the value.
-	Hosts []string
-	// State is what its expressions read as rotation.NAME.
-	State RotationState
-}
-
-// StatePhase is the phase that keeps a rotation's step on hosts.
-const StatePhase = "state"
-
-// RotationState is what the tasks of a rotation read as rotation.NAME.
-type RotationState struct {
-	New, Old secret.String
-	// Note is what StatePhase keeps, as JSON.
-	Note string
-}
 
 // stateText is the play of StatePhase: the label is the secret's name.
 const stateText = `play {
@@ -263,7 +211,7 @@ func (l *loader) rotatedSecret(r *Rotation, a *hclsyntax.Attribute) {
 	}
 	r.Secret = l.constString(a)
 	if l.ownSecret(a, r.Secret) {
-		l.secretsNoted = addName(l.secretsNoted, r.Secret)
+		l.noteReads(&reads{secrets: []string{r.Secret}})
 	}
 }
 
@@ -323,30 +271,4 @@ func (l *loader) hostsOf(u *unit, b *hclsyntax.Block) []string {
 	p := &Play{Name: l.rotating.Name + ": " + b.Type, unit: u, hosts: map[string]bool{}, rotation: true}
 	l.playHosts(u, p, b.Body.Attributes["hosts"])
 	return p.Hosts
-}
-
-var rotationAttributes = []string{"new", "old", "note"}
-
-// rotationRead handles rotation.NAME.
-func (w *walker) rotationRead(t hcl.Traversal) {
-	w.reads.rotation = true
-	if len(t) > 1 {
-		if a, ok := t[1].(hcl.TraverseAttr); ok {
-			w.reads.rotated = addName(w.reads.rotated, a.Name)
-		}
-	}
-	w.attribute(t, rotationAttributes)
-}
-
-// rotationValue is what expressions read as rotation.NAME.
-func (b *builder) rotationValue() cty.Value {
-	o := b.s.p.o
-	if o.Phase == nil || b.s.checking() && o.Try == nil {
-		hidden := cty.UnknownVal(cty.String).Mark(funcs.Sensitive)
-		return cty.ObjectVal(map[string]cty.Value{"new": hidden, "old": hidden, "note": cty.UnknownVal(cty.String)})
-	}
-	st := o.Phase.State
-	return cty.ObjectVal(map[string]cty.Value{
-		"new": funcs.Hide(cty.StringVal(st.New.Reveal())), "old": funcs.Hide(cty.StringVal(st.Old.Reveal())), "note": cty.StringVal(st.Note),
-	})
 }

@@ -3,6 +3,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 
@@ -85,14 +86,17 @@ type contexts struct {
 	byDir map[string]*hcl.EvalContext
 }
 
-// prepare makes what all scopes share.
-func (p *Playbook) prepare(facts cty.Type) {
-	p.facts = facts
+// newPlaybook is a playbook of which nothing has been read.
+func newPlaybook(file string, o *Options) *Playbook {
+	p := &Playbook{File: file, o: o, fleet: newFleet(o.Fleet), files: newFiles(o.Root, o.Place)}
+	p.templates = newTemplates(p.files)
+	p.names = newKnown(o, p.fleet, func() []*Play { return p.Plays })
 	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match, p.fleet.partial)...))}
 	p.allHosts = map[string]map[string]cty.Value{}
 	for i := range p.fleet.hosts {
 		p.allHosts[p.fleet.hosts[i].Name] = p.fleet.hosts[i].known(p.fleet.partial)
 	}
+	return p
 }
 
 // context returns the functions for files of a folder.
@@ -245,7 +249,7 @@ func (b *builder) host(name string, facts bool, r *reads) cty.Value {
 
 func (b *builder) facts(name string, r *reads) cty.Value {
 	if name == "" {
-		return cty.UnknownVal(b.s.p.facts)
+		return cty.UnknownVal(b.s.p.names.facts)
 	}
 	q := FactsRead{Host: name}
 	if !b.s.first && b.s.play != nil {
@@ -257,10 +261,10 @@ func (b *builder) facts(name string, r *reads) cty.Value {
 	v, settled := b.s.r.Facts(q)
 	if !settled {
 		b.waits = append(b.waits, Wait{Host: name, Facts: q})
-		return cty.UnknownVal(b.s.p.facts)
+		return cty.UnknownVal(b.s.p.names.facts)
 	}
 	if v == cty.NilVal {
-		return cty.UnknownVal(b.s.p.facts)
+		return cty.UnknownVal(b.s.p.names.facts)
 	}
 	return v
 }
@@ -343,4 +347,56 @@ func (u unsettled) Outcome(string, string) (Outcome, bool) {
 	return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, true
 }
 
-func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.facts), true }
+func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.names.facts), true }
+
+// constant evaluates an expression that reads nothing and calls pure functions.
+func (p *Playbook) constant(x *expr) (cty.Value, hcl.Diagnostics) {
+	v, diags := x.Value(p.base)
+	return v, polish(diags, p.base)
+}
+
+// static evaluates an expression of a unit that is the same for all hosts.
+func (p *Playbook) static(u *unit, x *expr) (cty.Value, hcl.Diagnostics) {
+	s := &Scope{p: p, unit: u, r: unsettled{p}}
+	v, _, diags := s.value(x, layer{})
+	return v, diags
+}
+
+// rotationValue is what expressions read as rotation.NAME.
+func (b *builder) rotationValue() cty.Value {
+	o := b.s.p.o
+	if o.Phase == nil || b.s.checking() && o.Try == nil {
+		hidden := cty.UnknownVal(cty.String).Mark(funcs.Sensitive)
+		return cty.ObjectVal(map[string]cty.Value{"new": hidden, "old": hidden, "note": cty.UnknownVal(cty.String)})
+	}
+	st := o.Phase.State
+	return cty.ObjectVal(map[string]cty.Value{
+		"new": funcs.Hide(cty.StringVal(st.New.Reveal())), "old": funcs.Hide(cty.StringVal(st.Old.Reveal())), "note": cty.StringVal(st.Note),
+	})
+}
+
+// before is the scope of a play's own steps on a host before the run: results and facts are
+// unknown, and nothing waits for them.
+func (p *Playbook) before(play *Play, host string) *Scope {
+	return p.Scope(play, host, unsettled{p})
+}
+
+// beforePlays is the scope of what is the same for all plays, before the run.
+func (p *Playbook) beforePlays(u *unit, host string) *Scope {
+	return &Scope{p: p, unit: u, r: unsettled{p}, host: host}
+}
+
+// Host is the scope's host; "" where it is no host's in particular.
+func (s *Scope) Host() string { return s.host }
+
+// blocks are the blocks and roles that the scope is in, from within, each with the unit
+// that it stands in.
+func (s *Scope) blocks() iter.Seq2[*Block, *unit] {
+	return func(yield func(*Block, *unit) bool) {
+		for at := s; at != nil; at = at.parent {
+			if at.block != nil && !yield(at.block, at.parent.unit) {
+				return
+			}
+		}
+	}
+}

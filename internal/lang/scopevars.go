@@ -5,8 +5,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
-
-	"muster/internal/lang/funcs"
 )
 
 // kept returns a cached value, or makes and keeps it once it waits for nothing.
@@ -98,15 +96,6 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 		return v.unknown(), nil, nil
 	}
 	return state.value, nil, nil
-}
-
-// unknown is the value of a variable that has none.
-func (v *Variable) unknown() cty.Value {
-	u := cty.UnknownVal(v.Type)
-	if v.Sensitive {
-		u = u.Mark(funcs.Sensitive)
-	}
-	return u
 }
 
 // input evaluates a role's input where the role is used.

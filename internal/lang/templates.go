@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/bmatcuk/doublestar"
 	"github.com/hashicorp/hcl/v2"
@@ -36,18 +37,38 @@ type usedTemplate struct {
 	diags hcl.Diagnostics
 }
 
-type templateKey string
+// templates are the project's templates, each parsed once. It is safe for concurrent use.
+type templates struct {
+	files *files
+
+	mu     sync.Mutex
+	byName map[string]*template
+}
+
+func newTemplates(x *files) *templates {
+	return &templates{files: x, byName: map[string]*template{}}
+}
+
+// jinja are the warnings of what looks like Jinja in those that have been looked at.
+func (x *templates) jinja() hcl.Diagnostics {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var diags hcl.Diagnostics
+	for _, t := range x.byName {
+		diags = append(diags, t.jinja...)
+	}
+	return diags
+}
 
 // template returns the template file f.
-func (x *files) template(f localFile, dir folder) (*template, error) {
-	key := templateKey(f.name)
+func (x *templates) template(f localFile, dir folder) (*template, error) {
 	x.mu.Lock()
-	t, ok := x.templates[key]
+	t, ok := x.byName[f.name]
 	x.mu.Unlock()
 	if ok {
 		return t, nil
 	}
-	src, err := x.source(f)
+	src, err := x.files.source(f)
 	if err != nil {
 		return nil, err
 	}
@@ -59,21 +80,21 @@ func (x *files) template(f localFile, dir folder) (*template, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old, ok := x.templates[key]; ok {
+	if old, ok := x.byName[f.name]; ok {
 		return old, nil
 	}
-	x.templates[key] = t
+	x.byName[f.name] = t
 	return t, nil
 }
 
 // used analyses the template for a unit, once.
-func (x *files) used(t *template, p *Playbook, u *unit) *usedTemplate {
+func (x *templates) used(t *template, names *known, u *unit) *usedTemplate {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if out, ok := t.byUse[u]; ok {
 		return out
 	}
-	s := stand{l: p.l, unit: u, can: templateRoot, bare: true, what: "a template"}
+	s := stand{known: names, unit: u, can: templateRoot, bare: true, what: "a template"}
 	out := &usedTemplate{}
 	out.expr, out.diags = s.analyse(t.raw)
 	t.byUse[u] = out
@@ -120,7 +141,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 		e.diags = append(e.diags, t.diags...)
 		return nil
 	}
-	used := e.s.p.files.used(t, e.s.p, e.s.unit)
+	used := e.s.p.templates.used(t, e.s.p.names, e.s.unit)
 	e.diags = append(e.diags, used.diags...)
 	vars, ok := e.vars()
 	if !ok {
@@ -193,7 +214,7 @@ func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
 		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.name, fileKind(info))
 		return nil
 	case err == nil:
-		t, err2 := e.s.p.files.template(f, templateDir(f))
+		t, err2 := e.s.p.templates.template(f, templateDir(f))
 		if err2 == nil {
 			return t
 		}
@@ -374,7 +395,7 @@ func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Va
 	if info.Size() > hclguard.MaxBytes {
 		return cty.NilVal, fmt.Errorf("%s has %d bytes, and a template at most %d", f.name, info.Size(), hclguard.MaxBytes)
 	}
-	t, err := p.files.template(f, templateDir(f))
+	t, err := p.templates.template(f, templateDir(f))
 	if err != nil {
 		return cty.NilVal, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
 	}

@@ -32,9 +32,7 @@ func (u *Unread) Read(p *Playbook) {
 	for _, v := range p.Declared() {
 		u.known[v.Name] = true
 	}
-	p.l.readMu.Lock()
-	defer p.l.readMu.Unlock()
-	for name := range p.l.varsRead {
+	for _, name := range p.names.varNames() {
 		u.known[name] = true
 	}
 }

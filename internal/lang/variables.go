@@ -1,7 +1,6 @@
 package lang
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,25 +10,9 @@ import (
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"muster/internal/hclguard"
-	"muster/internal/lang/funcs"
 )
-
-type typeDefaults = *typeexpr.Defaults
-
-type validation struct {
-	condition *expr
-	message   *expr
-}
-
-// varState is what a playbook's variable is before hosts and plays have set it.
-type varState struct {
-	value  cty.Value // NilVal: none
-	origin string    // "" for the default
-	final  bool      // set by Options: neither hosts nor plays matter
-}
 
 // variable reads a variable block.
 func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
@@ -88,44 +71,6 @@ func (l *loader) validation(b *hclsyntax.Block) *validation {
 		return nil
 	}
 	return &validation{condition: &expr{Expression: a["condition"].Expr}, message: &expr{Expression: a["message"].Expr}}
-}
-
-// declared names the variable and its place in a sentence.
-func (v *Variable) declared() string {
-	return fmt.Sprintf("variable %q, declared at %s,", v.Name, place(v.Range))
-}
-
-// convert gives a value the variable's type. The value may be unknown, and
-// sensitive; the error is about the type, or a null where none may be.
-func (v *Variable) convert(value cty.Value) (cty.Value, error) {
-	value, marks := value.Unmark()
-	if v.Sensitive {
-		hidden := funcs.Hide(value).Marks()
-		for m := range marks {
-			hidden[m] = struct{}{}
-		}
-		marks = hidden
-	}
-	if value.IsNull() && !v.Nullable {
-		if v.Default == cty.NilVal {
-			return cty.NilVal, fmt.Errorf("null isn't allowed")
-		}
-		return v.Default, nil
-	}
-	if v.defaults != nil && !value.IsNull() {
-		value = v.defaults.Apply(value)
-	}
-	out, err := convert.Convert(value, v.Type)
-	if err != nil {
-		if parts := mismatch(value, v.Type, nil); len(parts) > 0 {
-			err = parts
-		}
-		if _, sensitive := marks[funcs.Sensitive]; sensitive {
-			err = errors.New("it is of another type, and because it is sensitive no more is said")
-		}
-		return cty.NilVal, err
-	}
-	return out.WithMarks(marks), nil
 }
 
 // resolve finds the values of a playbook's variables that don't depend on a
@@ -249,7 +194,7 @@ func (l *loader) checkSources() {
 		return
 	}
 	declared := map[string]bool{}
-	for _, u := range l.units {
+	for _, u := range l.p.units {
 		for name := range u.variables {
 			declared[name] = true
 		}

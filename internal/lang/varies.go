@@ -53,7 +53,7 @@ func (c *checker) variableVaries(name string, u *unit) bool {
 	if u.values[name].final {
 		return false
 	}
-	if c.fleet.varNames[name] {
+	if c.p.fleet.varNames[name] {
 		return true
 	}
 	for _, pv := range c.play.vars {
@@ -91,12 +91,7 @@ func (c *checker) taskVaries(t *Task, s *Scope) bool {
 			return true
 		}
 	}
-	for at := s; at != nil; at = at.parent {
-		b := at.block
-		if b == nil {
-			continue
-		}
-		outer := at.parent.unit
+	for b, outer := range s.blocks() {
 		if b.when != nil && c.varies(b.when.reads, outer) || b.become != nil && c.varies(b.become.reads, outer) {
 			return true
 		}
@@ -109,12 +104,8 @@ func (c *checker) templateVaries(a *argument, u *unit) bool {
 	if !a.expr.reads.constant() {
 		return true
 	}
-	t := c.fixedTemplate(a, u)
-	if t == nil {
-		return false // what is wrong with it is the same for all
-	}
-	used := c.files.used(t, c.p, u)
-	return !used.diags.HasErrors() && c.varies(used.expr.reads, u)
+	reads := c.p.templateReads(a, u)
+	return reads != nil && c.varies(reads, u) // what is wrong with it is the same for all
 }
 
 // sample returns all scopes as long as evaluations are left, and then one for
@@ -129,7 +120,7 @@ func (c *checker) sample(scopes []*Scope) []*Scope {
 	seen := map[string]bool{}
 	var out []*Scope
 	for _, s := range scopes {
-		sig := c.signature(s.host) + s.path
+		sig := c.signature(s.Host()) + s.Path()
 		if !seen[sig] {
 			seen[sig] = true
 			out = append(out, s)
@@ -143,7 +134,7 @@ func (c *checker) signature(host string) string {
 	if sig, ok := c.signatures[host]; ok {
 		return sig
 	}
-	h := c.fleet.byName[host]
+	h := c.p.fleet.byName[host]
 	if h == nil {
 		return ""
 	}

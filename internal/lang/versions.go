@@ -9,19 +9,6 @@ import (
 	"muster/secret"
 )
 
-// SecretVersions are the values of a secret that are valid, newest first, and which of
-// them a host is to use. Outside of a rotation there is one.
-type SecretVersions struct {
-	Valid []secret.String
-	Use   int // an index into Valid
-	// Only: what was made with another of them doesn't agree. What lets values in still keeps
-	// all of them: in a part of a rotation the other one is valid until it is retired.
-	Only bool
-	// Ending are so many of Valid, from the last on, that are about to be retired: hosts may
-	// have ended them already, and may know that they count no more.
-	Ending int
-}
-
 // most is how many versions of a task's arguments are made: with more secrets of one task
 // in rotation than six, those with several older versions at once are left out.
 const most = 64
@@ -39,9 +26,6 @@ type version struct {
 	over  bool // it has a value that is ending
 	e     *evaluation
 }
-
-// Args are arguments of a task as modules.Decode takes them.
-type Args = map[string]any
 
 // others evaluates an instance with the other versions of the secrets in it that are valid,
 // and notes what they make: arguments that agree, too, and all versions of those of which

@@ -1,0 +1,44 @@
+package lang
+
+import (
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Playbook is a playbook that has been read and found free of errors, or,
+// beside errors, as much of it as could be read. It is safe for concurrent use.
+type Playbook struct {
+	File      string
+	Plays     []*Play // those of included playbooks stand where they are included
+	Variables []*Variable
+	// Sources is every file read as text (HCL, templates, what file() read),
+	// by the name that ranges give, for diagnostics and saved plans.
+	Sources map[string][]byte
+	// Facts is the names of the facts that expressions read of hosts, sorted:
+	// {"os"} for host.facts.os.id. It is nil where any may be read.
+	Facts []string
+	// Secrets is the names of the secrets that expressions read, sorted; of all, where
+	// a name is computed.
+	Secrets []string
+	// Rotations are those that the file declares. They aren't among Plays.
+	Rotations []*Rotation
+
+	o     *Options
+	fleet *fleet
+	files *files
+
+	names     *known // what is read, and what names mean in templates
+	templates *templates
+	units     []*unit // the playbook and those it includes
+	rendering []*Task // those with a template
+	failed    bool    // it has errors
+
+	templatesNoted sync.Once
+
+	base     *hcl.EvalContext                // pure functions
+	contexts contexts                        // and those that read files, by folder
+	allHosts map[string]map[string]cty.Value // what the inventory says of each
+	known    knownSecrets
+}

@@ -1,0 +1,81 @@
+package lang
+
+import (
+	"muster/modules"
+)
+
+// ReadsVar reports whether the playbook may read a var of that name that the
+// inventory sets for a host or a group: an expression or a template reads it, or
+// a variable that it may set is declared. It is true of every name where any var
+// may be read (jsonencode(host), host.vars[var.x], a template whose path is
+// computed), and where the playbook has errors.
+func (p *Playbook) ReadsVar(name string) bool {
+	p.templatesNoted.Do(p.noteTemplates)
+	if p.failed {
+		return true
+	}
+	for _, u := range p.units {
+		if u.variables[name] != nil {
+			return true
+		}
+	}
+	return p.names.readsVar(name)
+}
+
+// noteTemplates looks at the templates that tasks render, also those that no
+// check came to.
+func (p *Playbook) noteTemplates() {
+	for _, t := range p.rendering {
+		for _, a := range t.args {
+			if a.arg.Type.Base == modules.Template && !p.noteTemplate(t, a) {
+				p.names.noteVars(nil, true)
+			}
+		}
+	}
+}
+
+// noteTemplate is false where the template can't be looked at.
+func (p *Playbook) noteTemplate(t *Task, a *argument) bool {
+	file := p.fixedTemplate(a, t.unit)
+	if file == nil {
+		return false
+	}
+	p.templates.used(file, p.names, t.unit) // which notes what it reads
+	return true
+}
+
+// fixedTemplate returns the template that an argument names without reading
+// anything; nil where there is none that can be read.
+func (p *Playbook) fixedTemplate(a *argument, u *unit) *template {
+	if !a.expr.reads.constant() {
+		return nil
+	}
+	v, diags := a.expr.Value(nil)
+	path, ok := textOf(v)
+	if diags.HasErrors() || !ok {
+		return nil
+	}
+	f, info, err := p.files.find(u.dir, path, "templates")
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	t, err := p.templates.template(f, templateDir(f))
+	if err != nil || t.diags.HasErrors() {
+		return nil
+	}
+	return t
+}
+
+// templateReads is what a template reads that an argument names without reading anything
+// itself; nil where there is none, or what is wrong with it is told elsewhere.
+func (p *Playbook) templateReads(a *argument, u *unit) *reads {
+	t := p.fixedTemplate(a, u)
+	if t == nil {
+		return nil
+	}
+	used := p.templates.used(t, p.names, u)
+	if used.diags.HasErrors() {
+		return nil
+	}
+	return used.expr.reads
+}
