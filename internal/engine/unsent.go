@@ -6,13 +6,14 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/diag"
 	"muster/internal/wire"
 )
 
 // problems are mistakes of the playbook that show only in a run.
 type problems struct{ diags hcl.Diagnostics }
 
-func (p problems) Error() string { return lang.Text(p.diags) }
+func (p problems) Error() string { return diag.Text(p.diags) }
 
 // fatal returns err where it is none of the playbook's.
 func fatal(err error) error {

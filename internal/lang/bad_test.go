@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"muster/internal/lang/diag"
 )
 
 // unpack writes the files of an archive to a folder and returns it.
@@ -84,7 +86,7 @@ func describe(dir string, d *hcl.Diagnostic) (where, text string) {
 		}
 		where = fmt.Sprintf("%s:%d", name, d.Subject.Start.Line)
 	}
-	return where, d.Summary + ": " + d.Detail + " " + Hint(d)
+	return where, d.Summary + ": " + d.Detail + " " + diag.Hint(d)
 }
 
 // TestBad holds every archive in testdata/bad against what its lines say. The

@@ -2,11 +2,14 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -121,7 +124,7 @@ func (k *checks) checkPlayVar(p *Play, pv *playVar) {
 func (k *checks) checkLocals(u *unit) {
 	c := &checker{checks: k, play: &Play{}}
 	s := k.p.beforePlays(u, "") // one, so that each local is evaluated once
-	for _, name := range sortedKeys(u.locals) {
+	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
 		lo := u.locals[name]
 		if lo.expr == nil || lo.expr.bad || c.localVaries(lo, u) {
 			continue
@@ -165,7 +168,7 @@ func (c *checker) block(b *Block, scopes []*Scope) {
 	if b.Role == nil {
 		return
 	}
-	for _, name := range sortedKeys(b.Role.unit.outputs) {
+	for _, name := range slices.Sorted(maps.Keys(b.Role.unit.outputs)) {
 		if o := b.Role.unit.outputs[name]; o.expr != nil {
 			c.diags = append(c.diags, inner[0].output(o)...)
 		}
@@ -200,17 +203,17 @@ func (c *checker) task(t *Task, scopes []*Scope) {
 	} else if len(scopes) > 1 {
 		scopes = c.sample(scopes)
 	}
-	found := map[problem]*finding{}
-	var order []problem
+	found := map[diag.Problem]*finding{}
+	var order []diag.Problem
 	total := 0
 	for _, s := range scopes {
 		diags, certain, ran := c.once(t, s, varies)
 		if ran {
 			total++
 		}
-		seen := map[problem]bool{}
+		seen := map[diag.Problem]bool{}
 		for _, d := range diags {
-			key := problemOf(d)
+			key := diag.ProblemOf(d)
 			if seen[key] {
 				continue
 			}
@@ -286,7 +289,7 @@ func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
 	}
 	var out hcl.Diagnostics
 	for _, err := range errs {
-		d := errorAt(t.at(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
+		d := diag.Error(t.at(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
 		out = append(out, d)
 	}
 	return out
@@ -299,11 +302,11 @@ func (c *checker) asWritten(t *Task, err modules.ArgError) string {
 	if a == nil || err.Path != "" {
 		return err.Hint
 	}
-	n, ok := unwrap(a.raw).(*hclsyntax.LiteralValueExpr)
+	n, ok := diag.Unwrap(a.raw).(*hclsyntax.LiteralValueExpr)
 	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.name, fmt.Sprint(plainValue(n.Val))) {
 		return err.Hint
 	}
-	src := c.p.files.sources[n.SrcRange.Filename]
+	src := c.p.files.sources()[n.SrcRange.Filename]
 	if !n.SrcRange.CanSliceBytes(src) {
 		return err.Hint
 	}
@@ -311,5 +314,5 @@ func (c *checker) asWritten(t *Task, err modules.ArgError) string {
 }
 
 func (k *checks) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
-	k.diags = append(k.diags, errorAt(at, summary, hint, detail, a...))
+	k.diags = append(k.diags, diag.Error(at, summary, hint, detail, a...))
 }

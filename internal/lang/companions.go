@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -20,7 +21,7 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 	if n, is := m.(modules.HostNamer); is && !p.fleet.partial {
 		for _, h := range n.Hosts() {
 			if p.fleet.byName[h.Host] == nil {
-				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: didYouMean(h.Host, p.fleet.names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
+				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: diag.DidYouMean(h.Host, p.fleet.names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
 			}
 		}
 	}
@@ -40,7 +41,7 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 			unknown = true
 			continue
 		case p.fleet.byName[c.Host] == nil:
-			wrong("Unknown host", didYouMean(c.Host, p.fleet.names), "%q is no host of this inventory.", c.Host)
+			wrong("Unknown host", diag.DidYouMean(c.Host, p.fleet.names), "%q is no host of this inventory.", c.Host)
 		case c.Host == on:
 			wrong("The host itself", "", "%s is the host that the task acts on: it needs another one.", on)
 		case seen[c.Host]:

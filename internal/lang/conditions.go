@@ -6,6 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -141,13 +142,13 @@ func (s *Scope) leaf(whole *expr, e hclsyntax.Expression, l layer) (verdict, Wai
 	v, _ = v.UnmarkDeep()
 	b, err := convert.Convert(v, cty.Bool)
 	if err != nil {
-		return undecided, nil, hcl.Diagnostics{errorAt(e.Range(), "Wrong type", "", "A condition is true or false; this is %s.", typeWord(v.Type()))}
+		return undecided, nil, hcl.Diagnostics{diag.Error(e.Range(), "Wrong type", "", "A condition is true or false; this is %s.", diag.TypeWord(v.Type()))}
 	}
 	if !b.IsKnown() {
 		return undecided, nil, nil
 	}
 	if b.IsNull() {
-		return undecided, nil, hcl.Diagnostics{errorAt(e.Range(), "Wrong type", "", "A condition is true or false; this is null.")}
+		return undecided, nil, hcl.Diagnostics{diag.Error(e.Range(), "Wrong type", "", "A condition is true or false; this is null.")}
 	}
 	return decided(b.True()), nil, nil
 }
@@ -183,8 +184,8 @@ func mentions(t hcl.Traversal, r taskRead) bool {
 	if t.RootName() != "task" || len(t) < 3 {
 		return false
 	}
-	kind, _ := stepName(t[1])
-	label, _ := stepName(t[2])
+	kind, _ := diag.StepName(t[1])
+	label, _ := diag.StepName(t[2])
 	return r.host == "" && !r.allHosts && kind == r.task.Kind && label == r.task.Label
 }
 
@@ -194,7 +195,7 @@ func mentionsRole(t hcl.Traversal, r roleRead) bool {
 	if t.RootName() == "hosts" {
 		return elsewhere
 	}
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	return ok && t.RootName() == "role" && !elsewhere && name == r.use.Label
 }
 
@@ -223,7 +224,7 @@ func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict
 	if path.RootName() != "task" || len(path) < 4 {
 		return undecided, false, nil
 	}
-	if last, _ := stepName(path[len(path)-1]); last != "changed" {
+	if last, _ := diag.StepName(path[len(path)-1]); last != "changed" {
 		return undecided, false, nil
 	}
 	t := s.ownTask(whole, path)
@@ -264,7 +265,7 @@ func (s *Scope) changedID(whole *expr, t *Task, path hcl.Traversal, key hclsynta
 	switch {
 	case key == nil && len(path) == 5:
 		var ok bool
-		if name, ok = stepName(path[3]); !ok {
+		if name, ok = diag.StepName(path[3]); !ok {
 			return "", false
 		}
 	case key != nil && len(path) == 4:

@@ -6,6 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/diag"
 	"muster/modules"
 	"muster/secret"
 )
@@ -138,10 +139,10 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		if base == modules.Tree {
 			summary = "No such folder"
 		}
-		e.fail(at, summary, didYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err != nil:
-		e.fail(at, "Can't read file", "", "%s.", capital(err.Error()))
+		e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
 		return nil
 	case base == modules.Tree && !info.IsDir():
 		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.name, c.a.name)

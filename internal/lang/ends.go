@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -17,7 +18,7 @@ func (p *Playbook) EndsOld(secret string) string {
 	for _, play := range p.Plays {
 		for t := range play.Tasks() {
 			if a := switches(t, secret); a != nil {
-				return fmt.Sprintf("%s: %s", place(a.expr.Range()), oneAtATime(t, a, secret))
+				return fmt.Sprintf("%s: %s", diag.Place(a.expr.Range()), oneAtATime(t, a, secret))
 			}
 		}
 	}

@@ -1,13 +1,16 @@
 package lang
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 )
 
@@ -57,16 +60,16 @@ func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) 
 	case plain.IsNull():
 		return
 	case t != cty.DynamicPseudoType && !t.IsObjectType() && !t.IsMapType():
-		e.fail(a.raw.Range(), "Wrong type", `environment = { NAME = "value" }`, "An environment is a map of strings, not %s.", typeWord(t))
+		e.fail(a.raw.Range(), "Wrong type", `environment = { NAME = "value" }`, "An environment is a map of strings, not %s.", diag.TypeWord(t))
 		return
 	case !plain.IsKnown():
 		e.out.Unknown = append(e.out.Unknown, a.name)
 		return
 	}
 	values := plain.AsValueMap()
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		at := a.raw.Range()
-		if item := objectItem(a.raw, name); item != nil {
+		if item := diag.ObjectItem(a.raw, name); item != nil {
 			at = item.Range()
 		}
 		value, err := convert.Convert(values[name], cty.String)
@@ -74,7 +77,7 @@ func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) 
 		case !variableName.MatchString(name):
 			e.fail(at, "Wrong value", "", "%q is no name of an environment variable: it has letters, digits and \"_\", and begins with no digit.", name)
 		case err != nil:
-			e.fail(at, "Wrong type", "", "%s is a string, not %s.", name, typeWord(values[name].Type()))
+			e.fail(at, "Wrong type", "", "%s is a string, not %s.", name, diag.TypeWord(values[name].Type()))
 		case !value.IsKnown():
 			e.out.Unknown = append(e.out.Unknown, a.name)
 		case value.IsNull():

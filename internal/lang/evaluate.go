@@ -2,6 +2,8 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 	"muster/modules"
 )
@@ -63,7 +66,7 @@ type evaluation struct {
 }
 
 func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {
-	e.diags = append(e.diags, errorAt(at, summary, hint, "%s", e.withhold(fmt.Sprintf(detail, a...))))
+	e.diags = append(e.diags, diag.Error(at, summary, hint, "%s", e.withhold(fmt.Sprintf(detail, a...))))
 }
 
 // value evaluates an expression of the task; ok is false where it waits or is
@@ -84,7 +87,7 @@ func (e *evaluation) meta() {
 	if v, ok := e.text(t.onError, `on_error = "continue"`); ok {
 		e.out.OnError = OnError(v)
 		if e.out.OnError != Fail && e.out.OnError != Continue {
-			e.fail(t.onError.Range(), "Wrong value", didYouMean(v, []string{string(Fail), string(Continue)}), "on_error is \"fail\" or \"continue\".")
+			e.fail(t.onError.Range(), "Wrong value", diag.DidYouMean(v, []string{string(Fail), string(Continue)}), "on_error is \"fail\" or \"continue\".")
 		}
 	}
 	if t.retry == nil {
@@ -122,7 +125,7 @@ func (e *evaluation) text(x *expr, hint string) (string, bool) {
 		return "", false
 	}
 	if v.Type() != cty.String {
-		e.fail(x.Range(), "Wrong type", hint, "This takes a string, not %s.", typeWord(v.Type()))
+		e.fail(x.Range(), "Wrong type", hint, "This takes a string, not %s.", diag.TypeWord(v.Type()))
 		return "", false
 	}
 	return v.AsString(), true
@@ -134,7 +137,7 @@ func (e *evaluation) duration(x *expr, text string) time.Duration {
 	}
 	var d modules.Duration
 	if err := d.UnmarshalText([]byte(text)); err != nil {
-		e.fail(x.Range(), "Wrong value", `"1m30s"`, "%s.", capital(err.Error()))
+		e.fail(x.Range(), "Wrong value", `"1m30s"`, "%s.", diag.Capital(err.Error()))
 	}
 	return time.Duration(d)
 }
@@ -285,7 +288,7 @@ func hidden(a *modules.Arg) bool {
 // values that it was made of, and what it says itself, or what stands between
 // the plain parts of it.
 func (e *evaluation) collect(x *expr, v cty.Value) {
-	whole, template := unwrap(x.Expression).(*hclsyntax.TemplateExpr)
+	whole, template := diag.Unwrap(x.Expression).(*hclsyntax.TemplateExpr)
 	if !template {
 		sensitiveTexts(v, e.secrets)
 	}
@@ -341,9 +344,9 @@ func (s *Scope) judge(i *Instance, x *expr, o Outcome, otherwise bool) (bool, hc
 	case diags.HasErrors():
 		return otherwise, diags
 	case len(waits) > 0:
-		return otherwise, hcl.Diagnostics{errorAt(x.Range(), "Result not known", "", "This reads the result of a task that hasn't run on %s.", waits[0].Host)}
+		return otherwise, hcl.Diagnostics{diag.Error(x.Range(), "Result not known", "", "This reads the result of a task that hasn't run on %s.", waits[0].Host)}
 	case !v.known:
-		return otherwise, hcl.Diagnostics{errorAt(x.Range(), "Result not known", "", "This isn't known, even though the task has run.")}
+		return otherwise, hcl.Diagnostics{diag.Error(x.Range(), "Result not known", "", "This isn't known, even though the task has run.")}
 	}
 	return v.value, diags
 }
@@ -352,7 +355,7 @@ func (s *Scope) judge(i *Instance, x *expr, o Outcome, otherwise bool) (bool, hc
 func (e *evaluation) withhold(text string) string { return withhold(e.secrets, text) }
 
 func withhold(sensitive map[string]bool, text string) string {
-	secrets := sortedKeys(sensitive)
+	secrets := slices.Sorted(maps.Keys(sensitive))
 	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
 	for _, s := range secrets {
 		quoted := fmt.Sprintf("%q", s)

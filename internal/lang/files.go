@@ -33,6 +33,7 @@ type localFile struct {
 	name     string // as messages give it
 }
 
+// stat tells about the file.
 func (f localFile) stat() (fs.FileInfo, error) {
 	if f.embedded != nil {
 		return fs.Stat(f.embedded, f.path)
@@ -40,6 +41,7 @@ func (f localFile) stat() (fs.FileInfo, error) {
 	return os.Stat(f.path)
 }
 
+// read reads all of it.
 func (f localFile) read() ([]byte, error) {
 	if f.embedded != nil {
 		return fs.ReadFile(f.embedded, f.path)
@@ -98,6 +100,7 @@ func (x *files) find(d folder, p, sub string) (f localFile, info fs.FileInfo, er
 	return f, nil, &missingFile{tried: tried}
 }
 
+// missingFile is the error where no file is at a path.
 type missingFile struct{ tried []string }
 
 func (m *missingFile) Error() string { return "there is no " + strings.Join(m.tried, " and no ") }
@@ -138,12 +141,12 @@ type files struct {
 	root  string              // resolved; functions read nothing outside it; "": no limit
 	place func(string) string // where the file of an absolute path lies; nil: there
 
-	mu      sync.Mutex
-	sources map[string][]byte
-	order   map[string]int // of sources
-	sums    map[identity]hashed
-	trees   map[string]*tree
-	found   map[string]*UsedFile // by name
+	mu    sync.Mutex
+	texts map[string][]byte // that were read, by name
+	order map[string]int    // of texts
+	sums  map[identity]hashed
+	trees map[string]*tree
+	found map[string]*UsedFile // by name
 }
 
 type identity struct {
@@ -158,6 +161,8 @@ type hashed struct {
 	data    []byte // of embedded files
 }
 
+// newFiles reads the files of a project's folder; place says where those of absolute paths lie,
+// nil: there.
 func newFiles(root string, place func(string) string) *files {
 	if root != "" {
 		if abs, err := filepath.Abs(root); err == nil {
@@ -168,7 +173,7 @@ func newFiles(root string, place func(string) string) *files {
 		}
 	}
 	return &files{
-		root: root, place: place, found: map[string]*UsedFile{}, sources: map[string][]byte{}, order: map[string]int{},
+		root: root, place: place, found: map[string]*UsedFile{}, texts: map[string][]byte{}, order: map[string]int{},
 		sums: map[identity]hashed{}, trees: map[string]*tree{},
 	}
 }
@@ -176,7 +181,7 @@ func newFiles(root string, place func(string) string) *files {
 // source reads a text file once, and remembers it for diagnostics.
 func (x *files) source(f localFile) ([]byte, error) {
 	x.mu.Lock()
-	data, ok := x.sources[f.name]
+	data, ok := x.texts[f.name]
 	x.mu.Unlock()
 	if ok {
 		return data, nil
@@ -187,7 +192,7 @@ func (x *files) source(f localFile) ([]byte, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.sources[f.name] = data
+	x.texts[f.name] = data
 	x.order[f.name] = len(x.order)
 	return data, nil
 }
@@ -272,3 +277,12 @@ func hash(f localFile, info fs.FileInfo) (hashed, error) {
 	}
 	return hashed{content: host.Content{Sum: hex.EncodeToString(sum.Sum(nil)), Size: n}}, nil
 }
+
+// sources are the texts that have been read, by the name that ranges give.
+func (x *files) sources() map[string][]byte { return x.texts }
+
+// inOrder says in which order they were read first.
+func (x *files) inOrder() map[string]int { return x.order }
+
+// placed reports whether files of absolute paths lie elsewhere.
+func (x *files) placed() bool { return x.place != nil }

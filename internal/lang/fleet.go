@@ -8,6 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 // fleet is a Fleet as expressions read it.
@@ -92,19 +94,19 @@ func (f *fleet) unmatched(patterns []string, e hclsyntax.Expression, err error) 
 		if _, err := f.match([]string{pattern}); err == nil {
 			continue
 		}
-		if item := tupleItem(e, i); item != nil {
+		if item := diag.TupleItem(e, i); item != nil {
 			at = item.Range()
 		}
 		for name := range strings.SplitSeq(pattern, ",") {
 			name = strings.Trim(name, "!& ")
 			if name != "" && !strings.ContainsAny(name, `*?[\`) && f.groups[name] == nil && f.byName[name] == nil {
-				summary, hint = "Unknown host or group", didYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
+				summary, hint = "Unknown host or group", diag.DidYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
 				break
 			}
 		}
 		break
 	}
-	return errorAt(at, summary, hint, "%s.", capital(strings.TrimSuffix(err.Error(), ".")))
+	return diag.Error(at, summary, hint, "%s.", diag.Capital(strings.TrimSuffix(err.Error(), ".")))
 }
 
 func stringList(list []string) cty.Value {

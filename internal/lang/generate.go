@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"muster/internal/keypair"
 	"muster/internal/keypair/sshkey"
+	"muster/internal/lang/diag"
 )
 
 // generate reads a rotation's block "generate".
@@ -20,8 +22,8 @@ func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
 		if text == "" {
 			return
 		}
-		if !isOneOf(text, ValueTypes()) {
-			l.errorAt(x.Expr.Range(), "Wrong value", didYouMean(text, ValueTypes()), "The type of a value is one of %s.", list(ValueTypes()))
+		if !slices.Contains(ValueTypes(), text) {
+			l.errorAt(x.Expr.Range(), "Wrong value", diag.DidYouMean(text, ValueTypes()), "The type of a value is one of %s.", diag.List(ValueTypes()))
 			return
 		}
 		r.Generate.Type = ValueType(text)
@@ -29,8 +31,8 @@ func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
 	sort := cmp.Or(r.Generate.Type, Password)
 	for _, x := range sortedAttributes(b.Body) {
 		for _, other := range ValueTypes() {
-			if o := ValueType(other); o != sort && isOneOf(x.Name, o.Options()) {
-				l.errorAt(x.NameRange, "Conflicting arguments", "", "%q is said of the type %q, and this is of the type %q, which takes %s.", x.Name, other, sort, list(sort.Options()))
+			if o := ValueType(other); o != sort && slices.Contains(o.Options(), x.Name) {
+				l.errorAt(x.NameRange, "Conflicting arguments", "", "%q is said of the type %q, and this is of the type %q, which takes %s.", x.Name, other, sort, diag.List(sort.Options()))
 				return
 			}
 		}
@@ -94,7 +96,7 @@ func (g *recipe) text(name string, to *string, check func(string) error) {
 	}
 	*to = text
 	if err := check(text); err != nil {
-		g.wrong(name, "", "%s.", capital(err.Error()))
+		g.wrong(name, "", "%s.", diag.Capital(err.Error()))
 	}
 }
 
@@ -111,7 +113,7 @@ func (g *recipe) number(name string, to *int, hint string, check func(int) error
 	}
 	*to = int(n)
 	if err := check(int(n)); err != nil {
-		g.wrong(name, hint, "%s.", capital(err.Error()))
+		g.wrong(name, hint, "%s.", diag.Capital(err.Error()))
 	}
 }
 
@@ -133,7 +135,7 @@ func (g *recipe) texts(name string, to *[]string, hint string, check func(string
 	}
 	for _, s := range *to {
 		if err := check(s); err != nil {
-			g.wrong(name, hint, "%s.", capital(err.Error()))
+			g.wrong(name, hint, "%s.", diag.Capital(err.Error()))
 		}
 	}
 }
@@ -146,7 +148,7 @@ func (g *recipe) password() {
 		return nil
 	})
 	g.texts("characters", &g.to.Characters, `characters = ["lower", "digits"]`, func(s string) error {
-		if !isOneOf(s, []string{"lower", "upper", "digits", "symbols", "hex"}) {
+		if !slices.Contains([]string{"lower", "upper", "digits", "symbols", "hex"}, s) {
 			return errors.New("characters are a list of lower, upper, digits, symbols and hex")
 		}
 		return nil
@@ -176,7 +178,7 @@ func (g *recipe) certificate(r *Rotation) {
 		return
 	}
 	if err := g.to.Request().Check(); err != nil {
-		g.errorAt(header(g.block), "Wrong value", "", "%s.", capital(err.Error()))
+		g.errorAt(header(g.block), "Wrong value", "", "%s.", diag.Capital(err.Error()))
 		return
 	}
 	days := cmp.Or(g.to.Days, keypair.DefaultDays)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,7 +189,7 @@ func showEvaluated(t *Task, e *Evaluated) string {
 	if e.Undecided {
 		parts = append(parts, "undecided")
 	}
-	for _, name := range sortedKeys(e.Args) {
+	for _, name := range slices.Sorted(maps.Keys(e.Args)) {
 		parts = append(parts, name+"="+showArg(e.Args[name]))
 	}
 	add := func(cond bool, text string) {
@@ -198,7 +199,7 @@ func showEvaluated(t *Task, e *Evaluated) string {
 	}
 	for _, other := range e.Others {
 		var differ []string
-		for _, name := range sortedKeys(other) {
+		for _, name := range slices.Sorted(maps.Keys(other)) {
 			if one := showArg(other[name]); one != showArg(e.Args[name]) {
 				differ = append(differ, name+"="+one)
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 )
 
@@ -89,7 +90,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 	}
 	at := e.Range()
 	fail := func(summary, hint, detail string, a ...any) ([]element, Waits, hcl.Diagnostics) {
-		return nil, nil, hcl.Diagnostics{errorAt(at, summary, hint, detail, a...)}
+		return nil, nil, hcl.Diagnostics{diag.Error(at, summary, hint, detail, a...)}
 	}
 	const what = "\"for_each\" takes a map, an object, a set of strings or a list of distinct strings"
 	if v.HasMark(afterApply) {
@@ -135,7 +136,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 				return fail("Unknown for_each", "", "An element isn't known before the run.")
 			}
 			if value.IsNull() || value.Type() != cty.String {
-				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is %s.", what, valueWord(value))
+				return fail("Wrong type", "{ for x in LIST : x.name => x }", "%s; an element of this is %s.", what, diag.ValueWord(value))
 			}
 			plain, _ := value.Unmark()
 			key := plain.AsString()
@@ -147,7 +148,7 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 		}
 		return out, nil, nil
 	}
-	return fail("Wrong type", "", "%s, not %s.", what, typeWord(t))
+	return fail("Wrong type", "", "%s, not %s.", what, diag.TypeWord(t))
 }
 
 // Instances returns the task's instances on the scope's host, in order.
@@ -201,13 +202,13 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 	patterns, known, err := patternsOf(v)
 	at := t.on.Range()
 	if err != nil {
-		return nil, nil, hcl.Diagnostics{errorAt(at, "Wrong type", `on = ["lb"]`, "%s.", capital(err.Error()))}
+		return nil, nil, hcl.Diagnostics{diag.Error(at, "Wrong type", `on = ["lb"]`, "%s.", diag.Capital(err.Error()))}
 	}
 	if !known {
 		if s.checking() {
 			return []string{""}, nil, nil
 		}
-		return nil, nil, hcl.Diagnostics{errorAt(at, "Unknown hosts", "", "The hosts that a task acts on must be known before the run.")}
+		return nil, nil, hcl.Diagnostics{diag.Error(at, "Unknown hosts", "", "The hosts that a task acts on must be known before the run.")}
 	}
 	hosts, err := s.p.fleet.match(patterns)
 	if err != nil {
@@ -217,10 +218,10 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 		return []string{""}, nil, nil
 	}
 	if len(patterns) == 0 {
-		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", `on = ["lb"]`, "The list of hosts that the task is to act on is empty.")}
+		return nil, nil, hcl.Diagnostics{diag.Error(at, "No host matches", `on = ["lb"]`, "The list of hosts that the task is to act on is empty.")}
 	}
 	if len(hosts) == 0 {
-		return nil, nil, hcl.Diagnostics{errorAt(at, "No host matches", "", "The task is to act on %s, which is no host of this inventory.", list(patterns))}
+		return nil, nil, hcl.Diagnostics{diag.Error(at, "No host matches", "", "The task is to act on %s, which is no host of this inventory.", diag.List(patterns))}
 	}
 	return hosts, nil, nil
 }
@@ -240,7 +241,7 @@ func patternsOf(v cty.Value) (out []string, known bool, err error) {
 		return []string{v.AsString()}, true, nil
 	}
 	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
-		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not %s", typeWord(v.Type()))
+		return nil, false, fmt.Errorf("hosts are a list of names and patterns, not %s", diag.TypeWord(v.Type()))
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()

@@ -3,6 +3,8 @@ package lang
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -241,7 +243,7 @@ func testFleet() *Fleet {
 // them, newest first, and that to be used begins with "*" where there are several; "=": with it alone.
 type fakeSecrets map[string]string
 
-func (f fakeSecrets) Names() []string { return sortedKeys(f) }
+func (f fakeSecrets) Names() []string { return slices.Sorted(maps.Keys(f)) }
 
 func (f fakeSecrets) Open() (list []string) {
 	for _, name := range f.Names() {

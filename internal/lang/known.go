@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/zclconf/go-cty/cty"
@@ -67,7 +69,7 @@ func (k *known) noteReads(r *reads) {
 // secretsRead returns the names of the secrets that are read; of all where any may be.
 func (k *known) secretsRead() []string {
 	if k.anySecret {
-		return sortedKeys(k.secretNames)
+		return slices.Sorted(maps.Keys(k.secretNames))
 	}
 	return append([]string(nil), k.secretsNoted...)
 }
@@ -104,5 +106,5 @@ func (k *known) readsVar(name string) bool {
 func (k *known) varNames() []string {
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
-	return sortedKeys(k.varsRead)
+	return slices.Sorted(maps.Keys(k.varsRead))
 }

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"muster/internal/lang/diag"
 )
 
 // Load reads the playbook file and everything it uses, and makes every check
@@ -28,10 +31,10 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
 	}
-	p.Sources = p.files.sources
+	p.Sources = p.files.sources()
 	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
 	p.failed = l.diags.HasErrors()
-	return p, dedupe(l.diags, p.files.order)
+	return p, diag.Dedupe(l.diags, p.files.inOrder())
 }
 
 func newLoader(file string, o Options) *loader {
@@ -57,7 +60,7 @@ type loader struct {
 }
 
 func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
-	l.diags = append(l.diags, errorAt(at, summary, hint, detail, a...))
+	l.diags = append(l.diags, diag.Error(at, summary, hint, detail, a...))
 }
 
 // playbook reads a playbook file; at and from are of the include, and given sets the
@@ -109,7 +112,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 	}
 	if from == nil && len(l.p.Plays) == 0 && !l.diags.HasErrors() {
 		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
-		l.diags = append(l.diags, warningAt(where, "Nothing to do", `play "NAME" { hosts = ["all"] … }`, "This playbook has no play."))
+		l.diags = append(l.diags, diag.Warning(where, "Nothing to do", `play "NAME" { hosts = ["all"] … }`, "This playbook has no play."))
 	}
 	return u
 }
@@ -129,17 +132,17 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 
 // includeVars gives the variables of a playbook the values that its include in u says.
 func (l *loader) includeVars(u, inner *unit, vars hclsyntax.Expression) {
-	object, ok := unwrap(vars).(*hclsyntax.ObjectConsExpr)
+	object, ok := diag.Unwrap(vars).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		l.errorAt(vars.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
 		return
 	}
-	l.diags = append(l.diags, duplicateKeys(object)...)
+	l.diags = append(l.diags, diag.DuplicateKeys(object)...)
 	for _, item := range object.Items {
-		name := itemKey(item.KeyExpr)
+		name := diag.ItemKey(item.KeyExpr)
 		v := inner.variables[name]
 		if v == nil {
-			l.errorAt(item.KeyExpr.Range(), "Unknown variable", didYouMean(name, sortedKeys(inner.variables)), "%s declares no variable %q.", inner.name, name)
+			l.errorAt(item.KeyExpr.Range(), "Unknown variable", diag.DidYouMean(name, slices.Sorted(maps.Keys(inner.variables))), "%s declares no variable %q.", inner.name, name)
 			continue
 		}
 		if inner.values[name].final {
@@ -152,10 +155,10 @@ func (l *loader) includeVars(u, inner *unit, vars hclsyntax.Expression) {
 		}
 		converted, err := v.convert(value)
 		if err != nil {
-			l.diags = append(l.diags, wrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, place(v.Range))...)
+			l.diags = append(l.diags, diag.WrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, diag.Place(v.Range))...)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
+		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		inner.values[name] = varState{value: converted, origin: "include", final: true}
 	}
 }
@@ -171,7 +174,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 				continue
 			}
 			if first := u.variables[v.Name]; first != nil {
-				l.errorAt(b.LabelRanges[0], "Duplicate variable", "", "Variable %q is declared at %s already.", v.Name, place(first.Range))
+				l.errorAt(b.LabelRanges[0], "Duplicate variable", "", "Variable %q is declared at %s already.", v.Name, diag.Place(first.Range))
 				continue
 			}
 			u.variables[v.Name] = v
@@ -183,7 +186,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 			}
 			for _, a := range sortedAttributes(b.Body) {
 				if first := u.locals[a.Name]; first != nil {
-					l.errorAt(a.NameRange, "Duplicate local", "", "Local %q is set at %s already.", a.Name, place(first.at))
+					l.errorAt(a.NameRange, "Duplicate local", "", "Local %q is set at %s already.", a.Name, diag.Place(first.at))
 					continue
 				}
 				u.locals[a.Name] = &local{name: a.Name, at: a.NameRange, raw: a.Expr}
@@ -193,7 +196,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 				a := l.attributes(b.Body, "output", []string{"value", "description", "sensitive"}, nil)
 				o := &output{name: b.Labels[0], at: header(b), sensitive: l.constBool(a["sensitive"], false), description: l.constString(a["description"])}
 				if first := u.outputs[o.name]; first != nil {
-					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.name, place(first.at))
+					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.name, diag.Place(first.at))
 					continue
 				}
 				if a["value"] == nil {
@@ -210,7 +213,7 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 // analyseUnit looks at what locals and validations read.
 func (l *loader) analyseUnit(u *unit) {
 	s := stand{known: l.known, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
-	for _, name := range sortedKeys(u.locals) {
+	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
 		lo := u.locals[name]
 		e, diags := s.analyse(lo.raw)
 		l.diags = append(l.diags, diags...)
@@ -262,7 +265,7 @@ func (l *loader) localCycles(u *unit) {
 		path = path[:len(path)-1]
 		state[name] = done
 	}
-	for _, name := range sortedKeys(u.locals) {
+	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
 		visit(name)
 	}
 }
@@ -281,7 +284,7 @@ func (l *loader) labels(b *hclsyntax.Block, n int, form string) bool {
 	if len(b.Labels) == n {
 		return true
 	}
-	l.errorAt(header(b), "Wrong labels", form+" { … }", "%q has %s here, and %s written before its brace.", b.Type, count(len(b.Labels), "label"), count(n, "label"))
+	l.errorAt(header(b), "Wrong labels", form+" { … }", "%q has %s here, and %s written before its brace.", b.Type, diag.Count(len(b.Labels), "label"), diag.Count(n, "label"))
 	return false
 }
 
@@ -299,34 +302,34 @@ func sortedAttributes(b *hclsyntax.Body) []*hclsyntax.Attribute {
 func (l *loader) attributes(b *hclsyntax.Body, what string, attrs, blocks []string) map[string]*hclsyntax.Attribute {
 	out := make(map[string]*hclsyntax.Attribute, len(b.Attributes))
 	for _, a := range sortedAttributes(b) {
-		if isOneOf(a.Name, attrs) {
+		if slices.Contains(attrs, a.Name) {
 			out[a.Name] = a
 			continue
 		}
-		hint := didYouMean(a.Name, append([]string(nil), attrs...))
+		hint := diag.DidYouMean(a.Name, append([]string(nil), attrs...))
 		if other := elsewhere[a.Name]; other != "" {
 			hint = other
 		}
-		if isOneOf(a.Name, blocks) {
+		if slices.Contains(blocks, a.Name) {
 			hint = fmt.Sprintf("%s { … }", a.Name)
 		}
-		l.errorAt(a.NameRange, "Unknown argument", hint, "There is no argument %q in %s. It takes %s.", a.Name, what, list(append(append([]string(nil), attrs...), blocks...)))
+		l.errorAt(a.NameRange, "Unknown argument", hint, "There is no argument %q in %s. It takes %s.", a.Name, what, diag.List(append(append([]string(nil), attrs...), blocks...)))
 	}
 	for _, inner := range b.Blocks {
-		if isOneOf(inner.Type, blocks) {
+		if slices.Contains(blocks, inner.Type) {
 			continue
 		}
-		hint := didYouMean(inner.Type, append([]string(nil), blocks...))
+		hint := diag.DidYouMean(inner.Type, append([]string(nil), blocks...))
 		if other := elsewhere[inner.Type]; other != "" {
 			hint = other
 		}
-		if isOneOf(inner.Type, attrs) {
+		if slices.Contains(attrs, inner.Type) {
 			hint = fmt.Sprintf("%s = …", inner.Type)
 		}
-		if l.o.Kinds != nil && l.o.Kinds.Kind(inner.Type) != nil && isOneOf("task", blocks) {
+		if l.o.Kinds != nil && l.o.Kinds.Kind(inner.Type) != nil && slices.Contains(blocks, "task") {
 			hint = fmt.Sprintf("task %q \"LABEL\" { … }", inner.Type)
 		}
-		l.errorAt(header(inner), "Unknown block", hint, "There is no block %q in %s. It takes %s.", inner.Type, what, list(append(append([]string(nil), blocks...), attrs...)))
+		l.errorAt(header(inner), "Unknown block", hint, "There is no block %q in %s. It takes %s.", inner.Type, what, diag.List(append(append([]string(nil), blocks...), attrs...)))
 	}
 	return out
 }

@@ -3,8 +3,10 @@ package lang
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -256,7 +258,7 @@ beside
 	}
 	for _, name := range []string{"site.hcl", "sub/db.hcl", "sub/text"} {
 		if p.Sources[filepath.Join(dir, name)] == nil {
-			t.Errorf("%s isn't among the sources %v", name, sortedKeys(p.Sources))
+			t.Errorf("%s isn't among the sources %v", name, slices.Sorted(maps.Keys(p.Sources)))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"sort"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -57,4 +58,16 @@ func isIdentifier(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// addName adds a name to sorted ones.
+func addName(names []string, name string) []string {
+	i := sort.SearchStrings(names, name)
+	if i < len(names) && names[i] == name {
+		return names
+	}
+	names = append(names, "")
+	copy(names[i+1:], names[i:])
+	names[i] = name
+	return names
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -119,14 +120,14 @@ func (n noOutput) reword(d *hcl.Diagnostic, text, around string, step hcl.Traver
 	d.Detail += "."
 	instead := "null"
 	typ := outputType(n.kind)
-	if name, ok := stepName(step); ok && typ.IsObjectType() && typ.HasAttribute(name) && typ.AttributeType(name) == cty.String {
+	if name, ok := diag.StepName(step); ok && typ.IsObjectType() && typ.HasAttribute(name) && typ.AttributeType(name) == cty.String {
 		instead = `""`
 	}
 	instead = fmt.Sprintf("try(%s, %s)", text, instead)
 	if around != "" {
 		instead = fmt.Sprintf(around, instead)
 	}
-	d.Extra = extra{hint: "For one that may be missing write " + instead + ".", inner: d.Extra}
+	diag.AddHint(d, "For one that may be missing write "+instead+".")
 }
 
 // traversalText writes what follows a name as it is written in HCL.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang/diag"
 )
 
 func TestReadingAnOutputThatIsNotThereSaysWhoseAndWhy(t *testing.T) {
@@ -87,8 +89,8 @@ play "p" {
 			if len(waits) > 0 || len(diags) != 1 {
 				t.Fatal(waits, diags)
 			}
-			if d := diags[0]; d.Summary != "No output" || !strings.Contains(d.Detail, c.detail) || !strings.HasSuffix(Hint(d), c.hint) {
-				t.Errorf("%s: %s, hint %s", d.Summary, d.Detail, Hint(d))
+			if d := diags[0]; d.Summary != "No output" || !strings.Contains(d.Detail, c.detail) || !strings.HasSuffix(diag.Hint(d), c.hint) {
+				t.Errorf("%s: %s, hint %s", d.Summary, d.Detail, diag.Hint(d))
 			}
 		})
 	}
@@ -116,8 +118,8 @@ play "p" {
 
 func TestErrorsAsTextStandEachOnce(t *testing.T) {
 	at := hcl.Range{Filename: "site.hcl", Start: hcl.Pos{Line: 3, Column: 5, Byte: 40}}
-	first := errorAt(hcl.Range{Filename: "site.hcl", Start: hcl.InitialPos}, "First", "", "It stands above.")
-	got := Text(hcl.Diagnostics{errorAt(at, "Wrong", "x = 1", "So it is."), errorAt(at, "Wrong", "x = 1", "So it is."), warningAt(at, "Old", "", "A warning."), first})
+	first := diag.Error(hcl.Range{Filename: "site.hcl", Start: hcl.InitialPos}, "First", "", "It stands above.")
+	got := diag.Text(hcl.Diagnostics{diag.Error(at, "Wrong", "x = 1", "So it is."), diag.Error(at, "Wrong", "x = 1", "So it is."), diag.Warning(at, "Old", "", "A warning."), first})
 	if want := "site.hcl:1:1: First: It stands above.\nsite.hcl:3:5: Wrong: So it is.\nx = 1"; got != want {
 		t.Errorf("got %q", got)
 	}

@@ -2,6 +2,8 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -221,7 +223,7 @@ func (b *builder) role(use *RoleUse, at *Scope) cty.Value {
 
 func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {
 	attrs := map[string]cty.Value{}
-	for _, name := range sortedKeys(use.unit.outputs) {
+	for _, name := range slices.Sorted(maps.Keys(use.unit.outputs)) {
 		o := use.unit.outputs[name]
 		if o.expr == nil {
 			attrs[name] = cty.DynamicVal

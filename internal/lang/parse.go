@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"muster/internal/hclguard"
+	"muster/internal/lang/diag"
 )
 
 // repeated is the parser's summary where an argument is set a second time. The
@@ -27,19 +28,19 @@ func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
 		summary, hint := "Can't read file", ""
 		if errors.Is(err, fs.ErrNotExist) {
 			summary = "No such file"
-			hint = didYouMean(filepath.Base(f.path), l.files.neighbours(folder{dir: filepath.Dir(f.path)}, filepath.Base(f.path), ""))
+			hint = diag.DidYouMean(filepath.Base(f.path), l.files.neighbours(folder{dir: filepath.Dir(f.path)}, filepath.Base(f.path), ""))
 		}
 		l.errorAt(where, summary, hint, "Reading %s: %s.", f.name, plainPathError(err))
 		return nil
 	}
 	file, diags := hclguard.Parse(f.name, src)
-	l.diags = append(l.diags, otherFormat(syntaxHints(diags, src, hclsyntax.LexConfig), f.name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
+	l.diags = append(l.diags, diag.OtherFormat(diag.SyntaxHints(diags, src, hclsyntax.LexConfig), f.name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError && d.Summary != repeated {
 			return nil
 		}
 	}
-	l.diags = append(l.diags, jinja(f.name, src, hclsyntax.LexConfig, "var.")...)
+	l.diags = append(l.diags, diag.Jinja(f.name, src, hclsyntax.LexConfig, "var.")...)
 	body, _ := file.Body.(*hclsyntax.Body)
 	return body
 }

@@ -4,6 +4,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 // polish adds to the evaluator's own diagnostics what it can't know: the name
@@ -14,9 +16,9 @@ func polish(diags hcl.Diagnostics, ctx *hcl.EvalContext) hcl.Diagnostics {
 		if d.Expression != nil && fromFunction(d) && readsSensitive(d.Expression, ctx) {
 			d.Detail = "The call failed; what it said is left out, because a value that it was given is sensitive."
 		}
-		if d.Summary == "Unsupported attribute" && Hint(d) == "" {
+		if d.Summary == "Unsupported attribute" && diag.Hint(d) == "" {
 			if hint := attributeHint(d, ctx); hint != "" {
-				d.Extra = extra{hint: hint, inner: d.Extra}
+				diag.AddHint(d, hint)
 			}
 		}
 		if d.Summary == "Attempt to get attribute from null value" || d.Summary == "Attempt to index null value" {
@@ -74,11 +76,11 @@ func attributeHint(d *hcl.Diagnostic, ctx *hcl.EvalContext) string {
 		if diags.HasErrors() {
 			return ""
 		}
-		name, ok := stepName(e.Traversal[i])
+		name, ok := diag.StepName(e.Traversal[i])
 		if !ok || !before.Type().IsObjectType() || before.Type().HasAttribute(name) {
 			continue
 		}
-		return didYouMean(name, attributes(before.Type()))
+		return diag.DidYouMean(name, diag.Attributes(before.Type()))
 	}
 	return ""
 }

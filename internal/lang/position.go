@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -43,9 +44,9 @@ func (t *Task) at(err modules.ArgError) hcl.Range {
 			name, rest = rest[1:end], rest[end+1:]
 			var i int
 			if _, err := fmt.Sscanf(name, "%d", &i); err == nil {
-				next = tupleItem(e, i)
+				next = diag.TupleItem(e, i)
 			} else {
-				next = objectItem(e, strings.Trim(name, `"`))
+				next = diag.ObjectItem(e, strings.Trim(name, `"`))
 			}
 		case strings.HasPrefix(rest, "."):
 			name = rest[1:]
@@ -53,7 +54,7 @@ func (t *Task) at(err modules.ArgError) hcl.Range {
 				name = name[:i]
 			}
 			rest = rest[1+len(name):]
-			next = objectItem(e, name)
+			next = diag.ObjectItem(e, name)
 			if next == nil && rest == "" {
 				if at, ok := objectKey(e, name); ok {
 					return at
@@ -79,12 +80,12 @@ func (t *Task) at(err modules.ArgError) hcl.Range {
 }
 
 func objectKey(e hclsyntax.Expression, name string) (hcl.Range, bool) {
-	o, ok := unwrap(e).(*hclsyntax.ObjectConsExpr)
+	o, ok := diag.Unwrap(e).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		return hcl.Range{}, false
 	}
 	for _, item := range o.Items {
-		if itemKey(item.KeyExpr) == name {
+		if diag.ItemKey(item.KeyExpr) == name {
 			return item.KeyExpr.Range(), true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 )
 
@@ -54,8 +55,8 @@ func (e *evaluation) exposed(a *argument, v cty.Value) hcl.Diagnostics {
 		if _, ok := m.Marks[funcs.Sensitive]; !ok {
 			continue
 		}
-		d := errorAt(partRange(a.raw, m.Path), "Sensitive argument", hint, "This is sensitive, and %q becomes part of %s, which others on the host can read.", a.name, what)
-		if path := pathText(m.Path); path != "" {
+		d := diag.Error(diag.PartRange(a.raw, m.Path), "Sensitive argument", hint, "This is sensitive, and %q becomes part of %s, which others on the host can read.", a.name, what)
+		if path := diag.PathText(m.Path); path != "" {
 			d.Detail = fmt.Sprintf("%s%s is sensitive, and becomes part of %s, which others on the host can read.", a.name, path, what)
 		}
 		diags = append(diags, d)

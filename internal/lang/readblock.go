@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -18,7 +19,7 @@ func (l *loader) blockValue(name string, blocks []*hclsyntax.Block, schema *modu
 		return nil
 	}
 	if body.Attributes[name] != nil {
-		l.errorAt(header(blocks[0]), "Duplicate argument", "", "%q is given at %s already.", name, place(body.Attributes[name].NameRange))
+		l.errorAt(header(blocks[0]), "Duplicate argument", "", "%q is given at %s already.", name, diag.Place(body.Attributes[name].NameRange))
 		return nil
 	}
 	return l.blocksOf(name, blocks, &arg.Type)
@@ -38,7 +39,7 @@ func (l *loader) blocksOf(name string, blocks []*hclsyntax.Block, t *modules.Typ
 		return l.labelled(name, blocks, t.Elem)
 	}
 	if len(blocks) > 1 && !isList {
-		l.errorAt(header(blocks[1]), "Duplicate argument", "", "%q is given at %s already.", name, place(header(blocks[0])))
+		l.errorAt(header(blocks[1]), "Duplicate argument", "", "%q is given at %s already.", name, diag.Place(header(blocks[0])))
 		return nil
 	}
 	if isList {
@@ -63,7 +64,7 @@ func (l *loader) labelled(name string, blocks []*hclsyntax.Block, elem *modules.
 	o := &hclsyntax.ObjectConsExpr{SrcRange: hcl.RangeBetween(blocks[0].Range(), blocks[len(blocks)-1].Range()), OpenRange: header(blocks[0])}
 	for _, b := range blocks {
 		if len(b.Labels) != 1 {
-			l.errorAt(header(b), "Wrong labels", "", "%q has one label here, as at %s: %s", name, place(header(blocks[0])), fmt.Sprintf("%s \"NAME\" { … }", name))
+			l.errorAt(header(b), "Wrong labels", "", "%q has one label here, as at %s: %s", name, diag.Place(header(blocks[0])), fmt.Sprintf("%s \"NAME\" { … }", name))
 			continue
 		}
 		key := &hclsyntax.LiteralValueExpr{Val: cty.StringVal(b.Labels[0]), SrcRange: b.LabelRanges[0]}

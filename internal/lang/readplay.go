@@ -2,6 +2,8 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,6 +11,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 var stepBlocks = []string{"task", "role", "block"}
@@ -53,7 +57,7 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 			continue
 		}
 		if p.Rolling != nil {
-			l.errorAt(header(inner), "Duplicate block", "", "The play has a rolling block at %s already.", place(p.Rolling.Range))
+			l.errorAt(header(inner), "Duplicate block", "", "The play has a rolling block at %s already.", diag.Place(p.Rolling.Range))
 			continue
 		}
 		p.Rolling = &Rolling{Range: header(inner)}
@@ -122,7 +126,7 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 			l.noHost(r, a.Expr.Range(), strings.TrimPrefix(p.Name, r.Name+": "), what)
 			return
 		}
-		l.diags = append(l.diags, warningAt(a.Expr.Range(), "No host matches", "", "Play %q %s.", p.Name, what))
+		l.diags = append(l.diags, diag.Warning(a.Expr.Range(), "No host matches", "", "Play %q %s.", p.Name, what))
 	}
 }
 
@@ -130,7 +134,7 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, known, ok bool) {
 	out, known, err := patternsOf(v)
 	if err != nil {
-		l.errorAt(e.Range(), "Wrong type", `hosts = ["all"]`, "%s.", capital(err.Error()))
+		l.errorAt(e.Range(), "Wrong type", `hosts = ["all"]`, "%s.", diag.Capital(err.Error()))
 		return nil, false, false
 	}
 	return out, known, true
@@ -162,7 +166,7 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 				bad = true
 				break
 			}
-			if empty = empty || e.AsString() == ""; !isOneOf(e.AsString(), out) {
+			if empty = empty || e.AsString() == ""; !slices.Contains(out, e.AsString()) {
 				out = append(out, e.AsString())
 			}
 		}
@@ -179,25 +183,25 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 }
 
 func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
-	object, ok := unwrap(e).(*hclsyntax.ObjectConsExpr)
+	object, ok := diag.Unwrap(e).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		l.errorAt(e.Range(), "Wrong type", `vars = { name = "value" }`, "A play's vars are written out as an object.")
 		return
 	}
 	s := stand{known: l.known, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
-	l.diags = append(l.diags, duplicateKeys(object)...)
+	l.diags = append(l.diags, diag.DuplicateKeys(object)...)
 	for _, item := range object.Items {
-		name := itemKey(item.KeyExpr)
+		name := diag.ItemKey(item.KeyExpr)
 		v := u.variables[name]
 		if v == nil {
-			hint := didYouMean(name, sortedKeys(u.variables))
+			hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(u.variables)))
 			if hint == "" {
 				hint = fmt.Sprintf("Declare it: variable %q {}", name)
 			}
 			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
 			continue
 		}
-		l.diags = append(l.diags, strayAttributes(item.ValueExpr, v.Type, v.declared())...)
+		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.declared())...)
 		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
 	}
 }
@@ -257,7 +261,7 @@ func (l *loader) batches(r *Rolling, v cty.Value, e hclsyntax.Expression) {
 	i := 0
 	for it := v.ElementIterator(); it.Next(); i++ {
 		_, x := it.Element()
-		at := tupleItem(e, i)
+		at := diag.TupleItem(e, i)
 		if at == nil {
 			at = e
 		}

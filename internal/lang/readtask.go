@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -78,11 +79,11 @@ func (l *loader) duplicateBlocks(body *hclsyntax.Body, types ...string) {
 	first := map[string]*hclsyntax.Block{}
 	for _, b := range body.Blocks {
 		switch {
-		case !isOneOf(b.Type, types):
+		case !slices.Contains(types, b.Type):
 		case first[b.Type] == nil:
 			first[b.Type] = b
 		default:
-			l.errorAt(header(b), "Duplicate block", "", "This block has %q at %s already: write its steps there.", b.Type, place(header(first[b.Type])))
+			l.errorAt(header(b), "Duplicate block", "", "This block has %q at %s already: write its steps there.", b.Type, diag.Place(header(first[b.Type])))
 		}
 	}
 }
@@ -124,7 +125,7 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		l.errorAt(b.LabelRanges[1], "Empty label", "", "A task's label says which one it is, among those of its kind.")
 	}
 	if first := ctx.names.task(t.Kind, t.Label); first != nil {
-		l.errorAt(b.LabelRanges[1], "Duplicate task", "", "%s stands at %s already. A kind and a label together name one task of a play or role: give this one another label.", t.name, place(first.Range))
+		l.errorAt(b.LabelRanges[1], "Duplicate task", "", "%s stands at %s already. A kind and a label together name one task of a play or role: give this one another label.", t.name, diag.Place(first.Range))
 	} else {
 		if ctx.names.tasks[t.Kind] == nil {
 			ctx.names.tasks[t.Kind] = map[string]*Task{}
@@ -140,7 +141,7 @@ func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
 		t.kind = nil
 	}
 	if t.kind == nil {
-		l.errorAt(b.LabelRanges[0], "Unknown kind", didYouMeanKind(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
+		l.errorAt(b.LabelRanges[0], "Unknown kind", diag.DidYouMeanKind(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
 		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
 		return t
 	}
@@ -181,7 +182,7 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 		t.args = append(t.args, a)
 	}
 	for _, a := range sortedAttributes(body) {
-		if isOneOf(a.Name, modules.TaskArgs()) {
+		if slices.Contains(modules.TaskArgs(), a.Name) {
 			if a.Name == "retry" {
 				l.errorAt(a.NameRange, "Wrong form", "retry { attempts = 3 }", "\"retry\" is a block: it is written without \"=\".")
 				continue
@@ -204,7 +205,7 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 		blocks[b.Type] = append(blocks[b.Type], b)
 	}
 	for _, name := range order {
-		if isOneOf(name, modules.TaskArgs()) {
+		if slices.Contains(modules.TaskArgs(), name) {
 			l.errorAt(header(blocks[name][0]), "Wrong form", name+" = …", "%q is an argument: it is written with \"=\".", name)
 			continue
 		}
@@ -257,14 +258,14 @@ func (l *loader) unknownArgument(name string, at hcl.Range, schema *modules.Sche
 	}
 	hint := elsewhere[name]
 	if hint == "" {
-		hint = didYouMean(name, append(append([]string(nil), known...), modules.TaskArgs()...))
+		hint = diag.DidYouMean(name, append(append([]string(nil), known...), modules.TaskArgs()...))
 	}
 	l.errorAt(at, "Unknown argument", hint, "task %q has no argument %q. It takes %s, and what every task takes: %s.", schema.Kind.Name, name, strings.Join(known, ", "), strings.Join(modules.TaskArgs(), ", "))
 }
 
 func (l *loader) retry(b *hclsyntax.Block, t *Task) {
 	if t.retry != nil {
-		l.errorAt(header(b), "Duplicate block", "", "The task has a retry block at %s already.", place(t.retry.at))
+		l.errorAt(header(b), "Duplicate block", "", "The task has a retry block at %s already.", diag.Place(t.retry.at))
 		return
 	}
 	l.labels(b, 0, "retry")

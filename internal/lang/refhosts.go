@@ -3,6 +3,8 @@ package lang
 import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"muster/internal/lang/diag"
 )
 
 // hostVars notes the vars that follow a host in a traversal: all of them where
@@ -12,7 +14,7 @@ func (w *walker) hostVars(t hcl.Traversal) {
 		w.allVars = true
 		return
 	}
-	attr, ok := stepName(t[0])
+	attr, ok := diag.StepName(t[0])
 	switch {
 	case !ok:
 		w.allVars = true
@@ -24,7 +26,7 @@ func (w *walker) hostVars(t hcl.Traversal) {
 // varsAfter notes which of the vars is read, by what follows "vars".
 func (w *walker) varsAfter(t hcl.Traversal) {
 	if len(t) > 0 {
-		if name, ok := stepName(t[0]); ok {
+		if name, ok := diag.StepName(t[0]); ok {
 			w.readVars = append(w.readVars, name)
 			return
 		}
@@ -35,9 +37,9 @@ func (w *walker) varsAfter(t hcl.Traversal) {
 // everyHost returns the name "hosts" in an expression that gives the hosts, one
 // after the other, to what stands around it; nil where it is none.
 func (w *walker) everyHost(e hclsyntax.Expression) *hclsyntax.ScopeTraversalExpr {
-	e = unwrap(e)
+	e = diag.Unwrap(e)
 	if call, ok := e.(*hclsyntax.FunctionCallExpr); ok && call.Name == "values" && len(call.Args) == 1 {
-		e = unwrap(call.Args[0])
+		e = diag.Unwrap(call.Args[0])
 	}
 	if !w.isRoot(e, "hosts") {
 		return nil
@@ -57,7 +59,7 @@ func (w *walker) forHosts(x *hclsyntax.ForExpr) {
 
 // splatHosts is forHosts for values(hosts)[*].
 func (w *walker) splatHosts(x *hclsyntax.SplatExpr) {
-	if _, call := unwrap(x.Source).(*hclsyntax.FunctionCallExpr); !call {
+	if _, call := diag.Unwrap(x.Source).(*hclsyntax.FunctionCallExpr); !call {
 		return // hosts[*] is a list of one: all of them
 	}
 	hosts := w.everyHost(x.Source)
@@ -75,7 +77,7 @@ func (w *walker) splatHosts(x *hclsyntax.SplatExpr) {
 // hostElement checks what is read of one of the hosts, by whatever name.
 func (w *walker) hostElement(t hcl.Traversal) {
 	w.hostVars(t[1:])
-	if name, ok := secondName(t); ok && w.attribute(t, hostAttributes) && name == "facts" {
+	if name, ok := diag.SecondName(t); ok && w.attribute(t, hostAttributes) && name == "facts" {
 		w.factPath(t, 2)
 	}
 }

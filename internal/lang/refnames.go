@@ -2,20 +2,24 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 func (w *walker) variable(t hcl.Traversal) {
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if !ok {
-		w.reads.vars = sortedKeys(w.unit.variables)
+		w.reads.vars = slices.Sorted(maps.Keys(w.unit.variables))
 		return
 	}
 	if w.unit.variables[name] == nil {
 		declare := fmt.Sprintf("Declare it: variable %q {}", name)
-		if hint := didYouMean(name, sortedKeys(w.unit.variables)); hint != "" {
+		if hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.variables))); hint != "" {
 			declare = hint
 		}
 		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.what(), name)
@@ -25,13 +29,13 @@ func (w *walker) variable(t hcl.Traversal) {
 }
 
 func (w *walker) local(t hcl.Traversal) {
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if !ok {
 		w.fail(t.SourceRange(), "Local without a name", "local.NAME", "A local is read by its name.")
 		return
 	}
 	if w.unit.locals[name] == nil {
-		w.fail(t[1].SourceRange(), "Unknown local", didYouMean(name, sortedKeys(w.unit.locals)), "%s has no local %q.", w.unit.what(), name)
+		w.fail(t[1].SourceRange(), "Unknown local", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.locals))), "%s has no local %q.", w.unit.what(), name)
 		return
 	}
 	w.reads.locals = addName(w.reads.locals, name)
@@ -40,7 +44,7 @@ func (w *walker) local(t hcl.Traversal) {
 var hostAttributes = []string{"name", "address", "groups", "vars", "facts"}
 
 func (w *walker) attribute(t hcl.Traversal, known []string) bool {
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if !ok {
 		return true
 	}
@@ -49,7 +53,7 @@ func (w *walker) attribute(t hcl.Traversal, known []string) bool {
 			return true
 		}
 	}
-	w.fail(t[1].SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", t.RootName(), name, list(known))
+	w.fail(t[1].SourceRange(), "Unknown attribute", diag.DidYouMean(name, known), "%s has no attribute %q. It has %s.", t.RootName(), name, diag.List(known))
 	return false
 }
 
@@ -59,7 +63,7 @@ func (w *walker) hostAttribute(t hcl.Traversal) {
 	}
 	w.reads.host = true
 	w.hostVars(t[1:])
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if !ok || name == "facts" {
 		if !w.factsAllowed(t.SourceRange()) {
 			return
@@ -94,19 +98,19 @@ func (w *walker) factPath(t hcl.Traversal, from int) {
 // typePath reports an attribute that values of type typ don't have.
 func (w *walker) typePath(typ cty.Type, t hcl.Traversal, path string) {
 	for _, step := range t {
-		name, named := stepName(step)
+		name, named := diag.StepName(step)
 		switch {
 		case typ.IsObjectType() && named:
 			if !typ.HasAttribute(name) {
-				known := attributes(typ)
-				w.fail(step.SourceRange(), "Unknown attribute", didYouMean(name, known), "%s has no attribute %q. It has %s.", path, name, list(known))
+				known := diag.Attributes(typ)
+				w.fail(step.SourceRange(), "Unknown attribute", diag.DidYouMean(name, known), "%s has no attribute %q. It has %s.", path, name, diag.List(known))
 				return
 			}
 			typ, path = typ.AttributeType(name), path+"."+name
 		case typ.IsMapType(), typ.IsListType():
 			typ, path = typ.ElementType(), path+"[…]"
 		case typ.IsPrimitiveType():
-			w.fail(step.SourceRange(), "Unknown attribute", "", "%s is %s: nothing is read of it.", path, typeWord(typ))
+			w.fail(step.SourceRange(), "Unknown attribute", "", "%s is %s: nothing is read of it.", path, diag.TypeWord(typ))
 			return
 		default:
 			return
@@ -119,9 +123,9 @@ func (w *walker) hostVar(t hcl.Traversal) {
 	if len(t) < 3 || w.guard > 0 {
 		return
 	}
-	name, ok := stepName(t[2])
+	name, ok := diag.StepName(t[2])
 	if ok && !w.known.fleet.varNames[name] && !w.known.fleet.partial {
-		w.fail(t[2].SourceRange(), "Unknown attribute", didYouMean(name, sortedKeys(w.known.fleet.varNames)), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+		w.fail(t[2].SourceRange(), "Unknown attribute", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.fleet.varNames))), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
 	}
 }
 
@@ -129,7 +133,7 @@ func (w *walker) hostVar(t hcl.Traversal) {
 // whole are only what something else looks at the elements of.
 func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 	w.any = true
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if !ok {
 		w.reads.allHosts = true
 		w.allVars = w.allVars || !parted
@@ -138,7 +142,7 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 	w.hostVars(t[2:])
 	if w.known.fleet.byName[name] == nil && !w.known.fleet.partial {
 		if w.guard == 0 {
-			w.fail(t[1].SourceRange(), "Unknown host", didYouMean(name, append([]string(nil), w.known.fleet.names...)), "The inventory has no host %q.", name)
+			w.fail(t[1].SourceRange(), "Unknown host", diag.DidYouMean(name, append([]string(nil), w.known.fleet.names...)), "The inventory has no host %q.", name)
 		}
 		return
 	}
@@ -147,7 +151,7 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 		w.reads.hostFacts, w.reads.allFacts = true, true
 		return
 	}
-	attr, _ := stepName(t[2])
+	attr, _ := diag.StepName(t[2])
 	switch attr {
 	case "task":
 		if w.names == nil {
@@ -174,7 +178,7 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 func (w *walker) computedHost(t hcl.Traversal) {
 	w.reads.allHosts = true
 	w.hostVars(t)
-	name, _ := stepName(t[0])
+	name, _ := diag.StepName(t[0])
 	switch name {
 	case "task":
 		if w.names == nil {
@@ -198,23 +202,23 @@ func (w *walker) computedHost(t hcl.Traversal) {
 
 func (w *walker) group(t hcl.Traversal) {
 	w.reads.groups = true
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if ok && w.known.fleet.groups[name] == nil && w.guard == 0 && !w.known.fleet.partial {
-		w.fail(t[1].SourceRange(), "Unknown group", didYouMean(name, append([]string(nil), w.known.fleet.groupNames...)), "The inventory has no group %q.", name)
+		w.fail(t[1].SourceRange(), "Unknown group", diag.DidYouMean(name, append([]string(nil), w.known.fleet.groupNames...)), "The inventory has no group %q.", name)
 	}
 }
 
 func (w *walker) eachAttribute(t hcl.Traversal) {
 	w.reads.each = true
 	if w.attribute(t, []string{"key", "value"}) {
-		if name, _ := secondName(t); name == "key" {
+		if name, _ := diag.SecondName(t); name == "key" {
 			w.typePath(cty.String, t[2:], "each.key")
 		}
 	}
 }
 
 func (w *walker) secret(t hcl.Traversal) {
-	name, ok := secondName(t)
+	name, ok := diag.SecondName(t)
 	if w.known.secrets == nil {
 		w.fail(t.SourceRange(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
 		return
@@ -227,7 +231,7 @@ func (w *walker) secret(t hcl.Traversal) {
 		return
 	}
 	if !w.known.secretNames[name] {
-		w.fail(t[1].SourceRange(), "Unknown secret", didYouMean(name, sortedKeys(w.known.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+		w.fail(t[1].SourceRange(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.secretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		return
 	}
 	w.reads.secrets = addName(w.reads.secrets, name)

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 )
 
@@ -101,7 +102,7 @@ type localNames struct {
 }
 
 func (w *walker) fail(at hcl.Range, summary, hint, detail string, a ...any) {
-	w.diags = append(w.diags, errorAt(at, summary, hint, detail, a...))
+	w.diags = append(w.diags, diag.Error(at, summary, hint, detail, a...))
 }
 
 // Enter implements hclsyntax.Walker.
@@ -141,7 +142,7 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 		w.any = true
 		w.splatHosts(x)
 	case *hclsyntax.ObjectConsExpr:
-		w.diags = append(w.diags, duplicateKeys(x)...)
+		w.diags = append(w.diags, diag.DuplicateKeys(x)...)
 	}
 	return nil
 }
@@ -165,7 +166,7 @@ func (w *walker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 // traversal; -1 if nowhere.
 func (w *walker) mention(t hcl.Traversal) int {
 	for i, step := range t {
-		if name, ok := stepName(step); ok && name == "facts" {
+		if name, ok := diag.StepName(step); ok && name == "facts" {
 			w.reads.hostFacts = true
 			return i
 		}
@@ -176,7 +177,7 @@ func (w *walker) mention(t hcl.Traversal) int {
 // noteFact notes which fact is read, by what follows "facts".
 func (w *walker) noteFact(t hcl.Traversal) {
 	if len(t) > 0 {
-		if name, ok := stepName(t[0]); ok {
+		if name, ok := diag.StepName(t[0]); ok {
 			w.reads.factNames = addName(w.reads.factNames, name)
 			return
 		}
@@ -209,7 +210,7 @@ func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
 		w.fail(x.NameRange, "No such function here", "", "%s() is left out: %s", x.Name, why)
 		return
 	}
-	w.fail(x.NameRange, "Unknown function", didYouMean(x.Name, funcs.Names()), "There is no function %q.", x.Name)
+	w.fail(x.NameRange, "Unknown function", diag.DidYouMean(x.Name, funcs.Names()), "There is no function %q.", x.Name)
 }
 
 // traversal handles a name with what follows it: var.x, host.facts.os.
@@ -265,7 +266,7 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 		w.reads.onHost = true
 		w.attribute(t, hostAttributes)
 		w.hostVars(t[1:])
-		if second, ok := secondName(t); !ok || second == "facts" {
+		if second, ok := diag.SecondName(t); !ok || second == "facts" {
 			w.reads.hostFacts = true
 			w.factPath(t, 2)
 		}
@@ -285,7 +286,7 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 			names = append(names, r.name)
 		}
 	}
-	hint := didYouMean(name, names)
+	hint := diag.DidYouMean(name, names)
 	switch {
 	case w.unit != nil && w.unit.variables[name] != nil:
 		hint = "Did you mean var." + name + "?"
@@ -307,7 +308,7 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	default:
 		hint = fmt.Sprintf("For the text itself write %q.", name)
 	}
-	w.fail(at, "Unknown name", hint, "There is no %q here. Expressions read %s.", name, list(names))
+	w.fail(at, "Unknown name", hint, "There is no %q here. Expressions read %s.", name, diag.List(names))
 }
 
 func (w *walker) cannot(name string, root roots, at hcl.Range) {

@@ -2,8 +2,12 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang/diag"
 )
 
 var outcomeAttributes = []string{"changed", "failed", "skipped", "output"}
@@ -15,8 +19,8 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out. An expression may choose among the elements of its for_each: task.KIND.LABEL[each.key].")
 		return
 	}
-	kind, ok1 := stepName(t[0])
-	label, ok2 := stepName(t[1])
+	kind, ok1 := diag.StepName(t[0])
+	label, ok2 := diag.StepName(t[1])
 	if !ok1 || !ok2 {
 		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out.")
 		return
@@ -40,7 +44,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 			w.fail(t[1].SourceRange(), "Task reads itself", "", "%s is this task: its result is known only when it has run. In until, changed_when and failed_when it can be read as self.", task.name)
 			return
 		case task.seq > w.seq:
-			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.name, place(task.Range))
+			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.name, diag.Place(task.Range))
 			return
 		}
 	}
@@ -83,14 +87,14 @@ func (w *walker) earlierPlay(kind, label, host string) *Task {
 func (w *walker) unknownTask(kind, label string, t hcl.Traversal) {
 	at := t[1].SourceRange()
 	hint := ""
-	for _, other := range sortedKeys(w.names.tasks) {
+	for _, other := range slices.Sorted(maps.Keys(w.names.tasks)) {
 		if hint == "" && other != kind && w.names.tasks[other][label] != nil {
 			hint = "Did you mean " + taskName(other, label) + "?"
 			at = t[0].SourceRange()
 		}
 	}
 	if labels := w.names.tasks[kind]; hint == "" && labels != nil {
-		hint = didYouMean(label, sortedKeys(labels))
+		hint = diag.DidYouMean(label, slices.Sorted(maps.Keys(labels)))
 	}
 	for _, inner := range w.names.inner {
 		if inner.Kind == kind && inner.Label == label {
@@ -111,8 +115,8 @@ func (w *walker) outcome(task *Task, t hcl.Traversal) {
 		return
 	}
 	if task.forEach != nil && task != w.self {
-		name, named := stepName(t[0])
-		if _, attr := t[0].(hcl.TraverseAttr); attr && named && isOneOf(name, outcomeAttributes) {
+		name, named := diag.StepName(t[0])
+		if _, attr := t[0].(hcl.TraverseAttr); attr && named && slices.Contains(outcomeAttributes, name) {
 			w.fail(t[0].SourceRange(), "Task has for_each", fmt.Sprintf("%s[each.key].%s", task.name, name), "%s has for_each, and so a result for each element: name the element. For any of them write anytrue([for t in %s : t.changed]).", task.name, task.name)
 			return
 		}
@@ -121,18 +125,18 @@ func (w *walker) outcome(task *Task, t hcl.Traversal) {
 	if len(t) == 0 {
 		return
 	}
-	name, named := stepName(t[0])
+	name, named := diag.StepName(t[0])
 	switch {
-	case !named || !isOneOf(name, outcomeAttributes):
+	case !named || !slices.Contains(outcomeAttributes, name):
 		if _, index := t[0].(hcl.TraverseIndex); index {
-			w.fail(t[0].SourceRange(), "Task has no for_each", "", "%s has no for_each, and so no elements. It has %s.", task.name, list(outcomeAttributes))
+			w.fail(t[0].SourceRange(), "Task has no for_each", "", "%s has no for_each, and so no elements. It has %s.", task.name, diag.List(outcomeAttributes))
 			return
 		}
-		hint := didYouMean(name, append([]string(nil), outcomeAttributes...))
+		hint := diag.DidYouMean(name, append([]string(nil), outcomeAttributes...))
 		if typ := outputType(task.kind); hint == "" && typ.IsObjectType() && typ.HasAttribute(name) {
 			hint = fmt.Sprintf("Did you mean output.%s?", name)
 		}
-		w.fail(t[0].SourceRange(), "Unknown attribute", hint, "%s has no attribute %q. It has %s.", task.name, name, list(outcomeAttributes))
+		w.fail(t[0].SourceRange(), "Unknown attribute", hint, "%s has no attribute %q. It has %s.", task.name, name, diag.List(outcomeAttributes))
 	case name == "output" && task.kind.Output == nil:
 		w.fail(t[0].SourceRange(), "Task without output", "", "Tasks of kind %q have no output.", task.Kind)
 	case name == "output":
@@ -149,7 +153,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
 		return
 	}
-	name, ok := stepName(t[0])
+	name, ok := diag.StepName(t[0])
 	if !ok {
 		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
 		return
@@ -160,7 +164,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 	}
 	switch {
 	case use == nil:
-		w.fail(t[0].SourceRange(), "Unknown role", didYouMean(name, sortedKeys(w.names.roles)), "No role %q is used here.", name)
+		w.fail(t[0].SourceRange(), "Unknown role", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.names.roles))), "No role %q is used here.", name)
 		return
 	case use.unit == nil:
 		w.broken = true
@@ -172,7 +176,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 			w.fail(at, "Another batch's role", "Read it in a play of its own, after this one.", "This play is rolling: another host's role may belong to a later batch, which this host would wait for in vain.")
 			return
 		case use.seq >= w.seq:
-			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, place(use.block.Range))
+			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, diag.Place(use.block.Range))
 			return
 		}
 	}
@@ -187,7 +191,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 	w.reads.roles = append(w.reads.roles, roleRead{use: use, play: play, host: host, allHosts: all})
 	rest := t[1:]
 	if use.forEach != nil && len(rest) > 0 {
-		if n, ok := stepName(rest[0]); ok && use.unit.outputs[n] != nil {
+		if n, ok := diag.StepName(rest[0]); ok && use.unit.outputs[n] != nil {
 			if _, attr := rest[0].(hcl.TraverseAttr); attr {
 				w.fail(rest[0].SourceRange(), "Role has for_each", fmt.Sprintf("role.%s[each.key].%s", name, n), "Role %q has for_each, and so outputs for each element: name the element.", name)
 				return
@@ -198,9 +202,9 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 	if len(rest) == 0 {
 		return
 	}
-	if n, ok := stepName(rest[0]); ok && use.unit.outputs[n] == nil {
-		known := sortedKeys(use.unit.outputs)
-		w.fail(rest[0].SourceRange(), "Unknown output", didYouMean(n, known), "Role %q has no output %q. It has %s.", use.Name, n, list(known))
+	if n, ok := diag.StepName(rest[0]); ok && use.unit.outputs[n] == nil {
+		known := slices.Sorted(maps.Keys(use.unit.outputs))
+		w.fail(rest[0].SourceRange(), "Unknown output", diag.DidYouMean(n, known), "Role %q has no output %q. It has %s.", use.Name, n, diag.List(known))
 	}
 }
 

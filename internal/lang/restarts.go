@@ -2,9 +2,12 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -71,7 +74,7 @@ func (p *paths) note(kinds *modules.Registry, t *Task, args Args, host string) {
 				continue
 			}
 			at := a.raw.Range()
-			if x := tupleItem(a.raw, i); x != nil {
+			if x := diag.TupleItem(a.raw, i); x != nil {
 				at = x.Range()
 			}
 			p.read = append(p.read, read{t, path, at, host})
@@ -144,9 +147,9 @@ func (c *checker) restarts() {
 	for _, f := range order {
 		where := ""
 		if !f.all && len(f.hosts) < len(c.play.Hosts) {
-			where = fmt.Sprintf(" (This is so for host %s.)", sortedKeys(f.hosts)[0])
+			where = fmt.Sprintf(" (This is so for host %s.)", slices.Sorted(maps.Keys(f.hosts))[0])
 		}
-		c.errorAt(f.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.%s", f.writer.name, f.path, place(f.writer.Range), where)
+		c.errorAt(f.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.%s", f.writer.name, f.path, diag.Place(f.writer.Range), where)
 	}
 }
 

@@ -2,11 +2,15 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 // RoleDoc is what a role says of itself.
@@ -44,7 +48,7 @@ func ReadRole(name string, o Options) (d *RoleDoc, sources map[string][]byte, di
 	if r := l.roleFile(name, hcl.Range{}); r != nil && !r.failed {
 		d = l.roleDoc(name, r)
 	}
-	return d, l.files.sources, dedupe(l.diags, l.files.order)
+	return d, l.files.sources(), diag.Dedupe(l.diags, l.files.inOrder())
 }
 
 func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
@@ -54,13 +58,13 @@ func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 	}
 	for _, n := range r.unit.order {
 		v := r.unit.variables[n]
-		in := RoleInput{Name: n, Description: v.Description, Type: typeText(v.Type), Required: v.Default == cty.NilVal, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
+		in := RoleInput{Name: n, Description: v.Description, Type: diag.TypeText(v.Type), Required: v.Default == cty.NilVal, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
 		if !in.Required {
 			in.Default = hclText(v.Default)
 		}
 		d.Inputs = append(d.Inputs, in)
 	}
-	for _, n := range sortedKeys(r.unit.outputs) {
+	for _, n := range slices.Sorted(maps.Keys(r.unit.outputs)) {
 		out := r.unit.outputs[n]
 		d.Outputs = append(d.Outputs, RoleOutput{n, out.description, out.sensitive})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 // roleFile is a role.hcl as it was read, before it is used anywhere.
@@ -32,7 +35,7 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 	}
 	f, ok := l.findRole(name)
 	if !ok {
-		l.errorAt(at, "Unknown role", didYouMean(name, l.roleNames()), "There is no role %q: neither %s nor a role that comes with muster.", name, path.Join(nearPath(l.o.Root), "roles", name, "role.hcl"))
+		l.errorAt(at, "Unknown role", diag.DidYouMean(name, l.roleNames()), "There is no role %q: neither %s nor a role that comes with muster.", name, path.Join(nearPath(l.o.Root), "roles", name, "role.hcl"))
 		l.roles[name] = nil
 		return nil
 	}
@@ -106,7 +109,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	out := &Block{Label: use.Label, Role: use, Range: header(b)}
 	use.block = out
 	if first := ctx.names.roles[use.Label]; first != nil {
-		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, place(first.block.Range))
+		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, diag.Place(first.block.Range))
 	} else {
 		ctx.names.roles[use.Label] = use
 	}
@@ -142,7 +145,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 	l.later = append(l.later, func() {
 		l.analyseUnit(u)
 		s := stand{known: l.known, unit: u, play: ctx.play, names: u.names, seq: use.end, can: everyRoot &^ rootEach, what: "an output"}
-		for _, n := range sortedKeys(u.outputs) {
+		for _, n := range slices.Sorted(maps.Keys(u.outputs)) {
 			u.outputs[n].expr = l.meta(u.outputs[n].raw, s)
 		}
 	})
@@ -172,25 +175,25 @@ func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[strin
 		l.errorAt(header(inner), "Unknown block", inner.Type+" = { … }", "A role takes arguments alone: its tasks stand in %s.", r.file.name)
 	}
 	for _, a := range sortedAttributes(b.Body) {
-		if isOneOf(a.Name, roleArgs) {
+		if slices.Contains(roleArgs, a.Name) {
 			raw[a.Name] = a
 			continue
 		}
 		v := r.unit.variables[a.Name]
 		if v == nil {
 			known := append([]string(nil), r.unit.order...)
-			l.errorAt(a.NameRange, "Unknown input", didYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.name, list(r.unit.order))
+			l.errorAt(a.NameRange, "Unknown input", diag.DidYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.name, diag.List(r.unit.order))
 			continue
 		}
 		if v.Deprecated != "" {
-			l.diags = append(l.diags, warningAt(a.NameRange, "Deprecated input", v.Deprecated, "Input %q of role %q, declared at %s, is deprecated.", a.Name, use.Name, place(v.Range)))
+			l.diags = append(l.diags, diag.Warning(a.NameRange, "Deprecated input", v.Deprecated, "Input %q of role %q, declared at %s, is deprecated.", a.Name, use.Name, diag.Place(v.Range)))
 		}
 		use.inputs[a.Name] = &argument{name: a.Name, at: a.NameRange, raw: a.Expr}
 	}
 	for _, name := range r.unit.order {
 		v := r.unit.variables[name]
 		if use.inputs[name] == nil && v.Default == cty.NilVal {
-			l.errorAt(use.block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, place(v.Range))
+			l.errorAt(use.block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, diag.Place(v.Range))
 		}
 	}
 	return raw
@@ -205,11 +208,11 @@ func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, 
 	if use.forEach != nil {
 		s.can |= rootEach
 	}
-	for _, name := range sortedKeys(use.inputs) {
+	for _, name := range slices.Sorted(maps.Keys(use.inputs)) {
 		in := use.inputs[name]
 		in.expr = l.meta(in.raw, s)
 		v := use.unit.variables[name]
-		whose := fmt.Sprintf("input %q of role %q, declared at %s,", name, use.Name, place(v.Range))
-		l.diags = append(l.diags, strayAttributes(in.raw, v.Type, whose)...)
+		whose := fmt.Sprintf("input %q of role %q, declared at %s,", name, use.Name, diag.Place(v.Range))
+		l.diags = append(l.diags, diag.StrayAttributes(in.raw, v.Type, whose)...)
 	}
 }

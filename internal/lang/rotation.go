@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"muster/internal/hclguard"
+	"muster/internal/lang/diag"
 	"muster/modules"
 )
 
@@ -37,7 +39,7 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 	l.rotationNamed(b)
 	for _, other := range l.p.Rotations {
 		if other.Name == r.Name {
-			l.errorAt(b.LabelRanges[0], "Duplicate rotation", "", "Rotation %q is declared at %s already.", r.Name, place(other.Range))
+			l.errorAt(b.LabelRanges[0], "Duplicate rotation", "", "Rotation %q is declared at %s already.", r.Name, diag.Place(other.Range))
 			return
 		}
 	}
@@ -48,7 +50,7 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 	if text := l.constString(a["grace"]); text != "" {
 		var d modules.Duration
 		if err := d.UnmarshalText([]byte(text)); err != nil {
-			l.errorAt(a["grace"].Expr.Range(), "Wrong value", `grace = "1h"`, "%s.", capital(err.Error()))
+			l.errorAt(a["grace"].Expr.Range(), "Wrong value", `grace = "1h"`, "%s.", diag.Capital(err.Error()))
 		}
 		r.Grace = time.Duration(d)
 		l.graceInTime(r, a["grace"])
@@ -72,7 +74,7 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 				continue
 			}
 			if first, ok := seen[name]; ok {
-				l.errorAt(header(inner), "Duplicate block", "", "The rotation has %s at %s already.", name, place(first))
+				l.errorAt(header(inner), "Duplicate block", "", "The rotation has %s at %s already.", name, diag.Place(first))
 				continue
 			}
 			seen[name] = header(inner)
@@ -100,7 +102,7 @@ func (l *loader) acceptsNew(r *Rotation, b *hclsyntax.Block) {
 		return nil
 	})
 	if !reads && hasBlock(b, "task") && !hasBlock(b, "role") {
-		l.diags = append(l.diags, warningAt(header(b), "Unused value", "rotation.new", "No task in here reads the new value of %s: nothing makes it valid.", r.Secret))
+		l.diags = append(l.diags, diag.Warning(header(b), "Unused value", "rotation.new", "No task in here reads the new value of %s: nothing makes it valid.", r.Secret))
 	}
 }
 
@@ -174,7 +176,7 @@ func (l *loader) strategy(r *Rotation, a, accounts *hclsyntax.Attribute) {
 	case a == nil:
 		r.Strategy = Dual
 	case r.Strategy != "" && !slices.Contains(all, r.Strategy):
-		l.errorAt(a.Expr.Range(), "Wrong value", didYouMean(r.Strategy, all), "A rotation's strategy is \"dual\", where both values are valid until the old one is retired, \"alternate\", where two accounts have values in turn, or \"cutover\", where the new one takes the old one's place at once.")
+		l.errorAt(a.Expr.Range(), "Wrong value", diag.DidYouMean(r.Strategy, all), "A rotation's strategy is \"dual\", where both values are valid until the old one is retired, \"alternate\", where two accounts have values in turn, or \"cutover\", where the new one takes the old one's place at once.")
 	}
 	if accounts == nil {
 		if r.Strategy == Alternate {
@@ -223,7 +225,7 @@ func (l *loader) ownSecret(a *hclsyntax.Attribute, name string) (ok bool) {
 		l.errorAt(a.Expr.Range(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
 	case !l.secretNames[name]:
 		if p, ok := l.o.Secrets.(interface{ Partial() bool }); !ok || !p.Partial() {
-			l.errorAt(a.Expr.Range(), "Unknown secret", didYouMean(name, sortedKeys(l.secretNames)), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+			l.errorAt(a.Expr.Range(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(l.secretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		}
 	default:
 		return true
@@ -239,7 +241,7 @@ func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
 		path := l.constString(x)
 		f := l.files.at(u.dir, path)
 		if _, err := l.files.source(f); err != nil {
-			l.errorAt(x.Expr.Range(), "No such file", "", "%s. Paths are relative to the file they stand in.", capital(plainPathError(err).Error()))
+			l.errorAt(x.Expr.Range(), "No such file", "", "%s. Paths are relative to the file they stand in.", diag.Capital(plainPathError(err).Error()))
 		}
 		r.Applies[name] = filepath.Clean(f.path)
 		return

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"muster/internal/lang/diag"
 )
 
 // rotationName is a word for the command line, and the name of a file.
@@ -40,7 +42,7 @@ func (l *loader) retiresAll(r *Rotation, p *Play, at hcl.Range) {
 		}
 	}
 	if len(left) > 0 && len(p.Hosts) > 0 && l.o.Phase == nil {
-		l.diags = append(l.diags, warningAt(at, "Old value left", "", "The new value is accepted on %s, and nothing is retired there: where the old one isn't ended from another host it stays valid.", strings.Join(left, ", ")))
+		l.diags = append(l.diags, diag.Warning(at, "Old value left", "", "The new value is accepted on %s, and nothing is retired there: where the old one isn't ended from another host it stays valid.", strings.Join(left, ", ")))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 	"muster/modules"
 )
@@ -312,7 +313,7 @@ func (b *builder) secrets(reads *reads) cty.Value {
 		} else if !b.s.checking() {
 			all, err := store.Versions(b.s.host, name)
 			if err != nil {
-				d := errorAt(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err)
+				d := diag.Error(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err)
 				if errors.Is(err, ErrLater) {
 					d.Extra = comesLater{}
 				}

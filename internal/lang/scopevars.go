@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/diag"
 )
 
 // kept returns a cached value, or makes and keeps it once it waits for nothing.
@@ -74,7 +76,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 			}
 			out, err := v.convert(value)
 			if err != nil {
-				return cty.DynamicVal, nil, wrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, place(v.Range), typeText(v.Type))
+				return cty.DynamicVal, nil, diag.WrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, diag.Place(v.Range), diag.TypeText(v.Type))
 			}
 			return out, nil, nil
 		}
@@ -114,7 +116,7 @@ func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	}
 	out, err := v.convert(value)
 	if err != nil {
-		return cty.DynamicVal, nil, wrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, place(v.Range), typeText(v.Type))
+		return cty.DynamicVal, nil, diag.WrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, diag.Place(v.Range), diag.TypeText(v.Type))
 	}
 	return out, nil, nil
 }
@@ -134,7 +136,7 @@ func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnosti
 			continue
 		}
 		if ok.IsNull() || ok.Type() != cty.Bool {
-			out = append(out, errorAt(val.condition.Range(), "Wrong type", "", "A validation's condition is true or false."))
+			out = append(out, diag.Error(val.condition.Range(), "Wrong type", "", "A validation's condition is true or false."))
 			continue
 		}
 		if ok.True() {
@@ -146,7 +148,7 @@ func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnosti
 				text = sentence(said)
 			}
 		}
-		out = append(out, errorAt(at, "Invalid value", "", "%s%s %q is declared at %s.", text, origin, v.Name, place(v.Range)))
+		out = append(out, diag.Error(at, "Invalid value", "", "%s%s %q is declared at %s.", text, origin, v.Name, diag.Place(v.Range)))
 	}
 	return out
 }

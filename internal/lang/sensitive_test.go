@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"muster/internal/lang/diag"
 )
 
 // TestNoMessageShowsWhatIsSensitive puts a canary into everything that can go
@@ -106,7 +108,7 @@ task "command" "x" { argv = ["x"] }
 				t.Fatal("nothing is wrong with it")
 			}
 			for _, d := range diags {
-				text := strings.ToLower(d.Summary + " " + d.Detail + " " + Hint(d))
+				text := strings.ToLower(d.Summary + " " + d.Detail + " " + diag.Hint(d))
 				if strings.Contains(text, canary) {
 					t.Errorf("%s", text)
 				}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"muster/internal/lang/diag"
 )
 
 func TestSyntaxHints(t *testing.T) {
@@ -25,7 +27,7 @@ func TestSyntaxHints(t *testing.T) {
 			if !diags.HasErrors() {
 				t.Fatal("no error")
 			}
-			if got := Hint(diags[0]); (got == "") != (c.hint == "") || !strings.Contains(got, c.hint) {
+			if got := diag.Hint(diags[0]); (got == "") != (c.hint == "") || !strings.Contains(got, c.hint) {
 				t.Errorf("%v, hint %q", diags, got)
 			}
 		})
@@ -57,8 +59,8 @@ func TestAFileThatIsRefusedAsAWholeGetsNoHintAboutTemplates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir, file := project(t, "-- site.hcl --\n"+c.text)
 			_, diags := Load(file, testOptions(dir))
-			if len(diags) != 1 || Hint(diags[0]) != "" {
-				t.Errorf("%v, hint %q", diags, Hint(diags[0]))
+			if len(diags) != 1 || diag.Hint(diags[0]) != "" {
+				t.Errorf("%v, hint %q", diags, diag.Hint(diags[0]))
 			}
 		})
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"muster/internal/hclguard"
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 	"muster/modules"
 )
@@ -74,9 +77,9 @@ func (x *templates) template(f localFile, dir folder) (*template, error) {
 	}
 	t = &template{dir: dir, byUse: map[*unit]*usedTemplate{}}
 	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
-	t.diags = syntaxHints(t.diags, src, hclsyntax.LexTemplate)
+	t.diags = diag.SyntaxHints(t.diags, src, hclsyntax.LexTemplate)
 	if !t.diags.HasErrors() {
-		t.jinja = jinja(f.name, src, hclsyntax.LexTemplate, "")
+		t.jinja = diag.Jinja(f.name, src, hclsyntax.LexTemplate, "")
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -181,7 +184,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 	out, _ = out.UnmarkDeep()
 	out, err := convert.Convert(out, cty.String)
 	if err != nil || out.IsNull() {
-		e.diags = append(e.diags, errorAt(used.expr.Range(), "Wrong type", "", "The template gives %s, not a text.", valueWord(out)))
+		e.diags = append(e.diags, diag.Error(used.expr.Range(), "Wrong type", "", "The template gives %s, not a text.", diag.ValueWord(out)))
 		return nil
 	}
 	if !out.IsKnown() {
@@ -198,7 +201,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 // usedAt says of problems in a template who uses it.
 func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
 	for _, d := range diags {
-		d.Detail = strings.TrimSuffix(d.Detail, ".") + ". The template is used at " + place(at) + "."
+		d.Detail = strings.TrimSuffix(d.Detail, ".") + ". The template is used at " + diag.Place(at) + "."
 	}
 	return diags
 }
@@ -208,7 +211,7 @@ func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
 	var missing *missingFile
 	switch {
 	case errors.As(err, &missing):
-		e.fail(at, "No such template", didYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", capital(err.Error()))
+		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.name, fileKind(info))
@@ -220,7 +223,7 @@ func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
 		}
 		err = fmt.Errorf("reading %s: %w", f.name, plainPathError(err2))
 	}
-	e.fail(at, "Can't read file", "", "%s.", capital(err.Error()))
+	e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
 	return nil
 }
 
@@ -241,7 +244,7 @@ func (e *evaluation) vars() (cty.Value, bool) {
 		return cty.EmptyObjectVal, true
 	}
 	if t := plain.Type(); !t.IsObjectType() && !t.IsMapType() {
-		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not %s.", typeWord(t))
+		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not %s.", diag.TypeWord(t))
 		return v, false
 	}
 	return v, true
@@ -254,17 +257,17 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 	var names []string
 	switch {
 	case vars.Type().IsObjectType():
-		names = attributes(vars.Type())
+		names = diag.Attributes(vars.Type())
 		known = vars.Type().HasAttribute
 	case vars.Type().IsMapType() && vars.IsKnown():
-		names = sortedKeys(vars.AsValueMap())
-		known = func(n string) bool { return isOneOf(n, names) }
+		names = slices.Sorted(maps.Keys(vars.AsValueMap()))
+		known = func(n string) bool { return slices.Contains(names, n) }
 	}
 	ok := true
 	for _, n := range []string{"host", "hosts", "groups", "var"} {
-		if isOneOf(n, names) {
+		if slices.Contains(names, n) {
 			at := e.t.vars.raw.Range()
-			if item := objectItem(e.t.vars.raw, n); item != nil {
+			if item := diag.ObjectItem(e.t.vars.raw, n); item != nil {
 				at = item.Range()
 			}
 			e.fail(at, "Reserved name", "", "Every template sees %q already: give this one of vars another name.", n)
@@ -276,14 +279,14 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 			continue
 		}
 		ok = false
-		hint := didYouMean(b.name, append(append([]string(nil), names...), "host", "hosts", "groups", "var"))
+		hint := diag.DidYouMean(b.name, append(append([]string(nil), names...), "host", "hosts", "groups", "var"))
 		if hint == "" && e.s.unit.variables[b.name] != nil {
 			hint = "Did you mean var." + b.name + "?"
 		}
-		if isOneOf(b.name, []string{"task", "local", "each", "role", "secret", "on_host"}) {
+		if slices.Contains([]string{"task", "local", "each", "role", "secret", "on_host"}, b.name) {
 			hint = fmt.Sprintf("vars = { name = %s.… }", b.name)
 		}
-		e.fail(b.at, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.name, place(e.t.Range), list(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
+		e.fail(b.at, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.name, diag.Place(e.t.Range), diag.List(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
 	}
 	return ok
 }
@@ -335,7 +338,7 @@ func (p *Playbook) project(dir folder) funcs.Project {
 func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 	f, info, err := p.files.find(dir, sub, "files")
 	var missing *missingFile
-	if errors.As(err, &missing) && p.files.place != nil {
+	if errors.As(err, &missing) && p.files.placed() {
 		return nil, nil // a folder in which nothing matched isn't part of a plan
 	}
 	if err != nil {

@@ -3,9 +3,12 @@ package lang
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang/diag"
 )
 
 // SetVar is a place in the inventory that gives a var of hosts a value.
@@ -57,11 +60,11 @@ func (u *Unread) Warnings() hcl.Diagnostics {
 		switch n := len(at) - 1; n {
 		case 0:
 		case 1:
-			also = fmt.Sprintf(" It is set at %s, too.", place(at[1].At))
+			also = fmt.Sprintf(" It is set at %s, too.", diag.Place(at[1].At))
 		default:
 			also = fmt.Sprintf(" It is set at %d other places, too.", n)
 		}
-		diags = append(diags, warningAt(s.At, "Variable nobody reads", didYouMean(s.Name, sortedKeys(u.known)),
+		diags = append(diags, diag.Warning(s.At, "Variable nobody reads", diag.DidYouMean(s.Name, slices.Sorted(maps.Keys(u.known))),
 			"No playbook of the project reads host.vars.%s or declares a variable %q that this would set.%s", s.Name, s.Name, also))
 	}
 	return diags

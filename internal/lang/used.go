@@ -1,22 +1,10 @@
 package lang
 
-import (
-	"cmp"
-	"slices"
-)
-
 // Files returns what the playbook has used so far, by name: a run uses more as
 // it evaluates. What is embedded in muster isn't among it. What was read as
 // text is in Sources, too.
 func (p *Playbook) Files() []UsedFile {
-	p.files.mu.Lock()
-	defer p.files.mu.Unlock()
-	list := make([]UsedFile, 0, len(p.files.found))
-	for _, f := range p.files.found {
-		list = append(list, *f)
-	}
-	slices.SortFunc(list, func(a, b UsedFile) int { return cmp.Compare(a.Name, b.Name) })
-	return list
+	return p.files.used()
 }
 
 // Declared returns the variables of the playbook and of those it includes,

@@ -1,8 +1,10 @@
 package lang
 
 import (
+	"cmp"
 	"io/fs"
 	"path/filepath"
+	"slices"
 )
 
 // UsedFile is a file or folder of this machine that a playbook has read, looked
@@ -66,4 +68,16 @@ func (x *files) matched(dir localFile, name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.use(localFile{path: filepath.Join(dir.path, name), name: filepath.Join(dir.name, name)})
+}
+
+// used are the files that have been used so far, by name.
+func (x *files) used() []UsedFile {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	list := make([]UsedFile, 0, len(x.found))
+	for _, f := range x.found {
+		list = append(list, *f)
+	}
+	slices.SortFunc(list, func(a, b UsedFile) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
 )
 
@@ -43,7 +44,7 @@ type varState struct {
 
 // declared names the variable and its place in a sentence.
 func (v *Variable) declared() string {
-	return fmt.Sprintf("variable %q, declared at %s,", v.Name, place(v.Range))
+	return fmt.Sprintf("variable %q, declared at %s,", v.Name, diag.Place(v.Range))
 }
 
 // convert gives a value the variable's type. The value may be unknown, and
@@ -68,7 +69,7 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	}
 	out, err := convert.Convert(value, v.Type)
 	if err != nil {
-		if parts := mismatch(value, v.Type, nil); len(parts) > 0 {
+		if parts := diag.Mismatch(value, v.Type, nil); len(parts) > 0 {
 			err = parts
 		}
 		if _, sensitive := marks[funcs.Sensitive]; sensitive {
@@ -94,7 +95,7 @@ func (v *Variable) missing(host string) *hcl.Diagnostic {
 	if host != "" {
 		on = " on " + host
 	}
-	return errorAt(v.Range, "Missing value", fmt.Sprintf("--var %s=VALUE", v.Name), "Variable %q has no value%s and no default. Give it one with --var, --var-file or MUSTER_VAR_%s, or in the inventory.", v.Name, on, v.Name)
+	return diag.Error(v.Range, "Missing value", fmt.Sprintf("--var %s=VALUE", v.Name), "Variable %q has no value%s and no default. Give it one with --var, --var-file or MUSTER_VAR_%s, or in the inventory.", v.Name, on, v.Name)
 }
 
 type playVar struct {

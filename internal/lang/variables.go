@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -12,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/hclguard"
+	"muster/internal/lang/diag"
 )
 
 // variable reads a variable block.
@@ -24,14 +26,14 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 	if !hclsyntax.ValidIdentifier(v.Name) {
 		l.errorAt(b.LabelRanges[0], "Wrong name", "", "A variable's name is letters, digits, \"_\" and \"-\", not beginning with a digit.")
 	}
-	if role && isOneOf(v.Name, roleArgs) {
+	if role && slices.Contains(roleArgs, v.Name) {
 		l.errorAt(b.LabelRanges[0], "Reserved name", "", "%q is an argument that every role takes: an input can't have its name.", v.Name)
 	}
 	attrs := []string{"type", "default", "description", "sensitive", "nullable", "deprecated"}
 	a := l.attributes(b.Body, fmt.Sprintf("variable %q", v.Name), attrs, []string{"validation"})
 	if t := a["type"]; t != nil {
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(t.Expr)
-		l.diags = append(l.diags, typeHints(diags, t.Expr)...)
+		l.diags = append(l.diags, diag.TypeHints(diags, t.Expr)...)
 		if !diags.HasErrors() {
 			v.Type, v.defaults = typ, defaults
 		}
@@ -46,12 +48,12 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 		if ok {
 			converted, err := v.convert(value)
 			if err != nil {
-				l.diags = append(l.diags, wrongType(d.Expr, err, "The default of %q isn't of its type", v.Name)...)
+				l.diags = append(l.diags, diag.WrongType(d.Expr, err, "The default of %q isn't of its type", v.Name)...)
 			} else {
 				v.Default = converted
 			}
 		}
-		l.diags = append(l.diags, strayAttributes(d.Expr, v.Type, v.declared())...)
+		l.diags = append(l.diags, diag.StrayAttributes(d.Expr, v.Type, v.declared())...)
 	}
 	for _, vb := range b.Body.Blocks {
 		if vb.Type == "validation" {
@@ -115,26 +117,26 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 				value, diags = e.Value(nil)
 			}
 			if !diags.HasErrors() {
-				diags = allDuplicateKeys(e)
+				diags = diag.AllDuplicateKeys(e)
 			}
 			if diags.HasErrors() {
-				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=%s'", v.Name, sample(v.Type)), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, typeText(v.Type), diags[0].Detail)
+				l.errorAt(at, "Wrong value", fmt.Sprintf("--var '%s=%s'", v.Name, sample(v.Type)), "The value of %q from %s is to be written as in HCL, because its type is %s: %s", v.Name, src.Origin, diag.TypeText(v.Type), diags[0].Detail)
 				return cty.NilVal, false
 			}
 		}
 	}
 	out, err := v.convert(value)
 	if err != nil {
-		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, typeText(v.Type))
+		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, diag.TypeText(v.Type))
 		if e != nil && src.Range != nil {
-			l.diags = append(l.diags, wrongType(e, err, "%s", what)...)
+			l.diags = append(l.diags, diag.WrongType(e, err, "%s", what)...)
 			return cty.NilVal, false
 		}
-		l.errorAt(at, "Wrong type", "", "%s: %s.", what, typeError(err))
+		l.errorAt(at, "Wrong type", "", "%s: %s.", what, diag.TypeError(err))
 		return cty.NilVal, false
 	}
 	if e != nil {
-		stray := strayAttributes(e, v.Type, v.declared())
+		stray := diag.StrayAttributes(e, v.Type, v.declared())
 		for _, d := range stray {
 			if src.Range == nil { // of a text that is no file's
 				d.Subject, d.Detail = &at, fmt.Sprintf("In the value of %q from %s: %s", v.Name, src.Origin, d.Detail)
@@ -182,7 +184,7 @@ func (l *loader) hostValues(u *unit) {
 			}
 			if _, err := v.convert(value); err != nil && !said[err.Error()] {
 				said[err.Error()] = true
-				l.errorAt(v.Range, "Wrong type", "", "The inventory sets %q for %s to a value that isn't of type %s: %s.", name, h.Name, typeText(v.Type), typeError(err))
+				l.errorAt(v.Range, "Wrong type", "", "The inventory sets %q for %s to a value that isn't of type %s: %s.", name, h.Name, diag.TypeText(v.Type), diag.TypeError(err))
 			}
 		}
 	}
@@ -204,7 +206,7 @@ func (l *loader) checkSources() {
 		if declared[src.Name] || src.Optional {
 			continue
 		}
-		d := errorAt(hcl.Range{}, "Unknown variable", didYouMean(src.Name, sortedKeys(declared)), "%s sets %q, but %s declares no such variable.", src.Origin, src.Name, l.p.File)
+		d := diag.Error(hcl.Range{}, "Unknown variable", diag.DidYouMean(src.Name, slices.Sorted(maps.Keys(declared))), "%s sets %q, but %s declares no such variable.", src.Origin, src.Name, l.p.File)
 		d.Subject = src.Range
 		l.diags = append(l.diags, d)
 	}
@@ -215,11 +217,11 @@ func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
 	f, diags := hclguard.Parse(filename, src)
 	body, ok := f.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
-		return nil, otherFormat(diags, filename, "A file of variables is written in HCL: NAME = VALUE on each line.")
+		return nil, diag.OtherFormat(diags, filename, "A file of variables is written in HCL: NAME = VALUE on each line.")
 	}
 	var out []VarSource
 	for _, b := range body.Blocks {
-		diags = append(diags, errorAt(header(b), "Unknown block", "", "A file of variables has lines of NAME = VALUE alone."))
+		diags = append(diags, diag.Error(header(b), "Unknown block", "", "A file of variables has lines of NAME = VALUE alone."))
 	}
 	for _, a := range sortedAttributes(body) {
 		value, more := a.Expr.Value(nil)
@@ -228,13 +230,13 @@ func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
 				_, more = a.Expr.Value(nil)
 			}
 		}
-		more = append(more, allDuplicateKeys(a.Expr)...)
+		more = append(more, diag.AllDuplicateKeys(a.Expr)...)
 		diags = append(diags, polish(more, nil)...)
 		if more.HasErrors() {
 			continue
 		}
 		at := a.Expr.Range()
-		out = append(out, VarSource{Name: a.Name, Value: value, Origin: place(a.NameRange), Range: &at, expr: a.Expr})
+		out = append(out, VarSource{Name: a.Name, Value: value, Origin: diag.Place(a.NameRange), Range: &at, expr: a.Expr})
 	}
 	return out, diags
 }
@@ -248,12 +250,12 @@ func notPlain(e hclsyntax.Expression) hcl.Diagnostics {
 		if len(names[0]) == 1 {
 			hint = fmt.Sprintf("For the text itself write %q.", names[0].RootName())
 		}
-		return hcl.Diagnostics{errorAt(names[0].SourceRange(), "Not a value", hint, what)}
+		return hcl.Diagnostics{diag.Error(names[0].SourceRange(), "Not a value", hint, what)}
 	}
 	var diags hcl.Diagnostics
 	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
 		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && diags == nil {
-			diags = hcl.Diagnostics{errorAt(call.NameRange, "Not a value", "", what)}
+			diags = hcl.Diagnostics{diag.Error(call.NameRange, "Not a value", "", what)}
 		}
 		return nil
 	})

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -140,7 +142,7 @@ func (c *checker) signature(host string) string {
 	}
 	groups := append([]string(nil), h.Groups...)
 	sort.Strings(groups)
-	sig := strings.Join(sortedKeys(h.Vars), ",") + ";" + strings.Join(groups, ",")
+	sig := strings.Join(slices.Sorted(maps.Keys(h.Vars)), ",") + ";" + strings.Join(groups, ",")
 	if c.signatures == nil {
 		c.signatures = map[string]string{}
 	}

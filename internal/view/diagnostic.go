@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
+	"muster/internal/lang/diag"
 )
 
 // Diagnostics shows each as FILE:LINE:COLUMN: error: SUMMARY, the source line
@@ -30,7 +30,7 @@ func (v *textView) Diagnostics(diags hcl.Diagnostics, sources map[string][]byte)
 		if d.Detail != "" {
 			fmt.Fprintln(v.o.Err, "  "+indented(Clean(d.Detail), "  "))
 		}
-		if hint := lang.Hint(d); hint != "" && !strings.Contains(d.Detail, hint) {
+		if hint := diag.Hint(d); hint != "" && !strings.Contains(d.Detail, hint) {
 			fmt.Fprintln(v.o.Err, "  "+indented(Clean(hint), "  "))
 		}
 		fmt.Fprintln(v.o.Err)

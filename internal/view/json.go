@@ -13,7 +13,7 @@ import (
 	"muster/host"
 	"muster/internal/drift"
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/diag"
 	"muster/internal/task"
 	"muster/internal/wire"
 )
@@ -160,7 +160,7 @@ type jsonDiagnostic struct {
 
 func (v *jsonView) Diagnostics(diags hcl.Diagnostics, _ map[string][]byte) {
 	for _, d := range diags {
-		j := jsonDiagnostic{Type: "diagnostic", Severity: severity(d), Summary: d.Summary, Detail: d.Detail, Hint: lang.Hint(d)}
+		j := jsonDiagnostic{Type: "diagnostic", Severity: severity(d), Summary: d.Summary, Detail: d.Detail, Hint: diag.Hint(d)}
 		if d.Subject != nil {
 			j.File, j.Line, j.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
 		}

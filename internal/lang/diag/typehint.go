@@ -1,13 +1,13 @@
-package lang
+package diag
 
 import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// typeHints says of each word in a type's expression that is no type which one
+// TypeHints says of each word in a type's expression that is no type which one
 // was meant.
-func typeHints(diags hcl.Diagnostics, whole hclsyntax.Expression) hcl.Diagnostics {
+func TypeHints(diags hcl.Diagnostics, whole hclsyntax.Expression) hcl.Diagnostics {
 	for _, d := range diags {
 		if d.Subject == nil {
 			continue
@@ -18,7 +18,7 @@ func typeHints(diags hcl.Diagnostics, whole hclsyntax.Expression) hcl.Diagnostic
 				return nil
 			}
 			if hint := typeHint(e); hint != "" {
-				d.Extra = extra{hint: hint, inner: d.Extra}
+				AddHint(d, hint)
 			}
 			return nil
 		})
@@ -37,6 +37,6 @@ func typeHint(e hcl.Expression) string {
 	case "tuple":
 		return "tuple([string, number])"
 	default:
-		return didYouMean(word, []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"})
+		return DidYouMean(word, []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"})
 	}
 }

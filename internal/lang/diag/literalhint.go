@@ -1,4 +1,4 @@
-package lang
+package diag
 
 import (
 	"github.com/hashicorp/hcl/v2"
@@ -10,9 +10,9 @@ import (
 // lexer is hclsyntax.LexConfig or hclsyntax.LexTemplate.
 type lexer func(src []byte, filename string, start hcl.Pos) (hclsyntax.Tokens, hcl.Diagnostics)
 
-// syntaxHints says what to write where HCL takes for a template what was meant
+// SyntaxHints says what to write where HCL takes for a template what was meant
 // as it stands, in a text of a shell or of curl.
-func syntaxHints(diags hcl.Diagnostics, src []byte, lex lexer) hcl.Diagnostics {
+func SyntaxHints(diags hcl.Diagnostics, src []byte, lex lexer) hcl.Diagnostics {
 	var tokens hclsyntax.Tokens
 	for _, d := range diags {
 		if d.Subject == nil || Hint(d) != "" || hclguard.IsLimit(d) {
@@ -23,9 +23,9 @@ func syntaxHints(diags hcl.Diagnostics, src []byte, lex lexer) hcl.Diagnostics {
 		}
 		switch sequenceAt(tokens, d.Subject.Start) {
 		case hclsyntax.TokenTemplateControl:
-			d.Extra = extra{hint: `For a literal "%{" write "%%{"; longer texts are better kept in a file that "source" names.`, inner: d.Extra}
+			AddHint(d, `For a literal "%{" write "%%{"; longer texts are better kept in a file that "source" names.`)
 		case hclsyntax.TokenTemplateInterp:
-			d.Extra = extra{hint: `For a literal "${" write "$${".`, inner: d.Extra}
+			AddHint(d, `For a literal "${" write "$${".`)
 		}
 	}
 	return diags

@@ -1,4 +1,4 @@
-package lang
+package diag
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ type wrongParts []error
 func (w wrongParts) Error() string {
 	texts := make([]string, len(w))
 	for i, err := range w {
-		texts[i] = typeError(err)
+		texts[i] = TypeError(err)
 	}
 	return strings.Join(texts, "; ")
 }
@@ -27,16 +27,16 @@ func (w wrongParts) Error() string {
 // maxParts is how many wrong parts of one value are told.
 const maxParts = 20
 
-// mismatch finds what of a value is not of type t; none where nothing in
+// Mismatch finds what of a value is not of type t; none where nothing in
 // particular can be named. cty's own error is about one part alone, names
 // attributes in words, and only by the type.
-func mismatch(v cty.Value, t cty.Type, path cty.Path) wrongParts {
+func Mismatch(v cty.Value, t cty.Type, path cty.Path) wrongParts {
 	v, _ = v.Unmark()
 	if v.IsNull() || !v.IsKnown() || t == cty.DynamicPseudoType {
 		return nil
 	}
 	given := v.Type()
-	wrong := wrongParts{path.NewErrorf("%s is required, not %s", typeWord(t), typeWord(given))}
+	wrong := wrongParts{path.NewErrorf("%s is required, not %s", TypeWord(t), TypeWord(given))}
 	switch {
 	case t.IsObjectType():
 		if !given.IsObjectType() && !given.IsMapType() {
@@ -51,17 +51,17 @@ func mismatch(v cty.Value, t cty.Type, path cty.Path) wrongParts {
 		var all wrongParts
 		for it := v.ElementIterator(); it.Next() && len(all) < maxParts; {
 			key, item := it.Element()
-			all = append(all, mismatch(item, t.ElementType(), append(path.Copy(), cty.IndexStep{Key: key}))...)
+			all = append(all, Mismatch(item, t.ElementType(), append(path.Copy(), cty.IndexStep{Key: key}))...)
 		}
 		return all
 	case t.IsTupleType():
 		if !given.IsTupleType() && !given.IsListType() || v.LengthInt() != t.Length() {
-			return wrongParts{path.NewErrorf("a list of %s is required", count(t.Length(), "element"))}
+			return wrongParts{path.NewErrorf("a list of %s is required", Count(t.Length(), "element"))}
 		}
 		var all wrongParts
 		for i, typ := range t.TupleElementTypes() {
 			key := cty.NumberIntVal(int64(i))
-			all = append(all, mismatch(v.Index(key), typ, append(path.Copy(), cty.IndexStep{Key: key}))...)
+			all = append(all, Mismatch(v.Index(key), typ, append(path.Copy(), cty.IndexStep{Key: key}))...)
 		}
 		return all
 	}
@@ -75,11 +75,11 @@ func mismatch(v cty.Value, t cty.Type, path cty.Path) wrongParts {
 func wrongAttributes(items map[string]cty.Value, t cty.Type, path cty.Path) wrongParts {
 	var all wrongParts
 	var missing []string
-	for _, name := range attributes(t) {
+	for _, name := range Attributes(t) {
 		item, ok := items[name]
 		switch {
 		case ok:
-			all = append(all, mismatch(item, t.AttributeType(name), append(path.Copy(), cty.GetAttrStep{Name: name}))...)
+			all = append(all, Mismatch(item, t.AttributeType(name), append(path.Copy(), cty.GetAttrStep{Name: name}))...)
 		case !t.AttributeOptional(name):
 			missing = append(missing, strconv.Quote(name))
 		}
@@ -93,22 +93,22 @@ func wrongAttributes(items map[string]cty.Value, t cty.Type, path cty.Path) wron
 	return append(all, path.NewErrorf("the attributes %s are missing", strings.Join(missing, ", ")))
 }
 
-// wrongType reports each part of the value of an expression that is of another
+// WrongType reports each part of the value of an expression that is of another
 // type than the one asked for. what says whose value it is, up to the colon.
-func wrongType(e hclsyntax.Expression, err error, what string, a ...any) hcl.Diagnostics {
+func WrongType(e hclsyntax.Expression, err error, what string, a ...any) hcl.Diagnostics {
 	parts, ok := err.(wrongParts)
 	if !ok {
 		parts = wrongParts{err}
 	}
 	var diags hcl.Diagnostics
 	for _, part := range parts {
-		diags = append(diags, errorAt(valueRange(e, part), "Wrong type", "", "%s: %s.", fmt.Sprintf(what, a...), typeError(part)))
+		diags = append(diags, Error(valueRange(e, part), "Wrong type", "", "%s: %s.", fmt.Sprintf(what, a...), TypeError(part)))
 	}
 	return diags
 }
 
-// typeWord names a type in a sentence.
-func typeWord(t cty.Type) string {
+// TypeWord names a type in a sentence.
+func TypeWord(t cty.Type) string {
 	switch {
 	case t.IsObjectType():
 		return "an object"
@@ -122,27 +122,27 @@ func typeWord(t cty.Type) string {
 	return "a " + t.FriendlyName()
 }
 
-// typeText writes a type as a variable declares it.
-func typeText(t cty.Type) string {
+// TypeText writes a type as a variable declares it.
+func TypeText(t cty.Type) string {
 	switch {
 	case t == cty.DynamicPseudoType:
 		return "any"
 	case t.IsListType():
-		return "list(" + typeText(t.ElementType()) + ")"
+		return "list(" + TypeText(t.ElementType()) + ")"
 	case t.IsSetType():
-		return "set(" + typeText(t.ElementType()) + ")"
+		return "set(" + TypeText(t.ElementType()) + ")"
 	case t.IsMapType():
-		return "map(" + typeText(t.ElementType()) + ")"
+		return "map(" + TypeText(t.ElementType()) + ")"
 	case t.IsTupleType():
 		var items []string
 		for _, item := range t.TupleElementTypes() {
-			items = append(items, typeText(item))
+			items = append(items, TypeText(item))
 		}
 		return "tuple([" + strings.Join(items, ", ") + "])"
 	case t.IsObjectType():
 		var items []string
-		for _, name := range attributes(t) {
-			item := typeText(t.AttributeType(name))
+		for _, name := range Attributes(t) {
+			item := TypeText(t.AttributeType(name))
 			if t.AttributeOptional(name) {
 				item = "optional(" + item + ")"
 			}
@@ -153,24 +153,25 @@ func typeText(t cty.Type) string {
 	return t.FriendlyName()
 }
 
-// valueWord names what a value is, in a sentence.
-func valueWord(v cty.Value) string {
+// ValueWord names what a value is, in a sentence.
+func ValueWord(v cty.Value) string {
 	if v.IsNull() {
 		return "null"
 	}
-	return typeWord(v.Type())
+	return TypeWord(v.Type())
 }
 
-// typeError words an error of a conversion, which may begin with a path.
-func typeError(err error) string {
+// TypeError words an error of a conversion, which may begin with a path.
+func TypeError(err error) string {
 	text := err.Error()
 	if pe, ok := err.(cty.PathError); ok && len(pe.Path) > 0 {
-		text = pathText(pe.Path) + ": " + text
+		text = PathText(pe.Path) + ": " + text
 	}
 	return text
 }
 
-func pathText(path cty.Path) string {
+// PathText writes a path as HCL does.
+func PathText(path cty.Path) string {
 	var b strings.Builder
 	for _, step := range path {
 		switch s := step.(type) {
@@ -196,23 +197,23 @@ func valueRange(e hclsyntax.Expression, err error) hcl.Range {
 	if !ok {
 		return e.Range()
 	}
-	return partRange(e, pe.Path)
+	return PartRange(e, pe.Path)
 }
 
-// partRange is the place of a part of an expression's value, as far as it is
+// PartRange is the place of a part of an expression's value, as far as it is
 // written out.
-func partRange(e hclsyntax.Expression, path cty.Path) hcl.Range {
+func PartRange(e hclsyntax.Expression, path cty.Path) hcl.Range {
 	for _, step := range path {
 		inner := e
 		switch s := step.(type) {
 		case cty.GetAttrStep:
-			inner = objectItem(e, s.Name)
+			inner = ObjectItem(e, s.Name)
 		case cty.IndexStep:
 			if s.Key.Type() == cty.String && s.Key.IsKnown() {
-				inner = objectItem(e, s.Key.AsString())
+				inner = ObjectItem(e, s.Key.AsString())
 			} else if s.Key.Type() == cty.Number && s.Key.IsKnown() {
 				i, _ := s.Key.AsBigFloat().Int64()
-				inner = tupleItem(e, int(i))
+				inner = TupleItem(e, int(i))
 			}
 		}
 		if inner == nil {

@@ -1,9 +1,10 @@
-package lang
+package diag
 
 import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -29,12 +30,12 @@ var (
 
 // notJinja are names that stand alone in Go's templates.
 func notJinja(name string) bool {
-	return isOneOf(name, []string{"end", "else", "break", "continue", "now"})
+	return slices.Contains([]string{"end", "else", "break", "continue", "now"}, name)
 }
 
-// jinja warns of what looks like Jinja in the texts of a file: of the first of each kind, with
+// Jinja warns of what looks like Jinja in the texts of a file: of the first of each kind, with
 // how many more there are.
-func jinja(name string, src []byte, lex lexer, variable string) hcl.Diagnostics {
+func Jinja(name string, src []byte, lex lexer, variable string) hcl.Diagnostics {
 	if !bytes.Contains(src, []byte("{{")) && !bytes.Contains(src, []byte("{%")) {
 		return nil
 	}
@@ -63,11 +64,11 @@ func jinja(name string, src []byte, lex lexer, variable string) hcl.Diagnostics 
 	var diags hcl.Diagnostics
 	const literal = `Where it is meant as it stands, write ${"%s"} for the "%s", or keep the text in a file that a task copies ("source" of file).`
 	if values.n > 0 {
-		diags = append(diags, warningAt(values.at, "Jinja in a text", "Write "+valueInHCL(values.text, variable)+".",
+		diags = append(diags, Warning(values.at, "Jinja in a text", "Write "+valueInHCL(values.text, variable)+".",
 			"%s is plain text here, and would come to the host as it stands%s. %s", values.text, values.more(), fmt.Sprintf(literal, "{{", "{{")))
 	}
 	if blocks.n > 0 {
-		diags = append(diags, warningAt(blocks.at, "Jinja in a text", blockInHCL(blocks.text, blocks.word),
+		diags = append(diags, Warning(blocks.at, "Jinja in a text", blockInHCL(blocks.text, blocks.word),
 			"{%% %s %%} is plain text here, and would come to the host as it stands%s. %s", blocks.word, blocks.more(), fmt.Sprintf(literal, "{%", "{%")))
 	}
 	return diags

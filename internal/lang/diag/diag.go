@@ -1,8 +1,11 @@
-package lang
+// Package diag words what is wrong with a playbook: at the smallest place where it is
+// written, and with what was probably meant.
+package diag
 
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -37,8 +40,11 @@ func Hint(d *hcl.Diagnostic) string {
 	return ""
 }
 
-// errorAt makes an error. Its detail is full sentences that say what to do.
-func errorAt(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnostic {
+// AddHint gives a diagnostic a hint, beside what it has.
+func AddHint(d *hcl.Diagnostic, hint string) { d.Extra = extra{hint: hint, inner: d.Extra} }
+
+// Error makes an error. Its detail is full sentences that say what to do.
+func Error(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnostic {
 	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, a...), Subject: &at}
 	if hint != "" {
 		d.Extra = extra{hint: hint}
@@ -46,14 +52,15 @@ func errorAt(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnost
 	return d
 }
 
-func warningAt(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnostic {
-	d := errorAt(at, summary, hint, detail, a...)
+// Warning makes a warning.
+func Warning(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnostic {
+	d := Error(at, summary, hint, detail, a...)
 	d.Severity = hcl.DiagWarning
 	return d
 }
 
-// didYouMean is the hint for a name that doesn't exist.
-func didYouMean(name string, names []string) string {
+// DidYouMean is the hint for a name that doesn't exist.
+func DidYouMean(name string, names []string) string {
 	sort.Strings(names)
 	if near := modules.Nearest(name, names); near != "" {
 		return fmt.Sprintf("Did you mean %q?", near)
@@ -61,8 +68,8 @@ func didYouMean(name string, names []string) string {
 	return ""
 }
 
-// didYouMeanKind is didYouMean for the name of a kind.
-func didYouMeanKind(name string, kinds []string) string {
+// DidYouMeanKind is DidYouMean for the name of a kind.
+func DidYouMeanKind(name string, kinds []string) string {
 	sort.Strings(kinds)
 	if near := modules.NearestKind(name, kinds); near != "" {
 		return fmt.Sprintf("Did you mean %q?", near)
@@ -70,8 +77,8 @@ func didYouMeanKind(name string, kinds []string) string {
 	return ""
 }
 
-// list writes names as a sentence does, at most a dozen of them.
-func list(names []string) string {
+// List writes names as a sentence does, at most a dozen of them.
+func List(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
@@ -86,13 +93,13 @@ func list(names []string) string {
 // its own.
 func Text(diags hcl.Diagnostics) string {
 	var lines []string
-	for _, d := range dedupe(diags, nil) {
+	for _, d := range Dedupe(diags, nil) {
 		if d.Severity != hcl.DiagError {
 			continue
 		}
 		at := ""
 		if d.Subject != nil {
-			at = fmt.Sprintf("%s:%d: ", place(*d.Subject), d.Subject.Start.Column)
+			at = fmt.Sprintf("%s:%d: ", Place(*d.Subject), d.Subject.Start.Column)
 		}
 		lines = append(lines, at+d.Summary+": "+d.Detail)
 		if hint := Hint(d); hint != "" {
@@ -102,16 +109,16 @@ func Text(diags hcl.Diagnostics) string {
 	return strings.Join(lines, "\n")
 }
 
-// place writes where something stands, for a sentence.
-func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
+// Place writes where something stands, for a sentence.
+func Place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
-// dedupe sorts diagnostics by where they stand and leaves out repetitions:
+// Dedupe sorts diagnostics by where they stand and leaves out repetitions:
 // the same summary at the same place.
-func dedupe(diags hcl.Diagnostics, order map[string]int) hcl.Diagnostics {
-	seen := map[problem]bool{}
+func Dedupe(diags hcl.Diagnostics, order map[string]int) hcl.Diagnostics {
+	seen := map[Problem]bool{}
 	out := diags[:0:0]
 	for _, d := range diags {
-		if k := problemOf(d); !seen[k] {
+		if k := ProblemOf(d); !seen[k] {
 			seen[k] = true
 			out = append(out, d)
 		}
@@ -129,26 +136,27 @@ func dedupe(diags hcl.Diagnostics, order map[string]int) hcl.Diagnostics {
 	return out
 }
 
-// problem is what makes two diagnostics the same: a detail that names the host
+// Problem is what makes two diagnostics the same: a detail that names the host
 // or the user of a template doesn't make another problem of it.
-type problem struct {
+type Problem struct {
 	file    string
 	at      int
 	summary string
 }
 
-func problemOf(d *hcl.Diagnostic) problem {
+func ProblemOf(d *hcl.Diagnostic) Problem {
 	switch {
 	case d.Subject == nil:
-		return problem{summary: d.Summary + d.Detail}
+		return Problem{summary: d.Summary + d.Detail}
 	case d.Summary == "Missing argument" || d.Summary == "Missing input":
 		// Several may be missing at one place.
-		return problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary + d.Detail}
+		return Problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary + d.Detail}
 	}
-	return problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary}
+	return Problem{d.Subject.Filename, d.Subject.Start.Byte, d.Summary}
 }
 
-func attributes(t cty.Type) []string {
+// Attributes are the names of those that values of an object's type have, sorted.
+func Attributes(t cty.Type) []string {
 	if !t.IsObjectType() {
 		return nil
 	}
@@ -160,22 +168,24 @@ func attributes(t cty.Type) []string {
 	return names
 }
 
-// otherFormat says what the format is where a file's name is of another.
-func otherFormat(diags hcl.Diagnostics, name, hint string) hcl.Diagnostics {
-	if isOneOf(filepath.Ext(name), []string{".yml", ".yaml", ".json", ".toml", ".ini"}) && diags.HasErrors() && Hint(diags[0]) == "" {
-		diags[0].Extra = extra{hint: hint, inner: diags[0].Extra}
+// OtherFormat says what the format is where a file's name is of another.
+func OtherFormat(diags hcl.Diagnostics, name, hint string) hcl.Diagnostics {
+	if slices.Contains([]string{".yml", ".yaml", ".json", ".toml", ".ini"}, filepath.Ext(name)) && diags.HasErrors() && Hint(diags[0]) == "" {
+		AddHint(diags[0], hint)
 	}
 	return diags
 }
 
-func capital(s string) string {
+// Capital begins a sentence with a text.
+func Capital(s string) string {
 	if s == "" {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-func count(n int, what string) string {
+// Count writes how many of something there are.
+func Count(n int, what string) string {
 	switch n {
 	case 0:
 		return "no " + what
@@ -183,33 +193,4 @@ func count(n int, what string) string {
 		return "one " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func isOneOf(s string, names []string) bool {
-	for _, n := range names {
-		if n == s {
-			return true
-		}
-	}
-	return false
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
-
-func addName(names []string, name string) []string {
-	i := sort.SearchStrings(names, name)
-	if i < len(names) && names[i] == name {
-		return names
-	}
-	names = append(names, "")
-	copy(names[i+1:], names[i:])
-	names[i] = name
-	return names
 }
