@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/files"
 	"muster/internal/wire"
 )
 
@@ -287,18 +287,18 @@ func (l *link) feed(n wire.Need) {
 }
 
 // keep makes the bodies of a task's content available to the host.
-func (h *hostRun) keep(bodies []lang.Body) {
+func (h *hostRun) keep(bodies []files.Body) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	for i := range bodies {
 		if h.bodies == nil {
-			h.bodies = map[string]*lang.Body{}
+			h.bodies = map[string]*files.Body{}
 		}
 		h.bodies[bodies[i].Sum] = &bodies[i]
 	}
 }
 
-func (h *hostRun) body(sum string) (*lang.Body, bool) {
+func (h *hostRun) body(sum string) (*files.Body, bool) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	b, ok := h.bodies[sum]

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang"
+	"muster/internal/lang/files"
 	"muster/internal/task"
 	"muster/internal/wire"
 	"muster/modules"
@@ -40,7 +41,7 @@ type hostRun struct {
 	away      bool       // it has left the play
 	underway  bool       // a play is being made on it
 	outcomes  map[string]*item
-	bodies    map[string]*lang.Body
+	bodies    map[string]*files.Body
 	epoch     int
 	reached   int                      // every play before this one, by index, has been walked
 	at        []int                    // the place in that play that it has come to, as in way

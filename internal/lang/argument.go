@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"muster/internal/lang/files"
 	"muster/modules"
 )
 
@@ -41,7 +42,7 @@ func (t *Task) arg(name string) *argument {
 // converted is an argument as modules.Decode takes it. It is never changed.
 type converted struct {
 	value     any // nil: not given
-	bodies    []Body
+	bodies    []files.Body
 	sensitive bool
 	unknown   bool
 }

@@ -306,7 +306,7 @@ func (c *checker) asWritten(t *Task, err modules.ArgError) string {
 	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.name, fmt.Sprint(plainValue(n.Val))) {
 		return err.Hint
 	}
-	src := c.p.files.sources()[n.SrcRange.Filename]
+	src := c.p.files.Sources()[n.SrcRange.Filename]
 	if !n.SrcRange.CanSliceBytes(src) {
 		return err.Hint
 	}

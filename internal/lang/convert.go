@@ -7,6 +7,7 @@ import (
 
 	"muster/host"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 	"muster/modules"
 	"muster/secret"
 )
@@ -29,7 +30,7 @@ func (e *evaluation) convert(a *argument, v cty.Value) *converted {
 type converter struct {
 	e         *evaluation
 	a         *argument
-	bodies    []Body
+	bodies    []files.Body
 	sensitive bool
 	unknown   bool
 }
@@ -114,7 +115,7 @@ func unknownOf(given cty.Type, t *modules.Type) any {
 func (c *converter) content(data []byte, sensitive bool) host.Content {
 	content := host.ContentOf(data, sensitive)
 	if content.Size > host.InlineLimit {
-		c.bodies = append(c.bodies, Body{Sum: content.Sum, Size: content.Size, Data: data})
+		c.bodies = append(c.bodies, files.Body{Sum: content.Sum, Size: content.Size, Data: data})
 		content.Data = nil
 	}
 	return content
@@ -128,8 +129,8 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 	if sensitive && c.a != e.t.keyLabel { // a label is shown wherever its task is
 		e.secrets[path] = true
 	}
-	f, info, err := e.s.p.files.find(e.s.unit.dir, path, "files")
-	var missing *missingFile
+	f, info, err := e.s.p.files.Find(e.s.unit.dir, path, "files")
+	var missing *files.Missing
 	switch {
 	case path == "":
 		e.fail(at, "No such file", "", "The path is empty.")
@@ -139,43 +140,43 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		if base == modules.Tree {
 			summary = "No such folder"
 		}
-		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err != nil:
 		e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
 		return nil
 	case base == modules.Tree && !info.IsDir():
-		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.name, c.a.name)
+		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.Name, c.a.name)
 		return nil
 	case base == modules.File && !info.Mode().IsRegular():
-		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.name, fileKind(info), c.a.name)
+		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.Name, fileKind(info), c.a.name)
 		return nil
 	}
 	if base == modules.Tree {
-		e.s.p.files.copies(f, sensitive)
+		e.s.p.files.Copies(f, sensitive)
 	}
 	if e.s.checking() {
 		var data []byte
 		if t.Read && info.Size() <= modules.ReadLimit {
-			if data, err = f.read(); err != nil {
-				e.fail(at, "Can't read file", "", "Reading %s: %s.", f.name, plainPathError(err))
+			if data, err = f.Read(); err != nil {
+				e.fail(at, "Can't read file", "", "Reading %s: %s.", f.Name, files.PlainError(err))
 				return nil
 			}
 		}
 		return host.ContentOf(data, sensitive)
 	}
 	if base == modules.Tree {
-		content, bodies, err := e.s.p.files.treeContent(f, sensitive)
+		content, bodies, err := e.s.p.files.TreeContent(f, sensitive)
 		if err != nil {
-			e.fail(at, "Can't read folder", "", "Reading %s: %s.", f.name, err)
+			e.fail(at, "Can't read folder", "", "Reading %s: %s.", f.Name, err)
 			return nil
 		}
 		c.bodies = append(c.bodies, bodies...)
 		return content
 	}
-	content, body, err := e.s.p.files.content(f, info, sensitive)
+	content, body, err := e.s.p.files.Content(f, info, sensitive)
 	if err != nil {
-		e.fail(at, "Can't read file", "", "Reading %s: %s.", f.name, plainPathError(err))
+		e.fail(at, "Can't read file", "", "Reading %s: %s.", f.Name, files.PlainError(err))
 		return nil
 	}
 	if content.Data == nil && content.Size > 0 {

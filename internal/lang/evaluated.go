@@ -5,6 +5,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/files"
 	"muster/modules"
 )
 
@@ -61,7 +62,7 @@ type Evaluated struct {
 	Others  []Args
 	Unknown []string // the arguments that hold something unknown, sorted
 	// Bodies are the bytes behind each Content larger than host.InlineLimit.
-	Bodies []Body
+	Bodies []files.Body
 	// Sensitive: an argument holds something sensitive, or the task says so.
 	Sensitive bool
 	// Apart: all that is sensitive stands in known arguments, so that the rest of

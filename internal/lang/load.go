@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 )
 
 // Load reads the playbook file and everything it uses, and makes every check
@@ -20,7 +21,7 @@ import (
 func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	l := newLoader(file, o)
 	p := l.p
-	if top := l.playbook(localFile{path: file, name: file}, nil, nil, func(*unit) {}); top != nil {
+	if top := l.playbook(files.File{Path: file, Name: file}, nil, nil, func(*unit) {}); top != nil {
 		for _, name := range top.order {
 			p.Variables = append(p.Variables, top.variables[name])
 		}
@@ -31,10 +32,10 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
 	}
-	p.Sources = p.files.sources()
+	p.Sources = p.files.Sources()
 	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
 	p.failed = l.diags.HasErrors()
-	return p, diag.Dedupe(l.diags, p.files.inOrder())
+	return p, diag.Dedupe(l.diags, p.files.InOrder())
 }
 
 func newLoader(file string, o Options) *loader {
@@ -47,7 +48,7 @@ type loader struct {
 	o *Options
 	p *Playbook
 	*known
-	files *files
+	files *files.Reader
 	diags hcl.Diagnostics
 	roles map[string]*roleFile
 
@@ -65,14 +66,14 @@ func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
 
 // playbook reads a playbook file; at and from are of the include, and given sets the
 // variables that it gives, before anything reads them.
-func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inner *unit)) *unit {
-	id, err := filepath.Abs(f.path)
+func (l *loader) playbook(f files.File, at *hcl.Range, from *unit, given func(inner *unit)) *unit {
+	id, err := filepath.Abs(f.Path)
 	if err != nil {
-		id = f.path
+		id = f.Path
 	}
 	for i, open := range l.including {
 		if open == id {
-			l.errorAt(*at, "Playbook includes itself", "", "%s is being read already: %s.", f.name, strings.Join(append(l.including[i:], id), " includes "))
+			l.errorAt(*at, "Playbook includes itself", "", "%s is being read already: %s.", f.Name, strings.Join(append(l.including[i:], id), " includes "))
 			return nil
 		}
 	}
@@ -84,7 +85,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 	l.including = append(l.including, id)
 	defer func() { l.including = l.including[:len(l.including)-1] }()
 
-	u := &unit{name: f.name, dir: folder{dir: filepath.Dir(f.path)}, from: from}
+	u := &unit{name: f.Name, dir: files.Folder{Dir: filepath.Dir(f.Path)}, from: from}
 	l.p.units = append(l.p.units, u)
 	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include", "rotation"})
 	l.declarations(u, body, false)
@@ -111,7 +112,7 @@ func (l *loader) playbook(f localFile, at *hcl.Range, from *unit, given func(inn
 		}
 	}
 	if from == nil && len(l.p.Plays) == 0 && !l.diags.HasErrors() {
-		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
+		where := hcl.Range{Filename: f.Name, Start: hcl.InitialPos, End: hcl.InitialPos}
 		l.diags = append(l.diags, diag.Warning(where, "Nothing to do", `play "NAME" { hosts = ["all"] … }`, "This playbook has no play."))
 	}
 	return u
@@ -123,7 +124,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 		return
 	}
 	vars := l.attributes(b.Body, "include", []string{"vars"}, nil)["vars"]
-	l.playbook(l.files.at(u.dir, b.Labels[0]), &b.LabelRanges[0], u, func(inner *unit) {
+	l.playbook(l.files.At(u.dir, b.Labels[0]), &b.LabelRanges[0], u, func(inner *unit) {
 		if vars != nil {
 			l.includeVars(u, inner, vars.Expr)
 		}

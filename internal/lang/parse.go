@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 )
 
 // repeated is the parser's summary where an argument is set a second time. The
@@ -18,29 +19,29 @@ const repeated = "Attribute redefined"
 
 // parse reads a file and returns its body; nil where that failed. at is what
 // names the file; nil for the first.
-func (l *loader) parse(f localFile, at *hcl.Range) *hclsyntax.Body {
-	src, err := l.files.source(f)
+func (l *loader) parse(f files.File, at *hcl.Range) *hclsyntax.Body {
+	src, err := l.files.Source(f)
 	if err != nil {
-		where := hcl.Range{Filename: f.name, Start: hcl.InitialPos, End: hcl.InitialPos}
+		where := hcl.Range{Filename: f.Name, Start: hcl.InitialPos, End: hcl.InitialPos}
 		if at != nil {
 			where = *at
 		}
 		summary, hint := "Can't read file", ""
 		if errors.Is(err, fs.ErrNotExist) {
 			summary = "No such file"
-			hint = diag.DidYouMean(filepath.Base(f.path), l.files.neighbours(folder{dir: filepath.Dir(f.path)}, filepath.Base(f.path), ""))
+			hint = diag.DidYouMean(filepath.Base(f.Path), l.files.Neighbours(files.Folder{Dir: filepath.Dir(f.Path)}, filepath.Base(f.Path), ""))
 		}
-		l.errorAt(where, summary, hint, "Reading %s: %s.", f.name, plainPathError(err))
+		l.errorAt(where, summary, hint, "Reading %s: %s.", f.Name, files.PlainError(err))
 		return nil
 	}
-	file, diags := hclguard.Parse(f.name, src)
-	l.diags = append(l.diags, diag.OtherFormat(diag.SyntaxHints(diags, src, hclsyntax.LexConfig), f.name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
+	file, diags := hclguard.Parse(f.Name, src)
+	l.diags = append(l.diags, diag.OtherFormat(diag.SyntaxHints(diags, src, hclsyntax.LexConfig), f.Name, `Playbooks are written in HCL: play "NAME" { hosts = ["all"] … }`)...)
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError && d.Summary != repeated {
 			return nil
 		}
 	}
-	l.diags = append(l.diags, diag.Jinja(f.name, src, hclsyntax.LexConfig, "var.")...)
+	l.diags = append(l.diags, diag.Jinja(f.Name, src, hclsyntax.LexConfig, "var.")...)
 	body, _ := file.Body.(*hclsyntax.Body)
 	return body
 }

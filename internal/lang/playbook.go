@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/files"
 )
 
 // Playbook is a playbook that has been read and found free of errors, or,
@@ -27,7 +29,7 @@ type Playbook struct {
 
 	o     *Options
 	fleet *fleet
-	files *files
+	files *files.Reader
 
 	names     *known // what is read, and what names mean in templates
 	templates *templates

@@ -48,13 +48,13 @@ func ReadRole(name string, o Options) (d *RoleDoc, sources map[string][]byte, di
 	if r := l.roleFile(name, hcl.Range{}); r != nil && !r.failed {
 		d = l.roleDoc(name, r)
 	}
-	return d, l.files.sources(), diag.Dedupe(l.diags, l.files.inOrder())
+	return d, l.files.Sources(), diag.Dedupe(l.diags, l.files.InOrder())
 }
 
 func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 	d := &RoleDoc{Name: name, Description: l.constString(r.body.Attributes["description"])}
-	if r.dir.embedded == nil {
-		d.Dir = r.dir.dir
+	if r.dir.Embedded == nil {
+		d.Dir = r.dir.Dir
 	}
 	for _, n := range r.unit.order {
 		v := r.unit.variables[n]

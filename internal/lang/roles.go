@@ -17,12 +17,13 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 )
 
 // roleFile is a role.hcl as it was read, before it is used anywhere.
 type roleFile struct {
-	file   localFile
-	dir    folder
+	file   files.File
+	dir    files.Folder
 	body   *hclsyntax.Body
 	unit   *unit // its variables, shared by all uses
 	failed bool
@@ -39,7 +40,7 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 		l.roles[name] = nil
 		return nil
 	}
-	r := &roleFile{file: f, dir: folder{embedded: f.embedded, dir: path.Dir(f.path), role: true}}
+	r := &roleFile{file: f, dir: files.Folder{Embedded: f.Embedded, Dir: path.Dir(f.Path), Role: true}}
 	l.roles[name] = r
 	r.body = l.parse(f, &at)
 	if r.body == nil {
@@ -47,26 +48,26 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 		return r
 	}
 	l.attributes(r.body, "a role", []string{"description"}, append([]string{"variable", "locals", "output"}, stepBlocks...))
-	r.unit = &unit{name: f.name, dir: r.dir, role: &RoleUse{Name: name, Label: name}}
+	r.unit = &unit{name: f.Name, dir: r.dir, role: &RoleUse{Name: name, Label: name}}
 	l.declarations(r.unit, r.body, true)
 	return r
 }
 
-func (l *loader) findRole(name string) (localFile, bool) {
+func (l *loader) findRole(name string) (files.File, bool) {
 	if name == "" || name != path.Base(name) || name == "." || name == ".." {
-		return localFile{}, false
+		return files.File{}, false
 	}
-	f := folder{dir: filepath.Join(nearPath(l.o.Root), "roles", name)}.at("role.hcl")
-	if _, err := f.stat(); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	f := files.Folder{Dir: filepath.Join(nearPath(l.o.Root), "roles", name)}.At("role.hcl")
+	if _, err := f.Stat(); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return f, true
 	}
 	if l.o.EmbeddedRoles != nil {
-		f := folder{embedded: l.o.EmbeddedRoles, dir: name}.at("role.hcl")
-		if _, err := f.stat(); err == nil {
+		f := files.Folder{Embedded: l.o.EmbeddedRoles, Dir: name}.At("role.hcl")
+		if _, err := f.Stat(); err == nil {
 			return f, true
 		}
 	}
-	return localFile{}, false
+	return files.File{}, false
 }
 
 // nearPath writes a folder as it is seen from the working directory, where it
@@ -172,7 +173,7 @@ func (r *roleFile) unitOf(use *RoleUse, parent *unit) *unit {
 func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[string]*hclsyntax.Attribute {
 	raw := map[string]*hclsyntax.Attribute{}
 	for _, inner := range b.Body.Blocks {
-		l.errorAt(header(inner), "Unknown block", inner.Type+" = { … }", "A role takes arguments alone: its tasks stand in %s.", r.file.name)
+		l.errorAt(header(inner), "Unknown block", inner.Type+" = { … }", "A role takes arguments alone: its tasks stand in %s.", r.file.Name)
 	}
 	for _, a := range sortedAttributes(b.Body) {
 		if slices.Contains(roleArgs, a.Name) {
@@ -182,7 +183,7 @@ func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[strin
 		v := r.unit.variables[a.Name]
 		if v == nil {
 			known := append([]string(nil), r.unit.order...)
-			l.errorAt(a.NameRange, "Unknown input", diag.DidYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.name, diag.List(r.unit.order))
+			l.errorAt(a.NameRange, "Unknown input", diag.DidYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.Name, diag.List(r.unit.order))
 			continue
 		}
 		if v.Deprecated != "" {

@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 	"muster/modules"
 )
 
@@ -239,11 +240,11 @@ func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
 	if x := b.Body.Attributes["apply"]; x != nil && b.Type == "consumers" {
 		l.attributes(b.Body, name, []string{"apply"}, nil)
 		path := l.constString(x)
-		f := l.files.at(u.dir, path)
-		if _, err := l.files.source(f); err != nil {
-			l.errorAt(x.Expr.Range(), "No such file", "", "%s. Paths are relative to the file they stand in.", diag.Capital(plainPathError(err).Error()))
+		f := l.files.At(u.dir, path)
+		if _, err := l.files.Source(f); err != nil {
+			l.errorAt(x.Expr.Range(), "No such file", "", "%s. Paths are relative to the file they stand in.", diag.Capital(files.PlainError(err).Error()))
 		}
-		r.Applies[name] = filepath.Clean(f.path)
+		r.Applies[name] = filepath.Clean(f.Path)
 		return
 	}
 	if ph := l.o.Phase; ph != nil && (ph.Rotation != r.Name || ph.Name != name) {

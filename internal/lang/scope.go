@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
 	"muster/modules"
 )
@@ -89,7 +90,7 @@ type contexts struct {
 
 // newPlaybook is a playbook of which nothing has been read.
 func newPlaybook(file string, o *Options) *Playbook {
-	p := &Playbook{File: file, o: o, fleet: newFleet(o.Fleet), files: newFiles(o.Root, o.Place)}
+	p := &Playbook{File: file, o: o, fleet: newFleet(o.Fleet), files: files.New(o.Root, o.Place)}
 	p.templates = newTemplates(p.files)
 	p.names = newKnown(o, p.fleet, func() []*Play { return p.Plays })
 	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match, p.fleet.partial)...))}
@@ -101,8 +102,8 @@ func newPlaybook(file string, o *Options) *Playbook {
 }
 
 // context returns the functions for files of a folder.
-func (p *Playbook) context(dir folder) *hcl.EvalContext {
-	key := fmt.Sprint(dir.embedded != nil, dir.role, dir.dir)
+func (p *Playbook) context(dir files.Folder) *hcl.EvalContext {
+	key := fmt.Sprint(dir.Embedded != nil, dir.Role, dir.Dir)
 	p.contexts.mu.Lock()
 	defer p.contexts.mu.Unlock()
 	if ctx, ok := p.contexts.byDir[key]; ok {
@@ -119,7 +120,7 @@ func (p *Playbook) context(dir folder) *hcl.EvalContext {
 
 // templateContext is for templates that templatefile renders: they call
 // everything but templatefile.
-func (p *Playbook) templateContext(dir folder) *hcl.EvalContext {
+func (p *Playbook) templateContext(dir files.Folder) *hcl.EvalContext {
 	ctx := p.context(dir).NewChild()
 	ctx.Functions = map[string]function.Function{"templatefile": function.New(&function.Spec{
 		VarParam: &function.Parameter{Name: "arguments", Type: cty.DynamicPseudoType, AllowUnknown: true, AllowMarked: true, AllowNull: true, AllowDynamicType: true},
@@ -130,7 +131,7 @@ func (p *Playbook) templateContext(dir folder) *hcl.EvalContext {
 	return ctx
 }
 
-func (p *Playbook) fileFunctions(dir folder) map[string]function.Function {
+func (p *Playbook) fileFunctions(dir files.Folder) map[string]function.Function {
 	return funcs.Map(funcs.Files(p.project(dir)))
 }
 
@@ -157,7 +158,7 @@ func (s *Scope) value(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
 }
 
 // context makes the values that reads names available.
-func (s *Scope) context(reads *reads, l layer, dir folder) (*hcl.EvalContext, Waits, hcl.Diagnostics) {
+func (s *Scope) context(reads *reads, l layer, dir files.Folder) (*hcl.EvalContext, Waits, hcl.Diagnostics) {
 	ctx := s.p.context(dir).NewChild()
 	b := builder{s: s, l: l}
 	vars := map[string]cty.Value{}

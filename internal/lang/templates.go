@@ -20,13 +20,14 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
 	"muster/modules"
 )
 
 // template is a template file, parsed once.
 type template struct {
-	dir   folder // of its file, for the paths in it
+	dir   files.Folder // of its file, for the paths in it
 	raw   hclsyntax.Expression
 	diags hcl.Diagnostics // of its syntax
 	jinja hcl.Diagnostics // warnings, which only Load gives
@@ -42,13 +43,13 @@ type usedTemplate struct {
 
 // templates are the project's templates, each parsed once. It is safe for concurrent use.
 type templates struct {
-	files *files
+	files *files.Reader
 
 	mu     sync.Mutex
 	byName map[string]*template
 }
 
-func newTemplates(x *files) *templates {
+func newTemplates(x *files.Reader) *templates {
 	return &templates{files: x, byName: map[string]*template{}}
 }
 
@@ -64,29 +65,29 @@ func (x *templates) jinja() hcl.Diagnostics {
 }
 
 // template returns the template file f.
-func (x *templates) template(f localFile, dir folder) (*template, error) {
+func (x *templates) template(f files.File, dir files.Folder) (*template, error) {
 	x.mu.Lock()
-	t, ok := x.byName[f.name]
+	t, ok := x.byName[f.Name]
 	x.mu.Unlock()
 	if ok {
 		return t, nil
 	}
-	src, err := x.files.source(f)
+	src, err := x.files.Source(f)
 	if err != nil {
 		return nil, err
 	}
 	t = &template{dir: dir, byUse: map[*unit]*usedTemplate{}}
-	t.raw, t.diags = hclguard.ParseTemplate(f.name, src)
+	t.raw, t.diags = hclguard.ParseTemplate(f.Name, src)
 	t.diags = diag.SyntaxHints(t.diags, src, hclsyntax.LexTemplate)
 	if !t.diags.HasErrors() {
-		t.jinja = diag.Jinja(f.name, src, hclsyntax.LexTemplate, "")
+		t.jinja = diag.Jinja(f.Name, src, hclsyntax.LexTemplate, "")
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old, ok := x.byName[f.name]; ok {
+	if old, ok := x.byName[f.Name]; ok {
 		return old, nil
 	}
-	x.byName[f.name] = t
+	x.byName[f.Name] = t
 	return t, nil
 }
 
@@ -207,21 +208,21 @@ func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
 }
 
 func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
-	f, info, err := e.s.p.files.find(e.s.unit.dir, path, "templates")
-	var missing *missingFile
+	f, info, err := e.s.p.files.Find(e.s.unit.dir, path, "templates")
+	var missing *files.Missing
 	switch {
 	case errors.As(err, &missing):
-		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err == nil && !info.Mode().IsRegular():
-		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.name, fileKind(info))
+		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.Name, fileKind(info))
 		return nil
 	case err == nil:
 		t, err2 := e.s.p.templates.template(f, templateDir(f))
 		if err2 == nil {
 			return t
 		}
-		err = fmt.Errorf("reading %s: %w", f.name, plainPathError(err2))
+		err = fmt.Errorf("reading %s: %w", f.Name, files.PlainError(err2))
 	}
 	e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
 	return nil
@@ -292,39 +293,39 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 }
 
 // project gives functions the files of the project, with paths relative to dir.
-func (p *Playbook) project(dir folder) funcs.Project {
+func (p *Playbook) project(dir files.Folder) funcs.Project {
 	read := func(path string) ([]byte, error) {
-		f, info, err := p.files.find(dir, path, "files")
+		f, info, err := p.files.Find(dir, path, "files")
 		if err != nil {
 			return nil, err
 		}
-		if err := p.files.inside(f); err != nil {
+		if err := p.files.Inside(f); err != nil {
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is no regular file", f.name)
+			return nil, fmt.Errorf("%s is no regular file", f.Name)
 		}
 		if info.Size() > hclguard.MaxBytes {
-			return nil, fmt.Errorf("%s has %d bytes, and functions read at most %d; a task's \"source\" takes any file", f.name, info.Size(), hclguard.MaxBytes)
+			return nil, fmt.Errorf("%s has %d bytes, and functions read at most %d; a task's \"source\" takes any file", f.Name, info.Size(), hclguard.MaxBytes)
 		}
-		data, err := p.files.source(f)
+		data, err := p.files.Source(f)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
+			return nil, fmt.Errorf("reading %s: %w", f.Name, files.PlainError(err))
 		}
 		return data, nil
 	}
 	return funcs.Project{
 		Read: read,
 		Exists: func(path string) (bool, error) {
-			f, info, err := p.files.find(dir, path, "files")
-			var missing *missingFile
+			f, info, err := p.files.Find(dir, path, "files")
+			var missing *files.Missing
 			if errors.As(err, &missing) {
 				return false, nil
 			}
 			if err != nil {
 				return false, err
 			}
-			if err := p.files.inside(f); err != nil {
+			if err := p.files.Inside(f); err != nil {
 				return false, err
 			}
 			return info.Mode().IsRegular(), nil
@@ -335,27 +336,27 @@ func (p *Playbook) project(dir folder) funcs.Project {
 }
 
 // glob returns the regular files below a folder that match a pattern.
-func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
-	f, info, err := p.files.find(dir, sub, "files")
-	var missing *missingFile
-	if errors.As(err, &missing) && p.files.placed() {
+func (p *Playbook) glob(dir files.Folder, sub, pattern string) ([]string, error) {
+	f, info, err := p.files.Find(dir, sub, "files")
+	var missing *files.Missing
+	if errors.As(err, &missing) && p.files.Placed() {
 		return nil, nil // a folder in which nothing matched isn't part of a plan
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is no folder", f.name)
+		return nil, fmt.Errorf("%s is no folder", f.Name)
 	}
-	if err := p.files.inside(f); err != nil {
+	if err := p.files.Inside(f); err != nil {
 		return nil, err
 	}
 	if _, err := doublestar.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("%q is no pattern: %w", pattern, err)
 	}
-	fsys, root := f.embedded, f.path
+	fsys, root := f.Embedded, f.Path
 	if fsys == nil {
-		fsys, root = os.DirFS(f.path), "."
+		fsys, root = os.DirFS(f.Path), "."
 	}
 	var out []string
 	err = fs.WalkDir(fsys, root, func(at string, d fs.DirEntry, err error) error {
@@ -365,7 +366,7 @@ func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 		name, err := filepath.Rel(root, at)
 		if ok, _ := doublestar.Match(pattern, name); ok && d.Type().IsRegular() {
 			out = append(out, name)
-			p.files.matched(f, name)
+			p.files.Matched(f, name)
 		}
 		return err
 	})
@@ -374,33 +375,33 @@ func (p *Playbook) glob(dir folder, sub, pattern string) ([]string, error) {
 }
 
 // templateDir is where the paths in a template begin: its own folder.
-func templateDir(f localFile) folder {
-	return folder{embedded: f.embedded, dir: filepath.Dir(f.path)}
+func templateDir(f files.File) files.Folder {
+	return files.Folder{Embedded: f.Embedded, Dir: filepath.Dir(f.Path)}
 }
 
 // inTemplate words a problem of a template for the function that renders it.
-func inTemplate(f localFile, d *hcl.Diagnostic) error {
-	return fmt.Errorf("%s:%d:%d: %s. %s", f.name, d.Subject.Start.Line, d.Subject.Start.Column, d.Summary, strings.TrimSuffix(d.Detail, "."))
+func inTemplate(f files.File, d *hcl.Diagnostic) error {
+	return fmt.Errorf("%s:%d:%d: %s. %s", f.Name, d.Subject.Start.Line, d.Subject.Start.Column, d.Summary, strings.TrimSuffix(d.Detail, "."))
 }
 
 // templateFile renders a template that sees vars alone.
-func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Value, error) {
-	f, info, err := p.files.find(dir, path, "templates")
+func (p *Playbook) templateFile(dir files.Folder, path string, vars cty.Value) (cty.Value, error) {
+	f, info, err := p.files.Find(dir, path, "templates")
 	if err != nil {
 		return cty.NilVal, err
 	}
-	if err := p.files.inside(f); err != nil {
+	if err := p.files.Inside(f); err != nil {
 		return cty.NilVal, err
 	}
 	if !info.Mode().IsRegular() {
-		return cty.NilVal, fmt.Errorf("%s is no regular file", f.name)
+		return cty.NilVal, fmt.Errorf("%s is no regular file", f.Name)
 	}
 	if info.Size() > hclguard.MaxBytes {
-		return cty.NilVal, fmt.Errorf("%s has %d bytes, and a template at most %d", f.name, info.Size(), hclguard.MaxBytes)
+		return cty.NilVal, fmt.Errorf("%s has %d bytes, and a template at most %d", f.Name, info.Size(), hclguard.MaxBytes)
 	}
 	t, err := p.templates.template(f, templateDir(f))
 	if err != nil {
-		return cty.NilVal, fmt.Errorf("reading %s: %w", f.name, plainPathError(err))
+		return cty.NilVal, fmt.Errorf("reading %s: %w", f.Name, files.PlainError(err))
 	}
 	if t.diags.HasErrors() {
 		return cty.NilVal, inTemplate(f, t.diags[0])
@@ -413,7 +414,7 @@ func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Va
 	}
 	for _, t := range t.raw.Variables() {
 		if _, ok := ctx.Variables[t.RootName()]; !ok {
-			return cty.NilVal, fmt.Errorf("%s:%d: there is no %q among the vars it was given", f.name, t.SourceRange().Start.Line, t.RootName())
+			return cty.NilVal, fmt.Errorf("%s:%d: there is no %q among the vars it was given", f.Name, t.SourceRange().Start.Line, t.RootName())
 		}
 	}
 	v, diags := t.raw.Value(ctx)
@@ -423,7 +424,7 @@ func (p *Playbook) templateFile(dir folder, path string, vars cty.Value) (cty.Va
 	v, more := v.Unmark()
 	v, err = convert.Convert(v, cty.String)
 	if err != nil {
-		return cty.NilVal, fmt.Errorf("%s gives no text", f.name)
+		return cty.NilVal, fmt.Errorf("%s gives no text", f.Name)
 	}
 	return v.WithMarks(marks, more), nil
 }

@@ -5,12 +5,14 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"muster/internal/lang/files"
 )
 
 // unit is a file with names of its own: a playbook, or a role in use.
 type unit struct {
 	name      string // of its file, as ranges give it
-	dir       folder
+	dir       files.Folder
 	order     []string // of variables, as declared
 	variables map[string]*Variable
 	locals    map[string]*local

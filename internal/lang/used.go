@@ -1,10 +1,14 @@
 package lang
 
+import (
+	"muster/internal/lang/files"
+)
+
 // Files returns what the playbook has used so far, by name: a run uses more as
 // it evaluates. What is embedded in muster isn't among it. What was read as
 // text is in Sources, too.
-func (p *Playbook) Files() []UsedFile {
-	return p.files.used()
+func (p *Playbook) Files() []files.Used {
+	return p.files.Used()
 }
 
 // Declared returns the variables of the playbook and of those it includes,

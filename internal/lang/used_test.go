@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"muster/internal/lang/files"
 )
 
 // usedSite uses local files in every way that there is.
@@ -179,7 +181,7 @@ func TestFilesNamesEverythingThatIsUsed(t *testing.T) {
 	dir, site, abs := usedProject(t)
 	p := must(t, site, testOptions(dir))
 	shown(t, p, &fakeResults{Planning: true})
-	files := map[string]UsedFile{}
+	files := map[string]files.Used{}
 	var names []string
 	for _, f := range p.Files() {
 		files[f.Name] = f

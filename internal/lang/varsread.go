@@ -55,7 +55,7 @@ func (p *Playbook) fixedTemplate(a *argument, u *unit) *template {
 	if diags.HasErrors() || !ok {
 		return nil
 	}
-	f, info, err := p.files.find(u.dir, path, "templates")
+	f, info, err := p.files.Find(u.dir, path, "templates")
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package lang
+package files
 
 import (
 	"fmt"
@@ -16,15 +16,15 @@ type tree struct {
 }
 
 // readTree reads a folder with all that is in it.
-func (x *files) readTree(f localFile) (*tree, error) {
+func (x *Reader) readTree(f File) (*tree, error) {
 	t := &tree{}
 	var m modules.Manifest
 	var err error
-	if f.embedded != nil {
+	if f.Embedded != nil {
 		m, t.bodies, err = embeddedTree(f)
 	} else {
 		var at map[string]string
-		m, at, err = modules.BuildManifest(f.path)
+		m, at, err = modules.BuildManifest(f.Path)
 		for _, e := range m.Entries {
 			if p, ok := at[e.Sum]; ok && e.Type == host.Regular {
 				t.bodies = append(t.bodies, Body{Sum: e.Sum, Size: e.Size, Path: p})
@@ -40,10 +40,10 @@ func (x *files) readTree(f localFile) (*tree, error) {
 }
 
 // embeddedTree is modules.BuildManifest for a folder of an embedded role.
-func embeddedTree(f localFile) (modules.Manifest, []Body, error) {
+func embeddedTree(f File) (modules.Manifest, []Body, error) {
 	var m modules.Manifest
 	var bodies []Body
-	sub, err := fs.Sub(f.embedded, f.path)
+	sub, err := fs.Sub(f.Embedded, f.Path)
 	if err != nil {
 		return m, nil, err
 	}
@@ -56,7 +56,7 @@ func embeddedTree(f localFile) (modules.Manifest, []Body, error) {
 			return nil
 		}
 		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is neither a file nor a folder", path.Join(f.name, p))
+			return fmt.Errorf("%s is neither a file nor a folder", path.Join(f.Name, p))
 		}
 		data, err := fs.ReadFile(sub, p)
 		if err != nil {
@@ -70,11 +70,11 @@ func embeddedTree(f localFile) (modules.Manifest, []Body, error) {
 	return m, bodies, err
 }
 
-// treeContent returns the content that stands for a folder, its manifest, and
+// TreeContent returns the content that stands for a folder, its manifest, and
 // the bodies of the manifest and of every file in it.
-func (x *files) treeContent(f localFile, sensitive bool) (host.Content, []Body, error) {
+func (x *Reader) TreeContent(f File, sensitive bool) (host.Content, []Body, error) {
 	x.mu.Lock()
-	t := x.trees[f.name]
+	t := x.trees[f.Name]
 	x.mu.Unlock()
 	if t == nil {
 		// Read once, so that all hosts get the same tree.
@@ -83,7 +83,7 @@ func (x *files) treeContent(f localFile, sensitive bool) (host.Content, []Body, 
 			return host.Content{}, nil, err
 		}
 		x.mu.Lock()
-		x.trees[f.name] = t
+		x.trees[f.Name] = t
 		x.mu.Unlock()
 	}
 	c := host.ContentOf(t.manifest, sensitive)
