@@ -39,7 +39,8 @@ func BenchmarkAThousandHosts(b *testing.B) {
 		s.Order, s.Hosts[h] = append(s.Order, h), &engine.Counts{Unchanged: 99, Changed: 1}
 	}
 	for b.Loop() {
-		v := view.New(view.Options{Format: "pretty", Out: io.Discard, Err: io.Discard})
+		out := view.Folding(io.Discard, func() int { return 80 })
+		v := view.New(view.Options{Format: "pretty", Out: out, Err: out})
 		screen := view.NewScreen(io.Discard, io.Discard, func() (int, int) { return 80, 24 }, true)
 		v.Begin(view.PlanningFirst, hosts)
 		for _, e := range events {
