@@ -102,11 +102,17 @@ func (a *app) apply(ctx context.Context, r *prepared, yes bool) error {
 			end.Next = a.goOn(r, s, end.Run)
 		}
 		a.view().Summary(s, end)
+		if s.Outcome == engine.OutcomeInterrupted {
+			a.view().Event(&engine.NoticeEvent{Text: "Nothing was changed, so that the history has no run of this."})
+			return ended(s, false)
+		}
 		a.leaving(left)
 		return ended(s, false)
 	}
 	if !yes {
-		a.view().Summary(s, r.end(""))
+		end := r.end("")
+		end.Asks = true
+		a.view().Summary(s, end)
 		a.leaving(left)
 		if err := a.confirm(ctx, question(s)); err != nil {
 			return err

@@ -18,6 +18,7 @@ type End struct {
 	Seconds float64
 	Run     string // as the history has it; "": it isn't kept there
 	Next    string // the command that goes on with what failed; "": none is to be said
+	Asks    bool   // whether to make what was planned is asked below
 }
 
 // many is from how many hosts on those of which the same is to be said share a line.
@@ -45,6 +46,9 @@ func (v *textView) Summary(s *engine.Summary, end End) {
 		took = ", after" // the time isn't what they could not be reached in
 	}
 	verdict := v.verdict(s)
+	if end.Asks && s.Outcome == engine.OutcomeFailed { // nothing has ended yet
+		verdict = fmt.Sprintf("Planned, but failed on %d of %s,", failed(s), host.Counted(len(s.Order), "host", "hosts"))
+	}
 	if s.Open() > 0 {
 		verdict += ", but not all is proved,"
 	}
@@ -54,11 +58,31 @@ func (v *textView) Summary(s *engine.Summary, end End) {
 	}
 	fmt.Fprintf(v.o.Out, "%s%s %.1fs%s\n", v.style.bold.Render(verdict), took, end.Seconds, run)
 	if n := s.Unknown(); n > 0 {
-		fmt.Fprintf(v.o.Out, "Whether %s made isn't known: apply again to find out.\n", host.Counted(n, "task was", "tasks were"))
+		fmt.Fprintln(v.o.Out, v.notKnown(n))
 	}
 	if end.Next != "" {
 		fmt.Fprintf(v.o.Out, "%s%s\n", goOn, CleanLine(end.Next))
 	}
+}
+
+// notKnown says what is true of tasks that were begun and of which no end was heard.
+func (v *textView) notKnown(n int) string {
+	if v.phase == Running {
+		return fmt.Sprintf("Whether it was run on %s isn't known: it may still be running there.", host.Counted(n, "host", "hosts"))
+	}
+	return fmt.Sprintf("Whether %s made isn't known, and it may still be going on: a plan shows what is left to do then, but a command without a guard runs again.",
+		host.Counted(n, "task was", "tasks were"))
+}
+
+// failed counts the hosts on which a task failed.
+func failed(s *engine.Summary) int {
+	n := 0
+	for _, c := range s.Hosts {
+		if c.Failed > c.Tolerated {
+			n++
+		}
+	}
+	return n
 }
 
 // hostLines shows what became of the tasks of hosts.

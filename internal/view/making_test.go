@@ -296,7 +296,7 @@ func TestOfAnAdHocCommandOnlyThoseThatDidNotAnswerAreListed(t *testing.T) {
 	s.Order, s.Outcome = []string{"a", "b", "c"}, engine.OutcomeInterrupted
 	s.Hosts["a"], s.Hosts["b"], s.Hosts["c"] = &engine.Counts{Changed: 1}, &engine.Counts{NotReached: 1}, &engine.Counts{Unknown: 1}
 	v.Summary(s, view.End{Seconds: 1})
-	want := "a  yes\n\n  b     1 not reached\n  c     1 unknown\nInterrupted in 1.0s\nWhether 1 task was made isn't known: apply again to find out.\n"
+	want := "a  yes\n\n  b     1 not reached\n  c     1 unknown\nInterrupted in 1.0s\nWhether it was run on 1 host isn't known: it may still be running there.\n"
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Error(d)
 	}
@@ -439,6 +439,18 @@ func TestTotalsReadAsASentence(t *testing.T) {
 		s.Order, s.Hosts["a"], s.Hosts["b"] = []string{"a", "b"}, c.a, c.b
 		if got := applied(s.Order, nil, nil, s, view.End{}); !strings.Contains(got, "\n"+c.total+"\n") {
 			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+// TestAPlanThatIsAskedAboutHasNotEnded: "Failed" stands where failures are the last thing.
+func TestAPlanThatIsAskedAboutHasNotEnded(t *testing.T) {
+	s := engine.NewSummary()
+	s.Order, s.Outcome = []string{"a", "b"}, engine.OutcomeFailed
+	s.Hosts["a"], s.Hosts["b"] = &engine.Counts{Pending: 1}, &engine.Counts{Failed: 1}
+	for asks, want := range map[bool]string{true: "\nPlanned, but failed on 1 of 2 hosts, in 1.0s\n", false: "\nFailed in 1.0s\n"} {
+		if got := applied(s.Order, nil, nil, s, view.End{Seconds: 1, Asks: asks}); !strings.HasSuffix(got, want) {
+			t.Errorf("asks %v: %s", asks, got)
 		}
 	}
 }
