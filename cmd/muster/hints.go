@@ -22,7 +22,8 @@ func foreignFlags() map[string]string {
 		diff   = "diffs are always shown; sensitive = true hides those of a task"
 		vars   = "did you mean --var NAME=VALUE? Files of variables are given with --var-file FILE"
 		limit  = "did you mean --limit PATTERNS?"
-		become = "did you mean --ask-become-pass? Who tasks are made as is said in the playbook: become = true"
+		become = "who tasks are made as is said in the playbook: become = true, or a user's name, of a play, block, role or task"
+		ask    = "did you mean --ask-become-pass?"
 		tags   = "did you mean --tags TAGS?"
 		yes    = "did you mean --yes?"
 		forks  = "did you mean --parallel N? Without it all hosts are worked on at once"
@@ -35,7 +36,7 @@ func foreignFlags() map[string]string {
 		"diff": diff, "D": diff,
 		"extra-vars": vars, "e": vars,
 		"l": limit, "subset": limit,
-		"K": become, "become": become, "b": become, "become-user": become,
+		"K": ask, "become": become, "b": become, "become-user": become,
 		"t":            tags,
 		"auto-approve": yes, "auto-aprove": yes,
 		"list-hosts": `did you mean "muster plan PLAYBOOK --list-hosts"?`,
