@@ -29,6 +29,7 @@ const many = 11
 func (v *textView) Summary(s *engine.Summary, end End) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.showProgress()
 	v.flushTasks()
 	fmt.Fprintln(v.o.Out)
 	shown := s.Order

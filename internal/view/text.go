@@ -33,6 +33,7 @@ type textView struct {
 	lost     lost              // isn't shown yet
 	gone     lost              // of this run
 	failures []*failure
+	going    []*progress // isn't shown yet
 }
 
 // flush shows what was gathered.
@@ -90,6 +91,7 @@ func (v *textView) Plan(p Plan) {
 func (v *textView) Begin(p Phase, hosts []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.showProgress()
 	switch p {
 	case Making:
 		v.briefly()
@@ -114,6 +116,7 @@ func (v *textView) Event(e engine.Event) {
 	defer v.mu.Unlock()
 	switch e := e.(type) {
 	case *engine.HostEvent:
+		v.gotOn(e.Host)
 		v.unusable(e)
 	case *engine.RescueEvent:
 		v.rescue(e)
@@ -124,8 +127,9 @@ func (v *textView) Event(e engine.Event) {
 		}
 		fmt.Fprintln(v.o.Out, text)
 	case *engine.ProgressEvent:
-		fmt.Fprintf(v.o.Err, "  %s: %s\n", CleanLine(e.Host), CleanLine(e.Text))
+		v.gets(e)
 	case *engine.TaskEvent:
+		v.gotOn(e.Host)
 		v.task(e)
 	}
 }

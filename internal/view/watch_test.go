@@ -85,3 +85,36 @@ func TestNothingIsSaidBesideJSONWithoutATerminal(t *testing.T) {
 		t.Errorf("%q", errs.String())
 	}
 }
+
+// TestWhatHostsSayAlikeOfTheirProgressIsSaidOnce: eight hosts that wait are one line.
+func TestWhatHostsSayAlikeOfTheirProgressIsSaidOnce(t *testing.T) {
+	says := func(host, text string) *engine.ProgressEvent { return &engine.ProgressEvent{Host: host, Text: text} }
+	begin := func(verbose bool) (view.View, *written) {
+		var w written
+		v := view.New(view.Options{Format: "plain", Verbose: verbose, Out: &w, Err: &w})
+		v.Begin(view.Making, []string{"a", "b", "c"})
+		return v, &w
+	}
+	for verbose, want := range map[bool]string{
+		false: "\n  2 hosts (a, c): waiting for a run\n  b: pulling (1 of 2 MB)\n",
+		true:  "\n  c: waiting for a run (process 7)\n  b: pulling (1 of 2 MB)\n  a: waiting for a run (process 8)\n",
+	} {
+		v, w := begin(verbose)
+		v.Event(says("c", "waiting for a run (process 7)"))
+		v.Event(says("b", "pulling (1 of 2 MB)"))
+		v.Event(says("a", "waiting for a run (process 8)"))
+		v.Summary(engine.NewSummary(), view.End{})
+		if !strings.HasPrefix(w.String(), want) {
+			t.Errorf("verbose %v: %s", verbose, w.String())
+		}
+	}
+	// It comes by itself, and before more is told of the host.
+	v, w := begin(false)
+	v.Event(says("a", "waiting"))
+	await.Until(t, "it is shown", func() bool { return strings.Contains(w.String(), "  a: waiting\n") })
+	v.Event(says("b", "waiting"))
+	v.Event(&engine.TaskEvent{Host: "b", Play: "p", Name: "task.file.f", ID: "0/task.file.f", Status: wire.Failed, Error: "no"})
+	if got := w.String(); !strings.Contains(got, "  b: waiting\np\n") {
+		t.Error(got)
+	}
+}
