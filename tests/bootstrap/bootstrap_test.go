@@ -112,6 +112,9 @@ func TestReleaseOfAnotherSumIsNeverRun(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("it left %v", left)
 	}
+	if _, err := os.Stat(filepath.Join(dir, "bin")); err == nil {
+		t.Error("a folder is left behind")
+	}
 }
 
 func TestWithoutANetworkThereIsOneMessage(t *testing.T) {
@@ -140,6 +143,23 @@ func TestItBuildsWhereAGoIsNewEnough(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if code, out, errs := run(t, clone(t, "", ""), fake("1.19.8")); code != 1 || !strings.Contains(errs, "takes Go 1.26.0 or newer, here is 1.19.8") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestAPinFileMayHaveCRLF(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(release)) }))
+	defer server.Close()
+	dir := clone(t, server.URL, sum(release))
+	path := filepath.Join(dir, "release.sha256")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := run(t, dir); code != 0 || out != "muster bootstrap --yes two words\n" {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }
