@@ -309,7 +309,7 @@ func (s *server) plan(ctx context.Context, t wire.Task) error {
 	}
 	s.makeWay(t, true)
 	if coming := s.queue.expected(t.Kind); len(coming) > 0 {
-		s.session.expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user || s.barred(&t) }))
+		s.session.Expect(t.Kind, slices.DeleteFunc(coming, func(t wire.Task) bool { return t.As != "" && t.As != s.user || s.barred(&t) }))
 	}
 	p, effects := s.session.Plan(ctx, t)
 	if s.o.Worker {

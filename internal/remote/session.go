@@ -149,8 +149,11 @@ func (s *Session) truth(id string) modules.Truth {
 	return modules.Maybe
 }
 
-// expect tells a kind that asks for it of its tasks that are still to be planned.
-func (s *Session) expect(kind string, tasks []wire.Task) {
+// Expect tells a kind that asks for it of its tasks that are still to be planned.
+func (s *Session) Expect(kind string, tasks []wire.Task) {
+	if s.Kinds.Kind(kind).Expect == nil {
+		return
+	}
 	key := s.Kinds.Schema(kind).Key()
 	var keys []string
 	for _, t := range tasks {

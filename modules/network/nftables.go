@@ -119,7 +119,11 @@ func (n *Nftables) Plan(ctx context.Context, v *host.View) (modules.Plan, error)
 func (n *Nftables) live(ctx context.Context, v *host.View, plan *modules.Plan, text string, sensitive bool) error {
 	want := sumOf(text)
 	now, err := host.Read(v, tableKey(n.Table), func() (*table, error) {
-		return read(ctx, func(ctx context.Context, c host.Command) (host.Output, error) { return v.Query(ctx, c) }, n.Table)
+		run := func(ctx context.Context, c host.Command) (host.Output, error) { return v.Query(ctx, c) }
+		if t := known(ctx, v, run, n.Table); t != nil {
+			return t, nil
+		}
+		return read(ctx, run, n.Table)
 	})
 	if err != nil {
 		return err

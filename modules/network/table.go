@@ -74,14 +74,42 @@ func read(ctx context.Context, run runs, name string) (*table, error) {
 	if err != nil || plain == "" {
 		return nil, err
 	}
-	t := &table{Shape: sumOf(shape(plain)), Text: text}
+	t := tableOf(name, plain)
+	t.Text = text
+	return t, nil
+}
+
+// tableOf is a table by its listing without counters.
+func tableOf(name, plain string) *table {
+	t := &table{Shape: sumOf(shape(plain))}
 	for _, s := range noted(name) {
 		if s.Shape == t.Shape {
 			t.Loaded = s.Loaded
 			break
 		}
 	}
-	return t, nil
+	return t
+}
+
+// known returns a table, without its Text, where the listing of all tables, which is asked
+// for once, shows that it is what muster has loaded; else nil.
+func known(ctx context.Context, v *host.View, run runs, name string) *table {
+	listing, err := host.Once(v, "tables of nft", func() (string, error) {
+		out, err := run(ctx, host.Command{Argv: []string{nft, "-s", "list", "ruleset"}, OutputLimit: 64 << 20})
+		if err != nil || out.ExitCode != 0 {
+			return "", err
+		}
+		return "\n" + string(out.Stdout), nil
+	})
+	_, text, there := strings.Cut(listing, "\ntable "+name+" {\n")
+	text, _, whole := strings.Cut(text, "\n}\n")
+	if err != nil || !there || !whole {
+		return nil
+	}
+	if t := tableOf(name, "table "+name+" {\n"+text+"\n}\n"); t.Loaded != "" {
+		return t
+	}
+	return nil
 }
 
 // noted returns the notes of a table.

@@ -171,9 +171,20 @@ func (l *Locale) generate(ctx context.Context, v *host.View, plan *modules.Plan)
 	return nil
 }
 
+// offered are the locales that the host can make, each with its character set.
+func offered(ctx context.Context, v *host.View) (list [][]string, err error) {
+	data, err := v.ReadFile(ctx, supported, 1<<20)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 {
+			list = append(list, f)
+		}
+	}
+	return list, err
+}
+
 // line is the locale with its character set, as /etc/locale.gen has it.
 func (l *Locale) line(ctx context.Context, v *host.View) (string, error) {
-	data, err := v.ReadFile(ctx, supported, 1<<20)
+	all, err := host.Once(v, "supported locales", func() ([][]string, error) { return offered(ctx, v) })
 	if errors.Is(err, fs.ErrNotExist) {
 		_, encoding, _ := strings.Cut(l.Name, ".")
 		encoding, _, _ = strings.Cut(encoding, "@")
@@ -182,8 +193,8 @@ func (l *Locale) line(ctx context.Context, v *host.View) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) == 2 && plainLocale(f[0]) == plainLocale(l.Name) {
+	for _, f := range all {
+		if plainLocale(f[0]) == plainLocale(l.Name) {
 			return f[0] + " " + f[1], nil
 		}
 	}
@@ -191,8 +202,8 @@ func (l *Locale) line(ctx context.Context, v *host.View) (string, error) {
 		return l.Name, nil
 	}
 	hint := ""
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) == 2 && strings.HasPrefix(f[0], strings.Split(l.Name, ".")[0]) {
+	for _, f := range all {
+		if strings.HasPrefix(f[0], strings.Split(l.Name, ".")[0]) {
 			hint = ", and it has " + f[0]
 			break
 		}

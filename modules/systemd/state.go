@@ -109,6 +109,15 @@ func expect(v *host.View, names []string) {
 	}
 }
 
+// expectTimers is expect for timers, each of which has a service.
+func expectTimers(v *host.View, names []string) {
+	var units []string
+	for _, n := range names {
+		units = append(units, n+".timer", n+".service")
+	}
+	expect(v, units)
+}
+
 func (m manager) units(v *host.View) *units {
 	u, _ := host.Once(v, fmt.Sprintf("units %t", m.user), func() (*units, error) {
 		return &units{m: m, known: map[string]*Unit{}, bulk: map[string]bool{}, ask: m.show}, nil

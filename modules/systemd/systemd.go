@@ -21,7 +21,7 @@ func Kinds() []modules.Kind {
 	return []modules.Kind{
 		{Name: "service", Output: Output{}, Expect: expect, New: func() modules.Module { return &Service{} }},
 		{Name: "unit", New: func() modules.Module { return &UnitFile{} }},
-		{Name: "timer", New: func() modules.Module { return &Timer{} }},
+		{Name: "timer", Expect: expectTimers, New: func() modules.Module { return &Timer{} }},
 	}
 }
 
