@@ -427,7 +427,7 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 // readingOf is what playbooks are read against.
 func (a *app) readingOf(l *loaded, vars []lang.VarSource) lang.Options {
 	return lang.Options{
-		Kinds: a.registry(), Fleet: a.machines(l.inventory), Root: l.project.Dir, EmbeddedRoles: embeddedRoles(),
+		Kinds: a.registry(), Fleet: a.machines(l.inventory), Root: l.project.Dir, Reads: l.project.Reads(), EmbeddedRoles: embeddedRoles(),
 		Vars: vars, Facts: factsType(), Secrets: l.secrets,
 	}
 }

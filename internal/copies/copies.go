@@ -144,15 +144,59 @@ func (p Place) Create() (*New, error) {
 	if old != nil {
 		_ = old.Close()
 	}
-	n := &New{place: p, dir: dir, name: name, temp: ".muster-" + rand.Text(), sum: sha256.New()}
+	n := &New{place: p, dir: dir, name: name, sum: sha256.New()}
 	if err == nil {
-		n.f, err = dir.OpenFile(n.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		err = sweep(dir)
+	}
+	if err == nil {
+		err = n.begin()
 	}
 	if err != nil {
 		_ = dir.Close()
 		return nil, err
 	}
 	return n, nil
+}
+
+// unfinished is how the names of what is to replace copies begin.
+const unfinished = ".muster-"
+
+// begin makes the file. Whoever makes one has it locked, so that it is told from one that was
+// left by a muster which was killed.
+func (n *New) begin() error {
+	for {
+		n.temp = unfinished + rand.Text()
+		f, err := n.dir.OpenFile(n.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		// Where the file system knows no locks, nobody gets one, and nothing is removed.
+		if _, gone := n.dir.Lstat(n.temp); !errors.Is(err, syscall.EWOULDBLOCK) && gone == nil {
+			n.f = f
+			return nil
+		}
+		_ = f.Close() // another run has taken it for one that was left
+	}
+}
+
+// sweep removes what musters that were killed have left in a folder.
+func sweep(dir *os.Root) error {
+	names, err := fs.ReadDir(dir.FS(), ".")
+	for _, e := range names {
+		if !strings.HasPrefix(e.Name(), unfinished) || len(e.Name()) != len(unfinished+rand.Text()) || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := dir.OpenFile(e.Name(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue // it has gone meanwhile
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			_ = dir.Remove(e.Name())
+		}
+		_ = f.Close()
+	}
+	return err
 }
 
 // Write adds to it, up to host.CopyLimit in all.

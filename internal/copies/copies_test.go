@@ -110,6 +110,35 @@ func TestCopyStaysUntilAllOfTheNewOneIsThere(t *testing.T) {
 	}
 }
 
+// A muster that is killed can't remove what it has begun: the next copy in that folder does,
+// and leaves what another run has in hand, and what is somebody else's.
+func TestWhatAKilledMusterLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	p := place(dir)
+	must(t, keep(p, "old"))
+	folder := filepath.Dir(filepath.Join(dir, p.Name()))
+	left := folder + "/.muster-" + strings.Repeat("A", 26)
+	for _, name := range []string{left, folder + "/.muster-notes", folder + "/.mustered-" + strings.Repeat("A", 26)} {
+		must(t, os.WriteFile(name, []byte("half"), 0o600))
+	}
+	other, err := p.Create()
+	must(t, err)
+	defer other.Drop()
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what was left is still there")
+	}
+	must(t, keep(p, "new"))
+	_, err = other.Write([]byte("newer"))
+	must(t, err)
+	must(t, other.Keep(sumOf("newer")))
+	if list := files(t, folder); list != ".muster-notes .mustered-"+strings.Repeat("A", 26)+" motd" {
+		t.Errorf("there are %s", list)
+	}
+	if c, err := p.Look(10); err != nil || string(c.Data) != "newer" {
+		t.Errorf("the copy is %+v, %v", c, err)
+	}
+}
+
 func TestCopyIsBounded(t *testing.T) {
 	n, err := place(t.TempDir()).Create()
 	must(t, err)

@@ -3,7 +3,9 @@ package lang
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -283,7 +285,10 @@ func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
 	if t.noKey {
 		tried.args[c.p.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
 	}
-	_, errs := c.p.o.Kinds.Decode(t.Kind, tried.args)
+	module, errs := c.p.o.Kinds.Decode(t.Kind, tried.args)
+	if copier, is := module.(modules.Copier); is && len(errs) == 0 {
+		errs = c.copies(copier)
+	}
 	if len(errs) == 0 {
 		_, _, errs = c.p.Companions(t, i.Target, tried.args)
 	}
@@ -294,6 +299,25 @@ func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
 	}
 	return out
 }
+
+// copies refuses to keep copies of hosts' files where muster reads: the next run would take
+// what a host says for a part of the project.
+func (c *checker) copies(m modules.Copier) []modules.ArgError {
+	to, _ := m.CopyOf()
+	if to = path.Clean(to); to == "." {
+		return nil
+	}
+	for _, read := range c.p.o.Reads {
+		if below(to, read) || below(read, to) {
+			return []modules.ArgError{{Arg: "to", Summary: "A folder that muster reads", Hint: `to = "fetched"`,
+				Detail: fmt.Sprintf("The copies in %q would stand where muster reads %q as a part of the project: keep them in a folder of their own.", to, read)}}
+		}
+	}
+	return nil
+}
+
+// below reports whether a path is another one, or lies in it.
+func below(at, dir string) bool { return at == dir || strings.HasPrefix(at, dir+"/") }
 
 // asWritten is the hint of an argument's error. One that puts a number in
 // quotes keeps its leading zeros, which its value has lost.

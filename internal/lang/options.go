@@ -66,9 +66,10 @@ var ErrLater = errors.New("it comes later")
 // "none".
 type Options struct {
 	Kinds         *modules.Registry
-	Fleet         *Fleet // nil: one host, localhost
-	Root          string // the project's folder: Root/roles has its roles
-	EmbeddedRoles fs.FS  // NAME/role.hcl, for names that Root/roles lacks
+	Fleet         *Fleet   // nil: one host, localhost
+	Root          string   // the project's folder: Root/roles has its roles
+	Reads         []string // what muster reads of the project, by its path from there: no task keeps copies in it
+	EmbeddedRoles fs.FS    // NAME/role.hcl, for names that Root/roles lacks
 	Vars          []VarSource
 	Secrets       Secrets
 	Facts         cty.Type // of host.facts; cty.NilType: anything

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -73,6 +74,29 @@ func (p *Project) Rel(file string) string {
 		return rel
 	}
 	return abs
+}
+
+// Reads lists the folders of the project, and files right in it, that muster reads: those with
+// names of their own, and those of the inventory, the secrets and the playbooks that its file
+// names.
+func (p *Project) Reads() []string {
+	if p.Dir == "" {
+		return nil
+	}
+	list := []string{"files", "inventory", "playbooks", "roles", "templates"}
+	for _, file := range append([]string{p.Inventory, p.Secrets}, p.Drift...) {
+		if file != "" && !filepath.IsAbs(file) {
+			file = filepath.Join(p.Dir, file)
+		}
+		at := p.Rel(file)
+		if dir := filepath.Dir(at); dir != "." {
+			at = dir
+		}
+		if filepath.IsLocal(at) && !slices.Contains(list, at) {
+			list = append(list, at)
+		}
+	}
+	return list
 }
 
 // Find reads the project around dir: the nearest parent with a muster.hcl.

@@ -28,7 +28,8 @@ type Fetch struct {
 	// Absolute path of the file on the host. A link is followed.
 	Path string `arg:"path,key,path,required"`
 	// A folder of the project, by its path from there: "fetched". It is made if it
-	// doesn't exist.
+	// doesn't exist. Nothing is kept where muster itself reads: in files, inventory,
+	// playbooks, roles, templates, and in the folders of what muster.hcl names.
 	To string `arg:"to,required"`
 	// Pass over a file that isn't there. A copy that was brought before stays.
 	MissingOK bool `arg:"missing_ok" default:"false"`
