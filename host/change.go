@@ -21,6 +21,10 @@ var ErrMoved = errors.New("the host has changed since this was planned")
 // value may.
 var ErrRefused = errors.New("the value is refused")
 
+// ErrRebooting is answered by Apply where a reboot is ordered: whether it has come about is
+// told by the next boot.
+var ErrRebooting = errors.New("the host was told to reboot")
+
 // Action says what a change does to its target.
 type Action string
 

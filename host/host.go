@@ -45,6 +45,10 @@ type Host struct {
 	// Undo, if not nil, is told what takes an edit back, before it is made. An
 	// error fails the change.
 	Undo func(u Undo) error
+	// Reboots, if not nil, is called right before a reboot is ordered: the run is told, and the
+	// host keeps, in which boot that was. An error forbids it. nil: nobody would wait for the
+	// host, and it isn't to be rebooted.
+	Reboots func() error
 	// Asked, if not nil, is told each key that a View is asked for, so that a test
 	// can tell what was read past it.
 	Asked func(key Key)

@@ -63,6 +63,12 @@ const ProbationTime = time.Minute
 // ProbationImpact is what the plan says of a change on probation.
 const ProbationImpact = "proven by a new login, else taken back after 60s"
 
+// RebootTime is how long a host may take to be back, where the task has no timeout.
+const RebootTime = 10 * time.Minute
+
+// RebootTarget is what the change of a kind that Reboots is about.
+const RebootTarget = "reboot"
+
 // Checker is a module that knows more about its arguments than their types
 // tell. Check runs before any connection is made, also when some arguments
 // are unknown (they then have their zero value and unknown(name) is true).
@@ -99,6 +105,10 @@ type Kind struct {
 	// NoPrograms marks kinds that run no program, neither to look nor to change: their tasks
 	// refuse an environment.
 	NoPrograms bool
+	// Reboots marks kinds whose change ends with the boot that the host is in: it tells
+	// Host.Reboots right before its order, and returns host.ErrRebooting. A task of one is
+	// made when the host is back in another boot.
+	Reboots bool
 	// Output is a struct whose json tags are what the task offers as its
 	// output; nil if it offers nothing.
 	Output any

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -92,6 +94,18 @@ func (r *reach) behind(name string) []string {
 		}
 	}
 	return list
+}
+
+// local reports whether a host is this machine, as the inventory has it.
+func (r *reach) local(name string) bool {
+	h, ok := r.inventory.Host(name)
+	return ok && h.Target().Local
+}
+
+// ownBoot is the id of the boot that this machine is in; "": that can't be told.
+func ownBoot() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
 }
 
 // connect logs in to a host and starts the remote.

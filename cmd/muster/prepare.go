@@ -145,7 +145,7 @@ func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) 
 	if o.Project == "" {
 		o.Project = l.project.Dir
 	}
-	o.Fresh, o.Behind = reach.fresh, reach.behind
+	o.Fresh, o.Behind, o.Local, o.Boot = reach.fresh, reach.behind, reach.local, ownBoot()
 	a.reportsOn(l.project.Rel(q.file))
 	o.Events = func(e engine.Event) {
 		if q.watch != nil {

@@ -163,7 +163,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	if !h.awaitTurn(ctx, g, it) {
 		return false
 	}
-	if !it.deferred() && it.on == h && !it.judged() && len(it.companions) == 0 {
+	if !it.deferred() && it.on == h && !it.judged() && len(it.companions) == 0 && !it.reboots() {
 		return g.grant(ctx, it)
 	}
 	if !g.drain(ctx) {
@@ -184,6 +184,9 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 			return true
 		}
 		it.ev.When = nil
+	}
+	if it.reboots() {
+		return h.makeReboot(ctx, it)
 	}
 	if len(it.companions) > 0 {
 		return h.makeAccompanied(ctx, it)

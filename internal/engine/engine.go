@@ -45,6 +45,10 @@ type Options struct {
 	Fresh func() (connect Connector, done func())
 	// Behind lists the hosts that are reached through one; nil: none is.
 	Behind func(host string) []string
+	// Local reports whether a host is the machine that this runs on, and Boot is the id of
+	// the boot that this is in: the run doesn't reboot itself. nil, and "": none is.
+	Local func(host string) bool
+	Boot  string
 	// FactsType is the type of the facts that remotes send as JSON.
 	FactsType cty.Type
 	// FactKeys says what the facts are made of that changes move; see facts.Keys.
@@ -76,6 +80,9 @@ type Options struct {
 	// Pauses are those before each attempt to connect anew to a host whose connection
 	// was lost; nil: three, of up to some seconds.
 	Pauses []time.Duration
+	// BootPause is the one before each attempt to connect to a host that reboots; 0: two
+	// seconds.
+	BootPause time.Duration
 	// KeepFacts keeps what hosts say of themselves for KnownFacts.
 	KeepFacts bool
 }

@@ -70,28 +70,7 @@ func (h *hostRun) hold(ctx context.Context, it *item) (release func(), err error
 	lost := func() bool {
 		return h.err != nil || it.on.err != nil || r.stop || slices.ContainsFunc(c.hosts, func(o *hostRun) bool { return o.err != nil })
 	}
-	if err := r.awaitOthers(ctx, func() bool { return lost() || !it.precededOn(c.hosts) }); err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	r.claims = append(r.claims, c)
-	r.mu.Unlock()
-	err = r.awaitOthers(ctx, func() bool {
-		if c.had || lost() {
-			return true
-		}
-		if c.had = c.ready(); c.had {
-			it.on.engaged++
-			for _, o := range c.hosts {
-				o.holds++
-			}
-		}
-		return c.had
-	})
-	r.mu.Lock()
-	it.held = c.had && err == nil
-	held := it.held
-	r.mu.Unlock()
+	held, err := r.claim(ctx, c, func() bool { return !it.precededOn(c.hosts) }, lost)
 	release = func() { r.release(c) }
 	if !held {
 		release()
@@ -105,6 +84,33 @@ func (h *hostRun) hold(ctx context.Context, it *item) (release func(), err error
 		}
 	}
 	return release, err
+}
+
+// claim waits until a claim's time has come, and then until it is had. It returns false
+// where it isn't: with an error, or where it is lost meanwhile.
+func (r *Run) claim(ctx context.Context, c *claim, come, lost func() bool) (bool, error) {
+	if err := r.awaitOthers(ctx, func() bool { return lost() || come() }); err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	r.claims = append(r.claims, c)
+	r.mu.Unlock()
+	err := r.awaitOthers(ctx, func() bool {
+		if c.had || lost() {
+			return true
+		}
+		if c.had = c.ready(); c.had {
+			c.it.on.engaged++
+			for _, o := range c.hosts {
+				o.holds++
+			}
+		}
+		return c.had
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.it.held = c.had && err == nil
+	return c.it.held, err
 }
 
 // release gives a claim's hosts back, once nothing is sent any more for its item.

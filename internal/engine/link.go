@@ -50,6 +50,10 @@ func (h *hostRun) open(ctx context.Context, stream Stream) (*link, error) {
 		_ = stream.Close()
 		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
+	if err := h.otherBoot(m.Hello.Facts); err != nil {
+		_ = stream.Close()
+		return nil, fmt.Errorf("%s: %w", h.name, err)
+	}
 	l.said = m.Hello.Facts
 	open := &wire.Open{Login: stream.Login(), Host: h.name, Key: h.run.key, Seal: h.run.seal, ReadOnly: h.run.o.ReadOnly, Run: h.run.name, Take: h.takes, Have: h.ends}
 	if err := l.conn.Send(&wire.Message{Open: open}); err != nil {
@@ -209,6 +213,8 @@ func (l *link) take(m *wire.Message) error {
 		return l.flow(m)
 	case m.Prove != nil:
 		return l.prove(m.Prove)
+	case m.Reboot != nil:
+		return l.reboot(m.Reboot)
 	case m.Undo != nil:
 		return l.host.before(m.Undo)
 	case m.Progress != nil:

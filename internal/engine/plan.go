@@ -302,6 +302,10 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Ta
 			h.fail(it, err)
 			continue
 		}
+		if it.reboots() && !ev.Skip && h.run.o.Local != nil && h.run.o.Local(it.on.name) {
+			h.fail(it, errOwnMachine)
+			continue
+		}
 		if err := h.bring(ctx, w, it); err != nil {
 			if ctx.Err() != nil || !h.usable() {
 				return items, err

@@ -124,7 +124,7 @@ func (s *Standing) of(it *item) {
 		s.On = it.inst.Target
 	}
 	if it.ev != nil {
-		s.Bound = it.ev.Timeout
+		s.Bound = it.bound()
 	}
 }
 

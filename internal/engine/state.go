@@ -68,6 +68,7 @@ type hostRun struct {
 	engaged   int                   // tasks of its own that hold others
 	starting  int                   // things that are about to be granted
 	begun     bool                  // something is pending there: what comes behind it is looked at again
+	rebooting *reboot               // that was ordered there; nil: none
 	taking    bool                  // it is being taken up: nothing is sent meanwhile
 	losing    bool                  // it is given up, and that is being told
 	parting   bool                  // it was told to forget what it keeps, and hasn't said that it has
@@ -183,7 +184,7 @@ func (h *hostRun) lost(err error) {
 	for _, it := range unknown {
 		it.done, it.making, it.final = &wire.Done{ID: it.id(), Status: wire.Unknown, Error: unheard}, false, true
 	}
-	h.err = err
+	h.err, h.rebooting = err, nil
 	r.change.Broadcast()
 }
 
@@ -355,6 +356,7 @@ func (h *hostRun) finished(d *wire.Done) error {
 		return fmt.Errorf("%w: the end of a task that wasn't granted: %q", wire.ErrFrame, d.ID)
 	}
 	it.making = false
+	h.rebooted(it)
 	over := it.done != nil // the run was aborted, and has told an end
 	h.run.mu.Unlock()
 	if over {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -95,8 +96,11 @@ func (h *hostRun) cut(l *link, why error) {
 	if h.ends > h.fruit {
 		h.fruit, h.losses = h.ends, 0
 	}
-	h.losses++
-	if r.stop || r.life.Err() != nil || h.losses > barren {
+	ordered := h.rebooting
+	if ordered == nil {
+		h.losses++
+	}
+	if r.stop && ordered == nil || r.life.Err() != nil || h.losses > barren {
 		r.mu.Unlock()
 		h.lost(why)
 		return
@@ -106,7 +110,11 @@ func (h *hostRun) cut(l *link, why error) {
 	r.mu.Unlock()
 	go func() {
 		defer r.working.Done()
-		h.takeUp(l, why)
+		if ordered != nil {
+			h.awaitBoot(l, ordered)
+		} else {
+			h.takeUp(l, why)
+		}
 	}()
 }
 
@@ -116,30 +124,18 @@ func (h *hostRun) takeUp(l *link, why error) {
 	r.emit(&ProgressEvent{Host: h.name, Text: r.o.Redact.Redact(why.Error()) + "; connecting again"})
 	var last error
 	for _, pause := range r.pauses() {
-		r.working.Add(1)
-		go func(l *link) { // it may take as long as the change in hand
-			defer r.working.Done()
-			_ = l.stream.Close()
-		}(l)
-		<-l.done // nothing more comes of it
-		select {
-		case <-time.After(pause):
-		case <-r.life.Done():
+		if !h.awaitWay() {
 			h.giveUp(why)
 			return
 		}
-		r.mu.Lock()
-		h.takes++
-		r.mu.Unlock()
-		next, err := h.start(r.life, Start{Root: h.root || h.needsRoot()})
-		if err == nil {
-			l = next
-			h.use(l)
-			err = h.goOn(l)
-		}
+		var err error
+		l, err = h.reconnect(r.life, l, pause)
 		var unknown *outcomeUnknown
 		switch {
 		case err == nil:
+			return
+		case r.life.Err() != nil:
+			h.giveUp(why)
 			return
 		case errors.As(err, &unknown):
 			h.giveUp(fmt.Errorf("%w; %w", why, err))
@@ -148,6 +144,32 @@ func (h *hostRun) takeUp(l *link, why error) {
 		last = err
 	}
 	h.giveUp(fmt.Errorf("%w; connecting again failed: %v", why, last))
+}
+
+// reconnect connects once more after a pause, in place of a link that has ended, and goes on
+// where that left off. It returns the link that is the host's from then on.
+func (h *hostRun) reconnect(ctx context.Context, l *link, pause time.Duration) (*link, error) {
+	r := h.run
+	r.working.Add(1)
+	go func() { // it may take as long as the change in hand
+		defer r.working.Done()
+		_ = l.stream.Close()
+	}()
+	<-l.done // nothing more comes of it
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+		return l, context.Cause(ctx)
+	}
+	r.mu.Lock()
+	h.takes++
+	r.mu.Unlock()
+	next, err := h.start(ctx, Start{Root: h.root || h.needsRoot()})
+	if err != nil {
+		return l, err
+	}
+	h.use(next)
+	return next, h.goOn(next)
 }
 
 // outcomeUnknown is a host that can't tell what was made there.

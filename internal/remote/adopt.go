@@ -10,6 +10,12 @@ import (
 	"muster/modules"
 )
 
+// layer is what one task leaves.
+type layer struct {
+	id      string // "" where it isn't known whose it is
+	effects []host.Effect
+}
+
 // Adopt notes a task that a worker planned, and lays its effects.
 func (s *Session) Adopt(wt wire.Task, p wire.Planned, effects []host.Effect) {
 	t := &task{Task: wire.Task{ID: wt.ID, Tolerate: wt.Tolerate, Passing: wt.Passing, Shown: wt.Shown}, planned: p, effects: effects}

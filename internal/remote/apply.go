@@ -158,6 +158,10 @@ func (s *Session) attempt(ctx context.Context, t *task) wire.Done {
 		// What was made is whole, and is looked at even where the run was told to
 		// stop while it was: no other change is begun then.
 		ask = context.WithoutCancel(ctx)
+		if errors.Is(err, host.ErrRebooting) {
+			s.leaving, d.Status = true, wire.Changed // told by the next connection
+			return d
+		}
 		if err != nil {
 			d.Output = output
 			return fail(err)
@@ -232,7 +236,7 @@ func (s *Session) make(ctx context.Context, t *task, plan modules.Plan, d *wire.
 	for i, c := range plan.Changes {
 		err := s.mayBegin(ctx)
 		if err == nil && i == 0 && s.Begin != nil && !checks(plan.Changes) {
-			err = s.Begin(t.ID, plan.Always)
+			err = s.Begin(t.ID, plan.Always && !s.reboots(t))
 		}
 		if err == nil && i == 0 && plan.Probation != nil && s.Probation != nil {
 			trial, err = s.Probation(t.ID, plan.Probation.Revert)

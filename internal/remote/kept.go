@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"muster/host"
 	"muster/internal/remote/process"
 	"muster/internal/remote/record"
 	"muster/internal/wire"
@@ -19,7 +20,7 @@ var errSilent = errors.New("nothing was heard of the controller for too long, so
 // lostController reports whether a remote ends because its connection counts for nothing
 // any more: the controller may take the host up again.
 func lostController(err error) bool {
-	return errors.Is(err, errGone) || errors.Is(err, errSilent) || errors.Is(err, record.ErrFenced)
+	return errors.Is(err, errGone) || errors.Is(err, errSilent) || errors.Is(err, record.ErrFenced) || errors.Is(err, host.ErrRebooting)
 }
 
 // open begins a session: the first of its run on this host, or one that takes the
@@ -98,7 +99,7 @@ func (s *server) takeUp(ctx context.Context, o *wire.Open) error {
 			return unknown(err)
 		}
 	}
-	s.session.Unended = left.Unended
+	s.session.Unended, s.session.Boot = left.Unended, left.Boot
 	for i := range left.Ended {
 		if left.Earlier+i >= o.Have {
 			if err := s.ended(&left.Ended[i]); err != nil {

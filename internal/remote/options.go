@@ -55,6 +55,8 @@ type Options struct {
 	Agreed string
 	// Origin is where whoever has logged in comes from; invalid where that isn't known.
 	Origin netip.Addr
+	// Boot returns the id of the boot that the host is in; nil: what the kernel says.
+	Boot func() (string, error)
 	// Spawn starts a worker; nil where there can't be any.
 	Spawn func(ctx context.Context, user string) (io.ReadWriteCloser, error)
 }

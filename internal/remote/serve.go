@@ -32,7 +32,7 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, o Options) error {
 	defer abort(nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), answers: make(chan *wire.Pin, 4), lost: make(chan struct{})}
+	s := &server{o: o, making: making, abort: abort, conn: wire.NewConn(r, w), cancel: cancel, queue: newQueue(o.expecting), needs: map[uint64]chan *wire.Chunk{}, delegates: map[string]*delegate{}, away: map[string]string{}, epochs: map[string]int{}, waits: map[string]wire.Task{}, proven: make(chan *wire.Proof, 1), answers: make(chan *wire.Pin, 4), reboots: make(chan *wire.Reboot, 1), lost: make(chan struct{})}
 	s.lock = lock{
 		path:  o.Lock,
 		tell:  func(text string) { _ = s.conn.Send(&wire.Message{Progress: &wire.Progress{Text: text}}) },
@@ -139,6 +139,7 @@ type server struct {
 	proven  chan *wire.Proof          // its answers
 	asked   int                       // what names stand for
 	answers chan *wire.Pin            // the controller's
+	reboots chan *wire.Reboot         // its answers to what is about to reboot the host
 	lost    chan struct{}             // closed when the controller's stream ends
 	refuses func(made []string) error // what Options.Outdated has returned
 	decided bool                      // the task in hand was taken back: its end is certain
@@ -197,6 +198,11 @@ func (s *server) receive() error {
 		case m.Pin != nil:
 			select {
 			case s.answers <- m.Pin:
+			default: // nobody asked for so many
+			}
+		case m.Reboot != nil:
+			select {
+			case s.reboots <- m.Reboot:
 			default: // nobody asked for so many
 			}
 		case m.Copy != nil:
@@ -335,13 +341,16 @@ func (s *server) grant(ctx context.Context, g *wire.Grant) error {
 		switch {
 		case g.Epoch <= s.epochs[g.Chain]:
 			d.Error = "a task before it failed"
+		case s.rebooted(ctx, id, &d):
 		case s.making.Err() != nil:
 			d.Error = context.Cause(s.making).Error()
 		default:
 			if err := s.still(); err != nil {
 				return err
 			}
-			d = s.make(ctx, id)
+			if d = s.make(ctx, id); s.session.leaving {
+				return host.ErrRebooting
+			}
 		}
 		if d.Status == wire.Failed && !s.session.tolerates(id) {
 			s.epochs[g.Chain] = g.Epoch
@@ -381,6 +390,7 @@ func (s *server) make(ctx context.Context, id string) wire.Done {
 	s.session.Host.Report = func(text string) {
 		_ = s.conn.Send(&wire.Message{Progress: &wire.Progress{ID: id, Text: s.session.redact.Redact(text)}})
 	}
+	s.session.Host.Reboots = func() error { return s.leave(id) }
 	s.session.Undo = s.tellUndo
 	s.session.Still, s.session.Begin, s.session.Back, s.session.Whole = s.still, s.begin, s.keepEdit, s.keepWhole
 	d := s.session.Apply(s.making, id)

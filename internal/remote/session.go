@@ -52,6 +52,8 @@ type Session struct {
 	// Unended is the task, if any, that an earlier connection of the run has begun and
 	// didn't end.
 	Unended string
+	// Boot is the id of the boot that Unended was about to end; "": of none.
+	Boot string
 	// Begin, if not nil, is told before a task makes its first change. Repeats: it
 	// would do its work anew if it were made again.
 	Begin func(id string, repeats bool) error
@@ -71,6 +73,7 @@ type Session struct {
 	// Copies, if not nil, has the controller tell of copies in the project's folder.
 	Copies Copies
 
+	leaving bool              // the task in hand has ordered a reboot: nothing more is made here
 	pins    map[string]string // what names stand for
 	pinned  map[string]string // those that the plan in hand depends on; nil at other times
 	preview host.Preview
@@ -80,12 +83,6 @@ type Session struct {
 	tasks   map[string]*task
 	order   []*task
 	redact  secret.Redactor
-}
-
-// layer is what one task leaves.
-type layer struct {
-	id      string // "" where it isn't known whose it is
-	effects []host.Effect
 }
 
 type task struct {

@@ -61,6 +61,7 @@ type Message struct {
 	Pin      *Pin      `cbor:"26,keyasint,omitempty"` // and from the controller
 	Copy     *Copy     `cbor:"42,keyasint,omitempty"` // and from the controller
 	Bring    *Bring    `cbor:"43,keyasint,omitempty"`
+	Reboot   *Reboot   `cbor:"44,keyasint,omitempty"` // and from the controller
 
 	Receive   *Receive   `cbor:"35,keyasint,omitempty"`
 	Listening *Listening `cbor:"36,keyasint,omitempty"`
@@ -235,6 +236,15 @@ const (
 	ProofTime = 30 * time.Second
 	ProofWait = 40 * time.Second
 )
+
+// Reboot tells the controller that a task is about to order a reboot, and waits for the
+// answer, of the same ID. From then on the end of the connection is the task's, and it is
+// taken up again in another boot.
+type Reboot struct {
+	ID    string // of the task
+	Boot  string // the id of the boot that is to end
+	Error string // of an answer: why it isn't to be ordered
+}
 
 // Pin asks what a name stands for in this run, answers that, or tells it. A question is
 // answered with an Answer, with an Error, or with neither: then the remote finds out by

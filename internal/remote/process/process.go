@@ -29,7 +29,7 @@ func Of(pid int) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	boot, err := boot()
+	boot, err := Boot()
 	return ID{PID: pid, Start: s.start, Boot: boot}, err
 }
 
@@ -49,7 +49,7 @@ func (p ID) Runs() bool {
 	if err != nil || s.start != p.Start || s.state == 'Z' || s.state == 'X' {
 		return false
 	}
-	boot, err := boot()
+	boot, err := Boot()
 	return err == nil && boot == p.Boot
 }
 
@@ -141,7 +141,8 @@ func stat(pid int) (status, error) {
 	return status{state: fields[0][0], start: start}, err
 }
 
-func boot() (string, error) {
+// Boot is the id of the boot that the host is in.
+func Boot() (string, error) {
 	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(data)), err
 }

@@ -63,6 +63,7 @@ type entry struct {
 	End     *wire.Done  `json:"end,omitempty"`     // without what the task says
 	Said    []byte      `json:"said,omitempty"`    // the whole end, sealed with the run's key
 	Key     []byte      `json:"key,omitempty"`     // of the edits of the task in hand; zeros: they are settled
+	Boot    string      `json:"boot,omitempty"`    // that the task in hand ends: it is about to order a reboot
 	Edit    []byte      `json:"edit,omitempty"`    // of an atomic task, with what takes it back: a wire.Undo, sealed with that
 	Of      string      `json:"of,omitempty"`      // the edit's task
 	Undone  bool        `json:"undone,omitempty"`  // the edits so far are taken back
@@ -213,6 +214,18 @@ func (r *Record) Edit(u *wire.Undo) error {
 	return r.f.Sync()
 }
 
+// Reboots keeps, durably, that the task in hand is about to order the end of a boot. Without
+// that nobody could tell whether it came about.
+func (r *Record) Reboots(boot string) error {
+	if r.f == nil || r.given {
+		return errors.New("the host couldn't keep that it is to be rebooted")
+	}
+	if err := r.write(entry{Boot: boot}); err != nil {
+		return err
+	}
+	return r.f.Sync()
+}
+
 // Undone keeps that the edits of the task in hand were taken back, or belong to an
 // atomic plan that is whole: nobody is to take them back any more.
 func (r *Record) Undone() error {
@@ -306,6 +319,7 @@ type Left struct {
 	Ended    []wire.Done // in the order in which they ended
 	Unended  string      // begun without an end
 	Doubtful []string    // that, where it isn't to be repeated
+	Boot     string      // the id of the boot that it was about to end; "": of none
 	// Edits are those of an atomic task that has no end, in the order in which they
 	// were made; the last may not have been.
 	Edits  []wire.Undo

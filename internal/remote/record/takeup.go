@@ -160,7 +160,7 @@ lines:
 				break lines // as one that was cut off
 			}
 			left.Ended = append(left.Ended, d)
-			left.Unended, repeats, left.Edits, left.runs, left.key = "", false, nil, nil, nil
+			left.Unended, left.Boot, repeats, left.Edits, left.runs, left.key = "", "", false, nil, nil, nil
 		case e.Key != nil:
 			left.key, left.keyAt = e.Key, int64(size-len(data))
 		case e.Edit != nil:
@@ -172,9 +172,11 @@ lines:
 			left.Edits = nil
 		case e.Runs != nil:
 			left.runs = append(left.runs, *e.Runs)
+		case e.Boot != "":
+			left.Boot = e.Boot
 		case e.Begin != "":
 			repeats = e.Repeats || repeats && e.Begin == left.Unended
-			left.Unended = e.Begin
+			left.Unended, left.Boot = e.Begin, ""
 		}
 		data = rest
 	}
