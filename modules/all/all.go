@@ -25,6 +25,7 @@ import (
 	"muster/modules/packages"
 	"muster/modules/probe"
 	"muster/modules/program"
+	"muster/modules/reboot"
 	"muster/modules/redis"
 	"muster/modules/repository"
 	"muster/modules/rotation"
@@ -46,6 +47,7 @@ func Registry() *modules.Registry {
 		program.Kinds(),
 		git.Kinds(),
 		probe.Kinds(),
+		reboot.Kinds(),
 		web.Kinds(),
 		archive.Kinds(),
 		system.Kinds(),
