@@ -39,8 +39,9 @@
 // the same overlay up again in a network namespace made afresh, so no firewall
 // rule, address or sysctl outlives a boot that wasn't saved to a file. What was
 // written but not synced does survive: it is this machine's page cache that
-// holds it. A host that reboots itself comes back by itself. Reset throws the
-// overlay away and keeps the host's keys.
+// holds it. A host that reboots itself comes back by itself: no kernel is booted,
+// but all of its processes end, /run is empty, and systemd-nspawn gives it another
+// boot id. Reset throws the overlay away and keeps the host's keys.
 //
 // Hosts run Debian bookworm, or what Options.Suites says: each release has a base
 // tree of its own, cached like bookworm's. Under sid, whose systemd refuses the
