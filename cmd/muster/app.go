@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/notify"
 	"muster/internal/project"
 	"muster/internal/report"
@@ -201,7 +202,7 @@ type loaded struct {
 	inventory *inventory.Inventory
 	path      string // of the inventory; "": this machine alone
 	notify    []*notify.Block
-	secrets   lang.Secrets
+	secrets   plays.Secrets
 	sources   map[string][]byte
 	given     givenTo // who the variables of the command line are for
 }
@@ -303,8 +304,8 @@ func (a *app) within(inv *inventory.Inventory, hosts []*inventory.Host) ([]*inve
 }
 
 // fleet is the inventory as the language sees it.
-func fleet(inv *inventory.Inventory) *lang.Fleet {
-	f := &lang.Fleet{Partial: inv.Partial, Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {
+func fleet(inv *inventory.Inventory) *plays.Fleet {
+	f := &plays.Fleet{Partial: inv.Partial, Groups: inv.Groups(), Match: func(patterns []string) ([]string, error) {
 		hosts, err := inv.Match(patterns)
 		var names []string
 		for _, h := range hosts {
@@ -313,7 +314,7 @@ func fleet(inv *inventory.Inventory) *lang.Fleet {
 		return names, plainly(err)
 	}}
 	for _, h := range inv.Hosts() {
-		f.Hosts = append(f.Hosts, lang.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
+		f.Hosts = append(f.Hosts, plays.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
 	}
 	return f
 }
@@ -343,14 +344,14 @@ func plainly(err error) error {
 
 // varSources are the values given outside the playbook, weakest first. The
 // files among them become sources of l.
-func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
-	var list []lang.VarSource
+func (a *app) varSources(l *loaded) ([]plays.VarSource, hcl.Diagnostics, error) {
+	var list []plays.VarSource
 	env := os.Environ()
 	sort.Strings(env)
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		if v, ok := strings.CutPrefix(name, "MUSTER_VAR_"); ok {
-			list = append(list, lang.VarSource{Name: v, Text: value, Origin: name, Optional: true})
+			list = append(list, plays.VarSource{Name: v, Text: value, Origin: name, Optional: true})
 		}
 	}
 	if l.given == toNothing {
@@ -374,7 +375,7 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 		if value == secret.Hidden {
 			return nil, nil, fmt.Errorf("--var %s=%s: that stands where a value isn't shown; give the value itself", name, value)
 		}
-		list = append(list, lang.VarSource{Name: name, Text: value, Origin: "--var"})
+		list = append(list, plays.VarSource{Name: name, Text: value, Origin: "--var"})
 	}
 	for i := range list {
 		list[i].Optional = list[i].Optional || l.given == toSome
@@ -386,7 +387,7 @@ func (a *app) varSources(l *loaded) ([]lang.VarSource, hcl.Diagnostics, error) {
 // hints made of them, where they may be values of sensitive variables.
 func (a *app) withoutValues(pb *lang.Playbook, l *loaded, diags hcl.Diagnostics) hcl.Diagnostics {
 	declared := pb.Declared()
-	if len(declared) > 0 && !slices.ContainsFunc(declared, func(v *lang.Variable) bool { return v.Sensitive }) {
+	if len(declared) > 0 && !slices.ContainsFunc(declared, func(v *plays.Variable) bool { return v.Sensitive }) {
 		return diags
 	}
 	return a.withoutLines(l, diags)
@@ -425,15 +426,15 @@ func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bo
 }
 
 // readingOf is what playbooks are read against.
-func (a *app) readingOf(l *loaded, vars []lang.VarSource) lang.Options {
-	return lang.Options{
+func (a *app) readingOf(l *loaded, vars []plays.VarSource) plays.Options {
+	return plays.Options{
 		Kinds: a.registry(), Fleet: a.machines(l.inventory), Root: l.project.Dir, Reads: l.project.Reads(), EmbeddedRoles: embeddedRoles(),
 		Vars: vars, Facts: factsType(), Secrets: l.secrets,
 	}
 }
 
 // playbookOf reads a playbook, or a part of a rotation in it.
-func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *lang.Phase) (*lang.Playbook, error) {
+func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *plays.Phase) (*lang.Playbook, error) {
 	vars, diags, err := a.varSources(l)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
@@ -34,7 +34,7 @@ func (b *bootstrap) watch(e engine.Event, seen map[string]bool) {
 	}
 	switch {
 	case seen[t.ID+t.On]:
-	case strings.Contains(t.Error, lang.ErrLater.Error()):
+	case strings.Contains(t.Error, plays.ErrLater.Error()):
 		b.waiting = append(b.waiting, name)
 	default:
 		b.failures = append(b.failures, failure{name, t.Error})

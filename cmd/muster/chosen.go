@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // warnOfLimit warns of a limit that leaves no host to any play: hosts of the
@@ -53,7 +54,7 @@ func (a *app) warnOfTags(pb *lang.Playbook) {
 	}
 }
 
-func addTags(known map[string]bool, steps []*lang.Step) {
+func addTags(known map[string]bool, steps []*plays.Step) {
 	for _, s := range steps {
 		if s.Task != nil {
 			for _, tag := range s.Task.Tags {

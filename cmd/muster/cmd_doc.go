@@ -9,6 +9,7 @@ import (
 
 	"muster/internal/doc"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/project"
 	"muster/internal/view"
 	"muster/modules"
@@ -121,8 +122,8 @@ func (a *app) roleNames(p *project.Project) []string {
 	return lang.RoleNames(a.roleOptions(p))
 }
 
-func (a *app) roleOptions(p *project.Project) lang.Options {
-	return lang.Options{Kinds: a.registry(), Root: p.Dir, EmbeddedRoles: embeddedRoles()}
+func (a *app) roleOptions(p *project.Project) plays.Options {
+	return plays.Options{Kinds: a.registry(), Root: p.Dir, EmbeddedRoles: embeddedRoles()}
 }
 
 // role reads a role, nil where that can't be done, and shows what is wrong with

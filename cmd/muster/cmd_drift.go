@@ -18,6 +18,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/journal"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/view"
 )
 
@@ -245,7 +246,7 @@ func (d *drifting) command() string {
 		all.playbook.Variables = append(all.playbook.Variables, p.playbook.Variables...)
 	}
 	// The last of a name holds: a sensitive one comes behind the others.
-	slices.SortStableFunc(all.playbook.Variables, func(a, b *lang.Variable) int {
+	slices.SortStableFunc(all.playbook.Variables, func(a, b *plays.Variable) int {
 		rank := map[bool]int{true: 1}
 		return cmp.Compare(rank[a.Sensitive], rank[b.Sensitive])
 	})

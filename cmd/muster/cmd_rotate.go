@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/view"
 )
@@ -172,10 +172,10 @@ func (a *app) rotate(ctx context.Context, p *rotations, list []*rotationFile, ye
 		}
 	}
 	list = slices.DeleteFunc(list, func(f *rotationFile) bool { return slices.Contains(ended, f.Secret) })
-	m := &rotate.Machine{Store: t, Hosts: t, Notes: t, Generate: t.generate, Now: time.Now, Say: func(r *lang.Rotation, step, text string) {
+	m := &rotate.Machine{Store: t, Hosts: t, Notes: t, Generate: t.generate, Now: time.Now, Say: func(r *plays.Rotation, step, text string) {
 		a.view().Rotation(view.Rotation{Name: r.Name, Secret: r.Secret, Step: step, Text: text})
 	}}
-	var all []*lang.Rotation
+	var all []*plays.Rotation
 	for _, f := range list {
 		all = append(all, f.Rotation)
 	}

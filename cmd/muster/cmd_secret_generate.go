@@ -13,7 +13,7 @@ import (
 
 	"muster/internal/keypair"
 	"muster/internal/keypair/sshkey"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/vault"
 	"muster/modules"
 	"muster/secret"
@@ -22,8 +22,8 @@ import (
 func newSecretGenerate(a *app) *cobra.Command {
 	var d described
 	var p vault.Policy
-	var g lang.Generate
-	kind := string(lang.Password)
+	var g plays.Generate
+	kind := string(plays.Password)
 	cmd := &cobra.Command{
 		Use:   "generate NAME",
 		Short: "Give a secret a random value",
@@ -37,7 +37,7 @@ func newSecretGenerate(a *app) *cobra.Command {
 			"  muster secret generate tls/site --type certificate --names www.example.com --days 90 --ca tls/ca",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			g.Type = lang.ValueType(kind)
+			g.Type = plays.ValueType(kind)
 			if err := fits(cmd, g.Type); err != nil {
 				return err
 			}
@@ -68,18 +68,18 @@ func newSecretGenerate(a *app) *cobra.Command {
 }
 
 // fits checks that the flags given are those of a type of value.
-func fits(cmd *cobra.Command, t lang.ValueType) error {
-	if !slices.Contains(lang.ValueTypes(), string(t)) {
-		hint := "there are " + strings.Join(lang.ValueTypes(), ", ")
-		if near := modules.Nearest(string(t), lang.ValueTypes()); near != "" {
+func fits(cmd *cobra.Command, t plays.ValueType) error {
+	if !slices.Contains(plays.ValueTypes(), string(t)) {
+		hint := "there are " + strings.Join(plays.ValueTypes(), ", ")
+		if near := modules.Nearest(string(t), plays.ValueTypes()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return fmt.Errorf("--type %s: %s", t, hint)
 	}
-	of := map[string]lang.ValueType{"from": lang.Password}
-	for _, name := range lang.ValueTypes() {
-		for _, option := range lang.ValueType(name).Options() {
-			of[strings.ReplaceAll(option, "_", "-")] = lang.ValueType(name)
+	of := map[string]plays.ValueType{"from": plays.Password}
+	for _, name := range plays.ValueTypes() {
+		for _, option := range plays.ValueType(name).Options() {
+			of[strings.ReplaceAll(option, "_", "-")] = plays.ValueType(name)
 		}
 	}
 	var errs []error
@@ -93,7 +93,7 @@ func fits(cmd *cobra.Command, t lang.ValueType) error {
 
 // newValue makes a value of a secret. The authority that signs a certificate is read
 // from the store.
-func (a *app) newValue(g lang.Generate, p vault.Policy, name string) (secret.String, error) {
+func (a *app) newValue(g plays.Generate, p vault.Policy, name string) (secret.String, error) {
 	var open *vault.Store
 	if g.CA != "" {
 		s, err := a.openStore()
@@ -106,11 +106,11 @@ func (a *app) newValue(g lang.Generate, p vault.Policy, name string) (secret.Str
 }
 
 // valueFrom makes a value of a secret; s is the open store, where the value needs one.
-func valueFrom(s *vault.Store, g lang.Generate, p vault.Policy, name string) (secret.String, error) {
+func valueFrom(s *vault.Store, g plays.Generate, p vault.Policy, name string) (secret.String, error) {
 	switch g.Type {
-	case lang.SSHKey:
+	case plays.SSHKey:
 		return sshkey.New(cmp.Or(g.Comment, name))
-	case lang.CertificateKey:
+	case plays.CertificateKey:
 		r := g.Request()
 		if g.CA != "" {
 			ca, err := s.Get(g.CA)

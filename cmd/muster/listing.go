@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/view"
 )
 
@@ -74,7 +74,7 @@ func (a *app) list(ctx context.Context, file string, what listing) error {
 }
 
 // listed is a play with what flags leave of it.
-func (a *app) listed(p *lang.Play, limit map[string]bool) listedPlay {
+func (a *app) listed(p *plays.Play, limit map[string]bool) listedPlay {
 	out := listedPlay{Type: "list", Play: p.Name, Hosts: []string{}, Tasks: []listedTask{}, Tags: []string{}}
 	for _, h := range p.Hosts {
 		if limit == nil || limit[h] {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/inventory"
 	"muster/transport"
 )
@@ -45,13 +45,13 @@ func (as loginAs) over(t transport.Target) transport.Target {
 
 // machines is the inventory as the language sees it; for playbooks of muster's own that are
 // also about bastions, with those.
-func (a *app) machines(inv *inventory.Inventory) *lang.Fleet {
+func (a *app) machines(inv *inventory.Inventory) *plays.Fleet {
 	f := fleet(inv)
 	if !a.bastions {
 		return f
 	}
 	for _, h := range inv.Bastions() {
-		f.Hosts = append(f.Hosts, lang.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
+		f.Hosts = append(f.Hosts, plays.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
 	}
 	match := f.Match
 	f.Match = func(patterns []string) (names []string, err error) {

@@ -13,6 +13,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/secret"
@@ -25,15 +26,15 @@ type request struct {
 	start    time.Time
 	key      []byte // of the digests; nil: a random one
 	watch    func(engine.Event)
-	resumes  string      // the run that it goes on with
-	left     []string    // the hosts that it goes on with
-	adHoc    string      // the command whose playbook it is; "": it is the user's
-	again    bool        // its command goes on with it when it is given again, says so, and chooses the tags
-	readOnly bool        // it is only planned
-	trace    bool        // hosts are asked who altered what has drifted
-	saves    bool        // its plan is to be kept
-	phase    *lang.Phase // the part of a rotation that it is
-	quiet    bool        // only what goes wrong is shown
+	resumes  string       // the run that it goes on with
+	left     []string     // the hosts that it goes on with
+	adHoc    string       // the command whose playbook it is; "": it is the user's
+	again    bool         // its command goes on with it when it is given again, says so, and chooses the tags
+	readOnly bool         // it is only planned
+	trace    bool         // hosts are asked who altered what has drifted
+	saves    bool         // its plan is to be kept
+	phase    *plays.Phase // the part of a rotation that it is
+	quiet    bool         // only what goes wrong is shown
 	// name and text put the names of files in the place of where they lie, in
 	// positions and in messages; nil where that is the same. A file that is named "" is
 	// none that anybody has written.

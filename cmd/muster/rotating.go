@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/vault"
 	"muster/internal/view"
@@ -34,9 +34,9 @@ func (f *fixed) Open() []string {
 }
 
 // Versions gives what is to be used of them, and what is valid beside.
-func (f *fixed) Versions(host, name string) (lang.SecretVersions, error) {
+func (f *fixed) Versions(host, name string) (plays.SecretVersions, error) {
 	if value, ok := f.use[name]; ok {
-		v := lang.SecretVersions{Valid: []secret.String{value}, Only: true}
+		v := plays.SecretVersions{Valid: []secret.String{value}, Only: true}
 		if other, ok := f.beside[name]; ok {
 			v.Valid = append(v.Valid, other)
 			if kept, err := f.store.Get(name); err == nil && kept.Previous.Number != 0 && kept.Previous.Value == other {
@@ -54,9 +54,9 @@ func newFixed(u *used) *fixed {
 
 // add takes in the secret of a rotation: the value to be used and the other one, which is
 // valid, too, where both are. With a cutover only one is ever to be.
-func (f *fixed) add(r *lang.Rotation, use, other secret.String, both bool) {
+func (f *fixed) add(r *plays.Rotation, use, other secret.String, both bool) {
 	f.use[r.Secret] = use
-	if both && r.Strategy != lang.Cutover && other != use {
+	if both && r.Strategy != plays.Cutover && other != use {
 		f.beside[r.Secret] = other
 	}
 }
@@ -74,7 +74,7 @@ func newRotator(a *app, p *rotations) *rotator {
 }
 
 // of is the rotation of a secret.
-func (t *rotator) of(secret string) *lang.Rotation {
+func (t *rotator) of(secret string) *plays.Rotation {
 	return t.list[slices.IndexFunc(t.list, func(f *rotationFile) bool { return f.Secret == secret })].Rotation
 }
 
@@ -152,7 +152,7 @@ func (t *rotator) Retire(name string) error {
 
 // values are the two values of a rotation: the one that is to be used, and the other one.
 // Where there is one it is both.
-func (t *rotator) values(r *lang.Rotation) (now, before secret.String, err error) {
+func (t *rotator) values(r *plays.Rotation) (now, before secret.String, err error) {
 	v, err := t.store.store.Get(r.Secret)
 	if err != nil {
 		return now, before, err
@@ -168,7 +168,7 @@ func (t *rotator) values(r *lang.Rotation) (now, before secret.String, err error
 }
 
 // Note keeps the step on the first host that accepts the value.
-func (t *rotator) Note(ctx context.Context, r *lang.Rotation, step string) error {
+func (t *rotator) Note(ctx context.Context, r *plays.Rotation, step string) error {
 	v, err := t.store.store.Get(r.Secret)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (t *rotator) Note(ctx context.Context, r *lang.Rotation, step string) error
 
 // GiveUp notes there that the pending value counts no more; where the rotation is over with
 // that, on all its hosts, as Retired does.
-func (t *rotator) GiveUp(ctx context.Context, r *lang.Rotation, step string) error {
+func (t *rotator) GiveUp(ctx context.Context, r *plays.Rotation, step string) error {
 	v, err := t.store.store.Get(r.Secret)
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (t *rotator) GiveUp(ctx context.Context, r *lang.Rotation, step string) err
 }
 
 // noteOf is a note of the newest value.
-func (t *rotator) noteOf(r *lang.Rotation, v vault.Versions, step string) rotation.Note {
+func (t *rotator) noteOf(r *plays.Rotation, v vault.Versions, step string) rotation.Note {
 	newest := v.Current
 	if v.Pending.Number != 0 {
 		newest = v.Pending
@@ -209,7 +209,7 @@ func (t *rotator) noteOf(r *lang.Rotation, v vault.Versions, step string) rotati
 
 // Retired has all hosts of a rotation know that its old value counts no more: those of its
 // own parts, and of the playbooks that it applies.
-func (t *rotator) Retired(ctx context.Context, r *lang.Rotation) error {
+func (t *rotator) Retired(ctx context.Context, r *plays.Rotation) error {
 	v, err := t.store.store.Get(r.Secret)
 	if err != nil || v.Previous.Number == 0 {
 		return err
@@ -224,7 +224,7 @@ func (t *rotator) Retired(ctx context.Context, r *lang.Rotation) error {
 }
 
 // allHosts are those of a rotation's own parts, and of the playbooks that it applies.
-func (t *rotator) allHosts(r *lang.Rotation) ([]string, error) {
+func (t *rotator) allHosts(r *plays.Rotation) ([]string, error) {
 	hosts := slices.Clone(r.Hosts)
 	for _, file := range r.Applies {
 		pb, err := t.app.playbook(t.loaded, nil, file, false)
@@ -240,35 +240,35 @@ func (t *rotator) allHosts(r *lang.Rotation) ([]string, error) {
 }
 
 // Make makes the tasks of a phase.
-func (t *rotator) Make(ctx context.Context, r *lang.Rotation, phase string) error {
+func (t *rotator) Make(ctx context.Context, r *plays.Rotation, phase string) error {
 	now, before, err := t.values(r)
 	if err != nil {
 		return err
 	}
-	return t.part(ctx, r, &lang.Phase{Name: phase, State: lang.RotationState{New: now, Old: before}}, request{})
+	return t.part(ctx, r, &plays.Phase{Name: phase, State: plays.RotationState{New: now, Old: before}}, request{})
 }
 
 // Undo makes them with the values exchanged.
-func (t *rotator) Undo(ctx context.Context, r *lang.Rotation, phase string) error {
+func (t *rotator) Undo(ctx context.Context, r *plays.Rotation, phase string) error {
 	now, before, err := t.values(r)
 	if err != nil {
 		return err
 	}
-	return t.part(ctx, r, &lang.Phase{Name: phase, State: lang.RotationState{New: before, Old: now}}, request{})
+	return t.part(ctx, r, &plays.Phase{Name: phase, State: plays.RotationState{New: before, Old: now}}, request{})
 }
 
 // part makes a phase of a rotation, as a request says besides.
-func (t *rotator) part(ctx context.Context, r *lang.Rotation, phase *lang.Phase, q request) error {
+func (t *rotator) part(ctx context.Context, r *plays.Rotation, phase *plays.Phase, q request) error {
 	phase.Rotation = r.Name
 	file := t.list[slices.IndexFunc(t.list, func(f *rotationFile) bool { return f.Rotation == r })].file
 	f := newFixed(t.store)
 	f.add(r, phase.State.New, phase.State.Old, phase.Name != "retire")
-	q.file, q.start, q.phase, q.quiet = file, time.Now(), phase, phase.Name == lang.StatePhase
+	q.file, q.start, q.phase, q.quiet = file, time.Now(), phase, phase.Name == plays.StatePhase
 	return t.run(ctx, q, f, phase.State.Old)
 }
 
 // Apply applies a playbook with the new values of rotations.
-func (t *rotator) Apply(ctx context.Context, file string, list []*lang.Rotation) error {
+func (t *rotator) Apply(ctx context.Context, file string, list []*plays.Rotation) error {
 	f := newFixed(t.store)
 	var others []secret.String
 	for _, r := range list {
@@ -283,7 +283,7 @@ func (t *rotator) Apply(ctx context.Context, file string, list []*lang.Rotation)
 }
 
 // ApplyBack applies it with the current value of one.
-func (t *rotator) ApplyBack(ctx context.Context, file string, r *lang.Rotation) error {
+func (t *rotator) ApplyBack(ctx context.Context, file string, r *plays.Rotation) error {
 	now, before, err := t.values(r)
 	if err != nil {
 		return err

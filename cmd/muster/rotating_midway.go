@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // midway is what is known on this machine of a rotation that was begun or gone on with here, and
@@ -27,7 +28,7 @@ func midwayOf(dir, name, mark string) midway {
 }
 
 // keepMidway keeps what is known of a rotation, as the store is by now.
-func (t *rotator) keepMidway(r *lang.Rotation, m midway) error {
+func (t *rotator) keepMidway(r *plays.Rotation, m midway) error {
 	n := readNoted(t.dir, r.Name)
 	m.Mark = t.store.store.Mark(r.Secret)
 	n.Midway = m
@@ -35,21 +36,21 @@ func (t *rotator) keepMidway(r *lang.Rotation, m midway) error {
 }
 
 // dropMidway forgets it: what is given up once more later, with an older store, is another thing.
-func (t *rotator) dropMidway(r *lang.Rotation) error {
+func (t *rotator) dropMidway(r *plays.Rotation) error {
 	n := readNoted(t.dir, r.Name)
 	n.Midway = midway{}
 	return keepHere(notePath(t.dir, r.Name), n)
 }
 
 // GoBack keeps that the pending value is being given up.
-func (t *rotator) GoBack(r *lang.Rotation) error {
+func (t *rotator) GoBack(r *plays.Rotation) error {
 	m := midwayOf(t.dir, r.Name, t.store.store.Mark(r.Secret)) // the strategy may be known of who has begun it
 	m.Back = true
 	return t.keepMidway(r, m)
 }
 
 // GoingBack reports whether that was kept of the value that is pending.
-func (t *rotator) GoingBack(r *lang.Rotation) bool {
+func (t *rotator) GoingBack(r *plays.Rotation) bool {
 	i, _ := t.store.store.Info(r.Secret)
 	return i.Pending != 0 && midwayOf(t.dir, r.Name, t.store.store.Mark(r.Secret)).Back
 }

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // noted is the note of a rotation on this machine.
@@ -65,14 +65,14 @@ func syncFolder(dir string) error {
 }
 
 // Promoted notes when a version was promoted.
-func (t *rotator) Promoted(r *lang.Rotation, version int, at time.Time) error {
+func (t *rotator) Promoted(r *plays.Rotation, version int, at time.Time) error {
 	n := readNoted(t.dir, r.Name)
 	n.Version, n.Promoted = version, at
 	return keepHere(notePath(t.dir, r.Name), n)
 }
 
 // PromotedAt returns when a version was promoted.
-func (t *rotator) PromotedAt(r *lang.Rotation, version int) (time.Time, bool) {
+func (t *rotator) PromotedAt(r *plays.Rotation, version int) (time.Time, bool) {
 	n := readNoted(t.dir, r.Name)
 	return n.Promoted, n.Version == version && !n.Promoted.IsZero()
 }

@@ -5,14 +5,14 @@ import (
 	"fmt"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/view"
 )
 
 // Renew lets the first host that accepts the value know that its rotation is still in hand.
 // It does so by a connection of its own, and not by a run: one's own part may have the host.
-func (t *rotator) Renew(ctx context.Context, r *lang.Rotation) error {
+func (t *rotator) Renew(ctx context.Context, r *plays.Rotation) error {
 	if len(r.Accept) == 0 {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/project"
 	"muster/internal/rotate"
 	"muster/inventory"
@@ -39,7 +39,7 @@ func TestRotationIsRenewedOnItsHost(t *testing.T) {
 	l := &loaded{inventory: inv, project: &project.Project{}}
 	r := newRotator(&app{}, &rotations{loaded: l})
 	r.by = "ann's desk"
-	rotation := &lang.Rotation{Secret: "renewed/here", Accept: []string{"localhost"}}
+	rotation := &plays.Rotation{Secret: "renewed/here", Accept: []string{"localhost"}}
 
 	note(r.by)
 	if err := r.Renew(t.Context(), rotation); err != nil {

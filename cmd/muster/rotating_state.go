@@ -6,14 +6,14 @@ import (
 	"strings"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/vault"
 	"muster/modules/rotation"
 )
 
 // accepts is the first host that accepts the value, by its name and its address.
-func (t *rotator) accepts(r *lang.Rotation) string {
+func (t *rotator) accepts(r *plays.Rotation) string {
 	if len(r.Accept) == 0 {
 		return ""
 	}
@@ -25,13 +25,13 @@ func (t *rotator) accepts(r *lang.Rotation) string {
 }
 
 // statePhase is the play that keeps a note.
-func statePhase(v vault.Versions, hosts []string, note string) *lang.Phase {
-	return &lang.Phase{Name: lang.StatePhase, Hosts: hosts, State: lang.RotationState{New: v.Current.Value, Old: v.Current.Value, Note: note}}
+func statePhase(v vault.Versions, hosts []string, note string) *plays.Phase {
+	return &plays.Phase{Name: plays.StatePhase, Hosts: hosts, State: plays.RotationState{New: v.Current.Value, Old: v.Current.Value, Note: note}}
 }
 
 // keepNote keeps a note on these hosts, or on the first that accepts the value where there are
 // none. That one says where the value is on its way back, and then keeps nothing: ErrBack.
-func (t *rotator) keepNote(ctx context.Context, r *lang.Rotation, v vault.Versions, note rotation.Note, hosts []string) error {
+func (t *rotator) keepNote(ctx context.Context, r *plays.Rotation, v vault.Versions, note rotation.Note, hosts []string) error {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (t *rotator) keepNote(ctx context.Context, r *lang.Rotation, v vault.Versio
 
 // Look plans such a note on all hosts of a rotation: one that knows of another secret of that
 // name, or of a later store, refuses it.
-func (t *rotator) Look(ctx context.Context, r *lang.Rotation) error {
+func (t *rotator) Look(ctx context.Context, r *plays.Rotation) error {
 	v, err := t.store.store.Get(r.Secret)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/vault"
 	"muster/secret"
@@ -18,10 +19,10 @@ import (
 
 // generate makes a value as a rotation says. Where two accounts have values in turn it is
 // one of the account that hasn't the current one.
-func (t *rotator) generate(r *lang.Rotation) (secret.String, error) {
+func (t *rotator) generate(r *plays.Rotation) (secret.String, error) {
 	p := vault.Policy{Length: cmp.Or(r.Generate.Length, 32), Classes: r.Generate.Characters}
 	value, err := valueFrom(t.store.store, r.Generate, p, r.Secret)
-	if err != nil || r.Strategy != lang.Alternate {
+	if err != nil || r.Strategy != plays.Alternate {
 		return value, err
 	}
 	now, _, err := t.values(r)
@@ -38,7 +39,7 @@ func (t *rotator) generate(r *lang.Rotation) (secret.String, error) {
 
 // Check reads all parts of a rotation with a value: where a task can't carry it, that is
 // found before any host knows of it. What is wrong whatever the value is no refusal of it.
-func (t *rotator) Check(_ context.Context, r *lang.Rotation, value secret.String) error {
+func (t *rotator) Check(_ context.Context, r *plays.Rotation, value secret.String) error {
 	_, before, err := t.values(r)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (t *rotator) Check(_ context.Context, r *lang.Rotation, value secret.String
 
 // try reads the parts of a rotation with a value in the place of another, and returns the
 // first thing that is wrong with the value, "" for nothing.
-func (t *rotator) try(r *lang.Rotation, value, before secret.String) (wrong string, err error) {
+func (t *rotator) try(r *plays.Rotation, value, before secret.String) (wrong string, err error) {
 	l := *t.loaded
 	l.secrets = &fixed{used: t.store, use: map[string]secret.String{r.Secret: value}}
 	vars, _, err := t.app.varSources(&l)
@@ -70,7 +71,7 @@ func (t *rotator) try(r *lang.Rotation, value, before secret.String) (wrong stri
 		if other := r.Applies[name]; other != "" {
 			file = other
 		} else {
-			o.Phase = &lang.Phase{Rotation: r.Name, Name: name, State: lang.RotationState{New: value, Old: before}}
+			o.Phase = &plays.Phase{Rotation: r.Name, Name: name, State: plays.RotationState{New: value, Old: before}}
 		}
 		pb, diags := lang.Load(file, o)
 		if diags.HasErrors() {
@@ -87,14 +88,14 @@ func (t *rotator) try(r *lang.Rotation, value, before secret.String) (wrong stri
 
 // applied is an error where a playbook can't be a part of a rotation, and warns where it ends
 // the old value as it brings the new one: whoever else uses that is locked out from then on.
-func (t *rotator) applied(pb *lang.Playbook, r *lang.Rotation, part string) error {
+func (t *rotator) applied(pb *lang.Playbook, r *plays.Rotation, part string) error {
 	if r.Applies[part] == "" {
 		return nil
 	}
-	if !slices.ContainsFunc(pb.Plays, func(p *lang.Play) bool { return len(p.Hosts) > 0 }) {
+	if !slices.ContainsFunc(pb.Plays, func(p *plays.Play) bool { return len(p.Hosts) > 0 }) {
 		return fmt.Errorf("%s: %s runs on no host: it would count as made, and nothing would be", part, r.Applies[part])
 	}
-	if why := pb.EndsOld(r.Secret); why != "" && r.Strategy == lang.Dual {
+	if why := pb.EndsOld(r.Secret); why != "" && r.Strategy == plays.Dual {
 		t.app.view().Warn(fmt.Sprintf("rotation %s: %s: %s", r.Name, part, why))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/vault"
 	"muster/modules"
 )
@@ -31,7 +32,7 @@ type rotations struct {
 
 // rotationFile is a rotation of the project, and how its secret is.
 type rotationFile struct {
-	*lang.Rotation
+	*plays.Rotation
 	file     string
 	info     vault.Info
 	declares []string // the variables of its file
@@ -103,7 +104,7 @@ func (a *app) rotations(ctx context.Context, names []string) (*rotations, error)
 }
 
 // add takes a rotation in. None changes what another does.
-func (p *rotations) add(a *app, r *lang.Rotation, pb *lang.Playbook, file string) error {
+func (p *rotations) add(a *app, r *plays.Rotation, pb *lang.Playbook, file string) error {
 	for _, other := range p.list {
 		switch {
 		case other.Name == r.Name:

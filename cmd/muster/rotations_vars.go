@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -39,13 +40,13 @@ func (a *app) undeclared(p *rotations, list []*rotationFile) error {
 	if err != nil || diags.HasErrors() { // which has been said
 		return err
 	}
-	vars = slices.DeleteFunc(vars, func(v lang.VarSource) bool { return v.Optional })
+	vars = slices.DeleteFunc(vars, func(v plays.VarSource) bool { return v.Optional })
 	var declared []string
 	for _, f := range list {
 		declared = append(declared, f.declares...)
 	}
-	missing := func() []lang.VarSource {
-		return slices.DeleteFunc(slices.Clone(vars), func(v lang.VarSource) bool { return slices.Contains(declared, v.Name) })
+	missing := func() []plays.VarSource {
+		return slices.DeleteFunc(slices.Clone(vars), func(v plays.VarSource) bool { return slices.Contains(declared, v.Name) })
 	}
 	if len(missing()) == 0 {
 		return nil

@@ -14,6 +14,7 @@ import (
 	"muster/internal/engine"
 	"muster/internal/identity"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/internal/project"
 	"muster/internal/view"
@@ -128,7 +129,7 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 	if l.secrets, more = a.savedSecrets(p, l); more.HasErrors() {
 		return nil, nil, a.fail(append(diags, more...), l.sources)
 	}
-	pb, more := lang.Load(laid.Playbook, lang.Options{
+	pb, more := lang.Load(laid.Playbook, plays.Options{
 		Kinds: a.registry(), Fleet: fleet(l.inventory), Root: laid.Root, Place: laid.Place, EmbeddedRoles: embeddedRoles(),
 		Vars: vars, Facts: factsType(), RequireValues: true, Secrets: l.secrets,
 	})
@@ -156,12 +157,12 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 
 // savedSecrets is the store that a plan's secrets are read from: the one that the flag
 // names, or that of the project that it was made in.
-func (a *app) savedSecrets(p *savedPlan, l *loaded) (lang.Secrets, hcl.Diagnostics) {
+func (a *app) savedSecrets(p *savedPlan, l *loaded) (plays.Secrets, hcl.Diagnostics) {
 	from, diags := l.project, hcl.Diagnostics(nil)
 	if p.Root != "" && p.Root != from.Dir {
 		from, diags = project.Find(p.Root)
 	}
-	var s lang.Secrets
+	var s plays.Secrets
 	if !diags.HasErrors() {
 		s, diags = a.secrets(from, l.sources)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/identity"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/internal/project"
 	"muster/internal/vault"
@@ -72,7 +73,7 @@ type used struct {
 
 // secrets reads the names of the store, if there is one. What is wrong with it is a
 // problem of the project's.
-func (a *app) secrets(p *project.Project, sources map[string][]byte) (lang.Secrets, hcl.Diagnostics) {
+func (a *app) secrets(p *project.Project, sources map[string][]byte) (plays.Secrets, hcl.Diagnostics) {
 	path := a.storePath(p)
 	if path == "" {
 		return nil, nil
@@ -104,8 +105,8 @@ func (noSecrets) Partial() bool { return true }
 func (noSecrets) Open() []string { return nil }
 
 // Versions is never called.
-func (noSecrets) Versions(_, name string) (lang.SecretVersions, error) {
-	return lang.SecretVersions{}, fmt.Errorf("%q: %w", name, vault.ErrNotFound)
+func (noSecrets) Versions(_, name string) (plays.SecretVersions, error) {
+	return plays.SecretVersions{}, fmt.Errorf("%q: %w", name, vault.ErrNotFound)
 }
 
 // Names returns the names of all secrets.
@@ -141,10 +142,10 @@ func (u *used) Open() []string {
 
 // Versions opens a secret. All hosts use the current version; the pending and the previous
 // one are valid besides.
-func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
+func (u *used) Versions(_, name string) (plays.SecretVersions, error) {
 	if i, ok := u.store.Info(name); ok && i.From != "" {
 		value, err := u.ask(name)
-		return lang.SecretVersions{Valid: []secret.String{value}}, err
+		return plays.SecretVersions{Valid: []secret.String{value}}, err
 	}
 	if err := u.unlock(); err != nil {
 		if u.app.comesLater(err) {
@@ -154,13 +155,13 @@ func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
 			}
 			u.app.later[name] = true
 			u.app.laterMu.Unlock()
-			err = fmt.Errorf("the store isn't sealed to you yet, and %w, with a run after it is", lang.ErrLater)
+			err = fmt.Errorf("the store isn't sealed to you yet, and %w, with a run after it is", plays.ErrLater)
 		}
-		return lang.SecretVersions{}, err
+		return plays.SecretVersions{}, err
 	}
 	v, err := u.store.Get(name)
 	if err != nil {
-		return lang.SecretVersions{}, err
+		return plays.SecretVersions{}, err
 	}
 	u.mu.Lock()
 	u.read[name] = v.Current.Number
@@ -168,7 +169,7 @@ func (u *used) Versions(_, name string) (lang.SecretVersions, error) {
 	list := []vault.Version{v.Pending, v.Current, v.Previous}
 	list = slices.DeleteFunc(list, func(x vault.Version) bool { return x.Number == 0 })
 	slices.SortStableFunc(list, func(x, y vault.Version) int { return y.Number - x.Number })
-	var all lang.SecretVersions
+	var all plays.SecretVersions
 	for n, x := range list {
 		if x.Number == v.Current.Number {
 			all.Use = n
@@ -195,7 +196,7 @@ func (u *used) ask(name string) (secret.String, error) {
 
 // openSecrets opens the store of a playbook that reads secrets, before any host is
 // connected to.
-func (a *app) openSecrets(pb *lang.Playbook, s lang.Secrets, sources map[string][]byte) error {
+func (a *app) openSecrets(pb *lang.Playbook, s plays.Secrets, sources map[string][]byte) error {
 	u, ok := s.(*used)
 	if !ok || !slices.ContainsFunc(pb.Secrets, func(name string) bool {
 		i, ok := u.store.Info(name)

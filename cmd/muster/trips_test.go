@@ -14,6 +14,7 @@ import (
 	"muster/host/facts"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/launch"
 	"muster/tests/program"
 	"muster/transport"
@@ -125,8 +126,8 @@ func planOver(t *testing.T, server *transporttest.Server, playbook string, apply
 	dialer := ssh.New(ssh.Options{ProjectKnownHosts: known, Home: dir, AgentSocket: "none"})
 	defer dialer.Close()
 	a := &app{}
-	f := &lang.Fleet{Hosts: []lang.Host{{Name: "web1", Address: "web1"}}, Groups: map[string][]string{"all": {"web1"}}}
-	pb, diags := lang.Load(playbook, lang.Options{Kinds: a.registry(), Fleet: f, Facts: factsType(), RequireValues: true})
+	f := &plays.Fleet{Hosts: []plays.Host{{Name: "web1", Address: "web1"}}, Groups: map[string][]string{"all": {"web1"}}}
+	pb, diags := lang.Load(playbook, plays.Options{Kinds: a.registry(), Fleet: f, Facts: factsType(), RequireValues: true})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}

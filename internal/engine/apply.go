@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -103,7 +104,7 @@ func eachNode(nodes []*node, f func(*item)) {
 	}
 }
 
-func (h *hostRun) playRun(p *lang.Play) *playRun {
+func (h *hostRun) playRun(p *plays.Play) *playRun {
 	for _, pr := range h.plays {
 		if pr.play == p {
 			return pr

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
@@ -15,7 +15,7 @@ import (
 // Elsewhere the hosts drop it, and what is shown, and held to, is the second one.
 
 // bracketed reports whether a play is planned so.
-func bracketed(p *lang.Play) bool {
+func bracketed(p *plays.Play) bool {
 	return p.Rolling != nil && (len(p.Rolling.Before)+len(p.Rolling.After) > 0 || actsElsewhere(p))
 }
 
@@ -47,7 +47,7 @@ func (h *hostRun) planBracket(ctx context.Context, p *playRun, w way) error {
 		return err
 	}
 	w.trial, w.stepwise = false, true
-	for part, steps := range [][]*lang.Step{p.play.Rolling.Before, p.play.Steps, p.play.Rolling.After} {
+	for part, steps := range [][]*plays.Step{p.play.Rolling.Before, p.play.Steps, p.play.Rolling.After} {
 		w := w
 		w.passing = part == partBefore
 		if w.at != nil {
@@ -64,7 +64,7 @@ func (h *hostRun) planBracket(ctx context.Context, p *playRun, w way) error {
 }
 
 // walkPart plans steps of a play, and waits until they are planned.
-func (h *hostRun) walkPart(ctx context.Context, p *playRun, w way, steps []*lang.Step, nodes *[]*node) (err error) {
+func (h *hostRun) walkPart(ctx context.Context, p *playRun, w way, steps []*plays.Step, nodes *[]*node) (err error) {
 	*nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h), steps)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"muster/host"
 	"muster/internal/engine"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/remote"
 	"muster/internal/wire"
 	"muster/modules"
@@ -78,16 +79,16 @@ func (f *fleet) runWith(change func(*engine.Options), playbook string, hosts ...
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(playbook, "DIR", f.dir)), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	fl := &lang.Fleet{Groups: map[string][]string{"all": hosts}}
+	fl := &plays.Fleet{Groups: map[string][]string{"all": hosts}}
 	for _, h := range hosts {
 		address := h
 		if f.address != "" {
 			address = f.address
 		}
-		fl.Hosts = append(fl.Hosts, lang.Host{Name: h, Address: address})
+		fl.Hosts = append(fl.Hosts, plays.Host{Name: h, Address: address})
 	}
 	facts := cty.Object(map[string]cty.Type{"os": cty.String})
-	pb, diags := lang.Load(path, lang.Options{Kinds: f.kinds, Fleet: fl, Root: f.dir, Facts: facts, RequireValues: true})
+	pb, diags := lang.Load(path, plays.Options{Kinds: f.kinds, Fleet: fl, Root: f.dir, Facts: facts, RequireValues: true})
 	if diags.HasErrors() {
 		f.t.Fatal(diags)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"muster/host"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/transport"
 )
@@ -207,7 +208,7 @@ func without(facts cty.Value, open map[string]bool) cty.Value {
 // gather asks hosts for their facts again, at the end of a play: those on which
 // something was changed by it, whoever did that, where the playbook reads facts that
 // changes move. Until then facts are those at the play's start.
-func (r *Run) gather(ctx context.Context, p *lang.Play) {
+func (r *Run) gather(ctx context.Context, p *plays.Play) {
 	if !r.movable(lang.FactsRead{Names: r.o.Playbook.Facts}) || p.Index == len(r.o.Playbook.Plays)-1 {
 		return
 	}

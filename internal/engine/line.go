@@ -5,7 +5,7 @@ import (
 	"context"
 	"slices"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // line is what a play has for one host, where several hosts' tasks act on it, in the
@@ -16,7 +16,7 @@ type line struct{ items []*item }
 // lineUp finds the lines of all plays, before anything is made.
 func (r *Run) lineUp() {
 	type place struct {
-		play *lang.Play
+		play *plays.Play
 		part int // of a rolling play: what stands around it is one of its own
 		on   *hostRun
 	}

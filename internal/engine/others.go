@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
 // first is the host on which a play's `once` tasks run: the first that can be
 // reached. Where none can, it is the first.
-func (r *Run) first(ctx context.Context, p *lang.Play) (*hostRun, error) {
+func (r *Run) first(ctx context.Context, p *plays.Play) (*hostRun, error) {
 	var first *hostRun
 	for _, name := range p.Hosts {
 		if r.o.Limit != nil && !r.o.Limit[name] {
@@ -57,7 +58,7 @@ func (r *Run) helper(ctx context.Context, name string) (*hostRun, error) {
 
 // actedOn waits until every host has sent what its plays before this one have for
 // other hosts: this one may be among those.
-func (h *hostRun) actedOn(ctx context.Context, p *lang.Play) error {
+func (h *hostRun) actedOn(ctx context.Context, p *plays.Play) error {
 	r := h.run
 	for _, q := range r.o.Playbook.Plays[:p.Index] {
 		if !actsElsewhere(q) {
@@ -81,7 +82,7 @@ func (h *hostRun) actedOn(ctx context.Context, p *lang.Play) error {
 }
 
 // actsElsewhere reports whether a play has tasks for other hosts than its own.
-func actsElsewhere(p *lang.Play) bool {
+func actsElsewhere(p *plays.Play) bool {
 	for t := range p.Tasks() {
 		if t.ActsElsewhere() {
 			return true

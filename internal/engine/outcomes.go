@@ -8,6 +8,7 @@ import (
 
 	"muster/host"
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -115,8 +116,8 @@ func (h *hostRun) pass(id string, ran modules.Truth) {
 }
 
 // passAll notes it of all tasks of steps.
-func (h *hostRun) passAll(scope *lang.Scope, ran modules.Truth, steps []*lang.Step) {
-	for t := range lang.TasksOf(steps) {
+func (h *hostRun) passAll(scope *lang.Scope, ran modules.Truth, steps []*plays.Step) {
+	for t := range plays.TasksOf(steps) {
 		h.pass(scope.Path()+t.Name(), ran)
 	}
 }

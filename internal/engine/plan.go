@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -129,7 +130,7 @@ func (h *hostRun) flush() {
 
 // way says how steps are walked.
 type way struct {
-	play    *lang.Play
+	play    *plays.Play
 	rescued bool // a failure isn't the host's: a block around has a rescue
 	passing bool // what these steps do is taken back by others, by design
 	trial   bool // what these steps come to may be planned anew, and isn't told yet
@@ -153,7 +154,7 @@ func (w way) in(place ...int) way {
 }
 
 // walk evaluates steps on the host, in order, and sends what they come to.
-func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*lang.Step) ([]*node, error) {
+func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*plays.Step) ([]*node, error) {
 	var nodes []*node
 	outer := w
 	for i, step := range steps {
@@ -192,7 +193,7 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*l
 	return nodes, nil
 }
 
-func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *lang.Block) ([]*node, error) {
+func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *plays.Block) ([]*node, error) {
 	scopes, err := settle(ctx, h, func() ([]*lang.Scope, lang.Waits, hcl.Diagnostics) { return scope.Enter(b) })
 	if err != nil {
 		return nil, err
@@ -236,7 +237,7 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 }
 
 // task evaluates a task's instances and sends them.
-func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *lang.Task) ([]*item, error) {
+func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *plays.Task) ([]*item, error) {
 	if t.ActsElsewhere() && !w.late {
 		h.mixed = w.play
 		defer h.stands(w.in(1))
@@ -402,7 +403,7 @@ func (it *item) wire() *wire.Task {
 }
 
 // chosen reports whether tags select a task.
-func (r *Run) chosen(t *lang.Task) bool { return r.o.Chooses(t.Tags) }
+func (r *Run) chosen(t *plays.Task) bool { return r.o.Chooses(t.Tags) }
 
 // Chooses reports whether Tags and SkipTags select a task that has tags.
 func (o *Options) Chooses(tags []string) bool {

@@ -3,7 +3,7 @@ package engine
 import (
 	"slices"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
@@ -11,8 +11,8 @@ import (
 // that the plan never named.
 func (r *Run) tellRescues() {
 	for _, p := range r.o.Playbook.Plays {
-		var order []*lang.Block
-		hosts := map[*lang.Block][]string{}
+		var order []*plays.Block
+		hosts := map[*plays.Block][]string{}
 		for _, h := range r.order {
 			if pr := h.playRun(p); pr != nil {
 				for _, b := range pr.rescues() {
@@ -25,7 +25,7 @@ func (r *Run) tellRescues() {
 		}
 		for _, b := range order {
 			e := &RescueEvent{Play: p.Name, Block: b.Label, Hosts: hosts[b]}
-			for t := range lang.TasksOf(b.Rescue) {
+			for t := range plays.TasksOf(b.Rescue) {
 				if r.chosen(t) {
 					e.Tasks = append(e.Tasks, t.Name())
 				}
@@ -39,8 +39,8 @@ func (r *Run) tellRescues() {
 
 // rescues returns the blocks with a rescue in which something is pending or has
 // failed already, each once.
-func (p *playRun) rescues() []*lang.Block {
-	var list []*lang.Block
+func (p *playRun) rescues() []*plays.Block {
+	var list []*plays.Block
 	var walk func(nodes []*node)
 	walk = func(nodes []*node) {
 		for _, n := range nodes {

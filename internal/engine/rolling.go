@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
 // play makes a play on its hosts: all at once, or batch by batch. It returns
 // false where the run goes no further.
-func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
+func (r *Run) play(ctx context.Context, p *plays.Play, hosts []*hostRun) bool {
 	if p.Rolling == nil {
 		r.batch(ctx, p, hosts)
 		return ctx.Err() == nil && !r.stopping()
@@ -53,7 +54,7 @@ func (r *Run) play(ctx context.Context, p *lang.Play, hosts []*hostRun) bool {
 
 // sizes returns how many hosts each batch has: those of the plan, as far as they are
 // still there, where it was made batch by batch.
-func (r *Run) sizes(p *lang.Play, due []*hostRun) []int {
+func (r *Run) sizes(p *plays.Play, due []*hostRun) []int {
 	if !bracketed(p) {
 		return p.Rolling.Sizes(len(due))
 	}
@@ -75,7 +76,7 @@ func failures(hosts []*hostRun) []*hostRun {
 
 // halt ends a run whose rolling play has failed on too many hosts: what comes
 // after the play counts on it.
-func (r *Run) halt(p *lang.Play, failed, left []*hostRun) {
+func (r *Run) halt(p *plays.Play, failed, left []*hostRun) {
 	text := fmt.Sprintf("%s: failed on %s, which is more than max_failures allows: ", p.Name, listed(failed))
 	switch len(left) {
 	case 0:
@@ -106,7 +107,7 @@ func listed(hosts []*hostRun) string {
 }
 
 // batch makes a play on some of its hosts at once.
-func (r *Run) batch(ctx context.Context, p *lang.Play, hosts []*hostRun) {
+func (r *Run) batch(ctx context.Context, p *plays.Play, hosts []*hostRun) {
 	r.mu.Lock()
 	for _, h := range hosts {
 		h.peers, h.barriers, h.away, h.underway = hosts, 0, false, true

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/lang"
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 	"muster/internal/task"
 	"muster/internal/wire"
 	"muster/modules"
@@ -45,7 +46,7 @@ type hostRun struct {
 	epoch     int
 	reached   int                      // every play before this one, by index, has been walked
 	at        []int                    // the place in that play that it has come to, as in way
-	mixed     *lang.Play               // it has come to a task of this play that acts elsewhere
+	mixed     *plays.Play              // it has come to a task of this play that acts elsewhere
 	last      *hostRun                 // the one that the task before acts on
 	asked     bool                     // for facts that haven't come yet
 	told      told                     // what it has said so far
@@ -82,7 +83,7 @@ type hostRun struct {
 
 // playRun is a play on one host.
 type playRun struct {
-	play          *lang.Play
+	play          *plays.Play
 	nodes         []*node
 	before, after []*node // of a rolling play
 	// Of a rolling play that is planned as it is made: see bracket.go.
@@ -97,12 +98,12 @@ type node struct {
 	item    *item
 	shared  *item
 	block   *blockRun
-	barrier *lang.Barrier
+	barrier *plays.Barrier
 }
 
 // blockRun is a block entered on one host.
 type blockRun struct {
-	block  *lang.Block
+	block  *plays.Block
 	scope  *lang.Scope
 	way    way // the one it stands in
 	nodes  []*node

@@ -7,6 +7,7 @@ import (
 
 	"muster/internal/lang"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
 
@@ -45,7 +46,7 @@ func (h *hostRun) fail(it *item, err error) *item {
 }
 
 // broken is the item of a task whose instances can't be told.
-func (h *hostRun) broken(scope *lang.Scope, t *lang.Task, w way, err error) *item {
+func (h *hostRun) broken(scope *lang.Scope, t *plays.Task, w way, err error) *item {
 	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
 	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, trial: w.trial}, err)
 }

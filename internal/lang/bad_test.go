@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // unpack writes the files of an archive to a folder and returns it.
@@ -52,8 +53,8 @@ func expand(data []byte) []byte {
 	})
 }
 
-func testOptions(dir string) Options {
-	return Options{Kinds: testKinds(), Fleet: testFleet(), Root: dir, Facts: factsType, Secrets: fakeSecrets{"mysql/app": "geheim-4711", "rotated/db": "*new-4711|old-4711", "rotating/db": "now-2342|=go-2342", "retiring/db": "*now-1001|-old-1001", "rotated/key": "next-0815|*used-0815"}, RequireValues: true}
+func testOptions(dir string) plays.Options {
+	return plays.Options{Kinds: testKinds(), Fleet: testFleet(), Root: dir, Facts: factsType, Secrets: fakeSecrets{"mysql/app": "geheim-4711", "rotated/db": "*new-4711|old-4711", "rotating/db": "now-2342|=go-2342", "retiring/db": "*now-1001|-old-1001", "rotated/key": "next-0815|*used-0815"}, RequireValues: true}
 }
 
 // expectations returns what "ERROR: …" and "WARNING: …" at the end of lines

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -37,7 +38,7 @@ type checks struct {
 // checker is the check of one play.
 type checker struct {
 	*checks
-	play  *Play
+	play  *plays.Play
 	paths paths
 }
 
@@ -49,7 +50,7 @@ func check(p *Playbook) hcl.Diagnostics {
 		k.checkLocals(u)
 	}
 	for _, p := range k.p.Plays {
-		c := &checker{checks: k, play: p, paths: paths{written: map[string]map[string]*Task{}}}
+		c := &checker{checks: k, play: p, paths: paths{written: map[string]map[string]*plays.Task{}}}
 		k.varying = nil
 		var scopes []*Scope
 		for _, h := range p.Hosts {
@@ -71,64 +72,64 @@ func check(p *Playbook) hcl.Diagnostics {
 }
 
 // checkVariables reports variables without a value, and invalid values.
-func (k *checks) checkVariables(u *unit) {
-	for _, name := range u.order {
-		v, state := u.variables[name], u.values[name]
-		set := state.value != cty.NilVal
+func (k *checks) checkVariables(u *plays.Unit) {
+	for _, name := range u.Order {
+		v, state := u.Variables[name], u.Values[name]
+		set := state.Value != cty.NilVal
 		if set {
 			origin := ""
-			if state.origin != "" {
-				origin = fmt.Sprintf(" The value comes from %s.", state.origin)
+			if state.Origin != "" {
+				origin = fmt.Sprintf(" The value comes from %s.", state.Origin)
 			}
 			k.diags = append(k.diags, k.p.beforePlays(u, "").validate(v, v.Range, origin)...)
 		}
-		if state.final {
+		if state.Final {
 			continue
 		}
-		for i := range k.p.fleet.hosts {
-			h := &k.p.fleet.hosts[i]
+		for i := range k.p.fleet.Hosts {
+			h := &k.p.fleet.Hosts[i]
 			if _, ok := h.Vars[name]; ok {
 				set = true
 				k.diags = append(k.diags, k.p.beforePlays(u, h.Name).validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
 			}
 		}
 		for _, p := range k.p.Plays {
-			for _, pv := range p.vars {
-				if pv.v == v {
+			for _, pv := range p.Vars {
+				if pv.Variable == v {
 					set = true
 					k.checkPlayVar(p, pv)
 				}
 			}
 		}
-		if !set && k.p.o.RequireValues && !k.p.fleet.partial {
-			k.diags = append(k.diags, v.missing(""))
+		if !set && k.p.o.RequireValues && !k.p.fleet.Partial {
+			k.diags = append(k.diags, v.Missing(""))
 		}
 	}
 }
 
 // checkPlayVar checks the value that a play sets a variable to.
-func (k *checks) checkPlayVar(p *Play, pv *playVar) {
+func (k *checks) checkPlayVar(p *plays.Play, pv *plays.PlayVar) {
 	hosts := p.Hosts
 	if len(hosts) == 0 {
 		hosts = []string{""}
 	}
-	if !pv.expr.reads.host { // else it is found where the variable is read
-		_, _, diags := k.p.before(p, hosts[0]).variable(pv.name)
+	if !pv.Expr.Reads.Host { // else it is found where the variable is read
+		_, _, diags := k.p.before(p, hosts[0]).variable(pv.Name)
 		k.diags = append(k.diags, diags...)
 	}
 	for _, host := range hosts {
-		k.diags = append(k.diags, k.p.before(p, host).validate(pv.v, pv.at, "")...)
+		k.diags = append(k.diags, k.p.before(p, host).validate(pv.Variable, pv.At, "")...)
 	}
 }
 
 // checkLocals evaluates the locals that are the same for all hosts; the others
 // are checked where they are read.
-func (k *checks) checkLocals(u *unit) {
-	c := &checker{checks: k, play: &Play{}}
+func (k *checks) checkLocals(u *plays.Unit) {
+	c := &checker{checks: k, play: &plays.Play{}}
 	s := k.p.beforePlays(u, "") // one, so that each local is evaluated once
-	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
-		lo := u.locals[name]
-		if lo.expr == nil || lo.expr.bad || c.localVaries(lo, u) {
+	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
+		lo := u.Locals[name]
+		if lo.Expr == nil || lo.Expr.Bad || c.localVaries(lo, u) {
 			continue
 		}
 		_, _, diags := s.local(name)
@@ -138,7 +139,7 @@ func (k *checks) checkLocals(u *unit) {
 }
 
 // steps checks steps in the scopes that they are run in.
-func (c *checker) steps(steps []*Step, scopes []*Scope) {
+func (c *checker) steps(steps []*plays.Step, scopes []*Scope) {
 	for _, step := range steps {
 		switch {
 		case step.Task != nil:
@@ -149,7 +150,7 @@ func (c *checker) steps(steps []*Step, scopes []*Scope) {
 	}
 }
 
-func (c *checker) block(b *Block, scopes []*Scope) {
+func (c *checker) block(b *plays.Block, scopes []*Scope) {
 	var inner []*Scope
 	for _, s := range scopes {
 		entered, _, diags := s.Enter(b)
@@ -170,20 +171,20 @@ func (c *checker) block(b *Block, scopes []*Scope) {
 	if b.Role == nil {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.Role.unit.outputs)) {
-		if o := b.Role.unit.outputs[name]; o.expr != nil {
+	for _, name := range slices.Sorted(maps.Keys(b.Role.Unit.Outputs)) {
+		if o := b.Role.Unit.Outputs[name]; o.Expr != nil {
 			c.diags = append(c.diags, inner[0].output(o)...)
 		}
 	}
 }
 
 // inputs checks the inputs of a role in use.
-func (c *checker) inputs(use *RoleUse, s *Scope) {
-	for _, name := range use.unit.order {
-		v := use.unit.variables[name]
-		at := use.block.Range
-		if given := use.inputs[name]; given != nil {
-			at = given.raw.Range()
+func (c *checker) inputs(use *plays.RoleUse, s *Scope) {
+	for _, name := range use.Unit.Order {
+		v := use.Unit.Variables[name]
+		at := use.Block.Range
+		if given := use.Inputs[name]; given != nil {
+			at = given.Raw.Range()
 		}
 		if _, _, diags := s.variable(name); diags.HasErrors() {
 			c.diags = append(c.diags, diags...)
@@ -194,8 +195,8 @@ func (c *checker) inputs(use *RoleUse, s *Scope) {
 }
 
 // task checks a task in all scopes that it is run in.
-func (c *checker) task(t *Task, scopes []*Scope) {
-	if t.broken {
+func (c *checker) task(t *plays.Task, scopes []*Scope) {
+	if t.Broken {
 		return
 	}
 	// Whether a task's companion is its own host shows only on that one.
@@ -252,7 +253,7 @@ type finding struct {
 
 // once checks a task in one scope. ran is false where it is skipped; varies says
 // whether the task may differ between hosts.
-func (c *checker) once(t *Task, s *Scope, varies bool) (diags hcl.Diagnostics, certain, ran bool) {
+func (c *checker) once(t *plays.Task, s *Scope, varies bool) (diags hcl.Diagnostics, certain, ran bool) {
 	instances, _, diags := s.Instances(t)
 	if diags.HasErrors() {
 		certain, ran = true, true
@@ -282,7 +283,7 @@ func (c *checker) once(t *Task, s *Scope, varies bool) (diags hcl.Diagnostics, c
 // decode holds the arguments against the kind.
 func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
 	t := i.Task
-	if t.noKey {
+	if t.NoKey {
 		tried.args[c.p.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
 	}
 	module, errs := c.p.o.Kinds.Decode(t.Kind, tried.args)
@@ -294,7 +295,7 @@ func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
 	}
 	var out hcl.Diagnostics
 	for _, err := range errs {
-		d := diag.Error(t.at(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
+		d := diag.Error(t.At(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
 		out = append(out, d)
 	}
 	return out
@@ -321,20 +322,20 @@ func below(at, dir string) bool { return at == dir || strings.HasPrefix(at, dir+
 
 // asWritten is the hint of an argument's error. One that puts a number in
 // quotes keeps its leading zeros, which its value has lost.
-func (c *checker) asWritten(t *Task, err modules.ArgError) string {
-	a := t.arg(err.Arg)
+func (c *checker) asWritten(t *plays.Task, err modules.ArgError) string {
+	a := t.Arg(err.Arg)
 	if a == nil || err.Path != "" {
 		return err.Hint
 	}
-	n, ok := diag.Unwrap(a.raw).(*hclsyntax.LiteralValueExpr)
-	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.name, fmt.Sprint(plainValue(n.Val))) {
+	n, ok := diag.Unwrap(a.Raw).(*hclsyntax.LiteralValueExpr)
+	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.Name, fmt.Sprint(plainValue(n.Val))) {
 		return err.Hint
 	}
 	src := c.p.files.Sources()[n.SrcRange.Filename]
 	if !n.SrcRange.CanSliceBytes(src) {
 		return err.Hint
 	}
-	return fmt.Sprintf("%s = %q", a.name, n.SrcRange.SliceBytes(src))
+	return fmt.Sprintf("%s = %q", a.Name, n.SrcRange.SliceBytes(src))
 }
 
 func (k *checks) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {

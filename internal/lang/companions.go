@@ -4,24 +4,25 @@ import (
 	"fmt"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
 // Companions are the other hosts that a task needs, with arguments as evaluated, which acts
 // on a host ("" where that isn't known). One that isn't known yet isn't among them, unknown
 // says so. Errors are those of the kind, and hosts that can't be a companion.
-func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []modules.Companion, unknown bool, errs []modules.ArgError) {
-	if _, is := t.kind.New().(modules.Accompanied); !is {
+func (p *Playbook) Companions(t *plays.Task, on string, args map[string]any) (list []modules.Companion, unknown bool, errs []modules.ArgError) {
+	if _, is := t.KindOf.New().(modules.Accompanied); !is {
 		return nil, false, nil
 	}
 	m, errs := p.o.Kinds.Decode(t.Kind, args)
 	if len(errs) > 0 {
 		return nil, false, errs
 	}
-	if n, is := m.(modules.HostNamer); is && !p.fleet.partial {
+	if n, is := m.(modules.HostNamer); is && !p.fleet.Partial {
 		for _, h := range n.Hosts() {
-			if p.fleet.byName[h.Host] == nil {
-				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: diag.DidYouMean(h.Host, p.fleet.names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
+			if p.fleet.ByName[h.Host] == nil {
+				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: diag.DidYouMean(h.Host, p.fleet.Names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
 			}
 		}
 	}
@@ -37,11 +38,11 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 			continue
 		case k == nil || !k.Companion:
 			wrong("Unknown kind", "", "A fault of the kind %q: it needs %q of another host, which isn't a companion's kind.", t.Kind, c.Kind)
-		case p.fleet.byName[c.Host] == nil && p.fleet.partial:
+		case p.fleet.ByName[c.Host] == nil && p.fleet.Partial:
 			unknown = true
 			continue
-		case p.fleet.byName[c.Host] == nil:
-			wrong("Unknown host", diag.DidYouMean(c.Host, p.fleet.names), "%q is no host of this inventory.", c.Host)
+		case p.fleet.ByName[c.Host] == nil:
+			wrong("Unknown host", diag.DidYouMean(c.Host, p.fleet.Names), "%q is no host of this inventory.", c.Host)
 		case c.Host == on:
 			wrong("The host itself", "", "%s is the host that the task acts on: it needs another one.", on)
 		case seen[c.Host]:
@@ -54,19 +55,19 @@ func (p *Playbook) Companions(t *Task, on string, args map[string]any) (list []m
 }
 
 // accompanied reports whether a task may need other hosts, whatever its arguments come to.
-func (p *Playbook) accompanied(t *Task) bool {
-	if t.kind == nil || t.kind.New == nil || t.broken {
+func (p *Playbook) accompanied(t *plays.Task) bool {
+	if t.KindOf == nil || t.KindOf.New == nil || t.Broken {
 		return false
 	}
-	if _, is := t.kind.New().(modules.Accompanied); !is {
+	if _, is := t.KindOf.New().(modules.Accompanied); !is {
 		return false
 	}
 	args := map[string]any{}
-	for _, a := range t.args {
-		args[a.name] = modules.UnknownValue{}
+	for _, a := range t.Args {
+		args[a.Name] = modules.UnknownValue{}
 	}
-	if t.keyLabel != nil {
-		args[t.keyLabel.name] = modules.UnknownValue{}
+	if t.KeyLabel != nil {
+		args[t.KeyLabel.Name] = modules.UnknownValue{}
 	}
 	m, errs := p.o.Kinds.Decode(t.Kind, args)
 	return len(errs) == 0 && len(m.(modules.Accompanied).Companions()) > 0
@@ -74,7 +75,7 @@ func (p *Playbook) accompanied(t *Task) bool {
 
 // Address is what the inventory says that a host is reached at.
 func (p *Playbook) Address(host string) string {
-	if h := p.fleet.byName[host]; h != nil && h.Address != "" {
+	if h := p.fleet.ByName[host]; h != nil && h.Address != "" {
 		return h.Address
 	}
 	return host

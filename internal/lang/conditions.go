@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -65,16 +66,16 @@ func parts(c *modules.Condition, any bool) []*modules.Condition {
 }
 
 // conditions evaluates the conditions of the blocks around a task, and its own.
-func (s *Scope) conditions(t *Task, l layer) (verdict, Waits, hcl.Diagnostics) {
+func (s *Scope) conditions(t *plays.Task, l layer) (verdict, Waits, hcl.Diagnostics) {
 	result := decided(true)
 	var chain []*Scope
 	for at := s; at != nil; at = at.parent {
-		if at.block != nil && at.block.when != nil {
+		if at.block != nil && at.block.When != nil {
 			chain = append(chain, at)
 		}
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
-		v, waits, diags := chain[i].parent.condition(chain[i].block.when, layer{target: l.target})
+		v, waits, diags := chain[i].parent.condition(chain[i].block.When, layer{target: l.target})
 		if len(waits) > 0 || diags.HasErrors() {
 			return undecided, waits, diags
 		}
@@ -82,15 +83,15 @@ func (s *Scope) conditions(t *Task, l layer) (verdict, Waits, hcl.Diagnostics) {
 			return result, nil, nil
 		}
 	}
-	if t.when == nil {
+	if t.When == nil {
 		return result, nil, nil
 	}
-	v, waits, diags := s.condition(t.when, l)
+	v, waits, diags := s.condition(t.When, l)
 	return both(result, v, false), waits, diags
 }
 
-func (s *Scope) condition(e *expr, l layer) (verdict, Waits, hcl.Diagnostics) {
-	if e.bad {
+func (s *Scope) condition(e *plays.Expr, l layer) (verdict, Waits, hcl.Diagnostics) {
+	if e.Bad {
 		return undecided, nil, nil
 	}
 	return s.fold(e, e.Expression, l)
@@ -98,7 +99,7 @@ func (s *Scope) condition(e *expr, l layer) (verdict, Waits, hcl.Diagnostics) {
 
 // fold evaluates an expression as far as it is known; what is made of
 // task.….changed, !, && and || and isn't known yet is left to the host.
-func (s *Scope) fold(whole *expr, e hclsyntax.Expression, l layer) (verdict, Waits, hcl.Diagnostics) {
+func (s *Scope) fold(whole *plays.Expr, e hclsyntax.Expression, l layer) (verdict, Waits, hcl.Diagnostics) {
 	switch x := e.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return s.fold(whole, x.Expression, l)
@@ -130,10 +131,10 @@ func (s *Scope) fold(whole *expr, e hclsyntax.Expression, l layer) (verdict, Wai
 }
 
 // leaf evaluates what can't be folded further.
-func (s *Scope) leaf(whole *expr, e hclsyntax.Expression, l layer) (verdict, Waits, hcl.Diagnostics) {
+func (s *Scope) leaf(whole *plays.Expr, e hclsyntax.Expression, l layer) (verdict, Waits, hcl.Diagnostics) {
 	part := whole
 	if e != whole.Expression {
-		part = &expr{Expression: e, reads: s.partial(whole, e)}
+		part = &plays.Expr{Expression: e, Reads: s.partial(whole, e)}
 	}
 	v, waits, diags := s.value(part, l)
 	if len(waits) > 0 || diags.HasErrors() {
@@ -155,21 +156,21 @@ func (s *Scope) leaf(whole *expr, e hclsyntax.Expression, l layer) (verdict, Wai
 
 // partial is what a part of a condition reads: the whole's reads without the
 // tasks that only the rest of it names.
-func (s *Scope) partial(whole *expr, e hclsyntax.Expression) *reads {
-	if len(whole.reads.tasks) == 0 && len(whole.reads.roles) == 0 {
-		return whole.reads
+func (s *Scope) partial(whole *plays.Expr, e hclsyntax.Expression) *plays.Reads {
+	if len(whole.Reads.Tasks) == 0 && len(whole.Reads.Roles) == 0 {
+		return whole.Reads
 	}
-	r := *whole.reads
-	r.tasks, r.roles = nil, nil
+	r := *whole.Reads
+	r.Tasks, r.Roles = nil, nil
 	for _, t := range e.Variables() {
-		for _, read := range whole.reads.tasks {
+		for _, read := range whole.Reads.Tasks {
 			if mentions(t, read) {
-				r.tasks = append(r.tasks, read)
+				r.Tasks = append(r.Tasks, read)
 			}
 		}
-		for _, read := range whole.reads.roles {
+		for _, read := range whole.Reads.Roles {
 			if mentionsRole(t, read) {
-				r.roles = append(r.roles, read)
+				r.Roles = append(r.Roles, read)
 			}
 		}
 	}
@@ -177,31 +178,31 @@ func (s *Scope) partial(whole *expr, e hclsyntax.Expression) *reads {
 }
 
 // mentions reports whether a traversal may be the one that read a task.
-func mentions(t hcl.Traversal, r taskRead) bool {
+func mentions(t hcl.Traversal, r plays.TaskRead) bool {
 	if t.RootName() == "hosts" {
-		return r.host != "" || r.allHosts
+		return r.Host != "" || r.AllHosts
 	}
 	if t.RootName() != "task" || len(t) < 3 {
 		return false
 	}
 	kind, _ := diag.StepName(t[1])
 	label, _ := diag.StepName(t[2])
-	return r.host == "" && !r.allHosts && kind == r.task.Kind && label == r.task.Label
+	return r.Host == "" && !r.AllHosts && kind == r.Task.Kind && label == r.Task.Label
 }
 
 // mentionsRole is mentions for a role.
-func mentionsRole(t hcl.Traversal, r roleRead) bool {
-	elsewhere := r.host != "" || r.allHosts
+func mentionsRole(t hcl.Traversal, r plays.RoleRead) bool {
+	elsewhere := r.Host != "" || r.AllHosts
 	if t.RootName() == "hosts" {
 		return elsewhere
 	}
 	name, ok := diag.SecondName(t)
-	return ok && t.RootName() == "role" && !elsewhere && name == r.use.Label
+	return ok && t.RootName() == "role" && !elsewhere && name == r.Use.Label
 }
 
 // changed recognises task.KIND.LABEL.changed, with or without an element, of
 // this host. ok is false for anything else.
-func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict, ok bool, diags hcl.Diagnostics) {
+func (s *Scope) changed(whole *plays.Expr, e hclsyntax.Expression, l layer) (v verdict, ok bool, diags hcl.Diagnostics) {
 	var path hcl.Traversal
 	var key hclsyntax.Expression
 	switch x := e.(type) {
@@ -229,7 +230,7 @@ func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict
 	}
 	t := s.ownTask(whole, path)
 	elsewhere := l.target != "" && l.target != s.host // which knows nothing of this host's tasks
-	if t == nil || t.on != nil || t.Once || t.changedWhen != nil || l.self != nil || elsewhere {
+	if t == nil || t.On != nil || t.Once || t.ChangedWhen != nil || l.self != nil || elsewhere {
 		return undecided, false, nil
 	}
 	id, ok := s.changedID(whole, t, path, key, l)
@@ -247,18 +248,18 @@ func (s *Scope) changed(whole *expr, e hclsyntax.Expression, l layer) (v verdict
 	return verdict{host: &modules.Condition{Changed: id}}, true, nil
 }
 
-func (s *Scope) ownTask(whole *expr, path hcl.Traversal) *Task {
-	for _, r := range whole.reads.tasks {
-		if mentions(path, r) && !r.task.broken {
-			return r.task
+func (s *Scope) ownTask(whole *plays.Expr, path hcl.Traversal) *plays.Task {
+	for _, r := range whole.Reads.Tasks {
+		if mentions(path, r) && !r.Task.Broken {
+			return r.Task
 		}
 	}
 	return nil
 }
 
 // changedID finds the instance that a condition means, if there is one.
-func (s *Scope) changedID(whole *expr, t *Task, path hcl.Traversal, key hclsyntax.Expression, l layer) (string, bool) {
-	if t.forEach == nil {
+func (s *Scope) changedID(whole *plays.Expr, t *plays.Task, path hcl.Traversal, key hclsyntax.Expression, l layer) (string, bool) {
+	if t.ForEach == nil {
 		return s.id(t, ""), key == nil && len(path) == 4
 	}
 	var name string
@@ -269,7 +270,7 @@ func (s *Scope) changedID(whole *expr, t *Task, path hcl.Traversal, key hclsynta
 			return "", false
 		}
 	case key != nil && len(path) == 4:
-		v, waits, diags := s.value(&expr{Expression: key, reads: s.partial(whole, key)}, l)
+		v, waits, diags := s.value(&plays.Expr{Expression: key, Reads: s.partial(whole, key)}, l)
 		v, _ = v.UnmarkDeep()
 		text, ok := textOf(v)
 		if len(waits) > 0 || diags.HasErrors() || !ok {

@@ -3,17 +3,19 @@ package lang
 import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"muster/internal/lang/plays"
 )
 
 // constant evaluates an expression that reads nothing.
 func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool) {
-	s := stand{known: l.known, can: 0, what: what, unit: &unit{}}
+	s := stand{known: l.known, can: 0, what: what, unit: &plays.Unit{}}
 	x, diags := s.analyse(e)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
-	if x.reads.files {
+	if x.Reads.Files {
 		l.errorAt(e.Range(), "Can't be read here", "Use a local: locals may read files.", "Files can't be read in %s: it is fixed.", what)
 		return cty.NilVal, false
 	}
@@ -24,7 +26,7 @@ func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool)
 
 // static evaluates an expression that is the same for all hosts. ok is false
 // where that failed, which has been reported.
-func (l *loader) static(u *unit, e hclsyntax.Expression, what string) (v cty.Value, ok bool) {
+func (l *loader) static(u *plays.Unit, e hclsyntax.Expression, what string) (v cty.Value, ok bool) {
 	s := stand{known: l.known, unit: u, can: staticRoot, what: what}
 	x, diags := s.analyse(e)
 	l.diags = append(l.diags, diags...)

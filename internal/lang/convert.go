@@ -8,28 +8,29 @@ import (
 	"muster/host"
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 	"muster/modules"
 	"muster/secret"
 )
 
 // convert turns an argument's value into what modules.Decode takes; nil where
 // that failed.
-func (e *evaluation) convert(a *argument, v cty.Value) *converted {
+func (e *evaluation) convert(a *plays.Argument, v cty.Value) *plays.Converted {
 	c := &converter{e: e, a: a}
 	before := len(e.diags)
-	sensitive := e.t.Sensitive || a.arg != nil && a.arg.Sensitive
-	out := &converted{value: c.value(v, &a.arg.Type, sensitive)}
+	sensitive := e.t.Sensitive || a.Arg != nil && a.Arg.Sensitive
+	out := &plays.Converted{Value: c.value(v, &a.Arg.Type, sensitive)}
 	if len(e.diags) > before {
-		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Args[a.Name] = modules.UnknownValue{}
 		return nil
 	}
-	out.bodies, out.sensitive, out.unknown = c.bodies, c.sensitive || sensitive, c.unknown
+	out.Bodies, out.Sensitive, out.Unknown = c.bodies, c.sensitive || sensitive, c.unknown
 	return out
 }
 
 type converter struct {
 	e         *evaluation
-	a         *argument
+	a         *plays.Argument
 	bodies    []files.Body
 	sensitive bool
 	unknown   bool
@@ -60,7 +61,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 	}
 	switch typ := v.Type(); {
 	case typ.IsListType(), typ.IsSetType(), typ.IsTupleType():
-		elem := anyType
+		elem := plays.AnyType
 		if t.Base == modules.List {
 			elem = t.Elem
 		}
@@ -74,7 +75,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 		out := make(map[string]any, v.LengthInt())
 		for it := v.ElementIterator(); it.Next(); {
 			k, x := it.Element()
-			out[k.AsString()] = c.value(x, fieldType(t, k.AsString()), sensitive)
+			out[k.AsString()] = c.value(x, plays.FieldType(t, k.AsString()), sensitive)
 		}
 		return out
 	case typ == cty.String && sensitive:
@@ -125,11 +126,11 @@ func (c *converter) content(data []byte, sensitive bool) host.Content {
 // looks whether it is there, and an empty content stands for it: a kind's Check
 // sees that it is given. Only where the kind checks the file itself it is read.
 func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
-	e, at, base := c.e, c.a.raw.Range(), t.Base
-	if sensitive && c.a != e.t.keyLabel { // a label is shown wherever its task is
+	e, at, base := c.e, c.a.Raw.Range(), t.Base
+	if sensitive && c.a != e.t.KeyLabel { // a label is shown wherever its task is
 		e.secrets[path] = true
 	}
-	f, info, err := e.s.p.files.Find(e.s.unit.dir, path, "files")
+	f, info, err := e.s.p.files.Find(e.s.unit.Dir, path, "files")
 	var missing *files.Missing
 	switch {
 	case path == "":
@@ -140,16 +141,16 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		if base == modules.Tree {
 			summary = "No such folder"
 		}
-		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.Dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err != nil:
 		e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
 		return nil
 	case base == modules.Tree && !info.IsDir():
-		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.Name, c.a.name)
+		e.fail(at, "Not a folder", "", "%s is a file; %q takes a folder.", f.Name, c.a.Name)
 		return nil
 	case base == modules.File && !info.Mode().IsRegular():
-		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.Name, fileKind(info), c.a.name)
+		e.fail(at, "Not a file", "", "%s is a %s; %q takes a file.", f.Name, fileKind(info), c.a.Name)
 		return nil
 	}
 	if base == modules.Tree {

@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
-func oneAtATime(t *Task, a *argument, secret string) string {
-	return fmt.Sprintf("%s keeps one value of %s at a time: the new value of %s would end the old one at once, under those who still use it, and not both are valid as the strategy \"dual\" has it. Let two accounts have values in turn (\"alternate\"), or have it take the old one's place (\"cutover\")", t.Kind, a.arg.Name, secret)
+func oneAtATime(t *plays.Task, a *plays.Argument, secret string) string {
+	return fmt.Sprintf("%s keeps one value of %s at a time: the new value of %s would end the old one at once, under those who still use it, and not both are valid as the strategy \"dual\" has it. Let two accounts have values in turn (\"alternate\"), or have it take the old one's place (\"cutover\")", t.Kind, a.Arg.Name, secret)
 }
 
 // EndsOld says which task of the playbook would end the old value of a secret as soon as
@@ -18,7 +19,7 @@ func (p *Playbook) EndsOld(secret string) string {
 	for _, play := range p.Plays {
 		for t := range play.Tasks() {
 			if a := switches(t, secret); a != nil {
-				return fmt.Sprintf("%s: %s", diag.Place(a.expr.Range()), oneAtATime(t, a, secret))
+				return fmt.Sprintf("%s: %s", diag.Place(a.Expr.Range()), oneAtATime(t, a, secret))
 			}
 		}
 	}
@@ -27,15 +28,15 @@ func (p *Playbook) EndsOld(secret string) string {
 
 // switches returns the argument of a task that brings a secret's new value to where the old
 // one ends with it; nil for none.
-func switches(t *Task, secret string) *argument {
-	for _, a := range t.args {
-		if a.arg == nil || a.expr == nil || a.expr.bad || !single(a.arg) {
+func switches(t *plays.Task, secret string) *plays.Argument {
+	for _, a := range t.Args {
+		if a.Arg == nil || a.Expr == nil || a.Expr.Bad || !single(a.Arg) {
 			continue
 		}
 		f := follower{secret: secret, play: t.Play, seen: map[any]bool{}}
-		f.follow(a.expr.reads, t.unit)
+		f.follow(a.Expr.Reads, t.Unit)
 		// Two names of a map may have a value each.
-		if f.fresh && !(f.old && a.arg.Type.Base == modules.Map) {
+		if f.fresh && !(f.old && a.Arg.Type.Base == modules.Map) {
 			return a
 		}
 	}
@@ -59,35 +60,35 @@ func single(a *modules.Arg) bool {
 // through on their way: locals, roles' inputs, the play's variables.
 type follower struct {
 	secret     string
-	play       *Play
+	play       *plays.Play
 	seen       map[any]bool
 	fresh, old bool // what rotation.new, or the secret itself, is read; what rotation.old
 }
 
-func (f *follower) follow(r *reads, u *unit) {
+func (f *follower) follow(r *plays.Reads, u *plays.Unit) {
 	if r == nil {
 		return
 	}
-	f.fresh = f.fresh || slices.Contains(r.secrets, f.secret) || slices.Contains(r.rotated, "new")
-	f.old = f.old || slices.Contains(r.rotated, "old")
-	for _, name := range r.locals {
-		if lo := u.locals[name]; lo != nil && lo.expr != nil && !lo.expr.bad && !f.seen[lo] {
+	f.fresh = f.fresh || slices.Contains(r.Secrets, f.secret) || slices.Contains(r.Rotated, "new")
+	f.old = f.old || slices.Contains(r.Rotated, "old")
+	for _, name := range r.Locals {
+		if lo := u.Locals[name]; lo != nil && lo.Expr != nil && !lo.Expr.Bad && !f.seen[lo] {
 			f.seen[lo] = true
-			f.follow(lo.expr.reads, u)
+			f.follow(lo.Expr.Reads, u)
 		}
 	}
-	for _, name := range r.vars {
-		if u.role != nil {
-			if in := u.role.inputs[name]; in != nil && in.expr != nil && !f.seen[in] {
+	for _, name := range r.Vars {
+		if u.Role != nil {
+			if in := u.Role.Inputs[name]; in != nil && in.Expr != nil && !f.seen[in] {
 				f.seen[in] = true
-				f.follow(in.expr.reads, u.parent)
+				f.follow(in.Expr.Reads, u.Parent)
 			}
 			continue
 		}
-		for _, v := range f.play.vars {
-			if v.name == name && !f.seen[v] {
+		for _, v := range f.play.Vars {
+			if v.Name == name && !f.seen[v] {
 				f.seen[v] = true
-				f.follow(v.expr.reads, u)
+				f.follow(v.Expr.Reads, u)
 			}
 		}
 	}

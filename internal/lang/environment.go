@@ -12,6 +12,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 )
 
 // The environment of programs: a play's, and over it a task's. It is given to every program that
@@ -22,19 +23,19 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // environment evaluates the play's and the task's.
 func (e *evaluation) environment() {
-	if e.t.kind == nil || e.t.kind.NoPrograms {
+	if e.t.KindOf == nil || e.t.KindOf.NoPrograms {
 		return
 	}
 	set := map[string]string{}
-	if a := e.t.Play.environment; a != nil {
-		v, waits, diags := e.s.playScope().value(a.expr, layer{})
+	if a := e.t.Play.Environment; a != nil {
+		v, waits, diags := e.s.playScope().value(a.Expr, layer{})
 		e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
 		if len(waits) == 0 && !diags.HasErrors() {
 			e.variables(a, v, set)
 		}
 	}
-	if a := e.t.environment; a != nil {
-		if v, ok := e.value(a.expr); ok {
+	if a := e.t.Environment; a != nil {
+		if v, ok := e.value(a.Expr); ok {
 			e.variables(a, v, set)
 		}
 	}
@@ -45,8 +46,8 @@ func (e *evaluation) environment() {
 }
 
 // variables adds what a value of an environment sets.
-func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) {
-	if a.expr.bad {
+func (e *evaluation) variables(a *plays.Argument, v cty.Value, set map[string]string) {
+	if a.Expr.Bad {
 		return
 	}
 	if diags := e.exposed(a, v); diags != nil {
@@ -60,16 +61,16 @@ func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) 
 	case plain.IsNull():
 		return
 	case t != cty.DynamicPseudoType && !t.IsObjectType() && !t.IsMapType():
-		e.fail(a.raw.Range(), "Wrong type", `environment = { NAME = "value" }`, "An environment is a map of strings, not %s.", diag.TypeWord(t))
+		e.fail(a.Raw.Range(), "Wrong type", `environment = { NAME = "value" }`, "An environment is a map of strings, not %s.", diag.TypeWord(t))
 		return
 	case !plain.IsKnown():
-		e.out.Unknown = append(e.out.Unknown, a.name)
+		e.out.Unknown = append(e.out.Unknown, a.Name)
 		return
 	}
 	values := plain.AsValueMap()
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		at := a.raw.Range()
-		if item := diag.ObjectItem(a.raw, name); item != nil {
+		at := a.Raw.Range()
+		if item := diag.ObjectItem(a.Raw, name); item != nil {
 			at = item.Range()
 		}
 		value, err := convert.Convert(values[name], cty.String)
@@ -79,7 +80,7 @@ func (e *evaluation) variables(a *argument, v cty.Value, set map[string]string) 
 		case err != nil:
 			e.fail(at, "Wrong type", "", "%s is a string, not %s.", name, diag.TypeWord(values[name].Type()))
 		case !value.IsKnown():
-			e.out.Unknown = append(e.out.Unknown, a.name)
+			e.out.Unknown = append(e.out.Unknown, a.Name)
 		case value.IsNull():
 		case strings.ContainsRune(value.AsString(), 0):
 			e.fail(at, "Wrong value", "", "The value of %s holds a NUL, which no environment variable can.", name)

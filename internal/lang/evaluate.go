@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -28,7 +29,7 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 	if v.known && !v.value {
 		return &Evaluated{Skip: true}, nil, diags
 	}
-	out := &Evaluated{When: v.host, Undecided: !v.known && v.host == nil, OnError: Fail, ChangedWhen: t.changedWhen != nil, FailedWhen: t.failedWhen != nil}
+	out := &Evaluated{When: v.host, Undecided: !v.known && v.host == nil, OnError: Fail, ChangedWhen: t.ChangedWhen != nil, FailedWhen: t.FailedWhen != nil}
 	e := &evaluation{s: s, l: l, out: out, t: t, secrets: map[string]bool{}}
 	e.meta()
 	e.arguments(i)
@@ -56,7 +57,7 @@ func (i *Instance) layer() layer {
 // evaluation is the making of one Evaluated.
 type evaluation struct {
 	s       *Scope
-	t       *Task
+	t       *plays.Task
 	l       layer
 	out     *Evaluated
 	waits   Waits
@@ -71,7 +72,7 @@ func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) 
 
 // value evaluates an expression of the task; ok is false where it waits or is
 // wrong.
-func (e *evaluation) value(x *expr) (cty.Value, bool) {
+func (e *evaluation) value(x *plays.Expr) (cty.Value, bool) {
 	v, waits, diags := e.s.value(x, e.l)
 	e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
 	return v, len(waits) == 0 && !diags.HasErrors()
@@ -81,21 +82,21 @@ func (e *evaluation) value(x *expr) (cty.Value, bool) {
 func (e *evaluation) meta() {
 	t := e.t
 	e.become()
-	if v, ok := e.text(t.timeout, `timeout = "30s"`); ok {
-		e.out.Timeout = e.duration(t.timeout, v)
+	if v, ok := e.text(t.Timeout, `timeout = "30s"`); ok {
+		e.out.Timeout = e.duration(t.Timeout, v)
 	}
-	if v, ok := e.text(t.onError, `on_error = "continue"`); ok {
+	if v, ok := e.text(t.OnError, `on_error = "continue"`); ok {
 		e.out.OnError = OnError(v)
 		if e.out.OnError != Fail && e.out.OnError != Continue {
-			e.fail(t.onError.Range(), "Wrong value", diag.DidYouMean(v, []string{string(Fail), string(Continue)}), "on_error is \"fail\" or \"continue\".")
+			e.fail(t.OnError.Range(), "Wrong value", diag.DidYouMean(v, []string{string(Fail), string(Continue)}), "on_error is \"fail\" or \"continue\".")
 		}
 	}
-	if t.retry == nil {
+	if t.Retry == nil {
 		return
 	}
-	r := &Retry{Attempts: 1, Until: t.retry.until != nil}
+	r := &Retry{Attempts: 1, Until: t.Retry.Until != nil}
 	e.out.Retry = r
-	if x := t.retry.attempts; x != nil {
+	if x := t.Retry.Attempts; x != nil {
 		if v, ok := e.value(x); ok {
 			v, _ = v.UnmarkDeep()
 			n, isWhole := plainValue(v).(int64)
@@ -108,13 +109,13 @@ func (e *evaluation) meta() {
 			}
 		}
 	}
-	if v, ok := e.text(t.retry.delay, `delay = "1s"`); ok {
-		r.Delay = e.duration(t.retry.delay, v)
+	if v, ok := e.text(t.Retry.Delay, `delay = "1s"`); ok {
+		r.Delay = e.duration(t.Retry.Delay, v)
 	}
 }
 
 // text evaluates an argument that is a string; ok is false where there is none.
-func (e *evaluation) text(x *expr, hint string) (string, bool) {
+func (e *evaluation) text(x *plays.Expr, hint string) (string, bool) {
 	if x == nil {
 		return "", false
 	}
@@ -131,7 +132,7 @@ func (e *evaluation) text(x *expr, hint string) (string, bool) {
 	return v.AsString(), true
 }
 
-func (e *evaluation) duration(x *expr, text string) time.Duration {
+func (e *evaluation) duration(x *plays.Expr, text string) time.Duration {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return d
 	}
@@ -145,24 +146,24 @@ func (e *evaluation) duration(x *expr, text string) time.Duration {
 // become finds the innermost become: the task's, or of what is around it.
 func (e *evaluation) become() {
 	type source struct {
-		x *expr
+		x *plays.Expr
 		s *Scope
 	}
 	var sources []source
-	if e.t.become != nil {
-		sources = append(sources, source{e.t.become, e.s})
+	if e.t.Become != nil {
+		sources = append(sources, source{e.t.Become, e.s})
 	}
 	for at := e.s; at != nil; at = at.parent {
-		if at.block != nil && at.block.become != nil {
-			sources = append(sources, source{at.block.become, at.parent})
+		if at.block != nil && at.block.Become != nil {
+			sources = append(sources, source{at.block.Become, at.parent})
 		}
 	}
-	if e.t.Play.become != nil {
-		sources = append(sources, source{e.t.Play.become, e.s.playScope()})
+	if e.t.Play.Become != nil {
+		sources = append(sources, source{e.t.Play.Become, e.s.playScope()})
 	}
 	for i, src := range sources {
 		l := layer{}
-		if i == 0 && e.t.become != nil {
+		if i == 0 && e.t.Become != nil {
 			l = e.l
 		}
 		v, waits, diags := src.s.value(src.x, l)
@@ -198,78 +199,78 @@ func (s *Scope) playScope() *Scope {
 
 // arguments evaluates the kind's arguments.
 func (e *evaluation) arguments(i *Instance) {
-	e.out.Args = make(map[string]any, len(e.t.args)+1)
-	for _, a := range e.t.args {
-		if a.arg.Type.Base == modules.Template {
+	e.out.Args = make(map[string]any, len(e.t.Args)+1)
+	for _, a := range e.t.Args {
+		if a.Arg.Type.Base == modules.Template {
 			e.template(a)
 			continue
 		}
 		e.argument(a)
 	}
-	if e.t.failedWhen != nil {
+	if e.t.FailedWhen != nil {
 		// Not the program's exit code, but Scope.FailedWhen decides.
 		e.out.Args["failed_when"] = false
 	}
-	if e.t.keyLabel != nil {
-		e.label(e.t.keyLabel)
+	if e.t.KeyLabel != nil {
+		e.label(e.t.KeyLabel)
 	}
 	sort.Strings(e.out.Unknown)
 }
 
 // label takes the task's label for an argument, as if it were written there.
-func (e *evaluation) label(a *argument) {
+func (e *evaluation) label(a *plays.Argument) {
 	if c := e.convert(a, cty.StringVal(e.t.Label)); c != nil {
 		e.take(a, c)
 	}
 }
 
-func (e *evaluation) argument(a *argument) {
-	if done := a.done.Load(); done != nil {
+func (e *evaluation) argument(a *plays.Argument) {
+	if done := a.Done.Load(); done != nil {
 		e.take(a, done)
 		return
 	}
-	v, ok := e.value(a.expr)
-	if !ok || a.expr.bad {
-		e.out.Args[a.name] = modules.UnknownValue{}
-		e.out.Unknown = append(e.out.Unknown, a.name)
+	v, ok := e.value(a.Expr)
+	if !ok || a.Expr.Bad {
+		e.out.Args[a.Name] = modules.UnknownValue{}
+		e.out.Unknown = append(e.out.Unknown, a.Name)
 		return
 	}
 	if diags := e.exposed(a, v); diags != nil {
 		e.diags = append(e.diags, diags...)
-		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Args[a.Name] = modules.UnknownValue{}
 		return
 	}
 	c := e.convert(a, v)
 	if c == nil {
 		return
 	}
-	if a.expr.reads.constant() && !e.s.checking() {
-		a.done.Store(c)
+	if a.Expr.Reads.Constant() && !e.s.checking() {
+		a.Done.Store(c)
 	}
 	e.out.from = append(e.out.from, funcs.Sources(v)...)
-	if c.sensitive {
-		e.collect(a.expr, v)
+	if c.Sensitive {
+		e.collect(a.Expr, v)
 	}
 	e.take(a, c)
 }
 
 // take puts a converted argument into what is evaluated.
-func (e *evaluation) take(a *argument, c *converted) {
-	if c.value == nil {
+func (e *evaluation) take(a *plays.Argument, c *plays.Converted) {
+	if c.Value == nil {
 		return
 	}
-	e.out.Args[a.name] = c.value
-	e.out.Bodies = append(e.out.Bodies, c.bodies...)
-	e.out.Sensitive = e.out.Sensitive || c.sensitive
+	e.out.Args[a.Name] = c.Value
+	e.out.Bodies = append(e.out.Bodies, c.Bodies...)
+	e.out.Sensitive = e.out.Sensitive || c.Sensitive
 	switch {
-	case !c.sensitive || hidden(a.arg):
-	case a.arg.Key: // what everything else is named after
+	case !c.Sensitive || hidden(a.Arg):
+	case a.Arg.Key: // what everything else is named after
 		e.spread = true
 	default:
-		e.out.Withheld = append(e.out.Withheld, a.name)
+		e.out.Withheld = append(e.out.Withheld, a.Name)
 	}
-	if c.unknown {
-		e.out.Unknown = append(e.out.Unknown, a.name)
+	if c.Unknown {
+		e.out.Unknown = append(e.out.Unknown, a.Name)
 	}
 }
 
@@ -287,15 +288,15 @@ func hidden(a *modules.Arg) bool {
 // collect notes the plain texts of what is sensitive in an argument: the
 // values that it was made of, and what it says itself, or what stands between
 // the plain parts of it.
-func (e *evaluation) collect(x *expr, v cty.Value) {
+func (e *evaluation) collect(x *plays.Expr, v cty.Value) {
 	whole, template := diag.Unwrap(x.Expression).(*hclsyntax.TemplateExpr)
 	if !template {
 		sensitiveTexts(v, e.secrets)
 	}
-	if x.reads.constant() {
+	if x.Reads.Constant() {
 		return
 	}
-	ctx, waits, diags := e.s.context(x.reads, e.l, e.s.unit.dir)
+	ctx, waits, diags := e.s.context(x.Reads, e.l, e.s.unit.Dir)
 	if len(waits) > 0 || diags.HasErrors() {
 		return
 	}
@@ -315,25 +316,25 @@ func (e *evaluation) collect(x *expr, v cty.Value) {
 
 // Until decides whether an attempt whose outcome is o ends a retry.
 func (s *Scope) Until(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
-	if i.Task.retry == nil {
+	if i.Task.Retry == nil {
 		return true, nil
 	}
-	return s.judge(i, i.Task.retry.until, o, true)
+	return s.judge(i, i.Task.Retry.Until, o, true)
 }
 
 // ChangedWhen decides whether a task with the outcome o counts as changed.
 func (s *Scope) ChangedWhen(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
-	return s.judge(i, i.Task.changedWhen, o, o.Changed == modules.True)
+	return s.judge(i, i.Task.ChangedWhen, o, o.Changed == modules.True)
 }
 
 // FailedWhen decides whether a task with the outcome o counts as failed.
 func (s *Scope) FailedWhen(i *Instance, o Outcome) (bool, hcl.Diagnostics) {
-	return s.judge(i, i.Task.failedWhen, o, o.Failed == modules.True)
+	return s.judge(i, i.Task.FailedWhen, o, o.Failed == modules.True)
 }
 
 // judge evaluates a condition on a task's own outcome; otherwise is the
 // answer where there is none.
-func (s *Scope) judge(i *Instance, x *expr, o Outcome, otherwise bool) (bool, hcl.Diagnostics) {
+func (s *Scope) judge(i *Instance, x *plays.Expr, o Outcome, otherwise bool) (bool, hcl.Diagnostics) {
 	if x == nil {
 		return otherwise, nil
 	}

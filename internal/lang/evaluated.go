@@ -6,6 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -16,7 +17,7 @@ type Instance struct {
 	// run of an unchanged playbook: `0/role.web/task.file.motd["a"]`. Instances
 	// that differ only in Target share it.
 	ID   string
-	Task *Task
+	Task *plays.Task
 	Key  string // of for_each; "" without
 	// Host is the play's host, Target the one acted on (other than Host only
 	// for a task with `on`).
@@ -42,7 +43,7 @@ func (i *Instance) each() cty.Value {
 // Outside returns the instance of a task that no playbook has: muster's own, on a host,
 // under a heading in a play's place.
 func Outside(host, id, heading, name string) *Instance {
-	t := &Task{Label: name, Play: &Play{Name: heading}, name: name}
+	t := &plays.Task{Label: name, Play: &plays.Play{Name: heading}, Called: name}
 	return &Instance{ID: id, Task: t, Host: host, Target: host}
 }
 

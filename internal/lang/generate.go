@@ -13,25 +13,26 @@ import (
 	"muster/internal/keypair"
 	"muster/internal/keypair/sshkey"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // generate reads a rotation's block "generate".
-func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
+func (l *loader) generate(u *plays.Unit, r *plays.Rotation, b *hclsyntax.Block) {
 	if x := b.Body.Attributes["type"]; x != nil {
 		text := l.constString(x)
 		if text == "" {
 			return
 		}
-		if !slices.Contains(ValueTypes(), text) {
-			l.errorAt(x.Expr.Range(), "Wrong value", diag.DidYouMean(text, ValueTypes()), "The type of a value is one of %s.", diag.List(ValueTypes()))
+		if !slices.Contains(plays.ValueTypes(), text) {
+			l.errorAt(x.Expr.Range(), "Wrong value", diag.DidYouMean(text, plays.ValueTypes()), "The type of a value is one of %s.", diag.List(plays.ValueTypes()))
 			return
 		}
-		r.Generate.Type = ValueType(text)
+		r.Generate.Type = plays.ValueType(text)
 	}
-	sort := cmp.Or(r.Generate.Type, Password)
+	sort := cmp.Or(r.Generate.Type, plays.Password)
 	for _, x := range sortedAttributes(b.Body) {
-		for _, other := range ValueTypes() {
-			if o := ValueType(other); o != sort && slices.Contains(o.Options(), x.Name) {
+		for _, other := range plays.ValueTypes() {
+			if o := plays.ValueType(other); o != sort && slices.Contains(o.Options(), x.Name) {
 				l.errorAt(x.NameRange, "Conflicting arguments", "", "%q is said of the type %q, and this is of the type %q, which takes %s.", x.Name, other, sort, diag.List(sort.Options()))
 				return
 			}
@@ -39,11 +40,11 @@ func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
 	}
 	g := recipe{loader: l, unit: u, block: b, to: &r.Generate, a: l.attributes(b.Body, "generate", append([]string{"type"}, sort.Options()...), nil)}
 	switch sort {
-	case Password:
+	case plays.Password:
 		g.password()
-	case SSHKey:
+	case plays.SSHKey:
 		g.text("comment", &r.Generate.Comment, sshkey.CheckComment)
-	case CertificateKey:
+	case plays.CertificateKey:
 		g.certificate(r)
 	}
 }
@@ -52,10 +53,10 @@ func (l *loader) generate(u *unit, r *Rotation, b *hclsyntax.Block) {
 // known while validating isn't checked.
 type recipe struct {
 	*loader
-	unit    *unit
+	unit    *plays.Unit
 	block   *hclsyntax.Block
 	a       map[string]*hclsyntax.Attribute
-	to      *Generate
+	to      *plays.Generate
 	unknown bool // something isn't known
 }
 
@@ -155,7 +156,7 @@ func (g *recipe) password() {
 	})
 }
 
-func (g *recipe) certificate(r *Rotation) {
+func (g *recipe) certificate(r *plays.Rotation) {
 	before := len(g.diags)
 	g.text("common_name", &g.to.CommonName, keypair.CheckCommonName)
 	g.texts("names", &g.to.Names, `names = ["www.example.com"]`, keypair.CheckName)

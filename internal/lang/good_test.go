@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/plays"
 	"muster/modules"
 	"muster/secret"
 )
@@ -98,7 +99,7 @@ func TestGood(t *testing.T) {
 			for _, play := range p.Plays {
 				for _, h := range play.Hosts {
 					s := p.Scope(play, h, r)
-					var all []*Step
+					var all []*plays.Step
 					if play.Rolling != nil {
 						all = append(all, play.Rolling.Before...)
 					}
@@ -127,7 +128,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*Step, indent string) {
+func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*plays.Step, indent string) {
 	t.Helper()
 	for _, step := range steps {
 		switch {
@@ -177,7 +178,7 @@ func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*Step,
 	}
 }
 
-func showEvaluated(t *Task, e *Evaluated) string {
+func showEvaluated(t *plays.Task, e *Evaluated) string {
 	if e.Skip {
 		return "skip"
 	}

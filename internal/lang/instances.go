@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 )
 
 // element is one element of a for_each; its zero value stands for no for_each.
@@ -34,15 +35,15 @@ func (e *element) each() cty.Value {
 // Enter returns the scopes that a block's steps are run in: one for a plain
 // block, one for each element of a role's for_each. Steps of a block are to be
 // evaluated in these, not in the scope around it.
-func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
+func (s *Scope) Enter(b *plays.Block) ([]*Scope, Waits, hcl.Diagnostics) {
 	if b.Role == nil {
 		return []*Scope{{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, parent: s, block: b, home: s.unitScope(), picks: s.picks}}, nil, nil
 	}
 	elems := []element{{}}
-	if b.Role.forEach != nil {
+	if b.Role.ForEach != nil {
 		var waits Waits
 		var diags hcl.Diagnostics
-		elems, waits, diags = s.forEach(b.Role.forEach)
+		elems, waits, diags = s.forEach(b.Role.ForEach)
 		if len(waits) > 0 || diags.HasErrors() {
 			return nil, waits, diags
 		}
@@ -50,17 +51,17 @@ func (s *Scope) Enter(b *Block) ([]*Scope, Waits, hcl.Diagnostics) {
 	var out []*Scope
 	for _, e := range elems {
 		path := s.path + roleName(b.Role.Label)
-		if b.Role.forEach != nil {
+		if b.Role.ForEach != nil {
 			path += fmt.Sprintf("[%q]", e.key)
 		}
-		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each(), picks: s.picks})
+		out = append(out, &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: b.Role.Unit, path: path + "/", parent: s, block: b, key: e.key, each: e.each(), picks: s.picks})
 	}
 	return out, nil, nil
 }
 
 // roleName writes how references call a role.
 func roleName(label string) string {
-	if isIdentifier(label) {
+	if plays.IsIdentifier(label) {
 		return "role." + label
 	}
 	return fmt.Sprintf("role[%q]", label)
@@ -68,13 +69,13 @@ func roleName(label string) string {
 
 // elements returns the elements of a task's for_each; nil where they aren't
 // known, which only happens in a check.
-func (s *Scope) elements(t *Task) ([]element, Waits, hcl.Diagnostics) {
-	return s.forEach(t.forEach)
+func (s *Scope) elements(t *plays.Task) ([]element, Waits, hcl.Diagnostics) {
+	return s.forEach(t.ForEach)
 }
 
 // consists evaluates what a play consists of. That can't wait for other plays:
 // the facts are those that the run began with.
-func (s *Scope) consists(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
+func (s *Scope) consists(e *plays.Expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
 	for at := s; at != nil; at = at.parent {
 		at.first = true
 		defer func() { at.first = false }()
@@ -83,7 +84,7 @@ func (s *Scope) consists(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
 }
 
 // forEach evaluates a for_each.
-func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
+func (s *Scope) forEach(e *plays.Expr) ([]element, Waits, hcl.Diagnostics) {
 	v, waits, diags := s.consists(e, layer{})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
@@ -152,9 +153,9 @@ func (s *Scope) forEach(e *expr) ([]element, Waits, hcl.Diagnostics) {
 }
 
 // Instances returns the task's instances on the scope's host, in order.
-func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
+func (s *Scope) Instances(t *plays.Task) ([]*Instance, Waits, hcl.Diagnostics) {
 	elems := []element{{}}
-	if t.forEach != nil {
+	if t.ForEach != nil {
 		var waits Waits
 		var diags hcl.Diagnostics
 		elems, waits, diags = s.elements(t)
@@ -167,11 +168,11 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 	}
 	var out []*Instance
 	for _, e := range elems {
-		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, looped: t.forEach != nil}
+		i := &Instance{ID: s.id(t, e.key), Task: t, Key: e.key, Host: s.host, Target: s.host, looped: t.ForEach != nil}
 		if i.looped && !e.isKey() {
 			i.of = &element{e.key, e.k, e.value}
 		}
-		if t.on == nil {
+		if t.On == nil {
 			out = append(out, i)
 			continue
 		}
@@ -189,18 +190,18 @@ func (s *Scope) Instances(t *Task) ([]*Instance, Waits, hcl.Diagnostics) {
 }
 
 // unknownInstances is one instance that stands for all, in checks.
-func (s *Scope) unknownInstances(t *Task) []*Instance {
+func (s *Scope) unknownInstances(t *plays.Task) []*Instance {
 	every := &element{"…", cty.UnknownVal(cty.String), cty.DynamicVal}
-	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, looped: true, of: every, on: t.on != nil}}
+	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, looped: true, of: every, on: t.On != nil}}
 }
 
-func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
-	v, waits, diags := s.consists(t.on, layer{each: i.each()})
+func (s *Scope) targets(t *plays.Task, i *Instance) ([]string, Waits, hcl.Diagnostics) {
+	v, waits, diags := s.consists(t.On, layer{each: i.each()})
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}
 	patterns, known, err := patternsOf(v)
-	at := t.on.Range()
+	at := t.On.Range()
 	if err != nil {
 		return nil, nil, hcl.Diagnostics{diag.Error(at, "Wrong type", `on = ["lb"]`, "%s.", diag.Capital(err.Error()))}
 	}
@@ -210,11 +211,11 @@ func (s *Scope) targets(t *Task, i *Instance) ([]string, Waits, hcl.Diagnostics)
 		}
 		return nil, nil, hcl.Diagnostics{diag.Error(at, "Unknown hosts", "", "The hosts that a task acts on must be known before the run.")}
 	}
-	hosts, err := s.p.fleet.match(patterns)
+	hosts, err := s.p.fleet.Match(patterns)
 	if err != nil {
-		return nil, nil, hcl.Diagnostics{s.p.fleet.unmatched(patterns, t.on.Expression, err)}
+		return nil, nil, hcl.Diagnostics{s.p.fleet.Unmatched(patterns, t.On.Expression, err)}
 	}
-	if len(hosts) == 0 && s.p.fleet.partial {
+	if len(hosts) == 0 && s.p.fleet.Partial {
 		return []string{""}, nil, nil
 	}
 	if len(patterns) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/plays"
 	"muster/modules"
 	"muster/secret"
 )
@@ -226,10 +227,10 @@ var factsType = cty.Object(map[string]cty.Type{
 	"mounts":    cty.Map(cty.Object(map[string]cty.Type{"size": cty.Number})),
 })
 
-func testFleet() *Fleet {
+func testFleet() *plays.Fleet {
 	str := cty.StringVal
-	return &Fleet{
-		Hosts: []Host{
+	return &plays.Fleet{
+		Hosts: []plays.Host{
 			{Name: "lb1", Address: "10.0.0.1", Groups: []string{"lb"}, Vars: map[string]cty.Value{"tier": str("edge")}},
 			{Name: "app1", Address: "10.0.0.11", Groups: []string{"app"}, Vars: map[string]cty.Value{"port": cty.NumberIntVal(8080), "tier": str("inner")}},
 			{Name: "app2", Address: "10.0.0.12", Groups: []string{"app"}, Vars: map[string]cty.Value{"port": cty.NumberIntVal(8081), "tier": str("inner"), "extra": str("x")}},
@@ -254,7 +255,7 @@ func (f fakeSecrets) Open() (list []string) {
 	return list
 }
 
-func (f fakeSecrets) Versions(_, name string) (v SecretVersions, err error) {
+func (f fakeSecrets) Versions(_, name string) (v plays.SecretVersions, err error) {
 	text, ok := f[name]
 	if !ok {
 		return v, fmt.Errorf("no such secret")

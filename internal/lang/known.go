@@ -8,14 +8,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 )
 
 // known is what names in expressions mean, and notes which of them are read.
 type known struct {
-	secrets Secrets
-	fleet   *fleet
+	secrets plays.Secrets
+	fleet   *plays.Inventory
 	facts   cty.Type
-	plays   func() []*Play // those that are read already
+	plays   func() []*plays.Play // those that are read already
 
 	functionNames, fileFunctions, secretNames map[string]bool
 
@@ -31,7 +32,7 @@ type known struct {
 }
 
 // newKnown is what the names of a playbook mean that is read with options.
-func newKnown(o *Options, fleet *fleet, plays func() []*Play) *known {
+func newKnown(o *plays.Options, fleet *plays.Inventory, plays func() []*plays.Play) *known {
 	k := &known{secrets: o.Secrets, fleet: fleet, facts: o.Facts, plays: plays, secretNames: map[string]bool{},
 		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, varsRead: map[string]bool{}}
 	if k.facts == cty.NilType {
@@ -53,16 +54,16 @@ func newKnown(o *Options, fleet *fleet, plays func() []*Play) *known {
 
 // noteReads remembers which facts are read, so that only those need gathering, and
 // which secrets.
-func (k *known) noteReads(r *reads) {
+func (k *known) noteReads(r *plays.Reads) {
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
-	k.anyFacts = k.anyFacts || r.allFacts
-	for _, name := range r.factNames {
-		k.factNames = addName(k.factNames, name)
+	k.anyFacts = k.anyFacts || r.AllFacts
+	for _, name := range r.FactNames {
+		k.factNames = plays.AddName(k.factNames, name)
 	}
-	k.anySecret = k.anySecret || r.allSecrets
-	for _, name := range r.secrets {
-		k.secretsNoted = addName(k.secretsNoted, name)
+	k.anySecret = k.anySecret || r.AllSecrets
+	for _, name := range r.Secrets {
+		k.secretsNoted = plays.AddName(k.secretsNoted, name)
 	}
 }
 

@@ -13,24 +13,25 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 )
 
 // Load reads the playbook file and everything it uses, and makes every check
 // that takes no connection. The playbook is never nil; it can be run where the
 // diagnostics hold no error.
-func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
+func Load(file string, o plays.Options) (*Playbook, hcl.Diagnostics) {
 	l := newLoader(file, o)
 	p := l.p
-	if top := l.playbook(files.File{Path: file, Name: file}, nil, nil, func(*unit) {}); top != nil {
-		for _, name := range top.order {
-			p.Variables = append(p.Variables, top.variables[name])
+	if top := l.playbook(files.File{Path: file, Name: file}, nil, nil, func(*plays.Unit) {}); top != nil {
+		for _, name := range top.Order {
+			p.Variables = append(p.Variables, top.Variables[name])
 		}
 	}
 	l.checkSources()
 	l.diags = append(l.diags, check(p)...)
 	l.diags = append(l.diags, p.templates.jinja()...) // which dedupe brings into order
 	if l.o.Phase == nil {
-		p.Plays = slices.DeleteFunc(p.Plays, func(play *Play) bool { return play.rotation })
+		p.Plays = slices.DeleteFunc(p.Plays, func(play *plays.Play) bool { return play.OfRotation })
 	}
 	p.Sources = p.files.Sources()
 	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
@@ -38,26 +39,26 @@ func Load(file string, o Options) (*Playbook, hcl.Diagnostics) {
 	return p, diag.Dedupe(l.diags, p.files.InOrder())
 }
 
-func newLoader(file string, o Options) *loader {
+func newLoader(file string, o plays.Options) *loader {
 	p := newPlaybook(file, &o)
 	return &loader{o: &o, p: p, known: p.names, files: p.files, roles: map[string]*roleFile{}}
 }
 
 // loader holds what reading a playbook takes.
 type loader struct {
-	o *Options
+	o *plays.Options
 	p *Playbook
 	*known
 	files *files.Reader
 	diags hcl.Diagnostics
 	roles map[string]*roleFile
 
-	including  []string  // the playbooks being read, outermost first
-	unreadable bool      // a playbook couldn't be: what it declares isn't known
-	using      []string  // the roles being read
-	rotating   *Rotation // the one being read
-	seq        int       // the last task's
-	later      []func()  // what is analysed when a whole play is read
+	including  []string        // the playbooks being read, outermost first
+	unreadable bool            // a playbook couldn't be: what it declares isn't known
+	using      []string        // the roles being read
+	rotating   *plays.Rotation // the one being read
+	seq        int             // the last task's
+	later      []func()        // what is analysed when a whole play is read
 }
 
 func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
@@ -66,7 +67,7 @@ func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
 
 // playbook reads a playbook file; at and from are of the include, and given sets the
 // variables that it gives, before anything reads them.
-func (l *loader) playbook(f files.File, at *hcl.Range, from *unit, given func(inner *unit)) *unit {
+func (l *loader) playbook(f files.File, at *hcl.Range, from *plays.Unit, given func(inner *plays.Unit)) *plays.Unit {
 	id, err := filepath.Abs(f.Path)
 	if err != nil {
 		id = f.Path
@@ -85,7 +86,7 @@ func (l *loader) playbook(f files.File, at *hcl.Range, from *unit, given func(in
 	l.including = append(l.including, id)
 	defer func() { l.including = l.including[:len(l.including)-1] }()
 
-	u := &unit{name: f.Name, dir: files.Folder{Dir: filepath.Dir(f.Path)}, from: from}
+	u := &plays.Unit{Name: f.Name, Dir: files.Folder{Dir: filepath.Dir(f.Path)}, From: from}
 	l.p.units = append(l.p.units, u)
 	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include", "rotation"})
 	l.declarations(u, body, false)
@@ -119,12 +120,12 @@ func (l *loader) playbook(f files.File, at *hcl.Range, from *unit, given func(in
 }
 
 // include reads include "PATH" { vars = {…} }.
-func (l *loader) include(u *unit, b *hclsyntax.Block) {
+func (l *loader) include(u *plays.Unit, b *hclsyntax.Block) {
 	if !l.labels(b, 1, `include "PATH"`) {
 		return
 	}
 	vars := l.attributes(b.Body, "include", []string{"vars"}, nil)["vars"]
-	l.playbook(l.files.At(u.dir, b.Labels[0]), &b.LabelRanges[0], u, func(inner *unit) {
+	l.playbook(l.files.At(u.Dir, b.Labels[0]), &b.LabelRanges[0], u, func(inner *plays.Unit) {
 		if vars != nil {
 			l.includeVars(u, inner, vars.Expr)
 		}
@@ -132,7 +133,7 @@ func (l *loader) include(u *unit, b *hclsyntax.Block) {
 }
 
 // includeVars gives the variables of a playbook the values that its include in u says.
-func (l *loader) includeVars(u, inner *unit, vars hclsyntax.Expression) {
+func (l *loader) includeVars(u, inner *plays.Unit, vars hclsyntax.Expression) {
 	object, ok := diag.Unwrap(vars).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		l.errorAt(vars.Range(), "Wrong type", `vars = { name = "value" }`, "The vars of an include are written out as an object.")
@@ -141,32 +142,32 @@ func (l *loader) includeVars(u, inner *unit, vars hclsyntax.Expression) {
 	l.diags = append(l.diags, diag.DuplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := diag.ItemKey(item.KeyExpr)
-		v := inner.variables[name]
+		v := inner.Variables[name]
 		if v == nil {
-			l.errorAt(item.KeyExpr.Range(), "Unknown variable", diag.DidYouMean(name, slices.Sorted(maps.Keys(inner.variables))), "%s declares no variable %q.", inner.name, name)
+			l.errorAt(item.KeyExpr.Range(), "Unknown variable", diag.DidYouMean(name, slices.Sorted(maps.Keys(inner.Variables))), "%s declares no variable %q.", inner.Name, name)
 			continue
 		}
-		if inner.values[name].final {
+		if inner.Values[name].Final {
 			continue
 		}
-		inner.values[name] = varState{value: v.unknown(), final: true} // until it is known to be right
+		inner.Values[name] = plays.VarState{Value: v.Unknown(), Final: true} // until it is known to be right
 		value, ok := l.static(u, item.ValueExpr, "the vars of an include")
 		if !ok {
 			continue
 		}
-		converted, err := v.convert(value)
+		converted, err := v.Convert(value)
 		if err != nil {
 			l.diags = append(l.diags, diag.WrongType(item.ValueExpr, err, "%q isn't of the type that %s declares", name, diag.Place(v.Range))...)
 			continue
 		}
-		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.declared())...)
-		inner.values[name] = varState{value: converted, origin: "include", final: true}
+		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.Declared())...)
+		inner.Values[name] = plays.VarState{Value: converted, Origin: "include", Final: true}
 	}
 }
 
 // declarations reads the variables, locals and outputs of a file.
-func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
-	u.variables, u.locals, u.outputs = map[string]*Variable{}, map[string]*local{}, map[string]*output{}
+func (l *loader) declarations(u *plays.Unit, body *hclsyntax.Body, role bool) {
+	u.Variables, u.Locals, u.Outputs = map[string]*plays.Variable{}, map[string]*plays.Local{}, map[string]*plays.Output{}
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "variable":
@@ -174,57 +175,57 @@ func (l *loader) declarations(u *unit, body *hclsyntax.Body, role bool) {
 			if v == nil {
 				continue
 			}
-			if first := u.variables[v.Name]; first != nil {
+			if first := u.Variables[v.Name]; first != nil {
 				l.errorAt(b.LabelRanges[0], "Duplicate variable", "", "Variable %q is declared at %s already.", v.Name, diag.Place(first.Range))
 				continue
 			}
-			u.variables[v.Name] = v
-			u.order = append(u.order, v.Name)
+			u.Variables[v.Name] = v
+			u.Order = append(u.Order, v.Name)
 		case "locals":
 			l.labels(b, 0, "locals")
 			for _, inner := range b.Body.Blocks {
 				l.errorAt(header(inner), "Unknown block", "", "Locals are lines of NAME = VALUE alone.")
 			}
 			for _, a := range sortedAttributes(b.Body) {
-				if first := u.locals[a.Name]; first != nil {
-					l.errorAt(a.NameRange, "Duplicate local", "", "Local %q is set at %s already.", a.Name, diag.Place(first.at))
+				if first := u.Locals[a.Name]; first != nil {
+					l.errorAt(a.NameRange, "Duplicate local", "", "Local %q is set at %s already.", a.Name, diag.Place(first.At))
 					continue
 				}
-				u.locals[a.Name] = &local{name: a.Name, at: a.NameRange, raw: a.Expr}
+				u.Locals[a.Name] = &plays.Local{Name: a.Name, At: a.NameRange, Raw: a.Expr}
 			}
 		case "output":
 			if role && l.labels(b, 1, `output "NAME"`) {
 				a := l.attributes(b.Body, "output", []string{"value", "description", "sensitive"}, nil)
-				o := &output{name: b.Labels[0], at: header(b), sensitive: l.constBool(a["sensitive"], false), description: l.constString(a["description"])}
-				if first := u.outputs[o.name]; first != nil {
-					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.name, diag.Place(first.at))
+				o := &plays.Output{Name: b.Labels[0], At: header(b), Sensitive: l.constBool(a["sensitive"], false), Description: l.constString(a["description"])}
+				if first := u.Outputs[o.Name]; first != nil {
+					l.errorAt(b.LabelRanges[0], "Duplicate output", "", "Output %q is declared at %s already.", o.Name, diag.Place(first.At))
 					continue
 				}
 				if a["value"] == nil {
 					l.errorAt(header(b), "Missing argument", "", "An output needs a value.")
 					continue
 				}
-				o.raw = a["value"].Expr
-				u.outputs[o.name] = o
+				o.Raw = a["value"].Expr
+				u.Outputs[o.Name] = o
 			}
 		}
 	}
 }
 
 // analyseUnit looks at what locals and validations read.
-func (l *loader) analyseUnit(u *unit) {
+func (l *loader) analyseUnit(u *plays.Unit) {
 	s := stand{known: l.known, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
-	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
-		lo := u.locals[name]
-		e, diags := s.analyse(lo.raw)
+	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
+		lo := u.Locals[name]
+		e, diags := s.analyse(lo.Raw)
 		l.diags = append(l.diags, diags...)
-		lo.expr = e
+		lo.Expr = e
 	}
 	l.localCycles(u)
 	s.can, s.what = staticRoot, "a validation"
-	for _, name := range u.order {
-		for _, v := range u.variables[name].validation {
-			for _, e := range []*expr{v.condition, v.message} {
+	for _, name := range u.Order {
+		for _, v := range u.Variables[name].Validation {
+			for _, e := range []*plays.Expr{v.Condition, v.Message} {
 				out, diags := s.analyse(e.Expression)
 				l.diags = append(l.diags, diags...)
 				*e = *out
@@ -234,7 +235,7 @@ func (l *loader) analyseUnit(u *unit) {
 }
 
 // localCycles reports locals that are made of themselves.
-func (l *loader) localCycles(u *unit) {
+func (l *loader) localCycles(u *plays.Unit) {
 	const (
 		open = 1
 		done = 2
@@ -243,7 +244,7 @@ func (l *loader) localCycles(u *unit) {
 	var path []string
 	var visit func(name string)
 	visit = func(name string) {
-		lo := u.locals[name]
+		lo := u.Locals[name]
 		if lo == nil || state[name] == done {
 			return
 		}
@@ -252,21 +253,21 @@ func (l *loader) localCycles(u *unit) {
 			for path[i] != name {
 				i++
 			}
-			l.errorAt(lo.at, "Cycle of locals", "", "Local %q is made of itself: %s.", name, strings.Join(append(append([]string(nil), path[i:]...), name), " reads "))
+			l.errorAt(lo.At, "Cycle of locals", "", "Local %q is made of itself: %s.", name, strings.Join(append(append([]string(nil), path[i:]...), name), " reads "))
 			for _, n := range path[i:] {
-				u.locals[n].expr.bad = true
+				u.Locals[n].Expr.Bad = true
 			}
 			return
 		}
 		state[name] = open
 		path = append(path, name)
-		for _, next := range lo.expr.reads.locals {
+		for _, next := range lo.Expr.Reads.Locals {
 			visit(next)
 		}
 		path = path[:len(path)-1]
 		state[name] = done
 	}
-	for _, name := range slices.Sorted(maps.Keys(u.locals)) {
+	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
 		visit(name)
 	}
 }

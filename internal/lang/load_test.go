@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/plays"
 )
 
 // project unpacks an archive written in a test.
@@ -26,7 +27,7 @@ func project(t testing.TB, text string) (dir, site string) {
 }
 
 // must loads a playbook that is to have no errors.
-func must(t testing.TB, site string, o Options) *Playbook {
+func must(t testing.TB, site string, o plays.Options) *Playbook {
 	t.Helper()
 	p, diags := Load(site, o)
 	if diags.HasErrors() {
@@ -76,21 +77,21 @@ play "vars" {
   task "file" "/x" { content = var.x }
 }
 `
-	fleet := func(app1 cty.Value) *Fleet {
+	fleet := func(app1 cty.Value) *plays.Fleet {
 		f := testFleet()
 		f.Hosts[1].Vars = map[string]cty.Value{"x": app1}
 		return f
 	}
-	outside := func(text ...string) []VarSource {
-		var out []VarSource
+	outside := func(text ...string) []plays.VarSource {
+		var out []plays.VarSource
 		for _, s := range text {
-			out = append(out, VarSource{Name: "x", Text: s, Origin: "--var"})
+			out = append(out, plays.VarSource{Name: "x", Text: s, Origin: "--var"})
 		}
 		return out
 	}
 	for _, c := range []struct {
 		name         string
-		vars         []VarSource
+		vars         []plays.VarSource
 		app1, lb1    string
 		vapp1, vlb1  string
 		hostVariable cty.Value
@@ -134,7 +135,7 @@ play "p" {
 `)
 	load := func(text string) (*Playbook, hcl.Diagnostics) {
 		o := testOptions(dir)
-		o.Vars = []VarSource{{Name: "x", Text: text, Origin: "--var"}}
+		o.Vars = []plays.VarSource{{Name: "x", Text: text, Origin: "--var"}}
 		return Load(file, o)
 	}
 	for text, want := range map[string]string{
@@ -182,7 +183,7 @@ conf = { b = "x" }
 	if diags.HasErrors() || len(fromFile) != 2 {
 		t.Fatal(fromFile, diags)
 	}
-	text := VarSource{Name: "text", Text: `${"x"} ["not parsed"]`, Origin: "--var"}
+	text := plays.VarSource{Name: "text", Text: `${"x"} ["not parsed"]`, Origin: "--var"}
 	t.Run("a file's values and a string are taken as they are", func(t *testing.T) {
 		o := testOptions(dir)
 		o.Vars = append(fromFile, text)
@@ -192,25 +193,25 @@ conf = { b = "x" }
 	})
 	t.Run("text for a list is read as HCL", func(t *testing.T) {
 		o := testOptions(dir)
-		o.Vars = append(fromFile, text, VarSource{Name: "list", Text: `["a", "b"]`, Origin: "--var"})
+		o.Vars = append(fromFile, text, plays.VarSource{Name: "list", Text: `["a", "b"]`, Origin: "--var"})
 		if got := contentText(t, evaluate(t, must(t, file, o), 0, 0, "lb1", &fakeResults{})); !strings.HasPrefix(got, "a,b ") {
 			t.Error(got)
 		}
 	})
 	for _, c := range []struct {
 		name string
-		v    VarSource
+		v    plays.VarSource
 		want string
 	}{
-		{"an unknown variable is an error", VarSource{Name: "lists", Text: "x", Origin: "--var"}, `Unknown variable: --var sets "lists"`},
-		{"one of the environment isn't", VarSource{Name: "lists", Text: "x", Origin: "MUSTER_VAR_lists", Optional: true}, ""},
-		{"text that is no HCL is an error", VarSource{Name: "list", Text: `["a"`, Origin: "--var"}, "Wrong value"},
-		{"a wrong type is an error", VarSource{Name: "list", Value: cty.StringVal("a"), Origin: "x:1"}, "Wrong type"},
-		{"text can't read anything", VarSource{Name: "list", Text: `[file("/etc/passwd")]`, Origin: "--var"}, "Wrong value"},
+		{"an unknown variable is an error", plays.VarSource{Name: "lists", Text: "x", Origin: "--var"}, `Unknown variable: --var sets "lists"`},
+		{"one of the environment isn't", plays.VarSource{Name: "lists", Text: "x", Origin: "MUSTER_VAR_lists", Optional: true}, ""},
+		{"text that is no HCL is an error", plays.VarSource{Name: "list", Text: `["a"`, Origin: "--var"}, "Wrong value"},
+		{"a wrong type is an error", plays.VarSource{Name: "list", Value: cty.StringVal("a"), Origin: "x:1"}, "Wrong type"},
+		{"text can't read anything", plays.VarSource{Name: "list", Text: `[file("/etc/passwd")]`, Origin: "--var"}, "Wrong value"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := testOptions(dir)
-			o.Vars = append(append([]VarSource(nil), fromFile...), text, c.v)
+			o.Vars = append(append([]plays.VarSource(nil), fromFile...), text, c.v)
 			_, diags := Load(file, o)
 			got := ""
 			for _, d := range diags {

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -22,7 +23,7 @@ type noOutput struct {
 }
 
 // whyNoOutput says why a task whose outcome is o gave no output.
-func whyNoOutput(t *Task, o Outcome) string {
+func whyNoOutput(t *plays.Task, o Outcome) string {
 	switch {
 	case o.Skipped == modules.True:
 		return "it was skipped"
@@ -30,8 +31,8 @@ func whyNoOutput(t *Task, o Outcome) string {
 		return "it failed"
 	}
 	for _, guard := range []string{"creates", "removes", "newer_than"} {
-		for _, a := range t.args {
-			if a.name == guard {
+		for _, a := range t.Args {
+			if a.Name == guard {
 				return fmt.Sprintf("its %q kept it from running", guard)
 			}
 		}
@@ -119,7 +120,7 @@ func (n noOutput) reword(d *hcl.Diagnostic, text, around string, step hcl.Traver
 	}
 	d.Detail += "."
 	instead := "null"
-	typ := outputType(n.kind)
+	typ := plays.OutputType(n.kind)
 	if name, ok := diag.StepName(step); ok && typ.IsObjectType() && typ.HasAttribute(name) && typ.AttributeType(name) == cty.String {
 		instead = `""`
 	}

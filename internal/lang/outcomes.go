@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -30,12 +31,12 @@ func truth(t modules.Truth) cty.Value {
 }
 
 // outcomeValue is how expressions see what a task did; name is what they call it.
-func outcomeValue(t *Task, name string, o Outcome) cty.Value {
+func outcomeValue(t *plays.Task, name string, o Outcome) cty.Value {
 	attrs := map[string]cty.Value{
 		"changed": truth(o.Changed), "failed": truth(o.Failed), "skipped": truth(o.Skipped),
 	}
-	if t.kind.Output != nil {
-		typ := outputType(t.kind)
+	if t.KindOf.Output != nil {
+		typ := plays.OutputType(t.KindOf)
 		v := cty.UnknownVal(typ)
 		if o.Output != nil {
 			var err error
@@ -44,32 +45,32 @@ func outcomeValue(t *Task, name string, o Outcome) cty.Value {
 			}
 		}
 		if v.IsNull() {
-			v = v.Mark(noOutput{name, whyNoOutput(t, o), t.kind})
+			v = v.Mark(noOutput{name, whyNoOutput(t, o), t.KindOf})
 		}
 		if o.Sensitive || t.Sensitive {
 			v = funcs.Hide(v)
 		}
 		attrs["output"] = v
-	} else if t.broken {
+	} else if t.Broken {
 		attrs["output"] = cty.DynamicVal
 	}
 	return cty.ObjectVal(attrs)
 }
 
 // id returns the ID of a task's instance in this scope.
-func (s *Scope) id(t *Task, key string) string {
+func (s *Scope) id(t *plays.Task, key string) string {
 	path := s.unitScope().path
 	if t.Play != s.play {
 		path = fmt.Sprintf("%d/", t.Play.Index)
 	}
-	if t.forEach == nil {
-		return path + t.name
+	if t.ForEach == nil {
+		return path + t.Called
 	}
-	return fmt.Sprintf("%s%s[%q]", path, t.name, key)
+	return fmt.Sprintf("%s%s[%q]", path, t.Called, key)
 }
 
 // on returns this scope as it is on another host, of this play or an earlier one.
-func (s *Scope) on(host string, play *Play) *Scope {
+func (s *Scope) on(host string, play *plays.Play) *Scope {
 	if play != s.play {
 		return s.p.Scope(play, host, s.r)
 	}
@@ -86,12 +87,12 @@ func (s *Scope) on(host string, play *Play) *Scope {
 }
 
 // task returns what a task did on a host, for all its instances.
-func (b *builder) task(t *Task, host string) cty.Value {
+func (b *builder) task(t *plays.Task, host string) cty.Value {
 	if b.l.self != nil && t == b.l.task && host == b.s.host {
-		return outcomeValue(t, t.name, *b.l.self)
+		return outcomeValue(t, t.Called, *b.l.self)
 	}
-	if t.forEach == nil {
-		return b.outcome(t, t.name, host, b.s.id(t, ""))
+	if t.ForEach == nil {
+		return b.outcome(t, t.Called, host, b.s.id(t, ""))
 	}
 	at := b.s
 	if host != b.s.host || t.Play != b.s.play {
@@ -105,12 +106,12 @@ func (b *builder) task(t *Task, host string) cty.Value {
 	}
 	attrs := map[string]cty.Value{}
 	for _, e := range elems {
-		attrs[e.key] = b.outcome(t, fmt.Sprintf("%s[%q]", t.name, e.key), host, b.s.id(t, e.key))
+		attrs[e.key] = b.outcome(t, fmt.Sprintf("%s[%q]", t.Called, e.key), host, b.s.id(t, e.key))
 	}
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) outcome(t *Task, name, host, id string) cty.Value {
+func (b *builder) outcome(t *plays.Task, name, host, id string) cty.Value {
 	if host != b.s.host {
 		name = fmt.Sprintf("hosts[%q].%s", host, name)
 	}
@@ -128,28 +129,28 @@ func (b *builder) outcome(t *Task, name, host, id string) cty.Value {
 
 // tasks makes the tasks that an expression reads available: as task, and in
 // tasksOf, for hosts.
-func (b *builder) tasks(reads *reads, vars map[string]cty.Value) {
+func (b *builder) tasks(reads *plays.Reads, vars map[string]cty.Value) {
 	own := map[string]cty.Value{}
 	b.tasksOf = map[string]map[string]cty.Value{}
-	for _, r := range reads.tasks {
-		name := r.task.Kind + "\x00" + r.task.Label
-		if r.task.broken {
+	for _, r := range reads.Tasks {
+		name := r.Task.Kind + "\x00" + r.Task.Label
+		if r.Task.Broken {
 			own[name] = cty.DynamicVal
 			continue
 		}
-		hosts := []string{r.host}
+		hosts := []string{r.Host}
 		switch {
-		case r.allHosts:
-			hosts = r.task.Play.Hosts
-		case r.host == "":
-			own[name] = b.task(r.task, b.s.host)
+		case r.AllHosts:
+			hosts = r.Task.Play.Hosts
+		case r.Host == "":
+			own[name] = b.task(r.Task, b.s.host)
 			continue
 		}
 		for _, h := range hosts {
 			if b.tasksOf[h] == nil {
 				b.tasksOf[h] = map[string]cty.Value{}
 			}
-			b.tasksOf[h][name] = b.task(r.task, h)
+			b.tasksOf[h][name] = b.task(r.Task, h)
 		}
 	}
 	if len(own) > 0 {
@@ -176,16 +177,16 @@ func kinds(tasks map[string]cty.Value) cty.Value {
 }
 
 // roles makes the outputs of roles available: as role, and in rolesOf, for hosts.
-func (b *builder) roles(reads *reads, vars map[string]cty.Value) {
+func (b *builder) roles(reads *plays.Reads, vars map[string]cty.Value) {
 	own := map[string]cty.Value{}
 	b.rolesOf = map[string]map[string]cty.Value{}
-	for _, r := range reads.roles {
-		hosts := []string{r.host}
+	for _, r := range reads.Roles {
+		hosts := []string{r.Host}
 		switch {
-		case r.allHosts:
-			hosts = r.play.Hosts
-		case r.host == "":
-			own[r.use.Label] = b.role(r.use, b.s)
+		case r.AllHosts:
+			hosts = r.Play.Hosts
+		case r.Host == "":
+			own[r.Use.Label] = b.role(r.Use, b.s)
 			continue
 		}
 		for _, h := range hosts {
@@ -193,10 +194,10 @@ func (b *builder) roles(reads *reads, vars map[string]cty.Value) {
 				b.rolesOf[h] = map[string]cty.Value{}
 			}
 			at := b.s
-			if h != b.s.host || r.play != b.s.play {
-				at = b.s.on(h, r.play)
+			if h != b.s.host || r.Play != b.s.play {
+				at = b.s.on(h, r.Play)
 			}
-			b.rolesOf[h][r.use.Label] = b.role(r.use, at)
+			b.rolesOf[h][r.Use.Label] = b.role(r.Use, at)
 		}
 	}
 	if len(own) > 0 {
@@ -205,7 +206,7 @@ func (b *builder) roles(reads *reads, vars map[string]cty.Value) {
 }
 
 // role is the outputs of a role that is used in a scope's unit, for all its elements.
-func (b *builder) role(use *RoleUse, at *Scope) cty.Value {
+func (b *builder) role(use *plays.RoleUse, at *Scope) cty.Value {
 	scopes, waits, diags := at.enterRole(use)
 	b.waits = append(b.waits, waits...)
 	if len(waits) > 0 || diags.HasErrors() {
@@ -215,22 +216,22 @@ func (b *builder) role(use *RoleUse, at *Scope) cty.Value {
 	for _, inner := range scopes {
 		byKey[inner.key] = b.outputs(inner, use)
 	}
-	if use.forEach == nil {
+	if use.ForEach == nil {
 		return byKey[""]
 	}
 	return cty.ObjectVal(byKey)
 }
 
-func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {
+func (b *builder) outputs(s *Scope, use *plays.RoleUse) cty.Value {
 	attrs := map[string]cty.Value{}
-	for _, name := range slices.Sorted(maps.Keys(use.unit.outputs)) {
-		o := use.unit.outputs[name]
-		if o.expr == nil {
+	for _, name := range slices.Sorted(maps.Keys(use.Unit.Outputs)) {
+		o := use.Unit.Outputs[name]
+		if o.Expr == nil {
 			attrs[name] = cty.DynamicVal
 			continue
 		}
-		v := b.add(s.value(o.expr, layer{}))
-		if o.sensitive {
+		v := b.add(s.value(o.Expr, layer{}))
+		if o.Sensitive {
 			v = funcs.Hide(v)
 		}
 		attrs[name] = v
@@ -239,6 +240,6 @@ func (b *builder) outputs(s *Scope, use *RoleUse) cty.Value {
 }
 
 // enterRole enters a role that stands in this scope's unit, wherever it stands.
-func (s *Scope) enterRole(use *RoleUse) ([]*Scope, Waits, hcl.Diagnostics) {
-	return s.unitScope().Enter(use.block)
+func (s *Scope) enterRole(use *plays.RoleUse) ([]*Scope, Waits, hcl.Diagnostics) {
+	return s.unitScope().Enter(use.Block)
 }

@@ -7,14 +7,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 )
 
 // Playbook is a playbook that has been read and found free of errors, or,
 // beside errors, as much of it as could be read. It is safe for concurrent use.
 type Playbook struct {
 	File      string
-	Plays     []*Play // those of included playbooks stand where they are included
-	Variables []*Variable
+	Plays     []*plays.Play // those of included playbooks stand where they are included
+	Variables []*plays.Variable
 	// Sources is every file read as text (HCL, templates, what file() read),
 	// by the name that ranges give, for diagnostics and saved plans.
 	Sources map[string][]byte
@@ -25,17 +26,17 @@ type Playbook struct {
 	// a name is computed.
 	Secrets []string
 	// Rotations are those that the file declares. They aren't among Plays.
-	Rotations []*Rotation
+	Rotations []*plays.Rotation
 
-	o     *Options
-	fleet *fleet
+	o     *plays.Options
+	fleet *plays.Inventory
 	files *files.Reader
 
 	names     *known // what is read, and what names mean in templates
 	templates *templates
-	units     []*unit // the playbook and those it includes
-	rendering []*Task // those with a template
-	failed    bool    // it has errors
+	units     []*plays.Unit // the playbook and those it includes
+	rendering []*plays.Task // those with a template
+	failed    bool          // it has errors
 
 	templatesNoted sync.Once
 

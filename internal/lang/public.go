@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 )
 
 // publicArgs are the arguments, KIND.NAME, or NAME of every kind, that become a
@@ -37,14 +38,14 @@ func public(kind, arg string) string {
 
 // exposed reports sensitive parts of a value that would be readable on the
 // host. A task's own `sensitive` hides what is shown, and doesn't count.
-func (e *evaluation) exposed(a *argument, v cty.Value) hcl.Diagnostics {
-	what := public(e.t.Kind, a.name)
+func (e *evaluation) exposed(a *plays.Argument, v cty.Value) hcl.Diagnostics {
+	what := public(e.t.Kind, a.Name)
 	if what == "" || !hasSensitive(v) {
 		return nil
 	}
 	hint := `stdin = …, or a file with mode = "0600" that the program reads`
 	switch {
-	case a.name == "validate":
+	case a.Name == "validate":
 		hint = "The program finds it in the file that it is to look at."
 	case e.t.Kind == "docker_container":
 		hint = "secrets = { NAME = … }, which the container has as the file /run/secrets/NAME"
@@ -55,9 +56,9 @@ func (e *evaluation) exposed(a *argument, v cty.Value) hcl.Diagnostics {
 		if _, ok := m.Marks[funcs.Sensitive]; !ok {
 			continue
 		}
-		d := diag.Error(diag.PartRange(a.raw, m.Path), "Sensitive argument", hint, "This is sensitive, and %q becomes part of %s, which others on the host can read.", a.name, what)
+		d := diag.Error(diag.PartRange(a.Raw, m.Path), "Sensitive argument", hint, "This is sensitive, and %q becomes part of %s, which others on the host can read.", a.Name, what)
 		if path := diag.PathText(m.Path); path != "" {
-			d.Detail = fmt.Sprintf("%s%s is sensitive, and becomes part of %s, which others on the host can read.", a.name, path, what)
+			d.Detail = fmt.Sprintf("%s%s is sensitive, and becomes part of %s, which others on the host can read.", a.Name, path, what)
 		}
 		diags = append(diags, d)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -98,7 +99,7 @@ func (l *loader) blockObject(body *hclsyntax.Body, t *modules.Type) hclsyntax.Ex
 			item(name, at, &hclsyntax.ObjectConsExpr{SrcRange: at, OpenRange: at}) // which is told when it is decoded
 			continue
 		}
-		if e := l.blocksOf(name, blocks[name], fieldType(t, name)); e != nil {
+		if e := l.blocksOf(name, blocks[name], plays.FieldType(t, name)); e != nil {
 			item(name, at, e)
 		}
 	}

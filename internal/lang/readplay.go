@@ -13,15 +13,16 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 var stepBlocks = []string{"task", "role", "block"}
 
 // around is what steps take from what stands around them.
 type around struct {
-	play  *Play
-	unit  *unit
-	names *names
+	play  *plays.Play
+	unit  *plays.Unit
+	names *plays.Names
 	tags  []string
 	// barriers may stand among the steps.
 	barriers bool
@@ -29,7 +30,7 @@ type around struct {
 	conditional bool
 }
 
-func (l *loader) play(u *unit, b *hclsyntax.Block) {
+func (l *loader) play(u *plays.Unit, b *hclsyntax.Block) {
 	name := ""
 	if len(b.Labels) > 0 {
 		name = b.Labels[0]
@@ -39,8 +40,8 @@ func (l *loader) play(u *unit, b *hclsyntax.Block) {
 }
 
 // playOf reads a play, or the part of a rotation that is one.
-func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
-	p := &Play{Name: name, Index: len(l.p.Plays), Range: header(b), unit: u, names: newNames(), hosts: map[string]bool{}, rotation: l.rotating != nil}
+func (l *loader) playOf(u *plays.Unit, b *hclsyntax.Block, name string) *plays.Play {
+	p := &plays.Play{Name: name, Index: len(l.p.Plays), Range: header(b), Unit: u, Names: plays.NewNames(), HostSet: map[string]bool{}, OfRotation: l.rotating != nil}
 	attrs := []string{"hosts", "become", "vars", "tags", "environment"}
 	a := l.attributes(b.Body, "a play", attrs, append([]string{"barrier", "rolling"}, stepBlocks...))
 	l.p.Plays = append(l.p.Plays, p)
@@ -60,9 +61,9 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 			l.errorAt(header(inner), "Duplicate block", "", "The play has a rolling block at %s already.", diag.Place(p.Rolling.Range))
 			continue
 		}
-		p.Rolling = &Rolling{Range: header(inner)}
+		p.Rolling = &plays.Rolling{Range: header(inner)}
 	}
-	ctx := around{play: p, unit: u, names: p.names, tags: p.Tags}
+	ctx := around{play: p, unit: u, names: p.Names, tags: p.Tags}
 	for _, inner := range b.Body.Blocks {
 		if inner.Type == "rolling" && p.Rolling.Range == header(inner) {
 			l.rolling(ctx, p.Rolling, inner, true)
@@ -77,9 +78,9 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 		}
 	}
 	if a["become"] != nil {
-		p.become = l.meta(a["become"].Expr, stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
+		p.Become = l.meta(a["become"].Expr, stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
 	}
-	p.environment = l.environment(a["environment"], stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
+	p.Environment = l.environment(a["environment"], stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
 	for _, f := range l.later {
 		f()
 	}
@@ -88,13 +89,13 @@ func (l *loader) playOf(u *unit, b *hclsyntax.Block, name string) *Play {
 }
 
 // meta analyses an expression and reports what is wrong with it.
-func (l *loader) meta(e hclsyntax.Expression, s stand) *expr {
+func (l *loader) meta(e hclsyntax.Expression, s stand) *plays.Expr {
 	x, diags := s.analyse(e)
 	l.diags = append(l.diags, diags...)
 	return x
 }
 
-func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
+func (l *loader) playHosts(u *plays.Unit, p *plays.Play, a *hclsyntax.Attribute) {
 	if a == nil {
 		l.errorAt(p.Range, "Missing argument", `hosts = ["all"]`, "Play %q needs hosts: groups, hosts, or patterns of their names.", p.Name)
 		return
@@ -108,16 +109,16 @@ func (l *loader) playHosts(u *unit, p *Play, a *hclsyntax.Attribute) {
 		return
 	}
 	p.Patterns = patterns
-	hosts, err := l.fleet.match(patterns)
+	hosts, err := l.fleet.Match(patterns)
 	if err != nil {
-		l.diags = append(l.diags, l.fleet.unmatched(patterns, a.Expr, err))
+		l.diags = append(l.diags, l.fleet.Unmatched(patterns, a.Expr, err))
 		return
 	}
 	p.Hosts = hosts
 	for _, h := range hosts {
-		p.hosts[h] = true
+		p.HostSet[h] = true
 	}
-	if len(hosts) == 0 && !l.fleet.partial {
+	if len(hosts) == 0 && !l.fleet.Partial {
 		what := "runs on no host of this inventory"
 		if len(patterns) == 0 {
 			what = "runs on no host: its list of hosts is empty"
@@ -140,7 +141,7 @@ func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, kn
 	return out, known, true
 }
 
-func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string {
+func (l *loader) tags(u *plays.Unit, a *hclsyntax.Attribute, outer []string) []string {
 	if a == nil {
 		return outer
 	}
@@ -182,7 +183,7 @@ func (l *loader) tags(u *unit, a *hclsyntax.Attribute, outer []string) []string 
 	return out
 }
 
-func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
+func (l *loader) playVars(u *plays.Unit, p *plays.Play, e hclsyntax.Expression) {
 	object, ok := diag.Unwrap(e).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		l.errorAt(e.Range(), "Wrong type", `vars = { name = "value" }`, "A play's vars are written out as an object.")
@@ -192,25 +193,25 @@ func (l *loader) playVars(u *unit, p *Play, e hclsyntax.Expression) {
 	l.diags = append(l.diags, diag.DuplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := diag.ItemKey(item.KeyExpr)
-		v := u.variables[name]
+		v := u.Variables[name]
 		if v == nil {
-			hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(u.variables)))
+			hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(u.Variables)))
 			if hint == "" {
 				hint = fmt.Sprintf("Declare it: variable %q {}", name)
 			}
-			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.what(), name)
+			l.errorAt(item.KeyExpr.Range(), "Unknown variable", hint, "%s declares no variable %q that the play could set.", u.What(), name)
 			continue
 		}
-		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.declared())...)
-		p.vars = append(p.vars, &playVar{name: name, at: item.KeyExpr.Range(), expr: l.meta(item.ValueExpr, s), v: v})
+		l.diags = append(l.diags, diag.StrayAttributes(item.ValueExpr, v.Type, v.Declared())...)
+		p.Vars = append(p.Vars, &plays.PlayVar{Name: name, At: item.KeyExpr.Range(), Expr: l.meta(item.ValueExpr, s), Variable: v})
 	}
 }
 
 // rolling reads a rolling block in two goes: what runs before the play's own
 // steps, and what runs after them.
-func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool) {
+func (l *loader) rolling(ctx around, r *plays.Rolling, b *hclsyntax.Block, first bool) {
 	if !first {
-		r.own[1] = l.seq
+		r.Own[1] = l.seq
 		l.duplicateBlocks(b.Body, "before", "after")
 		for _, inner := range b.Body.Blocks {
 			if inner.Type == "after" && l.labels(inner, 0, "after") {
@@ -222,14 +223,14 @@ func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool)
 	}
 	l.labels(b, 0, "rolling")
 	a := l.attributes(b.Body, "rolling", []string{"batches", "max_failures", "keep_on_failure"}, []string{"before", "after"})
-	r.Batches = []Amount{{Hosts: 1}}
+	r.Batches = []plays.Amount{{Hosts: 1}}
 	if x := a["batches"]; x != nil {
 		r.Batches = nil
 		if v, ok := l.static(ctx.unit, x.Expr, "rolling"); ok {
 			l.batches(r, v, x.Expr)
 		}
 		if len(r.Batches) == 0 {
-			r.Batches = []Amount{{Hosts: 1}}
+			r.Batches = []plays.Amount{{Hosts: 1}}
 		}
 	}
 	if x := a["max_failures"]; x != nil {
@@ -244,17 +245,17 @@ func (l *loader) rolling(ctx around, r *Rolling, b *hclsyntax.Block, first bool)
 			r.Before = append(r.Before, l.steps(inner.Body, ctx)...)
 		}
 	}
-	r.own[0] = l.seq
+	r.Own[0] = l.seq
 }
 
-func (l *loader) batches(r *Rolling, v cty.Value, e hclsyntax.Expression) {
+func (l *loader) batches(r *plays.Rolling, v cty.Value, e hclsyntax.Expression) {
 	v, _ = v.UnmarkDeep()
 	if !v.IsWhollyKnown() {
 		return
 	}
 	if v.IsNull() || !v.Type().IsTupleType() && !v.Type().IsListType() {
 		if amount, ok := l.amount(v, e, 1); ok {
-			r.Batches = []Amount{amount}
+			r.Batches = []plays.Amount{amount}
 		}
 		return
 	}
@@ -275,19 +276,19 @@ func (l *loader) batches(r *Rolling, v cty.Value, e hclsyntax.Expression) {
 }
 
 // amount reads a number of hosts, or a percentage of them as "50%".
-func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (Amount, bool) {
+func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (plays.Amount, bool) {
 	v, _ = v.UnmarkDeep()
 	if !v.IsKnown() {
-		return Amount{Hosts: least}, true
+		return plays.Amount{Hosts: least}, true
 	}
 	text, ok := textOf(v)
 	if ok {
 		share, percent := strings.CutSuffix(text, "%")
 		if n, err := strconv.Atoi(share); err == nil && !percent && n >= least {
-			return Amount{Hosts: n}, true
+			return plays.Amount{Hosts: n}, true
 		}
 		if f, err := strconv.ParseFloat(share, 64); err == nil && percent && f >= 0 && f <= 100 && (f > 0 || least == 0) {
-			return Amount{Percent: f}, true
+			return plays.Amount{Percent: f}, true
 		}
 	}
 	hint := `batches = [1, "50%"]`
@@ -295,14 +296,14 @@ func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (Amount,
 		hint = `max_failures = 1 or max_failures = "10%"`
 	}
 	l.errorAt(e.Range(), "Wrong value", hint, "This is to be a whole number of hosts, %d at least, or a share of them such as \"50%%\".", least)
-	return Amount{}, false
+	return plays.Amount{}, false
 }
 
 // environment reads an argument of that name; nil where there is none.
-func (l *loader) environment(a *hclsyntax.Attribute, s stand) *argument {
+func (l *loader) environment(a *hclsyntax.Attribute, s stand) *plays.Argument {
 	if a == nil {
 		return nil
 	}
 	arg := &modules.Arg{Name: "environment", Type: modules.Type{Base: modules.Map, Elem: &modules.Type{Base: modules.String}}}
-	return &argument{name: arg.Name, at: a.NameRange, arg: arg, raw: a.Expr, expr: l.meta(a.Expr, s)}
+	return &plays.Argument{Name: arg.Name, At: a.NameRange, Arg: arg, Raw: a.Expr, Expr: l.meta(a.Expr, s)}
 }

@@ -10,29 +10,30 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
 // steps reads the steps of a body in the order they are written in.
-func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
-	var out []*Step
+func (l *loader) steps(body *hclsyntax.Body, ctx around) []*plays.Step {
+	var out []*plays.Step
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "task":
 			if t := l.task(b, ctx); t != nil {
-				out = append(out, &Step{Task: t})
+				out = append(out, &plays.Step{Task: t})
 			}
 		case "block":
-			out = append(out, &Step{Block: l.block(b, ctx)})
+			out = append(out, &plays.Step{Block: l.block(b, ctx)})
 		case "role":
 			if r := l.role(b, ctx); r != nil {
-				out = append(out, &Step{Block: r})
+				out = append(out, &plays.Step{Block: r})
 			}
 		case "barrier":
 			if ctx.barriers {
 				l.labels(b, 0, "barrier")
 				l.attributes(b.Body, "barrier", nil, nil)
-				out = append(out, &Step{Barrier: &Barrier{Range: header(b)}})
+				out = append(out, &plays.Step{Barrier: &plays.Barrier{Range: header(b)}})
 			}
 		}
 	}
@@ -40,8 +41,8 @@ func (l *loader) steps(body *hclsyntax.Body, ctx around) []*Step {
 }
 
 // block reads block "LABEL" { … }.
-func (l *loader) block(b *hclsyntax.Block, ctx around) *Block {
-	out := &Block{Range: header(b)}
+func (l *loader) block(b *hclsyntax.Block, ctx around) *plays.Block {
+	out := &plays.Block{Range: header(b)}
 	switch len(b.Labels) {
 	case 0:
 	case 1:
@@ -89,16 +90,16 @@ func (l *loader) duplicateBlocks(body *hclsyntax.Body, types ...string) {
 }
 
 // conditions notes when and become of a block or role.
-func (l *loader) conditions(b *Block, a map[string]*hclsyntax.Attribute, ctx around) {
+func (l *loader) conditions(b *plays.Block, a map[string]*hclsyntax.Attribute, ctx around) {
 	seq := l.nextSeq()
 	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: seq, can: everyRoot &^ rootEach, what: "a block"}
 	l.later = append(l.later, func() {
 		if a["when"] != nil {
-			b.when = l.meta(a["when"].Expr, s)
+			b.When = l.meta(a["when"].Expr, s)
 		}
 		if a["become"] != nil {
 			s.can &^= rootTask | rootRole
-			b.become = l.meta(a["become"].Expr, s)
+			b.Become = l.meta(a["become"].Expr, s)
 		}
 	})
 }
@@ -109,40 +110,40 @@ func (l *loader) nextSeq() int {
 }
 
 // task reads task "KIND" "LABEL" { … }.
-func (l *loader) task(b *hclsyntax.Block, ctx around) *Task {
+func (l *loader) task(b *hclsyntax.Block, ctx around) *plays.Task {
 	if !l.labels(b, 2, `task "KIND" "LABEL"`) {
 		return nil
 	}
-	t := &Task{
-		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), labelAt: b.LabelRanges[1], Play: ctx.play, Tags: ctx.tags,
-		unit: ctx.unit, names: ctx.names, seq: l.nextSeq(), conditional: ctx.conditional,
-		name: taskName(b.Labels[0], b.Labels[1]),
+	t := &plays.Task{
+		Kind: b.Labels[0], Label: b.Labels[1], Range: header(b), LabelAt: b.LabelRanges[1], Play: ctx.play, Tags: ctx.tags,
+		Unit: ctx.unit, Names: ctx.names, Order: l.nextSeq(), Conditional: ctx.conditional,
+		Called: plays.TaskName(b.Labels[0], b.Labels[1]),
 	}
 	if l.o.Kinds != nil {
-		t.kind = l.o.Kinds.Kind(t.Kind)
+		t.KindOf = l.o.Kinds.Kind(t.Kind)
 	}
 	if t.Label == "" {
 		l.errorAt(b.LabelRanges[1], "Empty label", "", "A task's label says which one it is, among those of its kind.")
 	}
-	if first := ctx.names.task(t.Kind, t.Label); first != nil {
-		l.errorAt(b.LabelRanges[1], "Duplicate task", "", "%s stands at %s already. A kind and a label together name one task of a play or role: give this one another label.", t.name, diag.Place(first.Range))
+	if first := ctx.names.Task(t.Kind, t.Label); first != nil {
+		l.errorAt(b.LabelRanges[1], "Duplicate task", "", "%s stands at %s already. A kind and a label together name one task of a play or role: give this one another label.", t.Called, diag.Place(first.Range))
 	} else {
-		if ctx.names.tasks[t.Kind] == nil {
-			ctx.names.tasks[t.Kind] = map[string]*Task{}
+		if ctx.names.Tasks[t.Kind] == nil {
+			ctx.names.Tasks[t.Kind] = map[string]*plays.Task{}
 		}
-		ctx.names.tasks[t.Kind][t.Label] = t
+		ctx.names.Tasks[t.Kind][t.Label] = t
 	}
-	if t.kind != nil && t.kind.Companion {
+	if t.KindOf != nil && t.KindOf.Companion {
 		l.errorAt(b.LabelRanges[0], "Unknown kind", "", "The kind %q is what other kinds' tasks ask of another host: a playbook can't use it.", t.Kind)
-		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
+		t.KindOf, t.Broken = &modules.Kind{Name: t.Kind}, true
 		return t
 	}
-	if t.kind != nil && t.kind.Internal && !strings.HasPrefix(b.TypeRange.Filename, "rotation ") {
-		t.kind = nil
+	if t.KindOf != nil && t.KindOf.Internal && !strings.HasPrefix(b.TypeRange.Filename, "rotation ") {
+		t.KindOf = nil
 	}
-	if t.kind == nil {
+	if t.KindOf == nil {
 		l.errorAt(b.LabelRanges[0], "Unknown kind", diag.DidYouMeanKind(t.Kind, l.kindNames()), "There is no kind %q. \"muster doc\" lists them.", t.Kind)
-		t.kind, t.broken = &modules.Kind{Name: t.Kind}, true
+		t.KindOf, t.Broken = &modules.Kind{Name: t.Kind}, true
 		return t
 	}
 	raw := l.taskBody(b.Body, t)
@@ -161,9 +162,9 @@ func (l *loader) kindNames() []string {
 }
 
 // taskBody sorts a task's arguments.
-func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
+func (l *loader) taskBody(body *hclsyntax.Body, t *plays.Task) plays.RawTask {
 	schema := l.o.Kinds.Schema(t.Kind)
-	raw := rawTask{}
+	raw := plays.RawTask{}
 	add := func(name string, at hcl.Range, e hclsyntax.Expression) {
 		arg := schema.Arg(name)
 		if arg == nil && !(name == "vars" && hasTemplate(schema)) {
@@ -174,12 +175,12 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 			raw[name] = &hclsyntax.Attribute{Name: name, Expr: e, NameRange: at}
 			return
 		}
-		a := &argument{name: name, at: at, arg: arg, raw: e}
+		a := &plays.Argument{Name: name, At: at, Arg: arg, Raw: e}
 		if name == "vars" && hasTemplate(schema) {
-			t.vars = a
+			t.Vars = a
 			return
 		}
-		t.args = append(t.args, a)
+		t.Args = append(t.Args, a)
 	}
 	for _, a := range sortedAttributes(body) {
 		if slices.Contains(modules.TaskArgs(), a.Name) {
@@ -215,7 +216,7 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *Task) rawTask {
 	}
 	t.Once = l.constBool(raw["once"], false)
 	t.Sensitive = l.constBool(raw["sensitive"], false)
-	t.Tags = l.tags(t.unit, raw["tags"], t.Tags)
+	t.Tags = l.tags(t.Unit, raw["tags"], t.Tags)
 	return raw
 }
 
@@ -263,14 +264,14 @@ func (l *loader) unknownArgument(name string, at hcl.Range, schema *modules.Sche
 	l.errorAt(at, "Unknown argument", hint, "task %q has no argument %q. It takes %s, and what every task takes: %s.", schema.Kind.Name, name, strings.Join(known, ", "), strings.Join(modules.TaskArgs(), ", "))
 }
 
-func (l *loader) retry(b *hclsyntax.Block, t *Task) {
-	if t.retry != nil {
-		l.errorAt(header(b), "Duplicate block", "", "The task has a retry block at %s already.", diag.Place(t.retry.at))
+func (l *loader) retry(b *hclsyntax.Block, t *plays.Task) {
+	if t.Retry != nil {
+		l.errorAt(header(b), "Duplicate block", "", "The task has a retry block at %s already.", diag.Place(t.Retry.At))
 		return
 	}
 	l.labels(b, 0, "retry")
 	a := l.attributes(b.Body, "retry", []string{"attempts", "delay", "until"}, nil)
-	t.retry = &retryBlock{at: header(b), raw: a}
+	t.Retry = &plays.RetryBlock{At: header(b), Raw: a}
 	if a["attempts"] == nil {
 		l.errorAt(header(b), "Missing argument", "attempts = 3", "retry needs the number of attempts.")
 	}
@@ -287,19 +288,19 @@ func hasTemplate(schema *modules.Schema) bool {
 }
 
 // stand is where the task's arguments stand.
-func (l *loader) stand(t *Task) stand {
+func (l *loader) stand(t *plays.Task) stand {
 	can := everyRoot
-	if t.forEach == nil {
+	if t.ForEach == nil {
 		can &^= rootEach
 	}
-	if t.on != nil {
+	if t.On != nil {
 		can |= rootOnHost
 	}
-	return stand{known: l.known, unit: t.unit, play: t.Play, names: t.names, seq: t.seq, can: can, what: "this task"}
+	return stand{known: l.known, unit: t.Unit, play: t.Play, names: t.Names, seq: t.Order, can: can, what: "this task"}
 }
 
 // ownStand is where what is asked of the task's own outcome stands.
-func (l *loader) ownStand(t *Task) stand {
+func (l *loader) ownStand(t *plays.Task) stand {
 	s := l.stand(t)
 	s.can |= rootSelf
 	s.self = t
@@ -308,9 +309,9 @@ func (l *loader) ownStand(t *Task) stand {
 
 // analyseTask looks at what the task's expressions read, when all tasks of the
 // play are known.
-func (l *loader) analyseTask(t *Task, raw rawTask) {
-	t.needsOther = l.p.accompanied(t)
-	get := func(name string, s stand) *expr {
+func (l *loader) analyseTask(t *plays.Task, raw plays.RawTask) {
+	t.NeedsOther = l.p.accompanied(t)
+	get := func(name string, s stand) *plays.Expr {
 		if raw[name] == nil {
 			return nil
 		}
@@ -320,39 +321,39 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 	once := s
 	once.can &^= rootTask | rootRole | rootEach | rootOnHost
 	once.what = "for_each"
-	t.forEach = get("for_each", once)
+	t.ForEach = get("for_each", once)
 	s = l.stand(t)
 	s.can &^= rootTask | rootRole
 	s.what = "\"on\""
-	t.on = get("on", s)
+	t.On = get("on", s)
 	s = l.stand(t)
-	t.when = get("when", s)
+	t.When = get("when", s)
 	fixed := s
 	fixed.can &^= rootTask | rootRole
 	fixed.what = "this argument"
-	t.become = get("become", fixed)
-	t.timeout = get("timeout", fixed)
-	t.environment = l.environment(raw["environment"], fixed)
-	if t.environment != nil && t.kind != nil && t.kind.NoPrograms {
-		l.errorAt(t.environment.at, "Argument without use", "", "%q runs no program: there is nothing to have an environment.", t.Kind)
+	t.Become = get("become", fixed)
+	t.Timeout = get("timeout", fixed)
+	t.Environment = l.environment(raw["environment"], fixed)
+	if t.Environment != nil && t.KindOf != nil && t.KindOf.NoPrograms {
+		l.errorAt(t.Environment.At, "Argument without use", "", "%q runs no program: there is nothing to have an environment.", t.Kind)
 	}
-	t.onError = get("on_error", fixed)
-	t.changedWhen = l.judgement(t, raw, "changed_when")
-	t.failedWhen = l.judgement(t, raw, "failed_when")
-	if r := t.retry; r != nil {
-		raw = r.raw
-		r.attempts, r.delay, r.until = get("attempts", fixed), get("delay", fixed), get("until", l.ownStand(t))
+	t.OnError = get("on_error", fixed)
+	t.ChangedWhen = l.judgement(t, raw, "changed_when")
+	t.FailedWhen = l.judgement(t, raw, "failed_when")
+	if r := t.Retry; r != nil {
+		raw = r.Raw
+		r.Attempts, r.Delay, r.Until = get("attempts", fixed), get("delay", fixed), get("until", l.ownStand(t))
 	}
-	for _, a := range t.args {
-		a.expr = l.meta(a.raw, s)
-		if a.arg.Type.Base == modules.Template {
+	for _, a := range t.Args {
+		a.Expr = l.meta(a.Raw, s)
+		if a.Arg.Type.Base == modules.Template {
 			l.p.rendering = append(l.p.rendering, t)
 		}
 	}
-	if t.vars != nil {
-		t.vars.expr = l.meta(t.vars.raw, s)
-		if !slices.ContainsFunc(t.args, func(a *argument) bool { return a.arg.Type.Base == modules.Template }) {
-			l.errorAt(t.vars.at, "Argument without use", "", "\"vars\" are what a template reads, and the task has none.")
+	if t.Vars != nil {
+		t.Vars.Expr = l.meta(t.Vars.Raw, s)
+		if !slices.ContainsFunc(t.Args, func(a *plays.Argument) bool { return a.Arg.Type.Base == modules.Template }) {
+			l.errorAt(t.Vars.At, "Argument without use", "", "\"vars\" are what a template reads, and the task has none.")
 		}
 	}
 	l.label(t)
@@ -360,44 +361,44 @@ func (l *loader) analyseTask(t *Task, raw rawTask) {
 
 // judgement analyses changed_when or failed_when. One that reads the task's own
 // outcome is decided here, after the task; any other is an argument like others.
-func (l *loader) judgement(t *Task, raw rawTask, name string) *expr {
+func (l *loader) judgement(t *plays.Task, raw plays.RawTask, name string) *plays.Expr {
 	if raw[name] == nil {
 		return nil
 	}
 	x := l.meta(raw[name].Expr, l.ownStand(t))
-	own := x.reads.self
-	for _, r := range x.reads.tasks {
-		own = own || r.task == t
+	own := x.Reads.Self
+	for _, r := range x.Reads.Tasks {
+		own = own || r.Task == t
 	}
 	if own {
 		return x
 	}
-	t.args = append(t.args, &argument{name: name, at: raw[name].NameRange, arg: l.o.Kinds.Schema(t.Kind).Arg(name), raw: raw[name].Expr})
+	t.Args = append(t.Args, &plays.Argument{Name: name, At: raw[name].NameRange, Arg: l.o.Kinds.Schema(t.Kind).Arg(name), Raw: raw[name].Expr})
 	return nil
 }
 
 // label decides whether the label stands for the kind's key argument.
-func (l *loader) label(t *Task) {
+func (l *loader) label(t *plays.Task) {
 	schema := l.o.Kinds.Schema(t.Kind)
 	key := schema.Key()
 	if key == nil {
 		return
 	}
-	given := t.arg(key.Name)
+	given := t.Arg(key.Name)
 	fits := !key.Path || strings.HasPrefix(t.Label, "/")
 	switch {
-	case given == nil && t.forEach != nil:
+	case given == nil && t.ForEach != nil:
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = each.value", key.Name), "Under for_each the label can't stand for %q: set it, so that each element has its own.", key.Name)
-		t.noKey = true
+		t.NoKey = true
 	case given == nil && fits:
-		t.keyLabel = &argument{name: key.Name, at: t.labelAt, arg: key, raw: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(t.Label), SrcRange: t.labelAt}}
+		t.KeyLabel = &plays.Argument{Name: key.Name, At: t.LabelAt, Arg: key, Raw: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(t.Label), SrcRange: t.LabelAt}}
 	case given == nil && key.Required:
 		l.errorAt(t.Range, "Missing argument", fmt.Sprintf("%s = \"/…\"", key.Name), "task %q needs %q. A label stands for it only where it is an absolute path.", t.Kind, key.Name)
-		t.noKey = true
-	case given != nil && key.Path && fits && t.forEach == nil && given.expr.reads.constant():
-		v, diags := given.expr.Value(nil)
+		t.NoKey = true
+	case given != nil && key.Path && fits && t.ForEach == nil && given.Expr.Reads.Constant():
+		v, diags := given.Expr.Value(nil)
 		if s, ok := textOf(v); !diags.HasErrors() && ok && s != t.Label {
-			l.errorAt(given.raw.Range(), "Label hides argument", fmt.Sprintf("task %q \"NAME\"", t.Kind), "The label says %q and %q says %q. Where the label is a path it is the one meant: leave out %q, or give the task another label.", t.Label, key.Name, s, key.Name)
+			l.errorAt(given.Raw.Range(), "Label hides argument", fmt.Sprintf("task %q \"NAME\"", t.Kind), "The label says %q and %q says %q. Where the label is a path it is the one meant: leave out %q, or give the task another label.", t.Label, key.Name, s, key.Name)
 		}
 	}
 }

@@ -9,23 +9,24 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 func (w *walker) variable(t hcl.Traversal) {
 	name, ok := diag.SecondName(t)
 	if !ok {
-		w.reads.vars = slices.Sorted(maps.Keys(w.unit.variables))
+		w.reads.Vars = slices.Sorted(maps.Keys(w.unit.Variables))
 		return
 	}
-	if w.unit.variables[name] == nil {
+	if w.unit.Variables[name] == nil {
 		declare := fmt.Sprintf("Declare it: variable %q {}", name)
-		if hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.variables))); hint != "" {
+		if hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.Variables))); hint != "" {
 			declare = hint
 		}
-		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.what(), name)
+		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.What(), name)
 		return
 	}
-	w.reads.vars = addName(w.reads.vars, name)
+	w.reads.Vars = plays.AddName(w.reads.Vars, name)
 }
 
 func (w *walker) local(t hcl.Traversal) {
@@ -34,11 +35,11 @@ func (w *walker) local(t hcl.Traversal) {
 		w.fail(t.SourceRange(), "Local without a name", "local.NAME", "A local is read by its name.")
 		return
 	}
-	if w.unit.locals[name] == nil {
-		w.fail(t[1].SourceRange(), "Unknown local", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.locals))), "%s has no local %q.", w.unit.what(), name)
+	if w.unit.Locals[name] == nil {
+		w.fail(t[1].SourceRange(), "Unknown local", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.Locals))), "%s has no local %q.", w.unit.What(), name)
 		return
 	}
-	w.reads.locals = addName(w.reads.locals, name)
+	w.reads.Locals = plays.AddName(w.reads.Locals, name)
 }
 
 var hostAttributes = []string{"name", "address", "groups", "vars", "facts"}
@@ -61,14 +62,14 @@ func (w *walker) hostAttribute(t hcl.Traversal) {
 	if !w.attribute(t, hostAttributes) {
 		return
 	}
-	w.reads.host = true
+	w.reads.Host = true
 	w.hostVars(t[1:])
 	name, ok := diag.SecondName(t)
 	if !ok || name == "facts" {
 		if !w.factsAllowed(t.SourceRange()) {
 			return
 		}
-		w.reads.facts = true
+		w.reads.Facts = true
 		w.factPath(t, 2)
 	}
 	if ok && name == "vars" {
@@ -88,7 +89,7 @@ func (w *walker) factsAllowed(at hcl.Range) bool {
 // is "facts".
 func (w *walker) factPath(t hcl.Traversal, from int) {
 	if len(t) <= from {
-		w.reads.allFacts = true
+		w.reads.AllFacts = true
 		return
 	}
 	w.noteFact(t[from:])
@@ -124,8 +125,8 @@ func (w *walker) hostVar(t hcl.Traversal) {
 		return
 	}
 	name, ok := diag.StepName(t[2])
-	if ok && !w.known.fleet.varNames[name] && !w.known.fleet.partial {
-		w.fail(t[2].SourceRange(), "Unknown attribute", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.fleet.varNames))), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+	if ok && !w.known.fleet.VarNames[name] && !w.known.fleet.Partial {
+		w.fail(t[2].SourceRange(), "Unknown attribute", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.fleet.VarNames))), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
 	}
 }
 
@@ -135,20 +136,20 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 	w.any = true
 	name, ok := diag.SecondName(t)
 	if !ok {
-		w.reads.allHosts = true
+		w.reads.AllHosts = true
 		w.allVars = w.allVars || !parted
 		return
 	}
 	w.hostVars(t[2:])
-	if w.known.fleet.byName[name] == nil && !w.known.fleet.partial {
+	if w.known.fleet.ByName[name] == nil && !w.known.fleet.Partial {
 		if w.guard == 0 {
-			w.fail(t[1].SourceRange(), "Unknown host", diag.DidYouMean(name, append([]string(nil), w.known.fleet.names...)), "The inventory has no host %q.", name)
+			w.fail(t[1].SourceRange(), "Unknown host", diag.DidYouMean(name, append([]string(nil), w.known.fleet.Names...)), "The inventory has no host %q.", name)
 		}
 		return
 	}
-	w.reads.hosts = addName(w.reads.hosts, name)
+	w.reads.Hosts = plays.AddName(w.reads.Hosts, name)
 	if len(t) < 3 {
-		w.reads.hostFacts, w.reads.allFacts = true, true
+		w.reads.HostFacts, w.reads.AllFacts = true, true
 		return
 	}
 	attr, _ := diag.StepName(t[2])
@@ -176,7 +177,7 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 
 // computedHost handles what follows hosts[EXPRESSION].
 func (w *walker) computedHost(t hcl.Traversal) {
-	w.reads.allHosts = true
+	w.reads.AllHosts = true
 	w.hostVars(t)
 	name, _ := diag.StepName(t[0])
 	switch name {
@@ -193,7 +194,7 @@ func (w *walker) computedHost(t hcl.Traversal) {
 		}
 		w.role(t[1:], t[0].SourceRange(), "", true)
 	case "facts":
-		w.reads.hostFacts = true
+		w.reads.HostFacts = true
 		w.factPath(t, 1)
 	default:
 		w.attribute(append(hcl.Traversal{hcl.TraverseRoot{Name: "hosts[…]"}}, t...), append([]string{"task", "role"}, hostAttributes...))
@@ -201,15 +202,15 @@ func (w *walker) computedHost(t hcl.Traversal) {
 }
 
 func (w *walker) group(t hcl.Traversal) {
-	w.reads.groups = true
+	w.reads.Groups = true
 	name, ok := diag.SecondName(t)
-	if ok && w.known.fleet.groups[name] == nil && w.guard == 0 && !w.known.fleet.partial {
-		w.fail(t[1].SourceRange(), "Unknown group", diag.DidYouMean(name, append([]string(nil), w.known.fleet.groupNames...)), "The inventory has no group %q.", name)
+	if ok && w.known.fleet.Groups[name] == nil && w.guard == 0 && !w.known.fleet.Partial {
+		w.fail(t[1].SourceRange(), "Unknown group", diag.DidYouMean(name, append([]string(nil), w.known.fleet.GroupNames...)), "The inventory has no group %q.", name)
 	}
 }
 
 func (w *walker) eachAttribute(t hcl.Traversal) {
-	w.reads.each = true
+	w.reads.Each = true
 	if w.attribute(t, []string{"key", "value"}) {
 		if name, _ := diag.SecondName(t); name == "key" {
 			w.typePath(cty.String, t[2:], "each.key")
@@ -224,7 +225,7 @@ func (w *walker) secret(t hcl.Traversal) {
 		return
 	}
 	if !ok {
-		w.reads.allSecrets = true
+		w.reads.AllSecrets = true
 		return
 	}
 	if p, ok := w.known.secrets.(interface{ Partial() bool }); ok && p.Partial() {
@@ -234,17 +235,17 @@ func (w *walker) secret(t hcl.Traversal) {
 		w.fail(t[1].SourceRange(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.secretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		return
 	}
-	w.reads.secrets = addName(w.reads.secrets, name)
+	w.reads.Secrets = plays.AddName(w.reads.Secrets, name)
 }
 
 var rotationAttributes = []string{"new", "old", "note"}
 
 // rotationRead handles rotation.NAME.
 func (w *walker) rotationRead(t hcl.Traversal) {
-	w.reads.rotation = true
+	w.reads.Rotation = true
 	if len(t) > 1 {
 		if a, ok := t[1].(hcl.TraverseAttr); ok {
-			w.reads.rotated = addName(w.reads.rotated, a.Name)
+			w.reads.Rotated = plays.AddName(w.reads.Rotated, a.Name)
 		}
 	}
 	w.attribute(t, rotationAttributes)

@@ -9,6 +9,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 )
 
 // roots is a set of the names that expressions begin with.
@@ -45,36 +46,36 @@ var rootNames = []struct {
 // stand is where an expression stands: what it can see from there.
 type stand struct {
 	known *known
-	unit  *unit
-	play  *Play  // nil outside plays
-	names *names // of tasks and roles; nil where none can be read
-	seq   int    // of the task, in the order of the play
-	self  *Task  // the task itself, where it may read its own outcome
+	unit  *plays.Unit
+	play  *plays.Play  // nil outside plays
+	names *plays.Names // of tasks and roles; nil where none can be read
+	seq   int          // of the task, in the order of the play
+	self  *plays.Task  // the task itself, where it may read its own outcome
 	can   roots
 	bare  bool   // in a template: other names are its vars
 	what  string // for messages: "a play's hosts", "a template"
 }
 
 // analyse finds out what an expression reads and reports names that don't exist.
-func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
+func (s stand) analyse(e hclsyntax.Expression) (*plays.Expr, hcl.Diagnostics) {
 	if e == nil {
 		return nil, nil
 	}
 	switch x := e.(type) {
 	case *hclsyntax.LiteralValueExpr:
-		return &expr{Expression: e, reads: readsNothing}, nil
+		return &plays.Expr{Expression: e, Reads: plays.ReadsNothing}, nil
 	case *hclsyntax.TemplateExpr:
 		if x.IsStringLiteral() {
-			return &expr{Expression: e, reads: readsNothing}, nil
+			return &plays.Expr{Expression: e, Reads: plays.ReadsNothing}, nil
 		}
 	}
-	w := &walker{stand: s, reads: &reads{}}
+	w := &walker{stand: s, reads: &plays.Reads{}}
 	hclsyntax.Walk(e, w)
 	s.known.noteReads(w.reads)
 	s.known.noteVars(w.readVars, w.allVars)
-	out := &expr{Expression: e, reads: w.reads, bad: w.broken || w.diags.HasErrors()}
+	out := &plays.Expr{Expression: e, Reads: w.reads, Bad: w.broken || w.diags.HasErrors()}
 	if !w.any {
-		out.reads = readsNothing
+		out.Reads = plays.ReadsNothing
 	}
 	return out, w.diags
 }
@@ -82,7 +83,7 @@ func (s stand) analyse(e hclsyntax.Expression) (*expr, hcl.Diagnostics) {
 // walker walks an expression.
 type walker struct {
 	stand
-	reads  *reads
+	reads  *plays.Reads
 	diags  hcl.Diagnostics
 	locals []localNames // of for expressions around
 	guard  int          // calls of try and can around
@@ -111,7 +112,7 @@ func (w *walker) Enter(n hclsyntax.Node) hcl.Diagnostics {
 	case hclsyntax.ChildScope:
 		w.locals = append(w.locals, localNames{x.LocalNames, w.loops[len(w.loops)-1]})
 	case *hclsyntax.FunctionCallExpr:
-		w.any, w.reads.calls = true, true
+		w.any, w.reads.Calls = true, true
 		if x.Name == "try" || x.Name == "can" {
 			w.guard++
 		}
@@ -167,7 +168,7 @@ func (w *walker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 func (w *walker) mention(t hcl.Traversal) int {
 	for i, step := range t {
 		if name, ok := diag.StepName(step); ok && name == "facts" {
-			w.reads.hostFacts = true
+			w.reads.HostFacts = true
 			return i
 		}
 	}
@@ -178,11 +179,11 @@ func (w *walker) mention(t hcl.Traversal) int {
 func (w *walker) noteFact(t hcl.Traversal) {
 	if len(t) > 0 {
 		if name, ok := diag.StepName(t[0]); ok {
-			w.reads.factNames = addName(w.reads.factNames, name)
+			w.reads.FactNames = plays.AddName(w.reads.FactNames, name)
 			return
 		}
 	}
-	w.reads.allFacts = true
+	w.reads.AllFacts = true
 }
 
 func (w *walker) isRoot(e hclsyntax.Expression, name string) bool {
@@ -201,7 +202,7 @@ func (w *walker) isLocal(name string) bool {
 
 func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
 	if w.known.fileFunctions[x.Name] {
-		w.reads.files = true
+		w.reads.Files = true
 	}
 	if w.known.functionNames[x.Name] {
 		return
@@ -229,13 +230,13 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 	}
 	if root == 0 || root&w.can == 0 && w.bare {
 		if w.bare {
-			w.reads.bare = append(w.reads.bare, bareName{name, at, w.guard > 0})
+			w.reads.Bare = append(w.reads.Bare, plays.BareName{Name: name, At: at, Guarded: w.guard > 0})
 			return
 		}
 		w.unknownName(name, at)
 		return
 	}
-	if root == rootRotation && w.play != nil && w.play.rotation && w.can&rootSecret != 0 {
+	if root == rootRotation && w.play != nil && w.play.OfRotation && w.can&rootSecret != 0 {
 		w.rotationRead(t)
 		return
 	}
@@ -263,15 +264,15 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 	case rootEach:
 		w.eachAttribute(t)
 	case rootOnHost:
-		w.reads.onHost = true
+		w.reads.OnHost = true
 		w.attribute(t, hostAttributes)
 		w.hostVars(t[1:])
 		if second, ok := diag.SecondName(t); !ok || second == "facts" {
-			w.reads.hostFacts = true
+			w.reads.HostFacts = true
 			w.factPath(t, 2)
 		}
 	case rootSelf:
-		w.reads.self = true
+		w.reads.Self = true
 		w.outcome(w.self, t[1:])
 	}
 }
@@ -288,9 +289,9 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	}
 	hint := diag.DidYouMean(name, names)
 	switch {
-	case w.unit != nil && w.unit.variables[name] != nil:
+	case w.unit != nil && w.unit.Variables[name] != nil:
 		hint = "Did you mean var." + name + "?"
-	case w.unit != nil && w.unit.locals[name] != nil:
+	case w.unit != nil && w.unit.Locals[name] != nil:
 		hint = "Did you mean local." + name + "?"
 	case name == "yes", name == "on":
 		hint = "For a bool write true."
@@ -301,7 +302,7 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	case name == "root":
 		hint = `For the text itself write "root".`
 	case hint != "":
-	case w.known.fleet.groups[name] != nil && w.can&rootGroups != 0:
+	case w.known.fleet.Groups[name] != nil && w.can&rootGroups != 0:
 		hint = "Did you mean groups." + name + "?"
 	case strings.HasPrefix(name, "ansible_"):
 		hint = "Facts are read as host.facts."

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 var outcomeAttributes = []string{"changed", "failed", "skipped", "output"}
@@ -25,7 +26,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out.")
 		return
 	}
-	task := w.names.task(kind, label)
+	task := w.names.Task(kind, label)
 	if task == nil && (host != "" || all) {
 		task = w.earlierPlay(kind, label, host)
 	}
@@ -40,44 +41,44 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		}
 		switch {
 		case task == w.self:
-		case task.seq == w.seq:
-			w.fail(t[1].SourceRange(), "Task reads itself", "", "%s is this task: its result is known only when it has run. In until, changed_when and failed_when it can be read as self.", task.name)
+		case task.Order == w.seq:
+			w.fail(t[1].SourceRange(), "Task reads itself", "", "%s is this task: its result is known only when it has run. In until, changed_when and failed_when it can be read as self.", task.Called)
 			return
-		case task.seq > w.seq:
-			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.name, diag.Place(task.Range))
+		case task.Order > w.seq:
+			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.Called, diag.Place(task.Range))
 			return
 		}
 	}
-	if w.readsBefore(task.Play, task.seq) {
-		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.name)
+	if w.readsBefore(task.Play, task.Order) {
+		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.Called)
 		return
 	}
-	if host != "" && task.Play.hosts != nil && !task.Play.hosts[host] && !w.known.fleet.partial {
-		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.name, task.Play.Name, host)
+	if host != "" && task.Play.HostSet != nil && !task.Play.HostSet[host] && !w.known.fleet.Partial {
+		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.Called, task.Play.Name, host)
 		return
 	}
-	w.reads.tasks = append(w.reads.tasks, taskRead{task: task, host: host, allHosts: all})
+	w.reads.Tasks = append(w.reads.Tasks, plays.TaskRead{Task: task, Host: host, AllHosts: all})
 	w.outcome(task, t[2:])
 }
 
 // readsBefore reports whether what stands at a place of a play is done before a
 // rolling play's own steps, and is read by one of these.
-func (w *walker) readsBefore(p *Play, seq int) bool {
+func (w *walker) readsBefore(p *plays.Play, seq int) bool {
 	if p != w.play || p == nil || p.Rolling == nil {
 		return false
 	}
-	own := p.Rolling.own
+	own := p.Rolling.Own
 	return seq <= own[0] && w.seq > own[0] && w.seq <= own[1]
 }
 
-func (w *walker) earlierPlay(kind, label, host string) *Task {
+func (w *walker) earlierPlay(kind, label, host string) *plays.Task {
 	plays := w.known.plays()
 	for i := len(plays) - 1; i >= 0; i-- {
 		p := plays[i]
 		if w.play != nil && p.Index >= w.play.Index {
 			continue
 		}
-		if t := p.names.task(kind, label); t != nil && (host == "" || p.hosts[host] || w.known.fleet.partial) {
+		if t := p.Names.Task(kind, label); t != nil && (host == "" || p.HostSet[host] || w.known.fleet.Partial) {
 			return t
 		}
 	}
@@ -87,37 +88,37 @@ func (w *walker) earlierPlay(kind, label, host string) *Task {
 func (w *walker) unknownTask(kind, label string, t hcl.Traversal) {
 	at := t[1].SourceRange()
 	hint := ""
-	for _, other := range slices.Sorted(maps.Keys(w.names.tasks)) {
-		if hint == "" && other != kind && w.names.tasks[other][label] != nil {
-			hint = "Did you mean " + taskName(other, label) + "?"
+	for _, other := range slices.Sorted(maps.Keys(w.names.Tasks)) {
+		if hint == "" && other != kind && w.names.Tasks[other][label] != nil {
+			hint = "Did you mean " + plays.TaskName(other, label) + "?"
 			at = t[0].SourceRange()
 		}
 	}
-	if labels := w.names.tasks[kind]; hint == "" && labels != nil {
+	if labels := w.names.Tasks[kind]; hint == "" && labels != nil {
 		hint = diag.DidYouMean(label, slices.Sorted(maps.Keys(labels)))
 	}
-	for _, inner := range w.names.inner {
+	for _, inner := range w.names.Inner {
 		if inner.Kind == kind && inner.Label == label {
-			w.fail(at, "Task of a role", fmt.Sprintf("role.%s.NAME reads an output %q {} of its role.hcl.", inner.unit.role.Label, "NAME"), "%s stands in role %q, whose tasks can't be read from outside.", taskName(kind, label), inner.unit.role.Name)
+			w.fail(at, "Task of a role", fmt.Sprintf("role.%s.NAME reads an output %q {} of its role.hcl.", inner.Unit.Role.Label, "NAME"), "%s stands in role %q, whose tasks can't be read from outside.", plays.TaskName(kind, label), inner.Unit.Role.Name)
 			return
 		}
 	}
 	where := fmt.Sprintf("Play %q", w.play.Name)
-	if w.unit.role != nil {
-		where = fmt.Sprintf("Role %q", w.unit.role.Name)
+	if w.unit.Role != nil {
+		where = fmt.Sprintf("Role %q", w.unit.Role.Name)
 	}
 	w.fail(at, "Unknown task", hint, "%s has no task %q %q.", where, kind, label)
 }
 
 // outcome checks what is read of a task's outcome.
-func (w *walker) outcome(task *Task, t hcl.Traversal) {
+func (w *walker) outcome(task *plays.Task, t hcl.Traversal) {
 	if len(t) == 0 {
 		return
 	}
-	if task.forEach != nil && task != w.self {
+	if task.ForEach != nil && task != w.self {
 		name, named := diag.StepName(t[0])
 		if _, attr := t[0].(hcl.TraverseAttr); attr && named && slices.Contains(outcomeAttributes, name) {
-			w.fail(t[0].SourceRange(), "Task has for_each", fmt.Sprintf("%s[each.key].%s", task.name, name), "%s has for_each, and so a result for each element: name the element. For any of them write anytrue([for t in %s : t.changed]).", task.name, task.name)
+			w.fail(t[0].SourceRange(), "Task has for_each", fmt.Sprintf("%s[each.key].%s", task.Called, name), "%s has for_each, and so a result for each element: name the element. For any of them write anytrue([for t in %s : t.changed]).", task.Called, task.Called)
 			return
 		}
 		t = t[1:]
@@ -129,20 +130,20 @@ func (w *walker) outcome(task *Task, t hcl.Traversal) {
 	switch {
 	case !named || !slices.Contains(outcomeAttributes, name):
 		if _, index := t[0].(hcl.TraverseIndex); index {
-			w.fail(t[0].SourceRange(), "Task has no for_each", "", "%s has no for_each, and so no elements. It has %s.", task.name, diag.List(outcomeAttributes))
+			w.fail(t[0].SourceRange(), "Task has no for_each", "", "%s has no for_each, and so no elements. It has %s.", task.Called, diag.List(outcomeAttributes))
 			return
 		}
 		hint := diag.DidYouMean(name, append([]string(nil), outcomeAttributes...))
-		if typ := outputType(task.kind); hint == "" && typ.IsObjectType() && typ.HasAttribute(name) {
+		if typ := plays.OutputType(task.KindOf); hint == "" && typ.IsObjectType() && typ.HasAttribute(name) {
 			hint = fmt.Sprintf("Did you mean output.%s?", name)
 		}
-		w.fail(t[0].SourceRange(), "Unknown attribute", hint, "%s has no attribute %q. It has %s.", task.name, name, diag.List(outcomeAttributes))
-	case name == "output" && task.kind.Output == nil:
+		w.fail(t[0].SourceRange(), "Unknown attribute", hint, "%s has no attribute %q. It has %s.", task.Called, name, diag.List(outcomeAttributes))
+	case name == "output" && task.KindOf.Output == nil:
 		w.fail(t[0].SourceRange(), "Task without output", "", "Tasks of kind %q have no output.", task.Kind)
 	case name == "output":
-		w.typePath(outputType(task.kind), t[1:], task.name+".output")
+		w.typePath(plays.OutputType(task.KindOf), t[1:], task.Called+".output")
 	case len(t) > 1:
-		w.fail(t[1].SourceRange(), "Unknown attribute", "", "%s is true or false.", task.name+"."+name)
+		w.fail(t[1].SourceRange(), "Unknown attribute", "", "%s is true or false.", task.Called+"."+name)
 	}
 }
 
@@ -158,15 +159,15 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
 		return
 	}
-	use, play := w.names.roles[name], w.play
+	use, play := w.names.Roles[name], w.play
 	if use == nil && (host != "" || all) {
 		use, play = w.earlierRole(name, host)
 	}
 	switch {
 	case use == nil:
-		w.fail(t[0].SourceRange(), "Unknown role", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.names.roles))), "No role %q is used here.", name)
+		w.fail(t[0].SourceRange(), "Unknown role", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.names.Roles))), "No role %q is used here.", name)
 		return
-	case use.unit == nil:
+	case use.Unit == nil:
 		w.broken = true
 		return
 	}
@@ -175,23 +176,23 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		case (host != "" || all) && w.play.Rolling != nil:
 			w.fail(at, "Another batch's role", "Read it in a play of its own, after this one.", "This play is rolling: another host's role may belong to a later batch, which this host would wait for in vain.")
 			return
-		case use.seq >= w.seq:
-			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, diag.Place(use.block.Range))
+		case use.Seq >= w.seq:
+			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, diag.Place(use.Block.Range))
 			return
 		}
 	}
-	if w.readsBefore(play, use.seq) {
+	if w.readsBefore(play, use.Seq) {
 		w.fail(t[0].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
 		return
 	}
-	if host != "" && play.hosts != nil && !play.hosts[host] && !w.known.fleet.partial {
+	if host != "" && play.HostSet != nil && !play.HostSet[host] && !w.known.fleet.Partial {
 		w.fail(at, "Not a host of the play", "", "Role %q is used in play %q, which doesn't run on %s.", name, play.Name, host)
 		return
 	}
-	w.reads.roles = append(w.reads.roles, roleRead{use: use, play: play, host: host, allHosts: all})
+	w.reads.Roles = append(w.reads.Roles, plays.RoleRead{Use: use, Play: play, Host: host, AllHosts: all})
 	rest := t[1:]
-	if use.forEach != nil && len(rest) > 0 {
-		if n, ok := diag.StepName(rest[0]); ok && use.unit.outputs[n] != nil {
+	if use.ForEach != nil && len(rest) > 0 {
+		if n, ok := diag.StepName(rest[0]); ok && use.Unit.Outputs[n] != nil {
 			if _, attr := rest[0].(hcl.TraverseAttr); attr {
 				w.fail(rest[0].SourceRange(), "Role has for_each", fmt.Sprintf("role.%s[each.key].%s", name, n), "Role %q has for_each, and so outputs for each element: name the element.", name)
 				return
@@ -202,21 +203,21 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 	if len(rest) == 0 {
 		return
 	}
-	if n, ok := diag.StepName(rest[0]); ok && use.unit.outputs[n] == nil {
-		known := slices.Sorted(maps.Keys(use.unit.outputs))
+	if n, ok := diag.StepName(rest[0]); ok && use.Unit.Outputs[n] == nil {
+		known := slices.Sorted(maps.Keys(use.Unit.Outputs))
 		w.fail(rest[0].SourceRange(), "Unknown output", diag.DidYouMean(n, known), "Role %q has no output %q. It has %s.", use.Name, n, diag.List(known))
 	}
 }
 
 // earlierRole is the role of a name that an earlier play uses, the latest of them.
-func (w *walker) earlierRole(name, host string) (*RoleUse, *Play) {
+func (w *walker) earlierRole(name, host string) (*plays.RoleUse, *plays.Play) {
 	plays := w.known.plays()
 	for i := len(plays) - 1; i >= 0; i-- {
 		p := plays[i]
 		if w.play != nil && p.Index >= w.play.Index {
 			continue
 		}
-		if use := p.names.roles[name]; use != nil && (host == "" || p.hosts[host] || w.known.fleet.partial) {
+		if use := p.Names.Roles[name]; use != nil && (host == "" || p.HostSet[host] || w.known.fleet.Partial) {
 			return use, p
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -18,13 +19,13 @@ import (
 
 // paths is what the tasks of a play write, and what its services restart on.
 type paths struct {
-	written map[string]map[string]*Task // the last, by path and host; "" for all of the play's
+	written map[string]map[string]*plays.Task // the last, by path and host; "" for all of the play's
 	read    []read
 }
 
 // read is a path that a service restarts or reloads on, on a host.
 type read struct {
-	task *Task
+	task *plays.Task
 	path string
 	at   hcl.Range
 	host string // "" on all of the play's
@@ -35,7 +36,7 @@ type read struct {
 func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
 	t := i.Task
 	switch {
-	case t.on != nil:
+	case t.On != nil:
 		return i.Target, i.Target != ""
 	case len(c.play.Hosts) == 0:
 		return "", true
@@ -48,18 +49,18 @@ func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
 }
 
 // note notes what a task writes on a host, and what it restarts on.
-func (p *paths) note(kinds *modules.Registry, t *Task, args Args, host string) {
-	if key := kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.conditional {
+func (p *paths) note(kinds *modules.Registry, t *plays.Task, args Args, host string) {
+	if key := kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.Conditional {
 		if path, ok := word(args[key.Name]); ok {
 			if p.written[path] == nil {
-				p.written[path] = map[string]*Task{}
+				p.written[path] = map[string]*plays.Task{}
 			}
 			p.written[path][host] = t
 		}
 	}
 	p.noteModule(kinds, t, args, host)
 	for _, name := range []string{"restart_on", "reload_on"} {
-		a := t.arg(name)
+		a := t.Arg(name)
 		if a == nil {
 			continue
 		}
@@ -73,8 +74,8 @@ func (p *paths) note(kinds *modules.Registry, t *Task, args Args, host string) {
 			if !ok {
 				continue
 			}
-			at := a.raw.Range()
-			if x := diag.TupleItem(a.raw, i); x != nil {
+			at := a.Raw.Range()
+			if x := diag.TupleItem(a.Raw, i); x != nil {
 				at = x.Range()
 			}
 			p.read = append(p.read, read{t, path, at, host})
@@ -89,8 +90,8 @@ func word(value any) (string, bool) {
 }
 
 // noteModule notes what the task's module says that it writes and reads.
-func (p *paths) noteModule(kinds *modules.Registry, t *Task, args Args, host string) {
-	if _, is := kinds.Kind(t.Kind).New().(modules.Placed); !is || t.conditional {
+func (p *paths) noteModule(kinds *modules.Registry, t *plays.Task, args Args, host string) {
+	if _, is := kinds.Kind(t.Kind).New().(modules.Placed); !is || t.Conditional {
 		return
 	}
 	module, errs := kinds.Decode(t.Kind, args)
@@ -100,19 +101,19 @@ func (p *paths) noteModule(kinds *modules.Registry, t *Task, args Args, host str
 	placed := module.(modules.Placed)
 	for _, name := range placed.Writes() {
 		if p.written[name] == nil {
-			p.written[name] = map[string]*Task{}
+			p.written[name] = map[string]*plays.Task{}
 		}
 		p.written[name][host] = t
 	}
 	for _, name := range placed.Reads() {
-		p.read = append(p.read, read{t, name, t.labelAt, host})
+		p.read = append(p.read, read{t, name, t.LabelAt, host})
 	}
 }
 
 // later is a task that writes what a service before it restarts on.
 type later struct {
 	read
-	writer *Task
+	writer *plays.Task
 	hosts  map[string]bool // on which it is so
 	all    bool
 }
@@ -124,11 +125,11 @@ func (c *checker) restarts() {
 	for _, r := range c.paths.read {
 		writers := c.paths.written[r.path]
 		if r.host != "" {
-			writers = map[string]*Task{r.host: writers[r.host], "": writers[""]}
+			writers = map[string]*plays.Task{r.host: writers[r.host], "": writers[""]}
 		}
 		for at, w := range writers {
 			host, meet := c.meet(r.host, at)
-			if w == nil || w.seq <= r.task.seq || !meet {
+			if w == nil || w.Order <= r.task.Order || !meet {
 				continue
 			}
 			f := found[r.at]
@@ -137,7 +138,7 @@ func (c *checker) restarts() {
 				found[r.at] = f
 				order = append(order, f)
 			}
-			if f.writer == nil || f.writer.seq < w.seq {
+			if f.writer == nil || f.writer.Order < w.Order {
 				f.writer = w
 			}
 			f.all = f.all || host == ""
@@ -149,7 +150,7 @@ func (c *checker) restarts() {
 		if !f.all && len(f.hosts) < len(c.play.Hosts) {
 			where = fmt.Sprintf(" (This is so for host %s.)", slices.Sorted(maps.Keys(f.hosts))[0])
 		}
-		c.errorAt(f.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.%s", f.writer.name, f.path, diag.Place(f.writer.Range), where)
+		c.errorAt(f.at, "Written later", "", "%s writes %s further down, at %s, so that this would act on it only in the next run. Move the service below it.%s", f.writer.Called, f.path, diag.Place(f.writer.Range), where)
 	}
 }
 
@@ -159,9 +160,9 @@ func (c *checker) meet(a, b string) (host string, ok bool) {
 	case a == b:
 		return a, true
 	case a == "":
-		return b, c.play.hosts[b]
+		return b, c.play.HostSet[b]
 	case b == "":
-		return a, c.play.hosts[a]
+		return a, c.play.HostSet[a]
 	}
 	return "", false
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // RoleDoc is what a role says of itself.
@@ -38,12 +39,12 @@ type RoleOutput struct {
 }
 
 // RoleNames lists the roles that playbooks can use, sorted.
-func RoleNames(o Options) []string { return newLoader("", o).roleNames() }
+func RoleNames(o plays.Options) []string { return newLoader("", o).roleNames() }
 
 // ReadRole reads a role, of those that RoleNames lists, for its documentation.
 // It is nil where it can't be read at all. Sources are the files that the
 // diagnostics are about.
-func ReadRole(name string, o Options) (d *RoleDoc, sources map[string][]byte, diags hcl.Diagnostics) {
+func ReadRole(name string, o plays.Options) (d *RoleDoc, sources map[string][]byte, diags hcl.Diagnostics) {
 	l := newLoader("", o)
 	if r := l.roleFile(name, hcl.Range{}); r != nil && !r.failed {
 		d = l.roleDoc(name, r)
@@ -56,17 +57,17 @@ func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 	if r.dir.Embedded == nil {
 		d.Dir = r.dir.Dir
 	}
-	for _, n := range r.unit.order {
-		v := r.unit.variables[n]
+	for _, n := range r.unit.Order {
+		v := r.unit.Variables[n]
 		in := RoleInput{Name: n, Description: v.Description, Type: diag.TypeText(v.Type), Required: v.Default == cty.NilVal, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
 		if !in.Required {
 			in.Default = hclText(v.Default)
 		}
 		d.Inputs = append(d.Inputs, in)
 	}
-	for _, n := range slices.Sorted(maps.Keys(r.unit.outputs)) {
-		out := r.unit.outputs[n]
-		d.Outputs = append(d.Outputs, RoleOutput{n, out.description, out.sensitive})
+	for _, n := range slices.Sorted(maps.Keys(r.unit.Outputs)) {
+		out := r.unit.Outputs[n]
+		d.Outputs = append(d.Outputs, RoleOutput{n, out.Description, out.Sensitive})
 	}
 	return d
 }
@@ -85,7 +86,7 @@ func hclText(v cty.Value) string {
 	for it := v.ElementIterator(); it.Next(); {
 		key, item := it.Element()
 		text := hclText(item)
-		if keyed && isIdentifier(key.AsString()) {
+		if keyed && plays.IsIdentifier(key.AsString()) {
 			text = key.AsString() + " = " + text
 		} else if keyed {
 			text = hclText(key) + " = " + text

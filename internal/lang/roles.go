@@ -18,6 +18,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 )
 
 // roleFile is a role.hcl as it was read, before it is used anywhere.
@@ -25,7 +26,7 @@ type roleFile struct {
 	file   files.File
 	dir    files.Folder
 	body   *hclsyntax.Body
-	unit   *unit // its variables, shared by all uses
+	unit   *plays.Unit // its variables, shared by all uses
 	failed bool
 }
 
@@ -48,7 +49,7 @@ func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 		return r
 	}
 	l.attributes(r.body, "a role", []string{"description"}, append([]string{"variable", "locals", "output"}, stepBlocks...))
-	r.unit = &unit{name: f.Name, dir: r.dir, role: &RoleUse{Name: name, Label: name}}
+	r.unit = &plays.Unit{Name: f.Name, Dir: r.dir, Role: &plays.RoleUse{Name: name, Label: name}}
 	l.declarations(r.unit, r.body, true)
 	return r
 }
@@ -101,18 +102,18 @@ func (l *loader) roleNames() []string {
 }
 
 // role reads role "NAME" ["LABEL"] { … } and the role it names.
-func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
+func (l *loader) role(b *hclsyntax.Block, ctx around) *plays.Block {
 	if len(b.Labels) != 2 && !l.labels(b, 1, `role "NAME"`) {
 		return nil
 	}
 	name := b.Labels[0]
-	use := &RoleUse{Name: name, Label: b.Labels[len(b.Labels)-1], inputs: map[string]*argument{}}
-	out := &Block{Label: use.Label, Role: use, Range: header(b)}
-	use.block = out
-	if first := ctx.names.roles[use.Label]; first != nil {
-		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, diag.Place(first.block.Range))
+	use := &plays.RoleUse{Name: name, Label: b.Labels[len(b.Labels)-1], Inputs: map[string]*plays.Argument{}}
+	out := &plays.Block{Label: use.Label, Role: use, Range: header(b)}
+	use.Block = out
+	if first := ctx.names.Roles[use.Label]; first != nil {
+		l.errorAt(b.LabelRanges[len(b.Labels)-1], "Duplicate role", fmt.Sprintf("role %q \"OTHER NAME\" { … }", name), "Role %q is used at %s already. A second label tells them apart.", use.Label, diag.Place(first.Block.Range))
 	} else {
-		ctx.names.roles[use.Label] = use
+		ctx.names.Roles[use.Label] = use
 	}
 	for i, open := range l.using {
 		if open == name {
@@ -125,29 +126,29 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 		return nil
 	}
 	u := r.unitOf(use, ctx.unit)
-	use.unit = u
+	use.Unit = u
 	raw := l.inputs(use, b, r)
 	l.conditions(out, raw, ctx)
-	use.seq = l.seq
-	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.seq, what: "for_each"}
+	use.Seq = l.seq
+	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.Seq, what: "for_each"}
 	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
 
 	l.using = append(l.using, name)
-	inner := around{play: ctx.play, unit: u, names: u.names, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), conditional: ctx.conditional}
+	inner := around{play: ctx.play, unit: u, names: u.Names, tags: l.tags(ctx.unit, raw["tags"], ctx.tags), conditional: ctx.conditional}
 	out.Steps = l.steps(r.body, inner)
 	l.using = l.using[:len(l.using)-1]
-	use.end = l.nextSeq()
-	for _, tasks := range u.names.tasks {
+	use.End = l.nextSeq()
+	for _, tasks := range u.Names.Tasks {
 		for _, t := range tasks {
-			ctx.names.inner = append(ctx.names.inner, t)
+			ctx.names.Inner = append(ctx.names.Inner, t)
 		}
 	}
-	ctx.names.inner = append(ctx.names.inner, u.names.inner...)
+	ctx.names.Inner = append(ctx.names.Inner, u.Names.Inner...)
 	l.later = append(l.later, func() {
 		l.analyseUnit(u)
-		s := stand{known: l.known, unit: u, play: ctx.play, names: u.names, seq: use.end, can: everyRoot &^ rootEach, what: "an output"}
-		for _, n := range slices.Sorted(maps.Keys(u.outputs)) {
-			u.outputs[n].expr = l.meta(u.outputs[n].raw, s)
+		s := stand{known: l.known, unit: u, play: ctx.play, names: u.Names, seq: use.End, can: everyRoot &^ rootEach, what: "an output"}
+		for _, n := range slices.Sorted(maps.Keys(u.Outputs)) {
+			u.Outputs[n].Expr = l.meta(u.Outputs[n].Raw, s)
 		}
 	})
 	return out
@@ -155,22 +156,22 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *Block {
 
 // unitOf is the role's file as it is in one use: its locals and outputs are that
 // use's own.
-func (r *roleFile) unitOf(use *RoleUse, parent *unit) *unit {
-	u := &unit{
-		name: r.unit.name, dir: r.dir, order: r.unit.order, variables: r.unit.variables,
-		outputs: map[string]*output{}, locals: map[string]*local{}, role: use, parent: parent, names: newNames(),
+func (r *roleFile) unitOf(use *plays.RoleUse, parent *plays.Unit) *plays.Unit {
+	u := &plays.Unit{
+		Name: r.unit.Name, Dir: r.dir, Order: r.unit.Order, Variables: r.unit.Variables,
+		Outputs: map[string]*plays.Output{}, Locals: map[string]*plays.Local{}, Role: use, Parent: parent, Names: plays.NewNames(),
 	}
-	for n, lo := range r.unit.locals {
-		u.locals[n] = &local{name: n, at: lo.at, raw: lo.raw}
+	for n, lo := range r.unit.Locals {
+		u.Locals[n] = &plays.Local{Name: n, At: lo.At, Raw: lo.Raw}
 	}
-	for n, o := range r.unit.outputs {
-		u.outputs[n] = &output{name: n, at: o.at, raw: o.raw, sensitive: o.sensitive}
+	for n, o := range r.unit.Outputs {
+		u.Outputs[n] = &plays.Output{Name: n, At: o.At, Raw: o.Raw, Sensitive: o.Sensitive}
 	}
 	return u
 }
 
 // inputs sorts the arguments of a role in use.
-func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[string]*hclsyntax.Attribute {
+func (l *loader) inputs(use *plays.RoleUse, b *hclsyntax.Block, r *roleFile) map[string]*hclsyntax.Attribute {
 	raw := map[string]*hclsyntax.Attribute{}
 	for _, inner := range b.Body.Blocks {
 		l.errorAt(header(inner), "Unknown block", inner.Type+" = { … }", "A role takes arguments alone: its tasks stand in %s.", r.file.Name)
@@ -180,40 +181,40 @@ func (l *loader) inputs(use *RoleUse, b *hclsyntax.Block, r *roleFile) map[strin
 			raw[a.Name] = a
 			continue
 		}
-		v := r.unit.variables[a.Name]
+		v := r.unit.Variables[a.Name]
 		if v == nil {
-			known := append([]string(nil), r.unit.order...)
-			l.errorAt(a.NameRange, "Unknown input", diag.DidYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.Name, diag.List(r.unit.order))
+			known := append([]string(nil), r.unit.Order...)
+			l.errorAt(a.NameRange, "Unknown input", diag.DidYouMean(a.Name, append(known, roleArgs...)), "Role %q declares no input %q in %s. It takes %s.", use.Name, a.Name, r.file.Name, diag.List(r.unit.Order))
 			continue
 		}
 		if v.Deprecated != "" {
 			l.diags = append(l.diags, diag.Warning(a.NameRange, "Deprecated input", v.Deprecated, "Input %q of role %q, declared at %s, is deprecated.", a.Name, use.Name, diag.Place(v.Range)))
 		}
-		use.inputs[a.Name] = &argument{name: a.Name, at: a.NameRange, raw: a.Expr}
+		use.Inputs[a.Name] = &plays.Argument{Name: a.Name, At: a.NameRange, Raw: a.Expr}
 	}
-	for _, name := range r.unit.order {
-		v := r.unit.variables[name]
-		if use.inputs[name] == nil && v.Default == cty.NilVal {
-			l.errorAt(use.block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, diag.Place(v.Range))
+	for _, name := range r.unit.Order {
+		v := r.unit.Variables[name]
+		if use.Inputs[name] == nil && v.Default == cty.NilVal {
+			l.errorAt(use.Block.Range, "Missing input", name+" = …", "Role %q needs %q, declared at %s without a default.", use.Name, name, diag.Place(v.Range))
 		}
 	}
 	return raw
 }
 
-func (l *loader) analyseRole(use *RoleUse, raw map[string]*hclsyntax.Attribute, s stand) {
+func (l *loader) analyseRole(use *plays.RoleUse, raw map[string]*hclsyntax.Attribute, s stand) {
 	if raw["for_each"] != nil {
 		s.can = everyRoot &^ (rootTask | rootRole | rootEach)
-		use.forEach = l.meta(raw["for_each"].Expr, s)
+		use.ForEach = l.meta(raw["for_each"].Expr, s)
 	}
 	s.can, s.what = everyRoot&^rootEach, "a role's input"
-	if use.forEach != nil {
+	if use.ForEach != nil {
 		s.can |= rootEach
 	}
-	for _, name := range slices.Sorted(maps.Keys(use.inputs)) {
-		in := use.inputs[name]
-		in.expr = l.meta(in.raw, s)
-		v := use.unit.variables[name]
+	for _, name := range slices.Sorted(maps.Keys(use.Inputs)) {
+		in := use.Inputs[name]
+		in.Expr = l.meta(in.Raw, s)
+		v := use.Unit.Variables[name]
 		whose := fmt.Sprintf("input %q of role %q, declared at %s,", name, use.Name, diag.Place(v.Range))
-		l.diags = append(l.diags, diag.StrayAttributes(in.raw, v.Type, whose)...)
+		l.diags = append(l.diags, diag.StrayAttributes(in.Raw, v.Type, whose)...)
 	}
 }

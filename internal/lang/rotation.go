@@ -16,6 +16,7 @@ import (
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -32,11 +33,11 @@ const stateText = `play {
 var rotationPhases = []string{"accept", "consumers", "verify", "retire"}
 
 // rotation reads rotation "NAME" { … }.
-func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
+func (l *loader) rotation(u *plays.Unit, b *hclsyntax.Block) {
 	if !l.labels(b, 1, `rotation "NAME"`) {
 		return
 	}
-	r := &Rotation{Name: b.Labels[0], Range: header(b), Applies: map[string]string{}}
+	r := &plays.Rotation{Name: b.Labels[0], Range: header(b), Applies: map[string]string{}}
 	l.rotationNamed(b)
 	for _, other := range l.p.Rotations {
 		if other.Name == r.Name {
@@ -93,7 +94,7 @@ func (l *loader) rotation(u *unit, b *hclsyntax.Block) {
 }
 
 // acceptsNew warns of tasks that make no new value valid, since none reads it.
-func (l *loader) acceptsNew(r *Rotation, b *hclsyntax.Block) {
+func (l *loader) acceptsNew(r *plays.Rotation, b *hclsyntax.Block) {
 	reads := false
 	_ = hclsyntax.VisitAll(b.Body, func(n hclsyntax.Node) hcl.Diagnostics {
 		if t, ok := n.(*hclsyntax.ScopeTraversalExpr); ok {
@@ -118,23 +119,23 @@ func hasBlock(b *hclsyntax.Block, what string) bool {
 }
 
 // complete reports what a rotation lacks, and reads the play that keeps its step.
-func (l *loader) complete(u *unit, r *Rotation, seen map[string]hcl.Range) {
+func (l *loader) complete(u *plays.Unit, r *plays.Rotation, seen map[string]hcl.Range) {
 	if _, ok := seen["accept"]; !ok {
 		l.errorAt(r.Range, "Missing block", "accept { hosts = […] … }", "A rotation needs a block \"accept\": the tasks that make the new value valid.")
 		return
 	}
 	_, retires := seen["retire"]
 	switch {
-	case r.Strategy == Alternate && r.Generate.Type != "" && r.Generate.Type != Password:
+	case r.Strategy == plays.Alternate && r.Generate.Type != "" && r.Generate.Type != plays.Password:
 		l.errorAt(seen["generate"], "Conflicting arguments", "", "With the strategy \"alternate\" a value is ACCOUNT:PASSWORD: its type is a password.")
-	case r.Strategy == Cutover && retires:
+	case r.Strategy == plays.Cutover && retires:
 		l.errorAt(seen["retire"], "Conflicting blocks", "", "With the strategy \"cutover\" the old value is no longer valid once the new one is accepted: there is nothing to retire.")
-	case r.Strategy == Cutover && r.Grace > 0:
+	case r.Strategy == plays.Cutover && r.Grace > 0:
 		l.errorAt(r.Range, "Conflicting arguments", "", "With the strategy \"cutover\" the old value is no longer valid once the new one is accepted: leave out grace.")
-	case r.Strategy != Cutover && !retires:
+	case r.Strategy != plays.Cutover && !retires:
 		l.errorAt(r.Range, "Missing block", "retire { hosts = […] … }", "Both values are valid while a rotation is open: it needs a block \"retire\" with the tasks that end the old one, or strategy = \"cutover\" where the new one takes its place at once.")
 	}
-	if ph := l.o.Phase; ph == nil || ph.Rotation != r.Name || ph.Name != StatePhase || len(r.Accept) == 0 {
+	if ph := l.o.Phase; ph == nil || ph.Rotation != r.Name || ph.Name != plays.StatePhase || len(r.Accept) == 0 {
 		return
 	}
 	hosts := r.Accept[:1]
@@ -150,11 +151,11 @@ func (l *loader) complete(u *unit, r *Rotation, seen map[string]hcl.Range) {
 		l.diags = append(l.diags, diags...)
 		return
 	}
-	l.playOf(u, f.Body.(*hclsyntax.Body).Blocks[0], r.Name+": "+StatePhase)
+	l.playOf(u, f.Body.(*hclsyntax.Body).Blocks[0], r.Name+": "+plays.StatePhase)
 }
 
 // every reads how often a rotation is due.
-func (l *loader) every(r *Rotation, a *hclsyntax.Attribute) {
+func (l *loader) every(r *plays.Rotation, a *hclsyntax.Attribute) {
 	text := l.constString(a)
 	if text == "" {
 		return
@@ -167,25 +168,25 @@ func (l *loader) every(r *Rotation, a *hclsyntax.Attribute) {
 }
 
 // strategy reads the strategy, and the accounts that belong to it.
-func (l *loader) strategy(r *Rotation, a, accounts *hclsyntax.Attribute) {
-	all := []string{Dual, Alternate, Cutover}
+func (l *loader) strategy(r *plays.Rotation, a, accounts *hclsyntax.Attribute) {
+	all := []string{plays.Dual, plays.Alternate, plays.Cutover}
 	r.Strategy, r.StrategyRange = l.constString(a), r.Range
 	if a != nil {
 		r.StrategyRange = a.Expr.Range()
 	}
 	switch {
 	case a == nil:
-		r.Strategy = Dual
+		r.Strategy = plays.Dual
 	case r.Strategy != "" && !slices.Contains(all, r.Strategy):
 		l.errorAt(a.Expr.Range(), "Wrong value", diag.DidYouMean(r.Strategy, all), "A rotation's strategy is \"dual\", where both values are valid until the old one is retired, \"alternate\", where two accounts have values in turn, or \"cutover\", where the new one takes the old one's place at once.")
 	}
 	if accounts == nil {
-		if r.Strategy == Alternate {
+		if r.Strategy == plays.Alternate {
 			l.errorAt(r.Range, "Missing argument", `accounts = ["app_a", "app_b"]`, "With the strategy \"alternate\" two accounts have values in turn: name them.")
 		}
 		return
 	}
-	if r.Strategy != Alternate && r.Strategy != "" {
+	if r.Strategy != plays.Alternate && r.Strategy != "" {
 		l.errorAt(accounts.NameRange, "Conflicting arguments", `strategy = "alternate"`, "Accounts belong to the strategy \"alternate\", in which they have values in turn.")
 		return
 	}
@@ -207,14 +208,14 @@ var (
 )
 
 // rotatedSecret reads the name of the secret, which has to be one of the store's own.
-func (l *loader) rotatedSecret(r *Rotation, a *hclsyntax.Attribute) {
+func (l *loader) rotatedSecret(r *plays.Rotation, a *hclsyntax.Attribute) {
 	if a == nil {
 		l.errorAt(r.Range, "Missing argument", `secret = "mysql/app"`, "A rotation needs the name of the secret that it changes.")
 		return
 	}
 	r.Secret = l.constString(a)
 	if l.ownSecret(a, r.Secret) {
-		l.noteReads(&reads{secrets: []string{r.Secret}})
+		l.noteReads(&plays.Reads{Secrets: []string{r.Secret}})
 	}
 }
 
@@ -235,12 +236,12 @@ func (l *loader) ownSecret(a *hclsyntax.Attribute, name string) (ok bool) {
 }
 
 // phase reads a phase: tasks, or the playbook that is applied.
-func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
+func (l *loader) phase(u *plays.Unit, r *plays.Rotation, b *hclsyntax.Block, name string) {
 	r.Phases = append(r.Phases, name)
 	if x := b.Body.Attributes["apply"]; x != nil && b.Type == "consumers" {
 		l.attributes(b.Body, name, []string{"apply"}, nil)
 		path := l.constString(x)
-		f := l.files.At(u.dir, path)
+		f := l.files.At(u.Dir, path)
 		if _, err := l.files.Source(f); err != nil {
 			l.errorAt(x.Expr.Range(), "No such file", "", "%s. Paths are relative to the file they stand in.", diag.Capital(files.PlainError(err).Error()))
 		}
@@ -255,7 +256,7 @@ func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
 	}
 	p := l.playOf(u, b, r.Name+": "+name)
 	for _, h := range p.Hosts {
-		r.Hosts = addName(r.Hosts, h)
+		r.Hosts = plays.AddName(r.Hosts, h)
 	}
 	switch b.Type {
 	case "accept":
@@ -267,11 +268,11 @@ func (l *loader) phase(u *unit, r *Rotation, b *hclsyntax.Block, name string) {
 }
 
 // hostsOf are the hosts of a phase whose tasks aren't read.
-func (l *loader) hostsOf(u *unit, b *hclsyntax.Block) []string {
+func (l *loader) hostsOf(u *plays.Unit, b *hclsyntax.Block) []string {
 	if b.Body.Attributes["hosts"] == nil {
 		return nil
 	}
-	p := &Play{Name: l.rotating.Name + ": " + b.Type, unit: u, hosts: map[string]bool{}, rotation: true}
+	p := &plays.Play{Name: l.rotating.Name + ": " + b.Type, Unit: u, HostSet: map[string]bool{}, OfRotation: true}
 	l.playHosts(u, p, b.Body.Attributes["hosts"])
 	return p.Hosts
 }

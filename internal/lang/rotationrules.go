@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // rotationName is a word for the command line, and the name of a file.
@@ -21,23 +22,23 @@ func (l *loader) rotationNamed(b *hclsyntax.Block) {
 }
 
 // graceInTime reports a grace in which the next rotation would be due.
-func (l *loader) graceInTime(r *Rotation, a *hclsyntax.Attribute) {
-	if every := r.interval(); every > 0 && r.Grace > every {
+func (l *loader) graceInTime(r *plays.Rotation, a *hclsyntax.Attribute) {
+	if every := r.Interval(); every > 0 && r.Grace > every {
 		l.errorAt(a.Expr.Range(), "Wrong value", "", "The grace is longer than the time after which the rotation is due again (every = %q): the old value would be valid still, and no new one can be made before it is retired.", r.Every)
 	}
 }
 
 // noHost reports a part of a rotation that runs nowhere: nothing would be accepted, used or
 // proved by it, and it would count as done.
-func (l *loader) noHost(r *Rotation, at hcl.Range, part, what string) {
+func (l *loader) noHost(r *plays.Rotation, at hcl.Range, part, what string) {
 	l.errorAt(at, "No host matches", "", "The part %q of rotation %q %s: it would count as made, and nothing would be.", part, r.Name, what)
 }
 
 // retiresAll warns of hosts that accept the new value, and on which nothing ends the old one.
-func (l *loader) retiresAll(r *Rotation, p *Play, at hcl.Range) {
+func (l *loader) retiresAll(r *plays.Rotation, p *plays.Play, at hcl.Range) {
 	var left []string
 	for _, h := range r.Accept {
-		if !p.hosts[h] {
+		if !p.HostSet[h] {
 			left = append(left, h)
 		}
 	}
@@ -48,13 +49,13 @@ func (l *loader) retiresAll(r *Rotation, p *Play, at hcl.Range) {
 
 // keepsBoth reports tasks that make the new value valid by ending the old one, where the
 // strategy has both valid.
-func (l *loader) keepsBoth(r *Rotation, p *Play) {
-	if r.Strategy != Dual {
+func (l *loader) keepsBoth(r *plays.Rotation, p *plays.Play) {
+	if r.Strategy != plays.Dual {
 		return
 	}
 	for t := range p.Tasks() {
 		if a := switches(t, r.Secret); a != nil {
-			l.errorAt(a.expr.Range(), "Conflicting arguments", `strategy = "alternate"`, "%s", oneAtATime(t, a, r.Secret)+".")
+			l.errorAt(a.Expr.Range(), "Conflicting arguments", `strategy = "alternate"`, "%s", oneAtATime(t, a, r.Secret)+".")
 		}
 	}
 }

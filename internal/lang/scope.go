@@ -14,6 +14,7 @@ import (
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -22,16 +23,16 @@ import (
 // it together with the scopes entered from it.
 type Scope struct {
 	p    *Playbook
-	play *Play  // nil: what is the same for all plays
-	host string // "": no host in particular
+	play *plays.Play // nil: what is the same for all plays
+	host string      // "": no host in particular
 	r    Results
-	unit *unit
+	unit *plays.Unit
 	path string
 
-	parent *Scope // that a block or role was entered from
-	block  *Block // the one entered
-	home   *Scope // the scope in which the unit begins; nil: this one
-	key    string // of a role's for_each
+	parent *Scope       // that a block or role was entered from
+	block  *plays.Block // the one entered
+	home   *Scope       // the scope in which the unit begins; nil: this one
+	key    string       // of a role's for_each
 	each   cty.Value
 	plain  bool // a play's vars are not seen: they are being evaluated
 	first  bool // what the play consists of is being evaluated: facts are the run's first
@@ -42,8 +43,8 @@ type Scope struct {
 }
 
 // Scope returns the scope of the play's own steps on a host.
-func (p *Playbook) Scope(play *Play, host string, r Results) *Scope {
-	return &Scope{p: p, play: play, host: host, r: r, unit: play.unit, path: fmt.Sprintf("%d/", play.Index)}
+func (p *Playbook) Scope(play *plays.Play, host string, r Results) *Scope {
+	return &Scope{p: p, play: play, host: host, r: r, unit: play.Unit, path: fmt.Sprintf("%d/", play.Index)}
 }
 
 // Path is the prefix of the IDs of this scope's instances: "0/role.web/".
@@ -58,7 +59,7 @@ func (s *Scope) Role() string {
 			continue
 		}
 		name := at.block.Role.Label
-		if at.block.Role.forEach != nil {
+		if at.block.Role.ForEach != nil {
 			name += fmt.Sprintf("[%q]", at.key)
 		}
 		list = append([]string{name}, list...)
@@ -78,7 +79,7 @@ type layer struct {
 	each   cty.Value // NilVal: no for_each
 	target string    // of on
 	self   *Outcome
-	task   *Task // whose outcome self is
+	task   *plays.Task // whose outcome self is
 	id     string
 }
 
@@ -89,14 +90,14 @@ type contexts struct {
 }
 
 // newPlaybook is a playbook of which nothing has been read.
-func newPlaybook(file string, o *Options) *Playbook {
-	p := &Playbook{File: file, o: o, fleet: newFleet(o.Fleet), files: files.New(o.Root, o.Place)}
+func newPlaybook(file string, o *plays.Options) *Playbook {
+	p := &Playbook{File: file, o: o, fleet: plays.NewInventory(o.Fleet), files: files.New(o.Root, o.Place)}
 	p.templates = newTemplates(p.files)
-	p.names = newKnown(o, p.fleet, func() []*Play { return p.Plays })
-	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.match, p.fleet.partial)...))}
+	p.names = newKnown(o, p.fleet, func() []*plays.Play { return p.Plays })
+	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.Match, p.fleet.Partial)...))}
 	p.allHosts = map[string]map[string]cty.Value{}
-	for i := range p.fleet.hosts {
-		p.allHosts[p.fleet.hosts[i].Name] = p.fleet.hosts[i].known(p.fleet.partial)
+	for i := range p.fleet.Hosts {
+		p.allHosts[p.fleet.Hosts[i].Name] = p.fleet.Hosts[i].Known(p.fleet.Partial)
 	}
 	return p
 }
@@ -136,15 +137,15 @@ func (p *Playbook) fileFunctions(dir files.Folder) map[string]function.Function 
 }
 
 // value evaluates an expression. Where it waits, the value is unknown.
-func (s *Scope) value(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
-	if e.bad {
+func (s *Scope) value(e *plays.Expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
+	if e.Bad {
 		return cty.DynamicVal, nil, nil
 	}
-	if e.reads.constant() {
+	if e.Reads.Constant() {
 		v, diags := e.Value(nil)
 		return v, nil, polish(diags, nil)
 	}
-	ctx, waits, diags := s.context(e.reads, l, s.unit.dir)
+	ctx, waits, diags := s.context(e.Reads, l, s.unit.Dir)
 	if len(waits) > 0 || diags.HasErrors() {
 		return cty.DynamicVal, waits, diags
 	}
@@ -158,48 +159,48 @@ func (s *Scope) value(e *expr, l layer) (cty.Value, Waits, hcl.Diagnostics) {
 }
 
 // context makes the values that reads names available.
-func (s *Scope) context(reads *reads, l layer, dir files.Folder) (*hcl.EvalContext, Waits, hcl.Diagnostics) {
+func (s *Scope) context(reads *plays.Reads, l layer, dir files.Folder) (*hcl.EvalContext, Waits, hcl.Diagnostics) {
 	ctx := s.p.context(dir).NewChild()
 	b := builder{s: s, l: l}
 	vars := map[string]cty.Value{}
 	ctx.Variables = vars
-	if len(reads.vars) > 0 {
-		vars["var"] = b.object(reads.vars, s.variable)
+	if len(reads.Vars) > 0 {
+		vars["var"] = b.object(reads.Vars, s.variable)
 	}
-	if len(reads.locals) > 0 {
-		vars["local"] = b.object(reads.locals, s.local)
+	if len(reads.Locals) > 0 {
+		vars["local"] = b.object(reads.Locals, s.local)
 	}
-	if reads.host {
-		vars["host"] = b.host(s.host, reads.facts, reads)
+	if reads.Host {
+		vars["host"] = b.host(s.host, reads.Facts, reads)
 	}
-	if reads.onHost {
-		vars["on_host"] = b.host(l.target, reads.hostFacts, reads)
+	if reads.OnHost {
+		vars["on_host"] = b.host(l.target, reads.HostFacts, reads)
 	}
-	if reads.groups {
-		vars["groups"] = s.p.fleet.groupsVal
+	if reads.Groups {
+		vars["groups"] = s.p.fleet.GroupsVal
 	}
-	if reads.each {
+	if reads.Each {
 		vars["each"] = l.each
 		if l.each == cty.NilVal {
 			vars["each"] = cty.DynamicVal
 		}
 	}
-	if reads.self && l.self != nil {
-		vars["self"] = outcomeValue(l.task, l.task.name, *l.self)
+	if reads.Self && l.self != nil {
+		vars["self"] = outcomeValue(l.task, l.task.Called, *l.self)
 	}
-	if reads.rotation {
+	if reads.Rotation {
 		vars["rotation"] = b.rotationValue()
 	}
-	if len(reads.secrets) > 0 || reads.allSecrets {
+	if len(reads.Secrets) > 0 || reads.AllSecrets {
 		vars["secret"] = b.secrets(reads)
 	}
-	if len(reads.tasks) > 0 {
+	if len(reads.Tasks) > 0 {
 		b.tasks(reads, vars)
 	}
-	if len(reads.roles) > 0 {
+	if len(reads.Roles) > 0 {
 		b.roles(reads, vars)
 	}
-	if len(reads.hosts) > 0 || reads.allHosts {
+	if len(reads.Hosts) > 0 || reads.AllHosts {
 		vars["hosts"] = b.hosts(reads)
 	}
 	return ctx, b.waits, b.diags
@@ -234,10 +235,10 @@ func (b *builder) object(names []string, get func(string) (cty.Value, Waits, hcl
 }
 
 // host returns what is known of a host; "" is a host of which nothing is.
-func (b *builder) host(name string, facts bool, r *reads) cty.Value {
+func (b *builder) host(name string, facts bool, r *plays.Reads) cty.Value {
 	known := b.s.p.allHosts[name]
 	if known == nil {
-		known = nobody()
+		known = plays.Nobody()
 	}
 	attrs := make(map[string]cty.Value, len(known)+1)
 	for k, v := range known {
@@ -249,7 +250,7 @@ func (b *builder) host(name string, facts bool, r *reads) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) facts(name string, r *reads) cty.Value {
+func (b *builder) facts(name string, r *plays.Reads) cty.Value {
 	if name == "" {
 		return cty.UnknownVal(b.s.p.names.facts)
 	}
@@ -257,8 +258,8 @@ func (b *builder) facts(name string, r *reads) cty.Value {
 	if !b.s.first && b.s.play != nil {
 		q.Play = b.s.play.Index
 	}
-	if !r.allFacts {
-		q.Names = r.factNames
+	if !r.AllFacts {
+		q.Names = r.FactNames
 	}
 	v, settled := b.s.r.Facts(q)
 	if !settled {
@@ -271,17 +272,17 @@ func (b *builder) facts(name string, r *reads) cty.Value {
 	return v
 }
 
-func (b *builder) hosts(reads *reads) cty.Value {
-	if b.s.p.fleet.partial {
+func (b *builder) hosts(reads *plays.Reads) cty.Value {
+	if b.s.p.fleet.Partial {
 		return cty.DynamicVal
 	}
-	names := reads.hosts
-	if reads.allHosts {
-		names = b.s.p.fleet.names
+	names := reads.Hosts
+	if reads.AllHosts {
+		names = b.s.p.fleet.Names
 	}
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
-		h := b.host(name, reads.hostFacts, reads)
+		h := b.host(name, reads.HostFacts, reads)
 		if tasks := b.tasksOf[name]; tasks != nil {
 			m := h.AsValueMap()
 			m["task"] = kinds(tasks)
@@ -300,10 +301,10 @@ func (b *builder) hosts(reads *reads) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
-func (b *builder) secrets(reads *reads) cty.Value {
+func (b *builder) secrets(reads *plays.Reads) cty.Value {
 	store := b.s.p.o.Secrets
-	names := reads.secrets
-	if reads.allSecrets {
+	names := reads.Secrets
+	if reads.AllSecrets {
 		names = store.Names()
 	}
 	attrs := make(map[string]cty.Value, len(names))
@@ -315,7 +316,7 @@ func (b *builder) secrets(reads *reads) cty.Value {
 			all, err := store.Versions(b.s.host, name)
 			if err != nil {
 				d := diag.Error(b.s.play.Range, "Secret can't be read", "", "Reading secret %q: %s.", name, err)
-				if errors.Is(err, ErrLater) {
+				if errors.Is(err, plays.ErrLater) {
 					d.Extra = comesLater{}
 				}
 				b.diags = append(b.diags, d)
@@ -352,13 +353,13 @@ func (u unsettled) Outcome(string, string) (Outcome, bool) {
 func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.names.facts), true }
 
 // constant evaluates an expression that reads nothing and calls pure functions.
-func (p *Playbook) constant(x *expr) (cty.Value, hcl.Diagnostics) {
+func (p *Playbook) constant(x *plays.Expr) (cty.Value, hcl.Diagnostics) {
 	v, diags := x.Value(p.base)
 	return v, polish(diags, p.base)
 }
 
 // static evaluates an expression of a unit that is the same for all hosts.
-func (p *Playbook) static(u *unit, x *expr) (cty.Value, hcl.Diagnostics) {
+func (p *Playbook) static(u *plays.Unit, x *plays.Expr) (cty.Value, hcl.Diagnostics) {
 	s := &Scope{p: p, unit: u, r: unsettled{p}}
 	v, _, diags := s.value(x, layer{})
 	return v, diags
@@ -379,12 +380,12 @@ func (b *builder) rotationValue() cty.Value {
 
 // before is the scope of a play's own steps on a host before the run: results and facts are
 // unknown, and nothing waits for them.
-func (p *Playbook) before(play *Play, host string) *Scope {
+func (p *Playbook) before(play *plays.Play, host string) *Scope {
 	return p.Scope(play, host, unsettled{p})
 }
 
 // beforePlays is the scope of what is the same for all plays, before the run.
-func (p *Playbook) beforePlays(u *unit, host string) *Scope {
+func (p *Playbook) beforePlays(u *plays.Unit, host string) *Scope {
 	return &Scope{p: p, unit: u, r: unsettled{p}, host: host}
 }
 
@@ -393,8 +394,8 @@ func (s *Scope) Host() string { return s.host }
 
 // blocks are the blocks and roles that the scope is in, from within, each with the unit
 // that it stands in.
-func (s *Scope) blocks() iter.Seq2[*Block, *unit] {
-	return func(yield func(*Block, *unit) bool) {
+func (s *Scope) blocks() iter.Seq2[*plays.Block, *plays.Unit] {
+	return func(yield func(*plays.Block, *plays.Unit) bool) {
 		for at := s; at != nil; at = at.parent {
 			if at.block != nil && !yield(at.block, at.parent.unit) {
 				return

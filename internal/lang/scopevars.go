@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // kept returns a cached value, or makes and keeps it once it waits for nothing.
@@ -34,7 +35,7 @@ func (s *Scope) kept(name string, get func() (cty.Value, Waits, hcl.Diagnostics)
 func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	home := s.unitScope()
 	get := home.playbookVariable
-	if home.unit.role != nil {
+	if home.unit.Role != nil {
 		get = home.input
 	}
 	_, had := home.cache["var."+name]
@@ -44,10 +45,10 @@ func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 		return value, waits, diags
 	}
 	// What Load couldn't know yet, because it was made of facts or outputs.
-	v := home.unit.variables[name]
+	v := home.unit.Variables[name]
 	at := v.Range
-	if home.unit.role != nil && home.unit.role.inputs[name] != nil {
-		at = home.unit.role.inputs[name].raw.Range()
+	if home.unit.Role != nil && home.unit.Role.Inputs[name] != nil {
+		at = home.unit.Role.Inputs[name].Raw.Range()
 	}
 	// A condition reads the variable itself, which isn't kept while it is unknown.
 	if home.validating == nil {
@@ -60,73 +61,73 @@ func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 }
 
 func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics) {
-	v, state := s.unit.variables[name], s.unit.values[name]
-	if state.final {
-		return state.value, nil, nil
+	v, state := s.unit.Variables[name], s.unit.Values[name]
+	if state.Final {
+		return state.Value, nil, nil
 	}
 	if s.play != nil && !s.plain {
-		for _, pv := range s.play.vars {
-			if pv.name != name {
+		for _, pv := range s.play.Vars {
+			if pv.Name != name {
 				continue
 			}
 			without := &Scope{p: s.p, play: s.play, host: s.host, r: s.r, unit: s.unit, path: s.path, plain: true, picks: s.picks}
-			value, waits, diags := without.value(pv.expr, layer{})
+			value, waits, diags := without.value(pv.Expr, layer{})
 			if len(waits) > 0 || diags.HasErrors() {
 				return value, waits, diags
 			}
-			out, err := v.convert(value)
+			out, err := v.Convert(value)
 			if err != nil {
-				return cty.DynamicVal, nil, diag.WrongType(pv.expr.Expression, err, "%q is declared at %s with type %s", name, diag.Place(v.Range), diag.TypeText(v.Type))
+				return cty.DynamicVal, nil, diag.WrongType(pv.Expr.Expression, err, "%q is declared at %s with type %s", name, diag.Place(v.Range), diag.TypeText(v.Type))
 			}
 			return out, nil, nil
 		}
 	}
-	if h := s.p.fleet.byName[s.host]; h != nil {
+	if h := s.p.fleet.ByName[s.host]; h != nil {
 		if value, ok := h.Vars[name]; ok {
-			out, err := v.convert(value)
+			out, err := v.Convert(value)
 			if err != nil {
 				// Load has reported it.
-				return v.unknown(), nil, nil
+				return v.Unknown(), nil, nil
 			}
 			return out, nil, nil
 		}
 	}
-	if state.value == cty.NilVal {
-		if s.p.o.RequireValues && s.host != "" && !s.p.fleet.partial {
-			return v.unknown(), nil, hcl.Diagnostics{v.missing(s.host)}
+	if state.Value == cty.NilVal {
+		if s.p.o.RequireValues && s.host != "" && !s.p.fleet.Partial {
+			return v.Unknown(), nil, hcl.Diagnostics{v.Missing(s.host)}
 		}
-		return v.unknown(), nil, nil
+		return v.Unknown(), nil, nil
 	}
-	return state.value, nil, nil
+	return state.Value, nil, nil
 }
 
 // input evaluates a role's input where the role is used.
 func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
-	v := s.unit.variables[name]
-	given := s.unit.role.inputs[name]
+	v := s.unit.Variables[name]
+	given := s.unit.Role.Inputs[name]
 	if given == nil {
 		if v.Default == cty.NilVal {
-			return v.unknown(), nil, nil
+			return v.Unknown(), nil, nil
 		}
 		return v.Default, nil, nil
 	}
-	value, waits, diags := s.parent.value(given.expr, layer{each: s.each})
+	value, waits, diags := s.parent.value(given.Expr, layer{each: s.each})
 	if len(waits) > 0 || diags.HasErrors() {
 		return value, waits, diags
 	}
-	out, err := v.convert(value)
+	out, err := v.Convert(value)
 	if err != nil {
-		return cty.DynamicVal, nil, diag.WrongType(given.raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.role.Name, diag.Place(v.Range), diag.TypeText(v.Type))
+		return cty.DynamicVal, nil, diag.WrongType(given.Raw, err, "Input %q of role %q is declared at %s with type %s", name, s.unit.Role.Name, diag.Place(v.Range), diag.TypeText(v.Type))
 	}
 	return out, nil, nil
 }
 
 // validate holds a variable's value against its validations. at is where the
 // value was given, and origin says so in words.
-func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnostics {
+func (s *Scope) validate(v *plays.Variable, at hcl.Range, origin string) hcl.Diagnostics {
 	var out hcl.Diagnostics
-	for _, val := range v.validation {
-		ok, _, diags := s.value(val.condition, layer{})
+	for _, val := range v.Validation {
+		ok, _, diags := s.value(val.Condition, layer{})
 		if diags.HasErrors() {
 			out = append(out, diags...)
 			continue
@@ -136,14 +137,14 @@ func (s *Scope) validate(v *Variable, at hcl.Range, origin string) hcl.Diagnosti
 			continue
 		}
 		if ok.IsNull() || ok.Type() != cty.Bool {
-			out = append(out, diag.Error(val.condition.Range(), "Wrong type", "", "A validation's condition is true or false."))
+			out = append(out, diag.Error(val.Condition.Range(), "Wrong type", "", "A validation's condition is true or false."))
 			continue
 		}
 		if ok.True() {
 			continue
 		}
 		text := "The value isn't valid."
-		if m, _, diags := s.value(val.message, layer{}); !diags.HasErrors() && !hasSensitive(m) {
+		if m, _, diags := s.value(val.Message, layer{}); !diags.HasErrors() && !hasSensitive(m) {
 			if said, ok := textOf(m); ok {
 				text = sentence(said)
 			}
@@ -165,9 +166,9 @@ func sentence(text string) string {
 // local returns the value of local.NAME.
 func (s *Scope) local(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	home := s.unitScope()
-	lo := home.unit.locals[name]
-	if lo == nil || lo.expr == nil || lo.expr.bad {
+	lo := home.unit.Locals[name]
+	if lo == nil || lo.Expr == nil || lo.Expr.Bad {
 		return cty.DynamicVal, nil, nil
 	}
-	return home.kept("local."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.value(lo.expr, layer{}) })
+	return home.kept("local."+name, func() (cty.Value, Waits, hcl.Diagnostics) { return home.value(lo.Expr, layer{}) })
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // TestNoMessageShowsWhatIsSensitive puts a canary into everything that can go
@@ -102,7 +103,7 @@ variable "v" {
 task "command" "x" { argv = ["x"] }
 `, task))
 			o := testOptions(dir)
-			o.Vars = []VarSource{{Name: "c", Text: canary, Origin: "MUSTER_VAR_c"}}
+			o.Vars = []plays.VarSource{{Name: "c", Text: canary, Origin: "MUSTER_VAR_c"}}
 			_, diags := Load(file, o)
 			if !diags.HasErrors() {
 				t.Fatal("nothing is wrong with it")
@@ -119,7 +120,7 @@ task "command" "x" { argv = ["x"] }
 		dir, file := project(t, "-- site.hcl --\nvariable \"c\" {\n  type      = map(number)\n  sensitive = true\n}\n")
 		for _, text := range []string{canary, `{ "` + canary + `" = "` + canary + `" }`, `["` + canary + `"`} {
 			o := testOptions(dir)
-			o.Vars = []VarSource{{Name: "c", Text: text, Origin: "MUSTER_VAR_c"}}
+			o.Vars = []plays.VarSource{{Name: "c", Text: text, Origin: "MUSTER_VAR_c"}}
 			_, diags := Load(file, o)
 			if !diags.HasErrors() || strings.Contains(fmt.Sprint(diags), canary) {
 				t.Error(diags)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/lang/plays"
 	"muster/tests/bench"
 )
 
@@ -76,10 +77,10 @@ func BenchmarkLoad10000(b *testing.B) {
 func BenchmarkEvaluate200TasksOn1000Hosts(b *testing.B) {
 	dir := bigPlaybook(b, 200)
 	o := testOptions(dir)
-	f := &Fleet{Groups: map[string][]string{"app": nil}}
+	f := &plays.Fleet{Groups: map[string][]string{"app": nil}}
 	for i := range 1000 {
 		name := fmt.Sprintf("h%d", i)
-		f.Hosts = append(f.Hosts, Host{Name: name, Groups: []string{"app"}})
+		f.Hosts = append(f.Hosts, plays.Host{Name: name, Groups: []string{"app"}})
 		f.Groups["all"] = append(f.Groups["all"], name)
 	}
 	f.Groups["app"] = f.Groups["all"][:3]

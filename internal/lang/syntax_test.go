@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 func TestSyntaxHints(t *testing.T) {
@@ -43,7 +44,7 @@ func TestWhatAPlaybookDeclaresIsNotKnownWhereItCannotBeRead(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir, file := project(t, c.files)
 			o := testOptions(dir)
-			o.Vars = []VarSource{{Name: "x", Text: "1", Origin: "--var"}}
+			o.Vars = []plays.VarSource{{Name: "x", Text: "1", Origin: "--var"}}
 			if _, diags := Load(file, o); len(diags) != 1 || diags[0].Summary == "Unknown variable" {
 				t.Error(diags)
 			}

@@ -22,6 +22,7 @@ import (
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -31,13 +32,13 @@ type template struct {
 	raw   hclsyntax.Expression
 	diags hcl.Diagnostics // of its syntax
 	jinja hcl.Diagnostics // warnings, which only Load gives
-	byUse map[*unit]*usedTemplate
+	byUse map[*plays.Unit]*usedTemplate
 }
 
 // usedTemplate is a template as a playbook or role uses it: names mean that
 // file's variables.
 type usedTemplate struct {
-	expr  *expr
+	expr  *plays.Expr
 	diags hcl.Diagnostics
 }
 
@@ -76,7 +77,7 @@ func (x *templates) template(f files.File, dir files.Folder) (*template, error) 
 	if err != nil {
 		return nil, err
 	}
-	t = &template{dir: dir, byUse: map[*unit]*usedTemplate{}}
+	t = &template{dir: dir, byUse: map[*plays.Unit]*usedTemplate{}}
 	t.raw, t.diags = hclguard.ParseTemplate(f.Name, src)
 	t.diags = diag.SyntaxHints(t.diags, src, hclsyntax.LexTemplate)
 	if !t.diags.HasErrors() {
@@ -92,7 +93,7 @@ func (x *templates) template(f files.File, dir files.Folder) (*template, error) 
 }
 
 // used analyses the template for a unit, once.
-func (x *templates) used(t *template, names *known, u *unit) *usedTemplate {
+func (x *templates) used(t *template, names *known, u *plays.Unit) *usedTemplate {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if out, ok := t.byUse[u]; ok {
@@ -106,29 +107,29 @@ func (x *templates) used(t *template, names *known, u *unit) *usedTemplate {
 }
 
 // template renders an argument that names a template.
-func (e *evaluation) template(a *argument) {
-	v, ok := e.value(a.expr)
-	if !ok || a.expr.bad {
-		e.out.Args[a.name] = modules.UnknownValue{}
+func (e *evaluation) template(a *plays.Argument) {
+	v, ok := e.value(a.Expr)
+	if !ok || a.Expr.Bad {
+		e.out.Args[a.Name] = modules.UnknownValue{}
 		return
 	}
 	sensitiveTexts(v, e.secrets)
 	v, _ = v.Unmark()
-	at := a.raw.Range()
+	at := a.Raw.Range()
 	switch {
 	case !v.IsKnown():
-		e.out.Args[a.name] = unknownOf(v.Type(), &a.arg.Type)
-		e.out.Unknown = append(e.out.Unknown, a.name)
+		e.out.Args[a.Name] = unknownOf(v.Type(), &a.Arg.Type)
+		e.out.Unknown = append(e.out.Unknown, a.Name)
 		return
 	case v.IsNull():
 		return
 	case v.Type() != cty.String:
-		e.out.Args[a.name] = plainValue(v)
+		e.out.Args[a.Name] = plainValue(v)
 		return
 	}
 	c := e.render(a, v.AsString(), at)
 	if c == nil {
-		e.out.Args[a.name] = modules.UnknownValue{}
+		e.out.Args[a.Name] = modules.UnknownValue{}
 		return
 	}
 	e.take(a, c)
@@ -136,7 +137,7 @@ func (e *evaluation) template(a *argument) {
 
 // render renders the template at a path; nil where that failed, which is
 // reported.
-func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
+func (e *evaluation) render(a *plays.Argument, path string, at hcl.Range) *plays.Converted {
 	t := e.findTemplate(path, at)
 	if t == nil {
 		return nil
@@ -157,9 +158,9 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 		return nil
 	}
 	if !plain.IsKnown() {
-		return &converted{value: modules.UnknownValue{}, unknown: true, sensitive: sensitive}
+		return &plays.Converted{Value: modules.UnknownValue{}, Unknown: true, Sensitive: sensitive}
 	}
-	ctx, waits, diags := e.s.context(used.expr.reads, e.l, t.dir)
+	ctx, waits, diags := e.s.context(used.expr.Reads, e.l, t.dir)
 	e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil
@@ -172,7 +173,7 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 	if diags.HasErrors() {
 		return nil
 	}
-	sensitive = sensitive || hasSensitive(out) || e.t.Sensitive || a.arg.Sensitive
+	sensitive = sensitive || hasSensitive(out) || e.t.Sensitive || a.Arg.Sensitive
 	if sensitive {
 		sensitiveTexts(vars, e.secrets)
 		for _, name := range used.expr.Variables() {
@@ -189,14 +190,14 @@ func (e *evaluation) render(a *argument, path string, at hcl.Range) *converted {
 		return nil
 	}
 	if !out.IsKnown() {
-		return &converted{value: modules.UnknownValue{}, unknown: true, sensitive: sensitive}
+		return &plays.Converted{Value: modules.UnknownValue{}, Unknown: true, Sensitive: sensitive}
 	}
 	if e.s.checking() {
-		return &converted{value: modules.UnknownValue{}, sensitive: sensitive}
+		return &plays.Converted{Value: modules.UnknownValue{}, Sensitive: sensitive}
 	}
 	c := &converter{e: e, a: a}
 	content := c.content([]byte(out.AsString()), sensitive)
-	return &converted{value: content, bodies: c.bodies, sensitive: sensitive}
+	return &plays.Converted{Value: content, Bodies: c.bodies, Sensitive: sensitive}
 }
 
 // usedAt says of problems in a template who uses it.
@@ -208,11 +209,11 @@ func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
 }
 
 func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
-	f, info, err := e.s.p.files.Find(e.s.unit.dir, path, "templates")
+	f, info, err := e.s.p.files.Find(e.s.unit.Dir, path, "templates")
 	var missing *files.Missing
 	switch {
 	case errors.As(err, &missing):
-		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.Dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.Name, fileKind(info))
@@ -230,10 +231,10 @@ func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
 
 // vars evaluates what a template sees by bare name.
 func (e *evaluation) vars() (cty.Value, bool) {
-	if e.t.vars == nil {
+	if e.t.Vars == nil {
 		return cty.EmptyObjectVal, true
 	}
-	v, ok := e.value(e.t.vars.expr)
+	v, ok := e.value(e.t.Vars.Expr)
 	if !ok {
 		return v, false
 	}
@@ -245,7 +246,7 @@ func (e *evaluation) vars() (cty.Value, bool) {
 		return cty.EmptyObjectVal, true
 	}
 	if t := plain.Type(); !t.IsObjectType() && !t.IsMapType() {
-		e.fail(e.t.vars.raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not %s.", diag.TypeWord(t))
+		e.fail(e.t.Vars.Raw.Range(), "Wrong type", "vars = { name = value }", "A template's vars are a map or an object, not %s.", diag.TypeWord(t))
 		return v, false
 	}
 	return v, true
@@ -267,27 +268,27 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 	ok := true
 	for _, n := range []string{"host", "hosts", "groups", "var"} {
 		if slices.Contains(names, n) {
-			at := e.t.vars.raw.Range()
-			if item := diag.ObjectItem(e.t.vars.raw, n); item != nil {
+			at := e.t.Vars.Raw.Range()
+			if item := diag.ObjectItem(e.t.Vars.Raw, n); item != nil {
 				at = item.Range()
 			}
 			e.fail(at, "Reserved name", "", "Every template sees %q already: give this one of vars another name.", n)
 			ok = false
 		}
 	}
-	for _, b := range used.expr.reads.bare {
-		if known(b.name) || b.guarded {
+	for _, b := range used.expr.Reads.Bare {
+		if known(b.Name) || b.Guarded {
 			continue
 		}
 		ok = false
-		hint := diag.DidYouMean(b.name, append(append([]string(nil), names...), "host", "hosts", "groups", "var"))
-		if hint == "" && e.s.unit.variables[b.name] != nil {
-			hint = "Did you mean var." + b.name + "?"
+		hint := diag.DidYouMean(b.Name, append(append([]string(nil), names...), "host", "hosts", "groups", "var"))
+		if hint == "" && e.s.unit.Variables[b.Name] != nil {
+			hint = "Did you mean var." + b.Name + "?"
 		}
-		if slices.Contains([]string{"task", "local", "each", "role", "secret", "on_host"}, b.name) {
-			hint = fmt.Sprintf("vars = { name = %s.… }", b.name)
+		if slices.Contains([]string{"task", "local", "each", "role", "secret", "on_host"}, b.Name) {
+			hint = fmt.Sprintf("vars = { name = %s.… }", b.Name)
 		}
-		e.fail(b.at, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.name, diag.Place(e.t.Range), diag.List(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
+		e.fail(b.At, "Undefined name", hint, "The template reads %q, which isn't among the vars of the task at %s. It sees %s.", b.Name, diag.Place(e.t.Range), diag.List(append(append([]string(nil), names...), "host", "hosts", "groups", "var")))
 	}
 	return ok
 }

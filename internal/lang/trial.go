@@ -3,6 +3,7 @@ package lang
 import (
 	"github.com/hashicorp/hcl/v2"
 
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -32,8 +33,8 @@ func (s *Scope) try(i *Instance) *trial {
 func (t *trial) withhold(text string) string { return withhold(t.secrets, text) }
 
 // output evaluates an output of the role that the scope is in, and returns what is wrong with it.
-func (s *Scope) output(o *output) hcl.Diagnostics {
-	_, _, diags := s.value(o.expr, layer{})
+func (s *Scope) output(o *plays.Output) hcl.Diagnostics {
+	_, _, diags := s.value(o.Expr, layer{})
 	return diags
 }
 
@@ -41,9 +42,9 @@ func (s *Scope) output(o *output) hcl.Diagnostics {
 func (s *Scope) judgements(i *Instance) hcl.Diagnostics {
 	t := i.Task
 	var out hcl.Diagnostics
-	exprs := []*expr{t.changedWhen, t.failedWhen}
-	if t.retry != nil {
-		exprs = append(exprs, t.retry.until)
+	exprs := []*plays.Expr{t.ChangedWhen, t.FailedWhen}
+	if t.Retry != nil {
+		exprs = append(exprs, t.Retry.Until)
 	}
 	l := i.layer()
 	l.self, l.task = &Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, t

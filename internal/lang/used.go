@@ -2,6 +2,7 @@ package lang
 
 import (
 	"muster/internal/lang/files"
+	"muster/internal/lang/plays"
 )
 
 // Files returns what the playbook has used so far, by name: a run uses more as
@@ -13,11 +14,11 @@ func (p *Playbook) Files() []files.Used {
 
 // Declared returns the variables of the playbook and of those it includes,
 // without the inputs of roles.
-func (p *Playbook) Declared() []*Variable {
-	var list []*Variable
+func (p *Playbook) Declared() []*plays.Variable {
+	var list []*plays.Variable
 	for _, u := range p.units {
-		for _, name := range u.order {
-			list = append(list, u.variables[name])
+		for _, name := range u.Order {
+			list = append(list, u.Variables[name])
 		}
 	}
 	return list

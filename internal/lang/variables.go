@@ -14,11 +14,12 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/plays"
 )
 
 // variable reads a variable block.
-func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
-	v := &Variable{Type: cty.DynamicPseudoType, Nullable: true, Range: header(b)}
+func (l *loader) variable(b *hclsyntax.Block, role bool) *plays.Variable {
+	v := &plays.Variable{Type: cty.DynamicPseudoType, Nullable: true, Range: header(b)}
 	if !l.labels(b, 1, `variable "NAME"`) {
 		return nil
 	}
@@ -35,7 +36,7 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(t.Expr)
 		l.diags = append(l.diags, diag.TypeHints(diags, t.Expr)...)
 		if !diags.HasErrors() {
-			v.Type, v.defaults = typ, defaults
+			v.Type, v.Defaults = typ, defaults
 		}
 	}
 	v.Description = l.constString(a["description"])
@@ -43,45 +44,45 @@ func (l *loader) variable(b *hclsyntax.Block, role bool) *Variable {
 	v.Sensitive = l.constBool(a["sensitive"], false)
 	v.Nullable = l.constBool(a["nullable"], true)
 	if d := a["default"]; d != nil {
-		v.Default = v.unknown() // until it is known to be right
+		v.Default = v.Unknown() // until it is known to be right
 		value, ok := l.constant(d.Expr, "a variable's default")
 		if ok {
-			converted, err := v.convert(value)
+			converted, err := v.Convert(value)
 			if err != nil {
 				l.diags = append(l.diags, diag.WrongType(d.Expr, err, "The default of %q isn't of its type", v.Name)...)
 			} else {
 				v.Default = converted
 			}
 		}
-		l.diags = append(l.diags, diag.StrayAttributes(d.Expr, v.Type, v.declared())...)
+		l.diags = append(l.diags, diag.StrayAttributes(d.Expr, v.Type, v.Declared())...)
 	}
 	for _, vb := range b.Body.Blocks {
 		if vb.Type == "validation" {
 			if val := l.validation(vb); val != nil {
-				v.validation = append(v.validation, val)
+				v.Validation = append(v.Validation, val)
 			}
 		}
 	}
 	return v
 }
 
-func (l *loader) validation(b *hclsyntax.Block) *validation {
+func (l *loader) validation(b *hclsyntax.Block) *plays.Validation {
 	l.labels(b, 0, "validation")
 	a := l.attributes(b.Body, "validation", []string{"condition", "message"}, nil)
 	if a["condition"] == nil || a["message"] == nil {
 		l.errorAt(header(b), "Missing argument", "", "A validation needs a condition and a message.")
 		return nil
 	}
-	return &validation{condition: &expr{Expression: a["condition"].Expr}, message: &expr{Expression: a["message"].Expr}}
+	return &plays.Validation{Condition: &plays.Expr{Expression: a["condition"].Expr}, Message: &plays.Expr{Expression: a["message"].Expr}}
 }
 
 // resolve finds the values of a playbook's variables that don't depend on a
 // host or play: defaults, and what Options give.
-func (l *loader) resolve(u *unit) {
-	u.values = map[string]varState{}
-	for _, name := range u.order {
-		v := u.variables[name]
-		state := varState{value: v.Default}
+func (l *loader) resolve(u *plays.Unit) {
+	u.Values = map[string]plays.VarState{}
+	for _, name := range u.Order {
+		v := u.Variables[name]
+		state := plays.VarState{Value: v.Default}
 		for i := range l.o.Vars {
 			src := &l.o.Vars[i]
 			if src.Name != name {
@@ -91,20 +92,20 @@ func (l *loader) resolve(u *unit) {
 			if !ok {
 				value = cty.UnknownVal(v.Type)
 			}
-			state = varState{value: value, origin: src.Origin, final: true}
+			state = plays.VarState{Value: value, Origin: src.Origin, Final: true}
 		}
-		u.values[name] = state
+		u.Values[name] = state
 	}
 	l.hostValues(u)
 }
 
 // sourceValue converts a value given outside the playbook.
-func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
+func (l *loader) sourceValue(v *plays.Variable, src *plays.VarSource) (cty.Value, bool) {
 	at := v.Range
 	if src.Range != nil {
 		at = *src.Range
 	}
-	value, e := src.Value, src.expr
+	value, e := src.Value, src.Expr
 	if value == cty.NilVal {
 		if !utf8.ValidString(src.Text) {
 			l.errorAt(at, "Not UTF-8", "", "The value of %q from %s holds bytes that are no UTF-8 text.", v.Name, src.Origin)
@@ -125,7 +126,7 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 			}
 		}
 	}
-	out, err := v.convert(value)
+	out, err := v.Convert(value)
 	if err != nil {
 		what := fmt.Sprintf("The value of %q from %s isn't of type %s", v.Name, src.Origin, diag.TypeText(v.Type))
 		if e != nil && src.Range != nil {
@@ -136,7 +137,7 @@ func (l *loader) sourceValue(v *Variable, src *VarSource) (cty.Value, bool) {
 		return cty.NilVal, false
 	}
 	if e != nil {
-		stray := diag.StrayAttributes(e, v.Type, v.declared())
+		stray := diag.StrayAttributes(e, v.Type, v.Declared())
 		for _, d := range stray {
 			if src.Range == nil { // of a text that is no file's
 				d.Subject, d.Detail = &at, fmt.Sprintf("In the value of %q from %s: %s", v.Name, src.Origin, d.Detail)
@@ -169,20 +170,20 @@ func sample(t cty.Type) string {
 }
 
 // hostValues checks the values that hosts set variables to.
-func (l *loader) hostValues(u *unit) {
-	for _, name := range u.order {
-		v := u.variables[name]
-		if !l.fleet.varNames[name] {
+func (l *loader) hostValues(u *plays.Unit) {
+	for _, name := range u.Order {
+		v := u.Variables[name]
+		if !l.fleet.VarNames[name] {
 			continue
 		}
 		said := map[string]bool{}
-		for i := range l.fleet.hosts {
-			h := &l.fleet.hosts[i]
+		for i := range l.fleet.Hosts {
+			h := &l.fleet.Hosts[i]
 			value, ok := h.Vars[name]
 			if !ok {
 				continue
 			}
-			if _, err := v.convert(value); err != nil && !said[err.Error()] {
+			if _, err := v.Convert(value); err != nil && !said[err.Error()] {
 				said[err.Error()] = true
 				l.errorAt(v.Range, "Wrong type", "", "The inventory sets %q for %s to a value that isn't of type %s: %s.", name, h.Name, diag.TypeText(v.Type), diag.TypeError(err))
 			}
@@ -197,7 +198,7 @@ func (l *loader) checkSources() {
 	}
 	declared := map[string]bool{}
 	for _, u := range l.p.units {
-		for name := range u.variables {
+		for name := range u.Variables {
 			declared[name] = true
 		}
 	}
@@ -213,13 +214,13 @@ func (l *loader) checkSources() {
 }
 
 // ParseVarFile reads a file of variable values, NAME = VALUE each.
-func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
+func ParseVarFile(filename string, src []byte) ([]plays.VarSource, hcl.Diagnostics) {
 	f, diags := hclguard.Parse(filename, src)
 	body, ok := f.Body.(*hclsyntax.Body)
 	if !ok || diags.HasErrors() {
 		return nil, diag.OtherFormat(diags, filename, "A file of variables is written in HCL: NAME = VALUE on each line.")
 	}
-	var out []VarSource
+	var out []plays.VarSource
 	for _, b := range body.Blocks {
 		diags = append(diags, diag.Error(header(b), "Unknown block", "", "A file of variables has lines of NAME = VALUE alone."))
 	}
@@ -236,7 +237,7 @@ func ParseVarFile(filename string, src []byte) ([]VarSource, hcl.Diagnostics) {
 			continue
 		}
 		at := a.Expr.Range()
-		out = append(out, VarSource{Name: a.Name, Value: value, Origin: diag.Place(a.NameRange), Range: &at, expr: a.Expr})
+		out = append(out, plays.VarSource{Name: a.Name, Value: value, Origin: diag.Place(a.NameRange), Range: &at, Expr: a.Expr})
 	}
 	return out, diags
 }

@@ -6,32 +6,33 @@ import (
 	"sort"
 	"strings"
 
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
 // varies reports whether what is read may differ between the hosts of a play,
 // or between the elements that a role is used for.
-func (c *checker) varies(r *reads, u *unit) bool {
-	if r == nil || r.constant() {
+func (c *checker) varies(r *plays.Reads, u *plays.Unit) bool {
+	if r == nil || r.Constant() {
 		return false
 	}
-	if r.host || r.onHost || len(r.roles) > 0 || len(r.secrets) > 0 || r.allSecrets {
+	if r.Host || r.OnHost || len(r.Roles) > 0 || len(r.Secrets) > 0 || r.AllSecrets {
 		return true
 	}
-	for _, name := range r.vars {
+	for _, name := range r.Vars {
 		if c.variableVaries(name, u) {
 			return true
 		}
 	}
-	for _, name := range r.locals {
-		if lo := u.locals[name]; lo != nil && lo.expr != nil && !lo.expr.bad && c.localVaries(lo, u) {
+	for _, name := range r.Locals {
+		if lo := u.Locals[name]; lo != nil && lo.Expr != nil && !lo.Expr.Bad && c.localVaries(lo, u) {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *checker) localVaries(lo *local, u *unit) bool {
+func (c *checker) localVaries(lo *plays.Local, u *plays.Unit) bool {
 	if known, ok := c.varying[lo]; ok {
 		return known
 	}
@@ -39,62 +40,62 @@ func (c *checker) localVaries(lo *local, u *unit) bool {
 		c.varying = map[any]bool{}
 	}
 	c.varying[lo] = true // while it is looked at; cycles have been reported
-	v := c.varies(lo.expr.reads, u)
+	v := c.varies(lo.Expr.Reads, u)
 	c.varying[lo] = v
 	return v
 }
 
-func (c *checker) variableVaries(name string, u *unit) bool {
-	if u.role != nil {
-		if u.role.forEach != nil {
+func (c *checker) variableVaries(name string, u *plays.Unit) bool {
+	if u.Role != nil {
+		if u.Role.ForEach != nil {
 			return true
 		}
-		in := u.role.inputs[name]
-		return in != nil && in.expr != nil && c.varies(in.expr.reads, u.parent)
+		in := u.Role.Inputs[name]
+		return in != nil && in.Expr != nil && c.varies(in.Expr.Reads, u.Parent)
 	}
-	if u.values[name].final {
+	if u.Values[name].Final {
 		return false
 	}
-	if c.p.fleet.varNames[name] {
+	if c.p.fleet.VarNames[name] {
 		return true
 	}
-	for _, pv := range c.play.vars {
-		if pv.name == name && pv.expr.reads != nil {
-			return pv.expr.reads.host || len(pv.expr.reads.vars) > 0
+	for _, pv := range c.play.Vars {
+		if pv.Name == name && pv.Expr.Reads != nil {
+			return pv.Expr.Reads.Host || len(pv.Expr.Reads.Vars) > 0
 		}
 	}
 	return false
 }
 
 // taskVaries reports whether a task may differ between scopes.
-func (c *checker) taskVaries(t *Task, s *Scope) bool {
-	u := t.unit
-	exprs := []*expr{t.when, t.forEach, t.on, t.become, t.timeout, t.onError, t.changedWhen, t.failedWhen, t.Play.become}
-	if t.retry != nil {
-		exprs = append(exprs, t.retry.attempts, t.retry.delay, t.retry.until)
+func (c *checker) taskVaries(t *plays.Task, s *Scope) bool {
+	u := t.Unit
+	exprs := []*plays.Expr{t.When, t.ForEach, t.On, t.Become, t.Timeout, t.OnError, t.ChangedWhen, t.FailedWhen, t.Play.Become}
+	if t.Retry != nil {
+		exprs = append(exprs, t.Retry.Attempts, t.Retry.Delay, t.Retry.Until)
 	}
-	if t.vars != nil {
-		exprs = append(exprs, t.vars.expr)
+	if t.Vars != nil {
+		exprs = append(exprs, t.Vars.Expr)
 	}
-	if t.environment != nil {
-		exprs = append(exprs, t.environment.expr)
+	if t.Environment != nil {
+		exprs = append(exprs, t.Environment.Expr)
 	}
-	if a := t.Play.environment; a != nil && c.varies(a.expr.reads, t.Play.unit) {
+	if a := t.Play.Environment; a != nil && c.varies(a.Expr.Reads, t.Play.Unit) {
 		return true
 	}
-	for _, a := range t.args {
-		exprs = append(exprs, a.expr)
-		if a.arg.Type.Base == modules.Template && c.templateVaries(a, u) {
+	for _, a := range t.Args {
+		exprs = append(exprs, a.Expr)
+		if a.Arg.Type.Base == modules.Template && c.templateVaries(a, u) {
 			return true
 		}
 	}
 	for _, x := range exprs {
-		if x != nil && c.varies(x.reads, u) {
+		if x != nil && c.varies(x.Reads, u) {
 			return true
 		}
 	}
 	for b, outer := range s.blocks() {
-		if b.when != nil && c.varies(b.when.reads, outer) || b.become != nil && c.varies(b.become.reads, outer) {
+		if b.When != nil && c.varies(b.When.Reads, outer) || b.Become != nil && c.varies(b.Become.Reads, outer) {
 			return true
 		}
 	}
@@ -102,8 +103,8 @@ func (c *checker) taskVaries(t *Task, s *Scope) bool {
 }
 
 // templateVaries reports whether a template reads its host itself.
-func (c *checker) templateVaries(a *argument, u *unit) bool {
-	if !a.expr.reads.constant() {
+func (c *checker) templateVaries(a *plays.Argument, u *plays.Unit) bool {
+	if !a.Expr.Reads.Constant() {
 		return true
 	}
 	reads := c.p.templateReads(a, u)
@@ -136,7 +137,7 @@ func (c *checker) signature(host string) string {
 	if sig, ok := c.signatures[host]; ok {
 		return sig
 	}
-	h := c.p.fleet.byName[host]
+	h := c.p.fleet.ByName[host]
 	if h == nil {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
@@ -15,7 +16,7 @@ func (p *Playbook) ReadsVar(name string) bool {
 		return true
 	}
 	for _, u := range p.units {
-		if u.variables[name] != nil {
+		if u.Variables[name] != nil {
 			return true
 		}
 	}
@@ -26,8 +27,8 @@ func (p *Playbook) ReadsVar(name string) bool {
 // check came to.
 func (p *Playbook) noteTemplates() {
 	for _, t := range p.rendering {
-		for _, a := range t.args {
-			if a.arg.Type.Base == modules.Template && !p.noteTemplate(t, a) {
+		for _, a := range t.Args {
+			if a.Arg.Type.Base == modules.Template && !p.noteTemplate(t, a) {
 				p.names.noteVars(nil, true)
 			}
 		}
@@ -35,27 +36,27 @@ func (p *Playbook) noteTemplates() {
 }
 
 // noteTemplate is false where the template can't be looked at.
-func (p *Playbook) noteTemplate(t *Task, a *argument) bool {
-	file := p.fixedTemplate(a, t.unit)
+func (p *Playbook) noteTemplate(t *plays.Task, a *plays.Argument) bool {
+	file := p.fixedTemplate(a, t.Unit)
 	if file == nil {
 		return false
 	}
-	p.templates.used(file, p.names, t.unit) // which notes what it reads
+	p.templates.used(file, p.names, t.Unit) // which notes what it reads
 	return true
 }
 
 // fixedTemplate returns the template that an argument names without reading
 // anything; nil where there is none that can be read.
-func (p *Playbook) fixedTemplate(a *argument, u *unit) *template {
-	if !a.expr.reads.constant() {
+func (p *Playbook) fixedTemplate(a *plays.Argument, u *plays.Unit) *template {
+	if !a.Expr.Reads.Constant() {
 		return nil
 	}
-	v, diags := a.expr.Value(nil)
+	v, diags := a.Expr.Value(nil)
 	path, ok := textOf(v)
 	if diags.HasErrors() || !ok {
 		return nil
 	}
-	f, info, err := p.files.Find(u.dir, path, "templates")
+	f, info, err := p.files.Find(u.Dir, path, "templates")
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
@@ -68,7 +69,7 @@ func (p *Playbook) fixedTemplate(a *argument, u *unit) *template {
 
 // templateReads is what a template reads that an argument names without reading anything
 // itself; nil where there is none, or what is wrong with it is told elsewhere.
-func (p *Playbook) templateReads(a *argument, u *unit) *reads {
+func (p *Playbook) templateReads(a *plays.Argument, u *plays.Unit) *plays.Reads {
 	t := p.fixedTemplate(a, u)
 	if t == nil {
 		return nil
@@ -77,5 +78,5 @@ func (p *Playbook) templateReads(a *argument, u *unit) *reads {
 	if used.diags.HasErrors() {
 		return nil
 	}
-	return used.expr.reads
+	return used.expr.Reads
 }

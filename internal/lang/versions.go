@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"muster/internal/lang/plays"
 	"muster/modules"
 	"muster/secret"
 )
@@ -113,7 +114,7 @@ func (out *Evaluated) agrees(args Args) {
 }
 
 // ended is how a task is made where the values that are ending have been ended.
-func ended(t *Task, list []version, own Args, over []string) *Ended {
+func ended(t *plays.Task, list []version, own Args, over []string) *Ended {
 	left := slices.DeleteFunc(slices.Clone(list), func(v version) bool { return v.over })
 	for n := range left {
 		left[n].args = maps.Clone(left[n].args)
@@ -172,47 +173,47 @@ func fewFrom(c, uses picks) bool {
 
 // seal replaces the arguments of which the kind asks for all versions by all that were made
 // of them, in every one of the list.
-func seal(t *Task, list []version, out *Evaluated) {
-	for _, a := range t.args {
-		if a.arg == nil || !a.arg.Versions() {
+func seal(t *plays.Task, list []version, out *Evaluated) {
+	for _, a := range t.Args {
+		if a.Arg == nil || !a.Arg.Versions() {
 			continue
 		}
-		use, ok := credential(out.Args[a.name])
+		use, ok := credential(out.Args[a.Name])
 		if !ok {
 			continue
 		}
 		all := modules.Versions{Use: use}
 		for _, v := range list {
-			if s, ok := credential(v.args[a.name]); ok && !slices.Contains(all.Valid, s) {
+			if s, ok := credential(v.args[a.Name]); ok && !slices.Contains(all.Valid, s) {
 				all.Valid = append(all.Valid, s)
 			}
 		}
 		if len(all.Valid) < 2 {
 			continue
 		}
-		out.Args[a.name] = all
+		out.Args[a.Name] = all
 		for _, v := range list {
-			v.args[a.name] = all
+			v.args[a.Name] = all
 		}
 	}
 }
 
 // unite has lists of credentials hold those of all versions, where a task is made. What has
 // the own version's alone agrees, too.
-func unite(t *Task, list []version, out *Evaluated) {
+func unite(t *plays.Task, list []version, out *Evaluated) {
 	own := out.Args
-	for _, a := range t.args {
-		if a.arg == nil || !a.arg.United {
+	for _, a := range t.Args {
+		if a.Arg == nil || !a.Arg.United {
 			continue
 		}
-		all, ok := own[a.name].([]any)
+		all, ok := own[a.Name].([]any)
 		if !ok {
 			continue
 		}
 		n := len(all)
 		all = slices.Clone(all)
 		for _, v := range list {
-			more, _ := v.args[a.name].([]any)
+			more, _ := v.args[a.Name].([]any)
 			for _, e := range more {
 				if !slices.ContainsFunc(all, func(x any) bool { return reflect.DeepEqual(x, e) }) {
 					all = append(all, e)
@@ -221,7 +222,7 @@ func unite(t *Task, list []version, out *Evaluated) {
 		}
 		if len(all) > n {
 			out.Args = maps.Clone(out.Args)
-			out.Args[a.name] = all
+			out.Args[a.Name] = all
 		}
 	}
 	if !reflect.DeepEqual(own, out.Args) {

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/inventory"
 	"muster/modules"
@@ -84,13 +85,13 @@ func loadAll(t *testing.T, playbook, root, inventoryPath string) (*lang.Playbook
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	fleet := &lang.Fleet{Groups: inv.Groups()}
+	fleet := &plays.Fleet{Groups: inv.Groups()}
 	for _, h := range inv.Hosts() {
-		fleet.Hosts = append(fleet.Hosts, lang.Host{Name: h.Name, Address: h.Address, Vars: h.Vars})
+		fleet.Hosts = append(fleet.Hosts, plays.Host{Name: h.Name, Address: h.Address, Vars: h.Vars})
 	}
-	pb, diags := lang.Load(playbook, lang.Options{
+	pb, diags := lang.Load(playbook, plays.Options{
 		Kinds: modules.NewRegistry(file.Kinds()...), Root: root, Fleet: fleet, RequireValues: true,
-		Vars: []lang.VarSource{{Name: "image", Text: "app:1", Origin: "--var"}},
+		Vars: []plays.VarSource{{Name: "image", Text: "app:1", Origin: "--var"}},
 	})
 	if diags.HasErrors() {
 		t.Fatal(diags)
@@ -104,7 +105,7 @@ func loadAll(t *testing.T, playbook, root, inventoryPath string) (*lang.Playbook
 	return pb, all
 }
 
-func evaluated(t *testing.T, s *lang.Scope, steps []*lang.Step) []string {
+func evaluated(t *testing.T, s *lang.Scope, steps []*plays.Step) []string {
 	t.Helper()
 	var all []string
 	for _, step := range steps {

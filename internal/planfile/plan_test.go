@@ -14,7 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/internal/task"
 	"muster/internal/wire"
@@ -158,14 +158,14 @@ func sensitive(t *testing.T) *planfile.Plan {
 	t.Helper()
 	p := sample()
 	var err error
-	p.Variables, err = planfile.Variables(key, []lang.VarSource{
+	p.Variables, err = planfile.Variables(key, []plays.VarSource{
 		{Name: "password", Text: canary, Origin: "MUSTER_VAR_password", Optional: true},
 		{Name: "token", Value: cty.TupleVal([]cty.Value{cty.StringVal(canary)}), Origin: "prod.hcl:1"},
 		{Name: "undeclared", Text: canary, Origin: "--var"},
 		{Name: "HOME", Text: canary, Origin: "MUSTER_VAR_HOME", Optional: true},
 		{Name: "image", Text: "old", Origin: "MUSTER_VAR_image", Optional: true},
 		{Name: "image", Text: "new", Origin: "--var"},
-	}, []*lang.Variable{{Name: "password", Sensitive: true}, {Name: "token", Sensitive: true}, {Name: "image"}})
+	}, []*plays.Variable{{Name: "password", Sensitive: true}, {Name: "token", Sensitive: true}, {Name: "image"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,21 +225,21 @@ func TestSensitiveValuesMustBeGivenAgain(t *testing.T) {
 	if err := got.Unseal(id); err != nil {
 		t.Fatal(err)
 	}
-	again := []lang.VarSource{
+	again := []plays.VarSource{
 		{Name: "password", Value: cty.StringVal(canary), Origin: "again.hcl:1"},
 		{Name: "token", Value: cty.TupleVal([]cty.Value{cty.StringVal(canary)}), Origin: "again.hcl:2"},
 		{Name: "undeclared", Text: canary, Origin: "MUSTER_VAR_undeclared", Optional: true},
 		{Name: "image", Text: "of the environment", Origin: "MUSTER_VAR_image", Optional: true},
 	}
 	for name, test := range map[string]struct {
-		given []lang.VarSource
+		given []plays.VarSource
 		want  string
 	}{
 		"the same values, whatever way":   {again, ""},
 		"one is missing":                  {again[1:], "the variable password is sensitive, so the plan doesn't hold its value: give it again"},
-		"one is another":                  {append(again[1:], lang.VarSource{Name: "password", Text: "x", Origin: "--var"}), "the variable password (from --var) isn't what the plan was made with"},
-		"a saved one is given another":    {append(again[:3:3], lang.VarSource{Name: "image", Text: "x", Origin: "--var"}), "--var sets image, but a saved plan is applied with the values it was made with"},
-		"one is given that wasn't before": {append(again[:3:3], lang.VarSource{Name: "new", Text: "x", Origin: "--var"}), "--var sets new, but"},
+		"one is another":                  {append(again[1:], plays.VarSource{Name: "password", Text: "x", Origin: "--var"}), "the variable password (from --var) isn't what the plan was made with"},
+		"a saved one is given another":    {append(again[:3:3], plays.VarSource{Name: "image", Text: "x", Origin: "--var"}), "--var sets image, but a saved plan is applied with the values it was made with"},
+		"one is given that wasn't before": {append(again[:3:3], plays.VarSource{Name: "new", Text: "x", Origin: "--var"}), "--var sets new, but"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, err := got.VarSources(test.given)
@@ -268,11 +268,11 @@ func TestSensitiveValuesMustBeGivenAgain(t *testing.T) {
 }
 
 func TestTheInventoryIsSealedWhereItSetsASensitiveVariable(t *testing.T) {
-	hosts := []lang.Host{{Name: "a"}, {Name: "b", Vars: map[string]cty.Value{"password": cty.StringVal("x")}}}
-	if !planfile.HoldsSensitive(hosts, []*lang.Variable{{Name: "password", Sensitive: true}}) {
+	hosts := []plays.Host{{Name: "a"}, {Name: "b", Vars: map[string]cty.Value{"password": cty.StringVal("x")}}}
+	if !planfile.HoldsSensitive(hosts, []*plays.Variable{{Name: "password", Sensitive: true}}) {
 		t.Error("a sensitive variable isn't seen")
 	}
-	if planfile.HoldsSensitive(hosts, []*lang.Variable{{Name: "password"}, {Name: "other", Sensitive: true}}) {
+	if planfile.HoldsSensitive(hosts, []*plays.Variable{{Name: "password"}, {Name: "other", Sensitive: true}}) {
 		t.Error("nothing is sensitive")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // Variable is a variable's value given outside the playbook. A withheld one
@@ -32,14 +32,14 @@ type Variable struct {
 // Declared is every variable that the playbook or one it includes declares.
 // Values of sensitive ones, and of those that are not in declared, are
 // withheld; what the environment holds of undeclared ones isn't saved.
-func Variables(key []byte, given []lang.VarSource, declared []*lang.Variable) ([]Variable, error) {
-	last := map[string]*lang.VarSource{} // a later value stands before an earlier one
+func Variables(key []byte, given []plays.VarSource, declared []*plays.Variable) ([]Variable, error) {
+	last := map[string]*plays.VarSource{} // a later value stands before an earlier one
 	for i := range given {
 		last[given[i].Name] = &given[i]
 	}
 	var list []Variable
 	for name, src := range last {
-		is := slices.ContainsFunc(declared, func(v *lang.Variable) bool { return v.Name == name })
+		is := slices.ContainsFunc(declared, func(v *plays.Variable) bool { return v.Name == name })
 		if !is && src.Optional {
 			continue
 		}
@@ -56,15 +56,15 @@ func Variables(key []byte, given []lang.VarSource, declared []*lang.Variable) ([
 	return list, nil
 }
 
-func sensitive(declared []*lang.Variable, name string) bool {
-	return slices.ContainsFunc(declared, func(v *lang.Variable) bool { return v.Name == name && v.Sensitive })
+func sensitive(declared []*plays.Variable, name string) bool {
+	return slices.ContainsFunc(declared, func(v *plays.Variable) bool { return v.Name == name && v.Sensitive })
 }
 
 // HoldsSensitive reports whether the inventory sets a sensitive variable, so
 // that it has to be sealed.
-func HoldsSensitive(hosts []lang.Host, declared []*lang.Variable) bool {
+func HoldsSensitive(hosts []plays.Host, declared []*plays.Variable) bool {
 	for _, v := range declared {
-		if v.Sensitive && slices.ContainsFunc(hosts, func(h lang.Host) bool { _, ok := h.Vars[v.Name]; return ok }) {
+		if v.Sensitive && slices.ContainsFunc(hosts, func(h plays.Host) bool { _, ok := h.Vars[v.Name]; return ok }) {
 			return true
 		}
 	}
@@ -72,7 +72,7 @@ func HoldsSensitive(hosts []lang.Host, declared []*lang.Variable) bool {
 }
 
 // variable encodes a value. Text is one that is given as text, whatever way.
-func variable(src *lang.VarSource) (Variable, error) {
+func variable(src *plays.VarSource) (Variable, error) {
 	v := Variable{Name: src.Name, Origin: src.Origin, Text: src.Text}
 	if src.Value == cty.NilVal {
 		return v, nil
@@ -115,8 +115,8 @@ func (v *Variable) check() error {
 	return err
 }
 
-func (v *Variable) source() (lang.VarSource, error) {
-	src := lang.VarSource{Name: v.Name, Origin: v.Origin, Text: v.Text}
+func (v *Variable) source() (plays.VarSource, error) {
+	src := plays.VarSource{Name: v.Name, Origin: v.Origin, Text: v.Text}
 	if v.Value == nil {
 		return src, nil
 	}
@@ -134,15 +134,15 @@ func (v *Variable) source() (lang.VarSource, error) {
 // same as when the plan was made. A plan can't be applied with other values:
 // giving one is an error, except in the environment, which isn't asked. The
 // plan must have been unsealed.
-func (p *Plan) VarSources(given []lang.VarSource) ([]lang.VarSource, error) {
+func (p *Plan) VarSources(given []plays.VarSource) ([]plays.VarSource, error) {
 	if p.Sealed() {
 		return nil, ErrSealed
 	}
-	last := map[string]*lang.VarSource{}
+	last := map[string]*plays.VarSource{}
 	for i := range given {
 		last[given[i].Name] = &given[i]
 	}
-	var list []lang.VarSource
+	var list []plays.VarSource
 	var errs []error
 	for i := range p.Variables {
 		saved := &p.Variables[i]

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // Back gives up rotations whose new value isn't the current one yet: the consumers use the
 // current value again, the pending one is valid no more, and the store forgets it. It can
 // be made again, as Go can.
-func (m *Machine) Back(ctx context.Context, list ...*lang.Rotation) []Result {
+func (m *Machine) Back(ctx context.Context, list ...*plays.Rotation) []Result {
 	k, end := m.keep(ctx)
 	defer end()
 	var results []Result

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // A rotation is whose note the accepting host has, until nothing was heard of them for 15
@@ -27,7 +27,7 @@ var ErrTaken = errors.New("somebody else has taken the rotation")
 
 // keeper renews the rotations of a run, and ends what is made for one that is lost.
 type keeper struct {
-	renew func(context.Context, *lang.Rotation) error
+	renew func(context.Context, *plays.Rotation) error
 
 	mu     sync.Mutex
 	heard  map[*job]time.Time // when each that is in hand was last noted or renewed

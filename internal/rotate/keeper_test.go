@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/secret"
 )
 
@@ -38,12 +38,12 @@ func (s *slow) tell(name string) {
 	s.told[name] = time.Now()
 }
 
-func (s *slow) Note(_ context.Context, r *lang.Rotation, step string) error {
+func (s *slow) Note(_ context.Context, r *plays.Rotation, step string) error {
 	s.tell(r.Name)
 	return nil
 }
 
-func (s *slow) Renew(_ context.Context, r *lang.Rotation) error {
+func (s *slow) Renew(_ context.Context, r *plays.Rotation) error {
 	if s.renews != nil {
 		if err := s.renews(r.Name); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (s *slow) Renew(_ context.Context, r *lang.Rotation) error {
 	return nil
 }
 
-func (s *slow) GiveUp(context.Context, *lang.Rotation, string) error { return nil }
+func (s *slow) GiveUp(context.Context, *plays.Rotation, string) error { return nil }
 
 func (s *slow) work(ctx context.Context, what string) error {
 	select {
@@ -64,25 +64,25 @@ func (s *slow) work(ctx context.Context, what string) error {
 	}
 }
 
-func (s *slow) Make(ctx context.Context, r *lang.Rotation, phase string) error {
+func (s *slow) Make(ctx context.Context, r *plays.Rotation, phase string) error {
 	s.lines = append(s.lines, r.Name+" "+phase)
 	return s.work(ctx, r.Name+" "+phase)
 }
 
-func (s *slow) Undo(ctx context.Context, r *lang.Rotation, phase string) error {
+func (s *slow) Undo(ctx context.Context, r *plays.Rotation, phase string) error {
 	return s.Make(ctx, r, phase)
 }
 
-func (s *slow) Apply(ctx context.Context, file string, list []*lang.Rotation) error {
+func (s *slow) Apply(ctx context.Context, file string, list []*plays.Rotation) error {
 	return s.work(ctx, file)
 }
 
 // machine takes on rotations of these names, whose secrets are at their first versions.
-func (s *slow) machine(t *testing.T, names ...string) (*Machine, []*lang.Rotation) {
+func (s *slow) machine(t *testing.T, names ...string) (*Machine, []*plays.Rotation) {
 	w := newWorld(t)
 	s.world, s.told, s.longest = w, map[string]time.Time{}, map[string]time.Duration{}
 	m, c := w.machine(), counts{}
-	var list []*lang.Rotation
+	var list []*plays.Rotation
 	for _, name := range names {
 		r := testRotation(0)
 		r.Name, r.Secret = name, name
@@ -94,7 +94,7 @@ func (s *slow) machine(t *testing.T, names ...string) (*Machine, []*lang.Rotatio
 	return m, list
 }
 
-func (s *slow) Check(context.Context, *lang.Rotation, secret.String) error { return nil }
+func (s *slow) Check(context.Context, *plays.Rotation, secret.String) error { return nil }
 
 // However long a part takes, its rotation is nobody else's meanwhile, nor are those that wait for it.
 func TestRotationIsNotTakenWhileItIsMade(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/secret"
 )
 
@@ -197,7 +197,7 @@ type log struct {
 	lines []string
 }
 
-func (l *log) Make(_ context.Context, r *lang.Rotation, phase string) error {
+func (l *log) Make(_ context.Context, r *plays.Rotation, phase string) error {
 	l.lines = append(l.lines, r.Name+" "+phase)
 	if l.fails == r.Name+" "+phase {
 		return errors.New("it fails")
@@ -205,10 +205,10 @@ func (l *log) Make(_ context.Context, r *lang.Rotation, phase string) error {
 	return nil
 }
 
-func (l *log) Retired(context.Context, *lang.Rotation) error              { return nil }
-func (l *log) Note(context.Context, *lang.Rotation, string) error         { return nil }
-func (l *log) Check(context.Context, *lang.Rotation, secret.String) error { return nil }
-func (l *log) Apply(_ context.Context, file string, list []*lang.Rotation) error {
+func (l *log) Retired(context.Context, *plays.Rotation) error              { return nil }
+func (l *log) Note(context.Context, *plays.Rotation, string) error         { return nil }
+func (l *log) Check(context.Context, *plays.Rotation, secret.String) error { return nil }
+func (l *log) Apply(_ context.Context, file string, list []*plays.Rotation) error {
 	line := "apply " + file
 	for _, r := range list {
 		line += " " + r.Name
@@ -246,9 +246,9 @@ func (c counts) Retire(name string) error {
 func (c counts) Commit(context.Context) error { return nil }
 
 func TestPlaybookOfSeveralRotationsIsAppliedOnce(t *testing.T) {
-	rotations := func() []*lang.Rotation {
-		one := func(name string, phases ...string) *lang.Rotation {
-			r := &lang.Rotation{Name: name, Secret: name, Applies: map[string]string{}}
+	rotations := func() []*plays.Rotation {
+		one := func(name string, phases ...string) *plays.Rotation {
+			r := &plays.Rotation{Name: name, Secret: name, Applies: map[string]string{}}
 			for _, phase := range phases {
 				if file, ok := strings.CutPrefix(phase, "="); ok {
 					phase = "consumers " + file
@@ -258,7 +258,7 @@ func TestPlaybookOfSeveralRotationsIsAppliedOnce(t *testing.T) {
 			}
 			return r
 		}
-		return []*lang.Rotation{one("b", "accept", "=site", "verify", "retire"), one("a", "accept", "=web", "consumers x", "=site", "verify", "retire"), one("c", "accept", "=site", "=last", "retire")}
+		return []*plays.Rotation{one("b", "accept", "=site", "verify", "retire"), one("a", "accept", "=web", "consumers x", "=site", "verify", "retire"), one("c", "accept", "=site", "=last", "retire")}
 	}
 	for fails, want := range map[string][]string{
 		"":                     {"b accept", "a accept", "c accept", "apply web.hcl a", "a consumers x", "apply site.hcl b a c", "b verify", "a verify", "apply last.hcl c", "b retire", "a retire", "c retire"},

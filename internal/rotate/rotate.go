@@ -25,7 +25,7 @@ import (
 	"strings"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/secret"
 )
 
@@ -60,44 +60,44 @@ type Store interface {
 // as it is to be, on all hosts.
 type Hosts interface {
 	// Check is ErrRefused where the tasks of a rotation can't carry a value. No host is asked.
-	Check(ctx context.Context, r *lang.Rotation, value secret.String) error
+	Check(ctx context.Context, r *plays.Rotation, value secret.String) error
 	// Look asks all hosts of a rotation what they know of its secret, and fails where that
 	// isn't of this store: another project's has the same name, say. It changes nothing, and
 	// leaves out hosts that can't be reached.
-	Look(ctx context.Context, r *lang.Rotation) error
+	Look(ctx context.Context, r *plays.Rotation) error
 	// Note keeps what is about to be done on the first host that accepts the value, and
 	// fails where somebody else is at it, or has come further. ErrBack: it is being given up,
 	// and nothing was noted.
-	Note(ctx context.Context, r *lang.Rotation, step string) error
+	Note(ctx context.Context, r *plays.Rotation, step string) error
 	// Renew lets that host know that a rotation is still in hand. It is called while parts
 	// are made, for several rotations at once. ErrTaken: somebody else has it.
-	Renew(ctx context.Context, r *lang.Rotation) error
+	Renew(ctx context.Context, r *plays.Rotation) error
 	// GiveUp notes there that the pending value counts no more: another of its number may come.
-	GiveUp(ctx context.Context, r *lang.Rotation, step string) error
+	GiveUp(ctx context.Context, r *plays.Rotation, step string) error
 	// Retired has all hosts of a rotation know that its old value counts no more, so that a
 	// store which has it as the current one changes nothing there.
-	Retired(ctx context.Context, r *lang.Rotation) error
+	Retired(ctx context.Context, r *plays.Rotation) error
 	// Make makes the tasks of a phase. It is ErrRefused where the accepting service refuses
 	// the value.
-	Make(ctx context.Context, r *lang.Rotation, phase string) error
+	Make(ctx context.Context, r *plays.Rotation, phase string) error
 	// Apply applies a playbook with the new values of all these rotations.
-	Apply(ctx context.Context, file string, list []*lang.Rotation) error
+	Apply(ctx context.Context, file string, list []*plays.Rotation) error
 	// Undo makes the tasks of a phase with the values exchanged: the current one is new again.
-	Undo(ctx context.Context, r *lang.Rotation, phase string) error
+	Undo(ctx context.Context, r *plays.Rotation, phase string) error
 	// ApplyBack is Apply with the current values.
-	ApplyBack(ctx context.Context, file string, r *lang.Rotation) error
+	ApplyBack(ctx context.Context, file string, r *plays.Rotation) error
 }
 
 // Notes are what is kept on this machine of a rotation. They hold no value.
 type Notes interface {
 	// Promoted keeps when a version was promoted, and PromotedAt returns it; ok is false where
 	// that isn't known.
-	Promoted(r *lang.Rotation, version int, at time.Time) error
-	PromotedAt(r *lang.Rotation, version int) (at time.Time, ok bool)
+	Promoted(r *plays.Rotation, version int, at time.Time) error
+	PromotedAt(r *plays.Rotation, version int) (at time.Time, ok bool)
 	// GoBack keeps that the pending value is being given up, and GoingBack reports whether that
 	// was kept of the value that is pending.
-	GoBack(r *lang.Rotation) error
-	GoingBack(r *lang.Rotation) bool
+	GoBack(r *plays.Rotation) error
+	GoingBack(r *plays.Rotation) bool
 }
 
 // Machine takes rotations on.
@@ -105,12 +105,12 @@ type Machine struct {
 	Store    Store
 	Hosts    Hosts
 	Notes    Notes
-	Generate func(*lang.Rotation) (secret.String, error)
+	Generate func(*plays.Rotation) (secret.String, error)
 	Now      func() time.Time
 	// Step, if not nil, is told each step before it is made: tests end there.
-	Step func(r *lang.Rotation, step string)
+	Step func(r *plays.Rotation, step string)
 	// Say tells the user what is being done.
-	Say func(r *lang.Rotation, step, text string)
+	Say func(r *plays.Rotation, step, text string)
 }
 
 const (
@@ -123,7 +123,7 @@ const (
 
 // Result is how far a rotation has come.
 type Result struct {
-	Rotation *lang.Rotation
+	Rotation *plays.Rotation
 	Err      error
 	Done     bool
 	Back     bool // it was given up, or is on its way back
@@ -136,7 +136,7 @@ const Done = "done"
 
 // job is one rotation on its way.
 type job struct {
-	r      *lang.Rotation
+	r      *plays.Rotation
 	k      *keeper
 	v      Versions
 	noted  time.Time // when the step was last
@@ -149,7 +149,7 @@ func (j *job) stopped() bool { return j.result.Err != nil || j.result.Done || !j
 
 // Go takes rotations as far as they can be taken. A playbook that several of them apply is
 // applied once for all. One that fails doesn't hold the others up.
-func (m *Machine) Go(ctx context.Context, list ...*lang.Rotation) []Result {
+func (m *Machine) Go(ctx context.Context, list ...*plays.Rotation) []Result {
 	k, end := m.keep(ctx)
 	defer end()
 	var jobs []*job

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 	"muster/secret"
 )
 
@@ -113,7 +113,7 @@ func (w *world) Commit(context.Context) error {
 	return w.effect(func() { w.committed, w.numbered = maps.Clone(w.store), maps.Clone(w.numbers) })
 }
 
-func (w *world) Check(_ context.Context, _ *lang.Rotation, value secret.String) error {
+func (w *world) Check(_ context.Context, _ *plays.Rotation, value secret.String) error {
 	if slices.Contains(w.cannot, value.Reveal()) {
 		return ErrRefused
 	}
@@ -133,23 +133,23 @@ func (w *world) Retire(string) error {
 	return w.effect(func() { delete(w.store, "previous"); delete(w.numbers, "previous") })
 }
 
-func (w *world) Look(context.Context, *lang.Rotation) error {
+func (w *world) Look(context.Context, *plays.Rotation) error {
 	if w.others {
 		return errors.New("a host knows of another")
 	}
 	return nil
 }
 
-func (w *world) GoBack(*lang.Rotation) error {
+func (w *world) GoBack(*plays.Rotation) error {
 	return w.effect(func() { w.backHere = w.store["pending"] })
 }
 
-func (w *world) GoingBack(*lang.Rotation) bool {
+func (w *world) GoingBack(*plays.Rotation) bool {
 	return w.backHere != "" && w.backHere == w.store["pending"]
 }
 
 // Note keeps what a host keeps: it refuses what it knows better.
-func (w *world) Note(_ context.Context, _ *lang.Rotation, step string) error {
+func (w *world) Note(_ context.Context, _ *plays.Rotation, step string) error {
 	if step != "back" && w.back != "" && w.back == w.store["pending"] {
 		return ErrBack
 	}
@@ -171,16 +171,16 @@ func (w *world) Note(_ context.Context, _ *lang.Rotation, step string) error {
 	})
 }
 
-func (w *world) Renew(context.Context, *lang.Rotation) error { return nil }
+func (w *world) Renew(context.Context, *plays.Rotation) error { return nil }
 
-func (w *world) Retired(context.Context, *lang.Rotation) error {
+func (w *world) Retired(context.Context, *plays.Rotation) error {
 	if slices.Contains(w.lets, w.store["previous"]) {
 		w.t.Error("a value is noted as retired that works")
 	}
 	return w.effect(func() { w.outdated = w.store["previous"] })
 }
 
-func (w *world) GiveUp(_ context.Context, _ *lang.Rotation, step string) error {
+func (w *world) GiveUp(_ context.Context, _ *plays.Rotation, step string) error {
 	if w.known > w.numbers["current"] && w.knows != w.store["pending"] {
 		return errors.New("the host knows of another")
 	}
@@ -199,7 +199,7 @@ func (w *world) new() string {
 	return w.store["current"]
 }
 
-func (w *world) Make(_ context.Context, _ *lang.Rotation, phase string) error {
+func (w *world) Make(_ context.Context, _ *plays.Rotation, phase string) error {
 	switch phase {
 	case "accept":
 		if !maps.Equal(w.committed, w.store) {
@@ -226,15 +226,15 @@ func (w *world) Make(_ context.Context, _ *lang.Rotation, phase string) error {
 	return nil
 }
 
-func (w *world) Apply(ctx context.Context, _ string, list []*lang.Rotation) error {
+func (w *world) Apply(ctx context.Context, _ string, list []*plays.Rotation) error {
 	return w.Make(ctx, list[0], "consumers app")
 }
 
-func (w *world) ApplyBack(ctx context.Context, _ string, r *lang.Rotation) error {
+func (w *world) ApplyBack(ctx context.Context, _ string, r *plays.Rotation) error {
 	return w.Undo(ctx, r, "consumers app")
 }
 
-func (w *world) Undo(_ context.Context, _ *lang.Rotation, phase string) error {
+func (w *world) Undo(_ context.Context, _ *plays.Rotation, phase string) error {
 	switch phase {
 	case "accept", "retire":
 		return w.effect(func() { w.lets = []string{w.store["current"]} })
@@ -254,25 +254,25 @@ func (w *world) run(grace time.Duration) (Result, error) {
 	return r, r.Err
 }
 
-func (w *world) Promoted(_ *lang.Rotation, version int, at time.Time) error {
+func (w *world) Promoted(_ *plays.Rotation, version int, at time.Time) error {
 	return w.effect(func() { w.notes[version] = at })
 }
 
-func (w *world) PromotedAt(_ *lang.Rotation, version int) (time.Time, bool) {
+func (w *world) PromotedAt(_ *plays.Rotation, version int) (time.Time, bool) {
 	at, ok := w.notes[version]
 	return at, ok
 }
 
 func (w *world) machine() *Machine {
-	return &Machine{Store: w, Hosts: w, Notes: w, Now: func() time.Time { return w.now }, Say: func(*lang.Rotation, string, string) {},
-		Generate: func(*lang.Rotation) (secret.String, error) {
+	return &Machine{Store: w, Hosts: w, Notes: w, Now: func() time.Time { return w.now }, Say: func(*plays.Rotation, string, string) {},
+		Generate: func(*plays.Rotation) (secret.String, error) {
 			w.made++
 			return secret.New(fmt.Sprintf("new%d", w.made)), nil
 		}}
 }
 
-func testRotation(grace time.Duration) *lang.Rotation {
-	return &lang.Rotation{Name: "db", Secret: "mysql/app", Grace: grace, Phases: []string{"accept", "consumers app", "verify", "retire"}}
+func testRotation(grace time.Duration) *plays.Rotation {
+	return &plays.Rotation{Name: "db", Secret: "mysql/app", Grace: grace, Phases: []string{"accept", "consumers app", "verify", "retire"}}
 }
 
 // over checks that one value is left, which everybody uses.

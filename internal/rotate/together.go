@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"muster/internal/lang"
+	"muster/internal/lang/plays"
 )
 
 // prove has the consumers of all rotations use the new values, and verifies that: of those
@@ -64,7 +64,7 @@ func (m *Machine) applyTogether(ctx context.Context, waiting []*job) {
 	}
 	file := pick.r.Applies[pick.r.Phases[pick.at]]
 	var together []*job
-	var list []*lang.Rotation
+	var list []*plays.Rotation
 	var last error
 	for _, j := range waiting {
 		if phase := j.r.Phases[j.at]; j.r.Applies[phase] == file {

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"muster/internal/engine"
+	"muster/internal/task"
 	"muster/internal/view"
 	"muster/internal/wire"
 	"muster/tests/await"
@@ -113,7 +114,7 @@ func TestWhatHostsSayAlikeOfTheirProgressIsSaidOnce(t *testing.T) {
 	v.Event(says("a", "waiting"))
 	await.Until(t, "it is shown", func() bool { return strings.Contains(w.String(), "  a: waiting\n") })
 	v.Event(says("b", "waiting"))
-	v.Event(&engine.TaskEvent{Host: "b", Play: "p", Name: "task.file.f", ID: "0/task.file.f", Status: wire.Failed, Error: "no"})
+	v.Event(&engine.TaskEvent{Place: task.Place{Ref: task.Ref{Host: "b", Play: "p"}, Name: "task.file.f", ID: "0/task.file.f"}, Planned: task.Planned{Status: wire.Failed, Error: "no"}})
 	if got := w.String(); !strings.Contains(got, "  b: waiting\np\n") {
 		t.Error(got)
 	}

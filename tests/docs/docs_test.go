@@ -20,6 +20,7 @@ import (
 	"muster/internal/doc/source"
 	"muster/internal/lang"
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/inventory"
 	"muster/inventory/ec2source"
 	"muster/modules"
@@ -146,8 +147,8 @@ func load(t *testing.T, what string, files map[string]string, playbook string) {
 	if err := os.WriteFile(file, []byte(playbook), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fleet := &lang.Fleet{
-		Hosts: []lang.Host{
+	fleet := &plays.Fleet{
+		Hosts: []plays.Host{
 			{Name: "web1", Address: "10.0.1.21", Groups: []string{"web"}}, {Name: "web2", Address: "10.0.1.22", Groups: []string{"web"}},
 			{Name: "lb1", Address: "10.0.1.11", Groups: []string{"lb"}}, {Name: "db1", Address: "10.0.1.31"},
 		},
@@ -157,13 +158,13 @@ func load(t *testing.T, what string, files map[string]string, playbook string) {
 		var names []string
 		for _, p := range patterns {
 			names = append(names, fleet.Groups[p]...)
-			if slices.ContainsFunc(fleet.Hosts, func(h lang.Host) bool { return h.Name == p }) {
+			if slices.ContainsFunc(fleet.Hosts, func(h plays.Host) bool { return h.Name == p }) {
 				names = append(names, p)
 			}
 		}
 		return names, nil
 	}
-	_, diags := lang.Load(file, lang.Options{Kinds: all.Registry(), Fleet: fleet, Root: dir})
+	_, diags := lang.Load(file, plays.Options{Kinds: all.Registry(), Fleet: fleet, Root: dir})
 	for _, d := range diags {
 		t.Errorf("%s: %s", what, d.Error())
 	}

@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ type VarSource struct {
 	// Optional values may name a variable that doesn't exist (the environment).
 	Optional bool
 
-	expr hclsyntax.Expression // of Value, where it stands in a file
+	Expr hclsyntax.Expression // of Value, where it stands in a file
 }
 
 // Secrets is the store behind secret["NAME"]. One that has a method Partial() bool which

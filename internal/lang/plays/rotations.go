@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"strconv"
@@ -110,8 +110,8 @@ func (g Generate) Request() keypair.Request {
 	return keypair.Request{CommonName: g.CommonName, Names: g.Names, Days: g.Days, Authority: g.Authority}
 }
 
-// interval is how long it is from one rotation to when the next is due; 0 where nothing is said.
-func (r *Rotation) interval() time.Duration {
+// Interval is how long it is from one rotation to when the next is due; 0 where nothing is said.
+func (r *Rotation) Interval() time.Duration {
 	if r.Every == "" {
 		return 0
 	}

@@ -1,4 +1,6 @@
-package lang
+// Package plays is a playbook as it was read: its plays, blocks, tasks, roles and variables,
+// with what each expression in them reads. It evaluates nothing.
+package plays
 
 import (
 	"iter"
@@ -20,15 +22,15 @@ type Play struct {
 	Rolling  *Rolling // nil: all hosts at once
 	Tags     []string // part of every task's Tags already
 
-	unit   *unit
-	names  *names
-	become *expr
-	vars   []*playVar
-	// environment is variables of the programs that its tasks run; nil: none.
-	environment *argument
-	hosts       map[string]bool
+	Unit   *Unit
+	Names  *Names
+	Become *Expr
+	Vars   []*PlayVar
+	// Environment is variables of the programs that its tasks run; nil: none.
+	Environment *Argument
+	HostSet     map[string]bool // those of Hosts
 
-	rotation bool // it is a part of a rotation
+	OfRotation bool // it is a part of a rotation
 }
 
 // Step is one of the things a play does in order: exactly one field is set.
@@ -67,10 +69,10 @@ func (p *Play) Rescues() iter.Seq[*Task] {
 
 // ActsElsewhere reports whether the task may act on another host than the play's, or
 // need one.
-func (t *Task) ActsElsewhere() bool { return t.on != nil || t.needsOther }
+func (t *Task) ActsElsewhere() bool { return t.On != nil || t.NeedsOther }
 
 // Seq is the task's place in its play, in the order in which tasks are made.
-func (t *Task) Seq() int { return t.seq }
+func (t *Task) Seq() int { return t.Order }
 
 // TasksOf are the tasks in lists of steps, in order, those of blocks with their
 // rescue and always, and of roles, among them.
@@ -110,7 +112,7 @@ type Block struct {
 	// one if it succeeds itself; Always is run at the end in any case.
 	Rescue, Always []*Step
 
-	when, become *expr
+	When, Become *Expr
 }
 
 // RoleUse is a role used by a play, a block or another role.
@@ -118,11 +120,11 @@ type RoleUse struct {
 	Name  string // of the role
 	Label string // what references call it: role.LABEL.OUTPUT
 
-	unit     *unit // nil: the role couldn't be read, which has been reported
-	forEach  *expr
-	inputs   map[string]*argument
-	seq, end int // what stands before and after it in the play
-	block    *Block
+	Unit     *Unit // nil: the role couldn't be read, which has been reported
+	ForEach  *Expr
+	Inputs   map[string]*Argument
+	Seq, End int // what stands before and after it in the play
+	Block    *Block
 }
 
 // Rolling says how a play goes over its hosts batch by batch.
@@ -134,7 +136,7 @@ type Rolling struct {
 	// something; After also where the host failed, unless KeepOnFailure.
 	Before, After []*Step
 	KeepOnFailure bool
-	own           [2]int // the play's own steps stand behind the first place and up to the second
+	Own           [2]int // the play's own steps stand behind the first place and up to the second
 }
 
 // Amount is a number of hosts, or a share of the play's.
@@ -175,29 +177,29 @@ type Task struct {
 	Once        bool     // only on the play's first host, its result shared
 	Sensitive   bool     // nothing of it is shown
 
-	unit        *unit
-	names       *names
-	kind        *modules.Kind
-	args        []*argument // as written
-	vars        *argument   // what its template sees
-	when        *expr
-	forEach, on *expr
-	become      *expr
-	environment *argument
-	timeout     *expr
-	onError     *expr
-	retry       *retryBlock
-	changedWhen *expr
-	failedWhen  *expr
-	labelAt     hcl.Range // of its label
-	seq         int
-	name        string
-	keyLabel    *argument // the key argument that the label stands for; nil: none
-	noKey       bool      // the key argument is missing, which has been reported
-	broken      bool      // nothing is known of it: the kind doesn't exist
-	conditional bool      // in a rescue, which may never run
-	needsOther  bool      // it may have companions
+	Unit        *Unit
+	Names       *Names
+	KindOf      *modules.Kind // what Kind names
+	Args        []*Argument   // as written
+	Vars        *Argument     // what its template sees
+	When        *Expr
+	ForEach, On *Expr
+	Become      *Expr
+	Environment *Argument
+	Timeout     *Expr
+	OnError     *Expr
+	Retry       *RetryBlock
+	ChangedWhen *Expr
+	FailedWhen  *Expr
+	LabelAt     hcl.Range // of its label
+	Order       int       // its place in the play, in which tasks are made
+	Called      string    // as Name returns it
+	KeyLabel    *Argument // the key argument that the label stands for; nil: none
+	NoKey       bool      // the key argument is missing, which has been reported
+	Broken      bool      // nothing is known of it: the kind doesn't exist
+	Conditional bool      // in a rescue, which may never run
+	NeedsOther  bool      // it may have companions
 }
 
 // Name returns how references call the task: `task.file["/etc/motd"]`.
-func (t *Task) Name() string { return t.name }
+func (t *Task) Name() string { return t.Called }

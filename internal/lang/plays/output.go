@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"encoding/json"
@@ -10,9 +10,9 @@ import (
 	"muster/modules"
 )
 
-// outputType returns the type of what tasks of a kind offer as output;
+// OutputType returns the type of what tasks of a kind offer as output;
 // cty.NilType if they offer nothing.
-func outputType(k *modules.Kind) cty.Type {
+func OutputType(k *modules.Kind) cty.Type {
 	if k.Output == nil {
 		return cty.NilType
 	}

@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import "github.com/zclconf/go-cty/cty"
 
@@ -6,7 +6,7 @@ import "github.com/zclconf/go-cty/cty"
 // user than the one who logs in: whether any become in it is something else
 // than the constant false.
 func (p *Play) MayBecome() bool {
-	if mayBecome(p.become) || anyBecomes(p.Steps) {
+	if mayBecome(p.Become) || anyBecomes(p.Steps) {
 		return true
 	}
 	return p.Rolling != nil && (anyBecomes(p.Rolling.Before) || anyBecomes(p.Rolling.After))
@@ -15,16 +15,16 @@ func (p *Play) MayBecome() bool {
 func anyBecomes(steps []*Step) bool {
 	for _, s := range steps {
 		switch {
-		case s.Task != nil && mayBecome(s.Task.become):
+		case s.Task != nil && mayBecome(s.Task.Become):
 			return true
-		case s.Block != nil && (mayBecome(s.Block.become) || anyBecomes(s.Block.Steps) || anyBecomes(s.Block.Rescue) || anyBecomes(s.Block.Always)):
+		case s.Block != nil && (mayBecome(s.Block.Become) || anyBecomes(s.Block.Steps) || anyBecomes(s.Block.Rescue) || anyBecomes(s.Block.Always)):
 			return true
 		}
 	}
 	return false
 }
 
-func mayBecome(x *expr) bool {
+func mayBecome(x *Expr) bool {
 	if x == nil {
 		return false
 	}

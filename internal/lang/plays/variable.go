@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"errors"
@@ -24,32 +24,33 @@ type Variable struct {
 	Deprecated  string    // what to use instead, "" if it isn't
 	Range       hcl.Range // of its header
 
-	defaults   typeDefaults
-	validation []*validation
+	Defaults   typeDefaults
+	Validation []*Validation
 }
 
 type typeDefaults = *typeexpr.Defaults
 
-type validation struct {
-	condition *expr
-	message   *expr
+// Validation is a condition that a variable's value has to meet, and what is said where it doesn't.
+type Validation struct {
+	Condition *Expr
+	Message   *Expr
 }
 
-// varState is what a playbook's variable is before hosts and plays have set it.
-type varState struct {
-	value  cty.Value // NilVal: none
-	origin string    // "" for the default
-	final  bool      // set by Options: neither hosts nor plays matter
+// VarState is what a playbook's variable is before hosts and plays have set it.
+type VarState struct {
+	Value  cty.Value // NilVal: none
+	Origin string    // "" for the default
+	Final  bool      // set by Options: neither hosts nor plays matter
 }
 
-// declared names the variable and its place in a sentence.
-func (v *Variable) declared() string {
+// Declared names the variable and its place in a sentence.
+func (v *Variable) Declared() string {
 	return fmt.Sprintf("variable %q, declared at %s,", v.Name, diag.Place(v.Range))
 }
 
-// convert gives a value the variable's type. The value may be unknown, and
+// Convert gives a value the variable's type. The value may be unknown, and
 // sensitive; the error is about the type, or a null where none may be.
-func (v *Variable) convert(value cty.Value) (cty.Value, error) {
+func (v *Variable) Convert(value cty.Value) (cty.Value, error) {
 	value, marks := value.Unmark()
 	if v.Sensitive {
 		hidden := funcs.Hide(value).Marks()
@@ -64,8 +65,8 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 		}
 		return v.Default, nil
 	}
-	if v.defaults != nil && !value.IsNull() {
-		value = v.defaults.Apply(value)
+	if v.Defaults != nil && !value.IsNull() {
+		value = v.Defaults.Apply(value)
 	}
 	out, err := convert.Convert(value, v.Type)
 	if err != nil {
@@ -80,8 +81,8 @@ func (v *Variable) convert(value cty.Value) (cty.Value, error) {
 	return out.WithMarks(marks), nil
 }
 
-// unknown is the value of a variable that has none.
-func (v *Variable) unknown() cty.Value {
+// Unknown is the value of a variable that has none.
+func (v *Variable) Unknown() cty.Value {
 	u := cty.UnknownVal(v.Type)
 	if v.Sensitive {
 		u = u.Mark(funcs.Sensitive)
@@ -89,8 +90,8 @@ func (v *Variable) unknown() cty.Value {
 	return u
 }
 
-// missing is the problem of a variable that nobody gave a value.
-func (v *Variable) missing(host string) *hcl.Diagnostic {
+// Missing is the problem of a variable that nobody gave a value.
+func (v *Variable) Missing(host string) *hcl.Diagnostic {
 	on := ""
 	if host != "" {
 		on = " on " + host
@@ -98,9 +99,10 @@ func (v *Variable) missing(host string) *hcl.Diagnostic {
 	return diag.Error(v.Range, "Missing value", fmt.Sprintf("--var %s=VALUE", v.Name), "Variable %q has no value%s and no default. Give it one with --var, --var-file or MUSTER_VAR_%s, or in the inventory.", v.Name, on, v.Name)
 }
 
-type playVar struct {
-	name string
-	at   hcl.Range
-	expr *expr
-	v    *Variable
+// PlayVar is a variable that a play sets.
+type PlayVar struct {
+	Name     string
+	At       hcl.Range
+	Expr     *Expr
+	Variable *Variable
 }

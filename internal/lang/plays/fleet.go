@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"fmt"
@@ -12,62 +12,63 @@ import (
 	"muster/internal/lang/diag"
 )
 
-// fleet is a Fleet as expressions read it.
-type fleet struct {
-	hosts  []Host
-	byName map[string]*Host
-	names  []string
-	groups map[string][]string
-	match  func(patterns []string) ([]string, error)
+// Inventory is a Fleet as expressions read it.
+type Inventory struct {
+	Hosts  []Host
+	ByName map[string]*Host
+	Names  []string
+	Groups map[string][]string
+	Match  func(patterns []string) ([]string, error)
 
-	groupNames []string
-	groupsVal  cty.Value
-	varNames   map[string]bool // of all hosts
-	partial    bool
+	GroupNames []string
+	GroupsVal  cty.Value
+	VarNames   map[string]bool // of all hosts
+	Partial    bool
 }
 
-func newFleet(f *Fleet) *fleet {
+// NewInventory is what expressions read of a fleet; of nil, one host, localhost.
+func NewInventory(f *Fleet) *Inventory {
 	if f == nil {
 		f = &Fleet{Hosts: []Host{{Name: "localhost", Address: "localhost"}}}
 	}
-	out := &fleet{hosts: f.Hosts, byName: map[string]*Host{}, groups: map[string][]string{}, match: f.Match, varNames: map[string]bool{}, partial: f.Partial}
+	out := &Inventory{Hosts: f.Hosts, ByName: map[string]*Host{}, Groups: map[string][]string{}, Match: f.Match, VarNames: map[string]bool{}, Partial: f.Partial}
 	for i := range f.Hosts {
 		h := &f.Hosts[i]
-		out.byName[h.Name] = h
-		out.names = append(out.names, h.Name)
+		out.ByName[h.Name] = h
+		out.Names = append(out.Names, h.Name)
 		for name := range h.Vars {
-			out.varNames[name] = true
+			out.VarNames[name] = true
 		}
 	}
 	for name, hosts := range f.Groups {
-		out.groups[name] = append([]string{}, hosts...) // nil is a group that isn't there
+		out.Groups[name] = append([]string{}, hosts...) // nil is a group that isn't there
 	}
-	if out.groups["all"] == nil {
-		out.groups["all"] = out.names
+	if out.Groups["all"] == nil {
+		out.Groups["all"] = out.Names
 	}
-	if out.match == nil {
-		out.match = out.plainMatch
+	if out.Match == nil {
+		out.Match = out.plainMatch
 	}
 	values := map[string]cty.Value{}
-	for name, hosts := range out.groups {
-		out.groupNames = append(out.groupNames, name)
+	for name, hosts := range out.Groups {
+		out.GroupNames = append(out.GroupNames, name)
 		values[name] = stringList(hosts)
 	}
-	sort.Strings(out.groupNames)
-	out.groupsVal = cty.ObjectVal(values)
-	if out.partial {
-		out.groupsVal = cty.DynamicVal
+	sort.Strings(out.GroupNames)
+	out.GroupsVal = cty.ObjectVal(values)
+	if out.Partial {
+		out.GroupsVal = cty.DynamicVal
 	}
 	return out
 }
 
 // plainMatch knows names and groups, the least that patterns are.
-func (f *fleet) plainMatch(patterns []string) ([]string, error) {
+func (f *Inventory) plainMatch(patterns []string) ([]string, error) {
 	want := map[string]bool{}
 	for _, p := range patterns {
 		name, exclude := strings.CutPrefix(p, "!")
-		hosts, ok := f.groups[name]
-		if !ok && f.byName[name] != nil {
+		hosts, ok := f.Groups[name]
+		if !ok && f.ByName[name] != nil {
 			hosts, ok = []string{name}, true
 		}
 		if !ok {
@@ -78,7 +79,7 @@ func (f *fleet) plainMatch(patterns []string) ([]string, error) {
 		}
 	}
 	var out []string
-	for _, name := range f.names {
+	for _, name := range f.Names {
 		if want[name] {
 			out = append(out, name)
 		}
@@ -86,12 +87,12 @@ func (f *fleet) plainMatch(patterns []string) ([]string, error) {
 	return out, nil
 }
 
-// unmatched reports patterns, the value of an expression, that match refused with
+// Unmatched reports patterns, the value of an expression, that match refused with
 // an error: at the first that is wrong by itself.
-func (f *fleet) unmatched(patterns []string, e hclsyntax.Expression, err error) *hcl.Diagnostic {
+func (f *Inventory) Unmatched(patterns []string, e hclsyntax.Expression, err error) *hcl.Diagnostic {
 	at, summary, hint := e.Range(), "Wrong pattern", ""
 	for i, pattern := range patterns {
-		if _, err := f.match([]string{pattern}); err == nil {
+		if _, err := f.Match([]string{pattern}); err == nil {
 			continue
 		}
 		if item := diag.TupleItem(e, i); item != nil {
@@ -99,8 +100,8 @@ func (f *fleet) unmatched(patterns []string, e hclsyntax.Expression, err error) 
 		}
 		for name := range strings.SplitSeq(pattern, ",") {
 			name = strings.Trim(name, "!& ")
-			if name != "" && !strings.ContainsAny(name, `*?[\`) && f.groups[name] == nil && f.byName[name] == nil {
-				summary, hint = "Unknown host or group", diag.DidYouMean(name, append(append([]string(nil), f.names...), f.groupNames...))
+			if name != "" && !strings.ContainsAny(name, `*?[\`) && f.Groups[name] == nil && f.ByName[name] == nil {
+				summary, hint = "Unknown host or group", diag.DidYouMean(name, append(append([]string(nil), f.Names...), f.GroupNames...))
 				break
 			}
 		}
@@ -120,9 +121,9 @@ func stringList(list []string) cty.Value {
 	return cty.ListVal(values)
 }
 
-// known is what the inventory says of a host, without its facts; partial: as
+// Known is what the inventory says of a host, without its facts; partial: as
 // far as it was read.
-func (h *Host) known(partial bool) map[string]cty.Value {
+func (h *Host) Known(partial bool) map[string]cty.Value {
 	vars := cty.EmptyObjectVal
 	if len(h.Vars) > 0 {
 		vars = cty.ObjectVal(h.Vars)
@@ -138,14 +139,14 @@ func (h *Host) known(partial bool) map[string]cty.Value {
 		"vars":    vars,
 	}
 	if partial {
-		n := nobody()
+		n := Nobody()
 		out["groups"], out["vars"] = n["groups"], n["vars"]
 	}
 	return out
 }
 
-// nobody is the host of a play that matches none: its values are unknown.
-func nobody() map[string]cty.Value {
+// Nobody is the host of a play that matches none: its values are unknown.
+func Nobody() map[string]cty.Value {
 	return map[string]cty.Value{
 		"name":    cty.UnknownVal(cty.String),
 		"address": cty.UnknownVal(cty.String),

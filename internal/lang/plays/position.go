@@ -1,4 +1,4 @@
-package lang
+package plays
 
 import (
 	"fmt"
@@ -13,20 +13,20 @@ import (
 
 // Place returns the file and line of what an argument's error is about.
 func (t *Task) Place(err modules.ArgError) (file string, line int) {
-	r := t.at(err)
+	r := t.At(err)
 	return r.Filename, r.Start.Line
 }
 
-// at is the smallest range that an argument's error is about.
-func (t *Task) at(err modules.ArgError) hcl.Range {
-	a := t.arg(err.Arg)
+// At is the smallest range that an argument's error is about.
+func (t *Task) At(err modules.ArgError) hcl.Range {
+	a := t.Arg(err.Arg)
 	if a == nil {
-		if t.keyLabel != nil && t.keyLabel.name == err.Arg {
-			return t.keyLabel.at
+		if t.KeyLabel != nil && t.KeyLabel.Name == err.Arg {
+			return t.KeyLabel.At
 		}
 		return t.Range
 	}
-	e, rest := a.raw, err.Path
+	e, rest := a.Raw, err.Path
 	for rest != "" {
 		var next hclsyntax.Expression
 		var name string
@@ -69,10 +69,10 @@ func (t *Task) at(err modules.ArgError) hcl.Range {
 		e = next
 	}
 	if err.Summary == "Unknown argument" && err.Path == "" {
-		return a.at
+		return a.At
 	}
 	if err.Summary == "Unknown argument" {
-		if at, ok := keyOf(a.raw, e); ok {
+		if at, ok := keyOf(a.Raw, e); ok {
 			return at
 		}
 	}
