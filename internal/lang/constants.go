@@ -5,12 +5,13 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 )
 
 // constant evaluates an expression that reads nothing.
 func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool) {
-	s := stand{known: l.known, can: 0, what: what, unit: &plays.Unit{}}
-	x, diags := s.analyse(e)
+	s := refs.Stand{Known: l.Known, Can: 0, What: what, Unit: &plays.Unit{}}
+	x, diags := s.Analyse(e)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false
@@ -27,8 +28,8 @@ func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool)
 // static evaluates an expression that is the same for all hosts. ok is false
 // where that failed, which has been reported.
 func (l *loader) static(u *plays.Unit, e hclsyntax.Expression, what string) (v cty.Value, ok bool) {
-	s := stand{known: l.known, unit: u, can: staticRoot, what: what}
-	x, diags := s.analyse(e)
+	s := refs.Stand{Known: l.Known, Unit: u, Can: refs.Static, What: what}
+	x, diags := s.Analyse(e)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false

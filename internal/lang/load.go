@@ -14,6 +14,7 @@ import (
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 )
 
 // Load reads the playbook file and everything it uses, and makes every check
@@ -34,21 +35,21 @@ func Load(file string, o plays.Options) (*Playbook, hcl.Diagnostics) {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *plays.Play) bool { return play.OfRotation })
 	}
 	p.Sources = p.files.Sources()
-	p.Facts, p.Secrets = l.factsRead(), l.secretsRead()
+	p.Facts, p.Secrets = l.FactsRead(), l.SecretsRead()
 	p.failed = l.diags.HasErrors()
 	return p, diag.Dedupe(l.diags, p.files.InOrder())
 }
 
 func newLoader(file string, o plays.Options) *loader {
 	p := newPlaybook(file, &o)
-	return &loader{o: &o, p: p, known: p.names, files: p.files, roles: map[string]*roleFile{}}
+	return &loader{o: &o, p: p, Known: p.names, files: p.files, roles: map[string]*roleFile{}}
 }
 
 // loader holds what reading a playbook takes.
 type loader struct {
 	o *plays.Options
 	p *Playbook
-	*known
+	*refs.Known
 	files *files.Reader
 	diags hcl.Diagnostics
 	roles map[string]*roleFile
@@ -214,19 +215,19 @@ func (l *loader) declarations(u *plays.Unit, body *hclsyntax.Body, role bool) {
 
 // analyseUnit looks at what locals and validations read.
 func (l *loader) analyseUnit(u *plays.Unit) {
-	s := stand{known: l.known, unit: u, can: rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootSecret | rootFacts, what: "a local"}
+	s := refs.Stand{Known: l.Known, Unit: u, Can: refs.Var | refs.Local | refs.Host | refs.Hosts | refs.Groups | refs.Secret | refs.Facts, What: "a local"}
 	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
 		lo := u.Locals[name]
-		e, diags := s.analyse(lo.Raw)
+		e, diags := s.Analyse(lo.Raw)
 		l.diags = append(l.diags, diags...)
 		lo.Expr = e
 	}
 	l.localCycles(u)
-	s.can, s.what = staticRoot, "a validation"
+	s.Can, s.What = refs.Static, "a validation"
 	for _, name := range u.Order {
 		for _, v := range u.Variables[name].Validation {
 			for _, e := range []*plays.Expr{v.Condition, v.Message} {
-				out, diags := s.analyse(e.Expression)
+				out, diags := s.Analyse(e.Expression)
 				l.diags = append(l.diags, diags...)
 				*e = *out
 			}

@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 )
 
 // Playbook is a playbook that has been read and found free of errors, or,
@@ -32,7 +33,7 @@ type Playbook struct {
 	fleet *plays.Inventory
 	files *files.Reader
 
-	names     *known // what is read, and what names mean in templates
+	names     *refs.Known // what is read, and what names mean in templates
 	templates *templates
 	units     []*plays.Unit // the playbook and those it includes
 	rendering []*plays.Task // those with a template

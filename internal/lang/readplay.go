@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 )
 
 var stepBlocks = []string{"task", "role", "block"}
@@ -78,9 +79,9 @@ func (l *loader) playOf(u *plays.Unit, b *hclsyntax.Block, name string) *plays.P
 		}
 	}
 	if a["become"] != nil {
-		p.Become = l.meta(a["become"].Expr, stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's become"})
+		p.Become = l.meta(a["become"].Expr, refs.Stand{Known: l.Known, Unit: u, Play: p, Can: refs.Var | refs.Local | refs.Host | refs.Groups | refs.Facts, What: "a play's become"})
 	}
-	p.Environment = l.environment(a["environment"], stand{known: l.known, unit: u, play: p, can: rootVar | rootLocal | rootHost | rootGroups | rootFacts, what: "a play's environment"})
+	p.Environment = l.environment(a["environment"], refs.Stand{Known: l.Known, Unit: u, Play: p, Can: refs.Var | refs.Local | refs.Host | refs.Groups | refs.Facts, What: "a play's environment"})
 	for _, f := range l.later {
 		f()
 	}
@@ -89,8 +90,8 @@ func (l *loader) playOf(u *plays.Unit, b *hclsyntax.Block, name string) *plays.P
 }
 
 // meta analyses an expression and reports what is wrong with it.
-func (l *loader) meta(e hclsyntax.Expression, s stand) *plays.Expr {
-	x, diags := s.analyse(e)
+func (l *loader) meta(e hclsyntax.Expression, s refs.Stand) *plays.Expr {
+	x, diags := s.Analyse(e)
 	l.diags = append(l.diags, diags...)
 	return x
 }
@@ -100,7 +101,7 @@ func (l *loader) playHosts(u *plays.Unit, p *plays.Play, a *hclsyntax.Attribute)
 		l.errorAt(p.Range, "Missing argument", `hosts = ["all"]`, "Play %q needs hosts: groups, hosts, or patterns of their names.", p.Name)
 		return
 	}
-	v, ok := l.static(u, a.Expr, hostsOfPlay)
+	v, ok := l.static(u, a.Expr, refs.HostsOfPlay)
 	if !ok {
 		return
 	}
@@ -109,16 +110,16 @@ func (l *loader) playHosts(u *plays.Unit, p *plays.Play, a *hclsyntax.Attribute)
 		return
 	}
 	p.Patterns = patterns
-	hosts, err := l.fleet.Match(patterns)
+	hosts, err := l.Fleet.Match(patterns)
 	if err != nil {
-		l.diags = append(l.diags, l.fleet.Unmatched(patterns, a.Expr, err))
+		l.diags = append(l.diags, l.Fleet.Unmatched(patterns, a.Expr, err))
 		return
 	}
 	p.Hosts = hosts
 	for _, h := range hosts {
 		p.HostSet[h] = true
 	}
-	if len(hosts) == 0 && !l.fleet.Partial {
+	if len(hosts) == 0 && !l.Fleet.Partial {
 		what := "runs on no host of this inventory"
 		if len(patterns) == 0 {
 			what = "runs on no host: its list of hosts is empty"
@@ -189,7 +190,7 @@ func (l *loader) playVars(u *plays.Unit, p *plays.Play, e hclsyntax.Expression) 
 		l.errorAt(e.Range(), "Wrong type", `vars = { name = "value" }`, "A play's vars are written out as an object.")
 		return
 	}
-	s := stand{known: l.known, unit: u, play: p, can: rootVar | rootHost | rootHosts | rootGroups | rootSecret, what: "a play's vars"}
+	s := refs.Stand{Known: l.Known, Unit: u, Play: p, Can: refs.Var | refs.Host | refs.Hosts | refs.Groups | refs.Secret, What: "a play's vars"}
 	l.diags = append(l.diags, diag.DuplicateKeys(object)...)
 	for _, item := range object.Items {
 		name := diag.ItemKey(item.KeyExpr)
@@ -300,7 +301,7 @@ func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (plays.A
 }
 
 // environment reads an argument of that name; nil where there is none.
-func (l *loader) environment(a *hclsyntax.Attribute, s stand) *plays.Argument {
+func (l *loader) environment(a *hclsyntax.Attribute, s refs.Stand) *plays.Argument {
 	if a == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/lang/diag"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 	"muster/modules"
 )
 
@@ -92,13 +93,13 @@ func (l *loader) duplicateBlocks(body *hclsyntax.Body, types ...string) {
 // conditions notes when and become of a block or role.
 func (l *loader) conditions(b *plays.Block, a map[string]*hclsyntax.Attribute, ctx around) {
 	seq := l.nextSeq()
-	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: seq, can: everyRoot &^ rootEach, what: "a block"}
+	s := refs.Stand{Known: l.Known, Unit: ctx.unit, Play: ctx.play, Names: ctx.names, Seq: seq, Can: refs.Every &^ refs.Each, What: "a block"}
 	l.later = append(l.later, func() {
 		if a["when"] != nil {
 			b.When = l.meta(a["when"].Expr, s)
 		}
 		if a["become"] != nil {
-			s.can &^= rootTask | rootRole
+			s.Can &^= refs.Task | refs.Role
 			b.Become = l.meta(a["become"].Expr, s)
 		}
 	})
@@ -288,22 +289,22 @@ func hasTemplate(schema *modules.Schema) bool {
 }
 
 // stand is where the task's arguments stand.
-func (l *loader) stand(t *plays.Task) stand {
-	can := everyRoot
+func (l *loader) stand(t *plays.Task) refs.Stand {
+	can := refs.Every
 	if t.ForEach == nil {
-		can &^= rootEach
+		can &^= refs.Each
 	}
 	if t.On != nil {
-		can |= rootOnHost
+		can |= refs.OnHost
 	}
-	return stand{known: l.known, unit: t.Unit, play: t.Play, names: t.Names, seq: t.Order, can: can, what: "this task"}
+	return refs.Stand{Known: l.Known, Unit: t.Unit, Play: t.Play, Names: t.Names, Seq: t.Order, Can: can, What: "this task"}
 }
 
 // ownStand is where what is asked of the task's own outcome stands.
-func (l *loader) ownStand(t *plays.Task) stand {
+func (l *loader) ownStand(t *plays.Task) refs.Stand {
 	s := l.stand(t)
-	s.can |= rootSelf
-	s.self = t
+	s.Can |= refs.Self
+	s.Self = t
 	return s
 }
 
@@ -311,7 +312,7 @@ func (l *loader) ownStand(t *plays.Task) stand {
 // play are known.
 func (l *loader) analyseTask(t *plays.Task, raw plays.RawTask) {
 	t.NeedsOther = l.p.accompanied(t)
-	get := func(name string, s stand) *plays.Expr {
+	get := func(name string, s refs.Stand) *plays.Expr {
 		if raw[name] == nil {
 			return nil
 		}
@@ -319,18 +320,18 @@ func (l *loader) analyseTask(t *plays.Task, raw plays.RawTask) {
 	}
 	s := l.stand(t)
 	once := s
-	once.can &^= rootTask | rootRole | rootEach | rootOnHost
-	once.what = "for_each"
+	once.Can &^= refs.Task | refs.Role | refs.Each | refs.OnHost
+	once.What = "for_each"
 	t.ForEach = get("for_each", once)
 	s = l.stand(t)
-	s.can &^= rootTask | rootRole
-	s.what = "\"on\""
+	s.Can &^= refs.Task | refs.Role
+	s.What = "\"on\""
 	t.On = get("on", s)
 	s = l.stand(t)
 	t.When = get("when", s)
 	fixed := s
-	fixed.can &^= rootTask | rootRole
-	fixed.what = "this argument"
+	fixed.Can &^= refs.Task | refs.Role
+	fixed.What = "this argument"
 	t.Become = get("become", fixed)
 	t.Timeout = get("timeout", fixed)
 	t.Environment = l.environment(raw["environment"], fixed)

@@ -19,6 +19,7 @@ import (
 	"muster/internal/lang/diag"
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 )
 
 // roleFile is a role.hcl as it was read, before it is used anywhere.
@@ -130,7 +131,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *plays.Block {
 	raw := l.inputs(use, b, r)
 	l.conditions(out, raw, ctx)
 	use.Seq = l.seq
-	s := stand{known: l.known, unit: ctx.unit, play: ctx.play, names: ctx.names, seq: use.Seq, what: "for_each"}
+	s := refs.Stand{Known: l.Known, Unit: ctx.unit, Play: ctx.play, Names: ctx.names, Seq: use.Seq, What: "for_each"}
 	l.later = append(l.later, func() { l.analyseRole(use, raw, s) })
 
 	l.using = append(l.using, name)
@@ -146,7 +147,7 @@ func (l *loader) role(b *hclsyntax.Block, ctx around) *plays.Block {
 	ctx.names.Inner = append(ctx.names.Inner, u.Names.Inner...)
 	l.later = append(l.later, func() {
 		l.analyseUnit(u)
-		s := stand{known: l.known, unit: u, play: ctx.play, names: u.Names, seq: use.End, can: everyRoot &^ rootEach, what: "an output"}
+		s := refs.Stand{Known: l.Known, Unit: u, Play: ctx.play, Names: u.Names, Seq: use.End, Can: refs.Every &^ refs.Each, What: "an output"}
 		for _, n := range slices.Sorted(maps.Keys(u.Outputs)) {
 			u.Outputs[n].Expr = l.meta(u.Outputs[n].Raw, s)
 		}
@@ -201,14 +202,14 @@ func (l *loader) inputs(use *plays.RoleUse, b *hclsyntax.Block, r *roleFile) map
 	return raw
 }
 
-func (l *loader) analyseRole(use *plays.RoleUse, raw map[string]*hclsyntax.Attribute, s stand) {
+func (l *loader) analyseRole(use *plays.RoleUse, raw map[string]*hclsyntax.Attribute, s refs.Stand) {
 	if raw["for_each"] != nil {
-		s.can = everyRoot &^ (rootTask | rootRole | rootEach)
+		s.Can = refs.Every &^ (refs.Task | refs.Role | refs.Each)
 		use.ForEach = l.meta(raw["for_each"].Expr, s)
 	}
-	s.can, s.what = everyRoot&^rootEach, "a role's input"
+	s.Can, s.What = refs.Every&^refs.Each, "a role's input"
 	if use.ForEach != nil {
-		s.can |= rootEach
+		s.Can |= refs.Each
 	}
 	for _, name := range slices.Sorted(maps.Keys(use.Inputs)) {
 		in := use.Inputs[name]

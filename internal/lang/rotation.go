@@ -215,7 +215,7 @@ func (l *loader) rotatedSecret(r *plays.Rotation, a *hclsyntax.Attribute) {
 	}
 	r.Secret = l.constString(a)
 	if l.ownSecret(a, r.Secret) {
-		l.noteReads(&plays.Reads{Secrets: []string{r.Secret}})
+		l.NoteReads(&plays.Reads{Secrets: []string{r.Secret}})
 	}
 }
 
@@ -225,9 +225,9 @@ func (l *loader) ownSecret(a *hclsyntax.Attribute, name string) (ok bool) {
 	case name == "":
 	case l.o.Secrets == nil:
 		l.errorAt(a.Expr.Range(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
-	case !l.secretNames[name]:
+	case !l.SecretNames[name]:
 		if p, ok := l.o.Secrets.(interface{ Partial() bool }); !ok || !p.Partial() {
-			l.errorAt(a.Expr.Range(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(l.secretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+			l.errorAt(a.Expr.Range(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(l.SecretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		}
 	default:
 		return true

@@ -15,6 +15,7 @@ import (
 	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 	"muster/modules"
 )
 
@@ -93,7 +94,7 @@ type contexts struct {
 func newPlaybook(file string, o *plays.Options) *Playbook {
 	p := &Playbook{File: file, o: o, fleet: plays.NewInventory(o.Fleet), files: files.New(o.Root, o.Place)}
 	p.templates = newTemplates(p.files)
-	p.names = newKnown(o, p.fleet, func() []*plays.Play { return p.Plays })
+	p.names = refs.NewKnown(o, p.fleet, func() []*plays.Play { return p.Plays })
 	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.Match, p.fleet.Partial)...))}
 	p.allHosts = map[string]map[string]cty.Value{}
 	for i := range p.fleet.Hosts {
@@ -252,7 +253,7 @@ func (b *builder) host(name string, facts bool, r *plays.Reads) cty.Value {
 
 func (b *builder) facts(name string, r *plays.Reads) cty.Value {
 	if name == "" {
-		return cty.UnknownVal(b.s.p.names.facts)
+		return cty.UnknownVal(b.s.p.names.Facts)
 	}
 	q := FactsRead{Host: name}
 	if !b.s.first && b.s.play != nil {
@@ -264,10 +265,10 @@ func (b *builder) facts(name string, r *plays.Reads) cty.Value {
 	v, settled := b.s.r.Facts(q)
 	if !settled {
 		b.waits = append(b.waits, Wait{Host: name, Facts: q})
-		return cty.UnknownVal(b.s.p.names.facts)
+		return cty.UnknownVal(b.s.p.names.Facts)
 	}
 	if v == cty.NilVal {
-		return cty.UnknownVal(b.s.p.names.facts)
+		return cty.UnknownVal(b.s.p.names.Facts)
 	}
 	return v
 }
@@ -350,7 +351,7 @@ func (u unsettled) Outcome(string, string) (Outcome, bool) {
 	return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, true
 }
 
-func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.names.facts), true }
+func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.names.Facts), true }
 
 // constant evaluates an expression that reads nothing and calls pure functions.
 func (p *Playbook) constant(x *plays.Expr) (cty.Value, hcl.Diagnostics) {

@@ -23,6 +23,7 @@ import (
 	"muster/internal/lang/files"
 	"muster/internal/lang/funcs"
 	"muster/internal/lang/plays"
+	"muster/internal/lang/refs"
 	"muster/modules"
 )
 
@@ -93,15 +94,15 @@ func (x *templates) template(f files.File, dir files.Folder) (*template, error) 
 }
 
 // used analyses the template for a unit, once.
-func (x *templates) used(t *template, names *known, u *plays.Unit) *usedTemplate {
+func (x *templates) used(t *template, names *refs.Known, u *plays.Unit) *usedTemplate {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if out, ok := t.byUse[u]; ok {
 		return out
 	}
-	s := stand{known: names, unit: u, can: templateRoot, bare: true, what: "a template"}
+	s := refs.Stand{Known: names, Unit: u, Can: refs.Template, Bare: true, What: "a template"}
 	out := &usedTemplate{}
-	out.expr, out.diags = s.analyse(t.raw)
+	out.expr, out.diags = s.Analyse(t.raw)
 	t.byUse[u] = out
 	return out
 }

@@ -35,7 +35,7 @@ func (u *Unread) Read(p *Playbook) {
 	for _, v := range p.Declared() {
 		u.known[v.Name] = true
 	}
-	for _, name := range p.names.varNames() {
+	for _, name := range p.names.VarNames() {
 		u.known[name] = true
 	}
 }

@@ -173,12 +173,12 @@ func sample(t cty.Type) string {
 func (l *loader) hostValues(u *plays.Unit) {
 	for _, name := range u.Order {
 		v := u.Variables[name]
-		if !l.fleet.VarNames[name] {
+		if !l.Fleet.VarNames[name] {
 			continue
 		}
 		said := map[string]bool{}
-		for i := range l.fleet.Hosts {
-			h := &l.fleet.Hosts[i]
+		for i := range l.Fleet.Hosts {
+			h := &l.Fleet.Hosts[i]
 			value, ok := h.Vars[name]
 			if !ok {
 				continue

@@ -20,7 +20,7 @@ func (p *Playbook) ReadsVar(name string) bool {
 			return true
 		}
 	}
-	return p.names.readsVar(name)
+	return p.names.ReadsVar(name)
 }
 
 // noteTemplates looks at the templates that tasks render, also those that no
@@ -29,7 +29,7 @@ func (p *Playbook) noteTemplates() {
 	for _, t := range p.rendering {
 		for _, a := range t.Args {
 			if a.Arg.Type.Base == modules.Template && !p.noteTemplate(t, a) {
-				p.names.noteVars(nil, true)
+				p.names.NoteVars(nil, true)
 			}
 		}
 	}

@@ -41,6 +41,7 @@ func allowed() map[string][]string {
 		"internal/lang/files":     {"host", "modules", "internal/hclguard"},
 		"internal/lang/funcs":     {"internal/lang/funcs", "internal/keypair", "internal/keypair/sshkey", "secret"},
 		"internal/lang/plays":     {"modules", "secret", "internal/keypair", "internal/lang/diag", "internal/lang/files", "internal/lang/funcs"},
+		"internal/lang/refs":      {"internal/lang/diag", "internal/lang/funcs", "internal/lang/plays"},
 		"internal/wire":           {"host", "modules", "secret"},
 		"internal/remote":         {"host", "modules", "secret", "internal/wire", "internal/remote/process", "internal/remote/record", "internal/remote/revert", "internal/remote/trace", "internal/stream"},
 		"internal/remote/process": {"internal/wire"},

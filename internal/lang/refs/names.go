@@ -1,4 +1,4 @@
-package lang
+package refs
 
 import (
 	"fmt"
@@ -15,15 +15,15 @@ import (
 func (w *walker) variable(t hcl.Traversal) {
 	name, ok := diag.SecondName(t)
 	if !ok {
-		w.reads.Vars = slices.Sorted(maps.Keys(w.unit.Variables))
+		w.reads.Vars = slices.Sorted(maps.Keys(w.Unit.Variables))
 		return
 	}
-	if w.unit.Variables[name] == nil {
+	if w.Unit.Variables[name] == nil {
 		declare := fmt.Sprintf("Declare it: variable %q {}", name)
-		if hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.Variables))); hint != "" {
+		if hint := diag.DidYouMean(name, slices.Sorted(maps.Keys(w.Unit.Variables))); hint != "" {
 			declare = hint
 		}
-		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.unit.What(), name)
+		w.fail(t[1].SourceRange(), "Unknown variable", declare, "%s declares no variable %q.", w.Unit.What(), name)
 		return
 	}
 	w.reads.Vars = plays.AddName(w.reads.Vars, name)
@@ -35,8 +35,8 @@ func (w *walker) local(t hcl.Traversal) {
 		w.fail(t.SourceRange(), "Local without a name", "local.NAME", "A local is read by its name.")
 		return
 	}
-	if w.unit.Locals[name] == nil {
-		w.fail(t[1].SourceRange(), "Unknown local", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.unit.Locals))), "%s has no local %q.", w.unit.What(), name)
+	if w.Unit.Locals[name] == nil {
+		w.fail(t[1].SourceRange(), "Unknown local", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.Unit.Locals))), "%s has no local %q.", w.Unit.What(), name)
 		return
 	}
 	w.reads.Locals = plays.AddName(w.reads.Locals, name)
@@ -78,10 +78,10 @@ func (w *walker) hostAttribute(t hcl.Traversal) {
 }
 
 func (w *walker) factsAllowed(at hcl.Range) bool {
-	if w.can&rootFacts != 0 {
+	if w.Can&Facts != 0 {
 		return true
 	}
-	w.fail(at, "Can't be read here", "Use a local: locals are evaluated when the facts are known.", "Facts can't be read in %s: they are known only when the play starts.", w.what)
+	w.fail(at, "Can't be read here", "Use a local: locals are evaluated when the facts are known.", "Facts can't be read in %s: they are known only when the play starts.", w.What)
 	return false
 }
 
@@ -93,7 +93,7 @@ func (w *walker) factPath(t hcl.Traversal, from int) {
 		return
 	}
 	w.noteFact(t[from:])
-	w.typePath(w.known.facts, t[from:], "host.facts")
+	w.typePath(w.Known.Facts, t[from:], "host.facts")
 }
 
 // typePath reports an attribute that values of type typ don't have.
@@ -125,8 +125,8 @@ func (w *walker) hostVar(t hcl.Traversal) {
 		return
 	}
 	name, ok := diag.StepName(t[2])
-	if ok && !w.known.fleet.VarNames[name] && !w.known.fleet.Partial {
-		w.fail(t[2].SourceRange(), "Unknown attribute", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.fleet.VarNames))), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
+	if ok && !w.Known.Fleet.VarNames[name] && !w.Known.Fleet.Partial {
+		w.fail(t[2].SourceRange(), "Unknown attribute", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.Known.Fleet.VarNames))), "No host of the inventory has a var %q. For one that may be missing write try(host.vars.%s, null).", name, name)
 	}
 }
 
@@ -141,9 +141,9 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 		return
 	}
 	w.hostVars(t[2:])
-	if w.known.fleet.ByName[name] == nil && !w.known.fleet.Partial {
+	if w.Known.Fleet.ByName[name] == nil && !w.Known.Fleet.Partial {
 		if w.guard == 0 {
-			w.fail(t[1].SourceRange(), "Unknown host", diag.DidYouMean(name, append([]string(nil), w.known.fleet.Names...)), "The inventory has no host %q.", name)
+			w.fail(t[1].SourceRange(), "Unknown host", diag.DidYouMean(name, append([]string(nil), w.Known.Fleet.Names...)), "The inventory has no host %q.", name)
 		}
 		return
 	}
@@ -155,14 +155,14 @@ func (w *walker) otherHost(t hcl.Traversal, parted bool) {
 	attr, _ := diag.StepName(t[2])
 	switch attr {
 	case "task":
-		if w.names == nil {
-			w.cannot("task", rootTask, t[2].SourceRange())
+		if w.Names == nil {
+			w.cannot("task", Task, t[2].SourceRange())
 			return
 		}
 		w.task(t[3:], t[2].SourceRange(), name, false)
 	case "role":
-		if w.names == nil {
-			w.cannot("role", rootRole, t[2].SourceRange())
+		if w.Names == nil {
+			w.cannot("role", Role, t[2].SourceRange())
 			return
 		}
 		w.role(t[3:], t[2].SourceRange(), name, false)
@@ -182,14 +182,14 @@ func (w *walker) computedHost(t hcl.Traversal) {
 	name, _ := diag.StepName(t[0])
 	switch name {
 	case "task":
-		if w.names == nil {
-			w.cannot("task", rootTask, t[0].SourceRange())
+		if w.Names == nil {
+			w.cannot("task", Task, t[0].SourceRange())
 			return
 		}
 		w.task(t[1:], t[0].SourceRange(), "", true)
 	case "role":
-		if w.names == nil {
-			w.cannot("role", rootRole, t[0].SourceRange())
+		if w.Names == nil {
+			w.cannot("role", Role, t[0].SourceRange())
 			return
 		}
 		w.role(t[1:], t[0].SourceRange(), "", true)
@@ -204,8 +204,8 @@ func (w *walker) computedHost(t hcl.Traversal) {
 func (w *walker) group(t hcl.Traversal) {
 	w.reads.Groups = true
 	name, ok := diag.SecondName(t)
-	if ok && w.known.fleet.Groups[name] == nil && w.guard == 0 && !w.known.fleet.Partial {
-		w.fail(t[1].SourceRange(), "Unknown group", diag.DidYouMean(name, append([]string(nil), w.known.fleet.GroupNames...)), "The inventory has no group %q.", name)
+	if ok && w.Known.Fleet.Groups[name] == nil && w.guard == 0 && !w.Known.Fleet.Partial {
+		w.fail(t[1].SourceRange(), "Unknown group", diag.DidYouMean(name, append([]string(nil), w.Known.Fleet.GroupNames...)), "The inventory has no group %q.", name)
 	}
 }
 
@@ -220,7 +220,7 @@ func (w *walker) eachAttribute(t hcl.Traversal) {
 
 func (w *walker) secret(t hcl.Traversal) {
 	name, ok := diag.SecondName(t)
-	if w.known.secrets == nil {
+	if w.Known.secrets == nil {
 		w.fail(t.SourceRange(), "No secret store", "Name it in muster.hcl: secrets = \"secrets/….hcl\"", "The project has no store that this secret could come from.")
 		return
 	}
@@ -228,11 +228,11 @@ func (w *walker) secret(t hcl.Traversal) {
 		w.reads.AllSecrets = true
 		return
 	}
-	if p, ok := w.known.secrets.(interface{ Partial() bool }); ok && p.Partial() {
+	if p, ok := w.Known.secrets.(interface{ Partial() bool }); ok && p.Partial() {
 		return
 	}
-	if !w.known.secretNames[name] {
-		w.fail(t[1].SourceRange(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.known.secretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
+	if !w.Known.SecretNames[name] {
+		w.fail(t[1].SourceRange(), "Unknown secret", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.Known.SecretNames))), "The secret store has no %q. \"muster secret set %s\" adds it.", name, name)
 		return
 	}
 	w.reads.Secrets = plays.AddName(w.reads.Secrets, name)

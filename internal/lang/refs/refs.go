@@ -1,4 +1,6 @@
-package lang
+// Package refs finds out what an expression reads, and reports names that don't exist, or
+// can't be read where it stands.
+package refs
 
 import (
 	"fmt"
@@ -12,52 +14,53 @@ import (
 	"muster/internal/lang/plays"
 )
 
-// roots is a set of the names that expressions begin with.
-type roots uint16
+// Roots is a set of the names that expressions begin with.
+type Roots uint16
 
+// The names that expressions begin with, and what can be read at most places.
 const (
-	rootVar roots = 1 << iota
-	rootLocal
-	rootHost
-	rootHosts
-	rootGroups
-	rootTask
-	rootRole
-	rootSecret
-	rootEach
-	rootOnHost
-	rootSelf
-	rootRotation
-	rootFacts // host.facts and hosts[…].facts, beside the root itself
+	Var Roots = 1 << iota
+	Local
+	Host
+	Hosts
+	Groups
+	Task
+	Role
+	Secret
+	Each
+	OnHost
+	Self
+	Rotation
+	Facts // host.facts and hosts[…].facts, beside the root itself
 
-	everyRoot    = rootVar | rootLocal | rootHost | rootHosts | rootGroups | rootTask | rootRole | rootSecret | rootEach | rootFacts
-	templateRoot = rootVar | rootHost | rootHosts | rootGroups | rootFacts
-	staticRoot   = rootVar | rootLocal | rootGroups
+	Every    = Var | Local | Host | Hosts | Groups | Task | Role | Secret | Each | Facts
+	Template = Var | Host | Hosts | Groups | Facts
+	Static   = Var | Local | Groups
 )
 
 var rootNames = []struct {
 	name string
-	root roots
+	root Roots
 }{
-	{"var", rootVar}, {"local", rootLocal}, {"host", rootHost}, {"hosts", rootHosts}, {"groups", rootGroups},
-	{"task", rootTask}, {"role", rootRole}, {"secret", rootSecret}, {"each", rootEach}, {"on_host", rootOnHost}, {"self", rootSelf}, {"rotation", rootRotation},
+	{"var", Var}, {"local", Local}, {"host", Host}, {"hosts", Hosts}, {"groups", Groups},
+	{"task", Task}, {"role", Role}, {"secret", Secret}, {"each", Each}, {"on_host", OnHost}, {"self", Self}, {"rotation", Rotation},
 }
 
-// stand is where an expression stands: what it can see from there.
-type stand struct {
-	known *known
-	unit  *plays.Unit
-	play  *plays.Play  // nil outside plays
-	names *plays.Names // of tasks and roles; nil where none can be read
-	seq   int          // of the task, in the order of the play
-	self  *plays.Task  // the task itself, where it may read its own outcome
-	can   roots
-	bare  bool   // in a template: other names are its vars
-	what  string // for messages: "a play's hosts", "a template"
+// Stand is where an expression stands: what it can see from there.
+type Stand struct {
+	Known *Known
+	Unit  *plays.Unit
+	Play  *plays.Play  // nil outside plays
+	Names *plays.Names // of tasks and roles; nil where none can be read
+	Seq   int          // of the task, in the order of the play
+	Self  *plays.Task  // the task itself, where it may read its own outcome
+	Can   Roots
+	Bare  bool   // in a template: other names are its vars
+	What  string // for messages: "a play's hosts", "a template"
 }
 
-// analyse finds out what an expression reads and reports names that don't exist.
-func (s stand) analyse(e hclsyntax.Expression) (*plays.Expr, hcl.Diagnostics) {
+// Analyse finds out what an expression reads and reports names that don't exist.
+func (s Stand) Analyse(e hclsyntax.Expression) (*plays.Expr, hcl.Diagnostics) {
 	if e == nil {
 		return nil, nil
 	}
@@ -69,10 +72,10 @@ func (s stand) analyse(e hclsyntax.Expression) (*plays.Expr, hcl.Diagnostics) {
 			return &plays.Expr{Expression: e, Reads: plays.ReadsNothing}, nil
 		}
 	}
-	w := &walker{stand: s, reads: &plays.Reads{}}
+	w := &walker{Stand: s, reads: &plays.Reads{}}
 	hclsyntax.Walk(e, w)
-	s.known.noteReads(w.reads)
-	s.known.noteVars(w.readVars, w.allVars)
+	s.Known.NoteReads(w.reads)
+	s.Known.NoteVars(w.readVars, w.allVars)
 	out := &plays.Expr{Expression: e, Reads: w.reads, Bad: w.broken || w.diags.HasErrors()}
 	if !w.any {
 		out.Reads = plays.ReadsNothing
@@ -82,7 +85,7 @@ func (s stand) analyse(e hclsyntax.Expression) (*plays.Expr, hcl.Diagnostics) {
 
 // walker walks an expression.
 type walker struct {
-	stand
+	Stand
 	reads  *plays.Reads
 	diags  hcl.Diagnostics
 	locals []localNames // of for expressions around
@@ -201,10 +204,10 @@ func (w *walker) isLocal(name string) bool {
 }
 
 func (w *walker) function(x *hclsyntax.FunctionCallExpr) {
-	if w.known.fileFunctions[x.Name] {
+	if w.Known.fileFunctions[x.Name] {
 		w.reads.Files = true
 	}
-	if w.known.functionNames[x.Name] {
+	if w.Known.functionNames[x.Name] {
 		return
 	}
 	if why, ok := funcs.Excluded()[x.Name]; ok {
@@ -222,48 +225,48 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 	if w.isLocal(name) {
 		return
 	}
-	var root roots
+	var root Roots
 	for _, r := range rootNames {
 		if r.name == name {
 			root = r.root
 		}
 	}
-	if root == 0 || root&w.can == 0 && w.bare {
-		if w.bare {
+	if root == 0 || root&w.Can == 0 && w.Bare {
+		if w.Bare {
 			w.reads.Bare = append(w.reads.Bare, plays.BareName{Name: name, At: at, Guarded: w.guard > 0})
 			return
 		}
 		w.unknownName(name, at)
 		return
 	}
-	if root == rootRotation && w.play != nil && w.play.OfRotation && w.can&rootSecret != 0 {
+	if root == Rotation && w.Play != nil && w.Play.OfRotation && w.Can&Secret != 0 {
 		w.rotationRead(t)
 		return
 	}
-	if root&w.can == 0 {
+	if root&w.Can == 0 {
 		w.cannot(name, root, at)
 		return
 	}
 	switch root {
-	case rootVar:
+	case Var:
 		w.variable(t)
-	case rootLocal:
+	case Local:
 		w.local(t)
-	case rootHost:
+	case Host:
 		w.hostAttribute(t)
-	case rootHosts:
+	case Hosts:
 		w.otherHost(t, x == w.parted)
-	case rootGroups:
+	case Groups:
 		w.group(t)
-	case rootTask:
+	case Task:
 		w.task(t[1:], at, "", false)
-	case rootRole:
+	case Role:
 		w.role(t[1:], at, "", false)
-	case rootSecret:
+	case Secret:
 		w.secret(t)
-	case rootEach:
+	case Each:
 		w.eachAttribute(t)
-	case rootOnHost:
+	case OnHost:
 		w.reads.OnHost = true
 		w.attribute(t, hostAttributes)
 		w.hostVars(t[1:])
@@ -271,38 +274,38 @@ func (w *walker) traversal(x *hclsyntax.ScopeTraversalExpr) {
 			w.reads.HostFacts = true
 			w.factPath(t, 2)
 		}
-	case rootSelf:
+	case Self:
 		w.reads.Self = true
-		w.outcome(w.self, t[1:])
+		w.outcome(w.Self, t[1:])
 	}
 }
 
-// hostsOfPlay is what stands for a play's hosts in messages.
-const hostsOfPlay = "a play's hosts"
+// HostsOfPlay is what stands for a play's hosts in messages.
+const HostsOfPlay = "a play's hosts"
 
 func (w *walker) unknownName(name string, at hcl.Range) {
 	var names []string
 	for _, r := range rootNames {
-		if r.root&w.can != 0 {
+		if r.root&w.Can != 0 {
 			names = append(names, r.name)
 		}
 	}
 	hint := diag.DidYouMean(name, names)
 	switch {
-	case w.unit != nil && w.unit.Variables[name] != nil:
+	case w.Unit != nil && w.Unit.Variables[name] != nil:
 		hint = "Did you mean var." + name + "?"
-	case w.unit != nil && w.unit.Locals[name] != nil:
+	case w.Unit != nil && w.Unit.Locals[name] != nil:
 		hint = "Did you mean local." + name + "?"
 	case name == "yes", name == "on":
 		hint = "For a bool write true."
 	case name == "no", name == "off":
 		hint = "For a bool write false."
-	case name == "all" && w.what == hostsOfPlay:
+	case name == "all" && w.What == HostsOfPlay:
 		hint = `hosts = ["all"]`
 	case name == "root":
 		hint = `For the text itself write "root".`
 	case hint != "":
-	case w.known.fleet.Groups[name] != nil && w.can&rootGroups != 0:
+	case w.Known.Fleet.Groups[name] != nil && w.Can&Groups != 0:
 		hint = "Did you mean groups." + name + "?"
 	case strings.HasPrefix(name, "ansible_"):
 		hint = "Facts are read as host.facts."
@@ -312,24 +315,24 @@ func (w *walker) unknownName(name string, at hcl.Range) {
 	w.fail(at, "Unknown name", hint, "There is no %q here. Expressions read %s.", name, diag.List(names))
 }
 
-func (w *walker) cannot(name string, root roots, at hcl.Range) {
-	what := w.what
+func (w *walker) cannot(name string, root Roots, at hcl.Range) {
+	what := w.What
 	if what == "" {
 		what = "this place"
 	}
 	why := ""
 	switch root {
-	case rootEach:
+	case Each:
 		why = " It belongs to a task or role with for_each."
-	case rootTask:
+	case Task:
 		why = " Results of tasks are known only when the play runs."
-	case rootOnHost:
+	case OnHost:
 		why = " It belongs to a task with \"on\"."
-	case rootRotation:
+	case Rotation:
 		why = " It belongs to the tasks of a rotation."
-	case rootSelf:
+	case Self:
 		why = " It belongs to until, changed_when and failed_when."
-	case rootHost:
+	case Host:
 		why = " It differs from host to host."
 	}
 	w.fail(at, "Can't be read here", "", "%q can't be read in %s.%s", name, what, why)

@@ -1,4 +1,4 @@
-package lang
+package refs
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Task without a label", "task.KIND.LABEL or task.KIND[\"LABEL\"]", "A task is read by its kind and its label, both written out.")
 		return
 	}
-	task := w.names.Task(kind, label)
+	task := w.Names.Task(kind, label)
 	if task == nil && (host != "" || all) {
 		task = w.earlierPlay(kind, label, host)
 	}
@@ -34,17 +34,17 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.unknownTask(kind, label, t)
 		return
 	}
-	if task.Play == w.play {
-		if (host != "" || all) && w.play.Rolling != nil {
+	if task.Play == w.Play {
+		if (host != "" || all) && w.Play.Rolling != nil {
 			w.fail(at, "Another batch's task", "Read it in a play of its own, after this one.", "This play is rolling: another host's task may belong to a later batch, which this host would wait for in vain.")
 			return
 		}
 		switch {
-		case task == w.self:
-		case task.Order == w.seq:
+		case task == w.Self:
+		case task.Order == w.Seq:
 			w.fail(t[1].SourceRange(), "Task reads itself", "", "%s is this task: its result is known only when it has run. In until, changed_when and failed_when it can be read as self.", task.Called)
 			return
-		case task.Order > w.seq:
+		case task.Order > w.Seq:
 			w.fail(t[1].SourceRange(), "Task comes later", "", "%s stands further down, at %s. Only what ran before can be read: move that task up, or this one down.", task.Called, diag.Place(task.Range))
 			return
 		}
@@ -53,7 +53,7 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(t[1].SourceRange(), "Task of before", "", "%s stands in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", task.Called)
 		return
 	}
-	if host != "" && task.Play.HostSet != nil && !task.Play.HostSet[host] && !w.known.fleet.Partial {
+	if host != "" && task.Play.HostSet != nil && !task.Play.HostSet[host] && !w.Known.Fleet.Partial {
 		w.fail(at, "Not a host of the play", "", "%s belongs to play %q, which doesn't run on %s.", task.Called, task.Play.Name, host)
 		return
 	}
@@ -64,21 +64,21 @@ func (w *walker) task(t hcl.Traversal, at hcl.Range, host string, all bool) {
 // readsBefore reports whether what stands at a place of a play is done before a
 // rolling play's own steps, and is read by one of these.
 func (w *walker) readsBefore(p *plays.Play, seq int) bool {
-	if p != w.play || p == nil || p.Rolling == nil {
+	if p != w.Play || p == nil || p.Rolling == nil {
 		return false
 	}
 	own := p.Rolling.Own
-	return seq <= own[0] && w.seq > own[0] && w.seq <= own[1]
+	return seq <= own[0] && w.Seq > own[0] && w.Seq <= own[1]
 }
 
 func (w *walker) earlierPlay(kind, label, host string) *plays.Task {
-	plays := w.known.plays()
-	for i := len(plays) - 1; i >= 0; i-- {
-		p := plays[i]
-		if w.play != nil && p.Index >= w.play.Index {
+	list := w.Known.earlier()
+	for i := len(list) - 1; i >= 0; i-- {
+		p := list[i]
+		if w.Play != nil && p.Index >= w.Play.Index {
 			continue
 		}
-		if t := p.Names.Task(kind, label); t != nil && (host == "" || p.HostSet[host] || w.known.fleet.Partial) {
+		if t := p.Names.Task(kind, label); t != nil && (host == "" || p.HostSet[host] || w.Known.Fleet.Partial) {
 			return t
 		}
 	}
@@ -88,24 +88,24 @@ func (w *walker) earlierPlay(kind, label, host string) *plays.Task {
 func (w *walker) unknownTask(kind, label string, t hcl.Traversal) {
 	at := t[1].SourceRange()
 	hint := ""
-	for _, other := range slices.Sorted(maps.Keys(w.names.Tasks)) {
-		if hint == "" && other != kind && w.names.Tasks[other][label] != nil {
+	for _, other := range slices.Sorted(maps.Keys(w.Names.Tasks)) {
+		if hint == "" && other != kind && w.Names.Tasks[other][label] != nil {
 			hint = "Did you mean " + plays.TaskName(other, label) + "?"
 			at = t[0].SourceRange()
 		}
 	}
-	if labels := w.names.Tasks[kind]; hint == "" && labels != nil {
+	if labels := w.Names.Tasks[kind]; hint == "" && labels != nil {
 		hint = diag.DidYouMean(label, slices.Sorted(maps.Keys(labels)))
 	}
-	for _, inner := range w.names.Inner {
+	for _, inner := range w.Names.Inner {
 		if inner.Kind == kind && inner.Label == label {
 			w.fail(at, "Task of a role", fmt.Sprintf("role.%s.NAME reads an output %q {} of its role.hcl.", inner.Unit.Role.Label, "NAME"), "%s stands in role %q, whose tasks can't be read from outside.", plays.TaskName(kind, label), inner.Unit.Role.Name)
 			return
 		}
 	}
-	where := fmt.Sprintf("Play %q", w.play.Name)
-	if w.unit.Role != nil {
-		where = fmt.Sprintf("Role %q", w.unit.Role.Name)
+	where := fmt.Sprintf("Play %q", w.Play.Name)
+	if w.Unit.Role != nil {
+		where = fmt.Sprintf("Role %q", w.Unit.Role.Name)
 	}
 	w.fail(at, "Unknown task", hint, "%s has no task %q %q.", where, kind, label)
 }
@@ -115,7 +115,7 @@ func (w *walker) outcome(task *plays.Task, t hcl.Traversal) {
 	if len(t) == 0 {
 		return
 	}
-	if task.ForEach != nil && task != w.self {
+	if task.ForEach != nil && task != w.Self {
 		name, named := diag.StepName(t[0])
 		if _, attr := t[0].(hcl.TraverseAttr); attr && named && slices.Contains(outcomeAttributes, name) {
 			w.fail(t[0].SourceRange(), "Task has for_each", fmt.Sprintf("%s[each.key].%s", task.Called, name), "%s has for_each, and so a result for each element: name the element. For any of them write anytrue([for t in %s : t.changed]).", task.Called, task.Called)
@@ -159,24 +159,24 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(at, "Role without a name", "role.NAME.OUTPUT", "An output is read by the role's name and its own.")
 		return
 	}
-	use, play := w.names.Roles[name], w.play
+	use, play := w.Names.Roles[name], w.Play
 	if use == nil && (host != "" || all) {
 		use, play = w.earlierRole(name, host)
 	}
 	switch {
 	case use == nil:
-		w.fail(t[0].SourceRange(), "Unknown role", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.names.Roles))), "No role %q is used here.", name)
+		w.fail(t[0].SourceRange(), "Unknown role", diag.DidYouMean(name, slices.Sorted(maps.Keys(w.Names.Roles))), "No role %q is used here.", name)
 		return
 	case use.Unit == nil:
 		w.broken = true
 		return
 	}
-	if play == w.play {
+	if play == w.Play {
 		switch {
-		case (host != "" || all) && w.play.Rolling != nil:
+		case (host != "" || all) && w.Play.Rolling != nil:
 			w.fail(at, "Another batch's role", "Read it in a play of its own, after this one.", "This play is rolling: another host's role may belong to a later batch, which this host would wait for in vain.")
 			return
-		case use.Seq >= w.seq:
+		case use.Seq >= w.Seq:
 			w.fail(t[0].SourceRange(), "Role comes later", "", "Role %q is used further down, at %s. Only what ran before can be read.", name, diag.Place(use.Block.Range))
 			return
 		}
@@ -185,7 +185,7 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 		w.fail(t[0].SourceRange(), "Role of before", "", "Role %q is used in before, which runs only on a host that the play changes: what it changes can't depend on that. Only before and after can read it.", name)
 		return
 	}
-	if host != "" && play.HostSet != nil && !play.HostSet[host] && !w.known.fleet.Partial {
+	if host != "" && play.HostSet != nil && !play.HostSet[host] && !w.Known.Fleet.Partial {
 		w.fail(at, "Not a host of the play", "", "Role %q is used in play %q, which doesn't run on %s.", name, play.Name, host)
 		return
 	}
@@ -211,13 +211,13 @@ func (w *walker) role(t hcl.Traversal, at hcl.Range, host string, all bool) {
 
 // earlierRole is the role of a name that an earlier play uses, the latest of them.
 func (w *walker) earlierRole(name, host string) (*plays.RoleUse, *plays.Play) {
-	plays := w.known.plays()
-	for i := len(plays) - 1; i >= 0; i-- {
-		p := plays[i]
-		if w.play != nil && p.Index >= w.play.Index {
+	list := w.Known.earlier()
+	for i := len(list) - 1; i >= 0; i-- {
+		p := list[i]
+		if w.Play != nil && p.Index >= w.Play.Index {
 			continue
 		}
-		if use := p.Names.Roles[name]; use != nil && (host == "" || p.HostSet[host] || w.known.fleet.Partial) {
+		if use := p.Names.Roles[name]; use != nil && (host == "" || p.HostSet[host] || w.Known.Fleet.Partial) {
 			return use, p
 		}
 	}

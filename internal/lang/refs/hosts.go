@@ -1,4 +1,4 @@
-package lang
+package refs
 
 import (
 	"github.com/hashicorp/hcl/v2"

@@ -1,4 +1,4 @@
-package lang
+package refs
 
 import (
 	"maps"
@@ -11,14 +11,14 @@ import (
 	"muster/internal/lang/plays"
 )
 
-// known is what names in expressions mean, and notes which of them are read.
-type known struct {
+// Known is what names in expressions mean, and notes which of them are read.
+type Known struct {
 	secrets plays.Secrets
-	fleet   *plays.Inventory
-	facts   cty.Type
-	plays   func() []*plays.Play // those that are read already
+	Fleet   *plays.Inventory
+	Facts   cty.Type
+	earlier func() []*plays.Play // those that are read already
 
-	functionNames, fileFunctions, secretNames map[string]bool
+	functionNames, fileFunctions, SecretNames map[string]bool
 
 	readMu    sync.Mutex // of what expressions read: a run may still come to a template
 	factNames []string
@@ -31,12 +31,12 @@ type known struct {
 	anyVars  bool
 }
 
-// newKnown is what the names of a playbook mean that is read with options.
-func newKnown(o *plays.Options, fleet *plays.Inventory, plays func() []*plays.Play) *known {
-	k := &known{secrets: o.Secrets, fleet: fleet, facts: o.Facts, plays: plays, secretNames: map[string]bool{},
+// NewKnown is what the names of a playbook mean that is read with options.
+func NewKnown(o *plays.Options, fleet *plays.Inventory, earlier func() []*plays.Play) *Known {
+	k := &Known{secrets: o.Secrets, Fleet: fleet, Facts: o.Facts, earlier: earlier, SecretNames: map[string]bool{},
 		functionNames: map[string]bool{}, fileFunctions: map[string]bool{}, varsRead: map[string]bool{}}
-	if k.facts == cty.NilType {
-		k.facts = cty.DynamicPseudoType
+	if k.Facts == cty.NilType {
+		k.Facts = cty.DynamicPseudoType
 	}
 	for _, name := range funcs.Names() {
 		k.functionNames[name] = true
@@ -46,15 +46,15 @@ func newKnown(o *plays.Options, fleet *plays.Inventory, plays func() []*plays.Pl
 	}
 	if o.Secrets != nil {
 		for _, name := range o.Secrets.Names() {
-			k.secretNames[name] = true
+			k.SecretNames[name] = true
 		}
 	}
 	return k
 }
 
-// noteReads remembers which facts are read, so that only those need gathering, and
+// NoteReads remembers which facts are read, so that only those need gathering, and
 // which secrets.
-func (k *known) noteReads(r *plays.Reads) {
+func (k *Known) NoteReads(r *plays.Reads) {
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
 	k.anyFacts = k.anyFacts || r.AllFacts
@@ -67,24 +67,24 @@ func (k *known) noteReads(r *plays.Reads) {
 	}
 }
 
-// secretsRead returns the names of the secrets that are read; of all where any may be.
-func (k *known) secretsRead() []string {
+// SecretsRead returns the names of the secrets that are read; of all where any may be.
+func (k *Known) SecretsRead() []string {
 	if k.anySecret {
-		return slices.Sorted(maps.Keys(k.secretNames))
+		return slices.Sorted(maps.Keys(k.SecretNames))
 	}
 	return append([]string(nil), k.secretsNoted...)
 }
 
-// factsRead returns the names of the facts that are read; nil for any.
-func (k *known) factsRead() []string {
+// FactsRead returns the names of the facts that are read; nil for any.
+func (k *Known) FactsRead() []string {
 	if k.anyFacts {
 		return nil
 	}
 	return append([]string{}, k.factNames...)
 }
 
-// noteVars remembers which vars of hosts an expression reads.
-func (k *known) noteVars(names []string, all bool) {
+// NoteVars remembers which vars of hosts an expression reads.
+func (k *Known) NoteVars(names []string, all bool) {
 	if len(names) == 0 && !all {
 		return
 	}
@@ -96,15 +96,15 @@ func (k *known) noteVars(names []string, all bool) {
 	}
 }
 
-// readsVar reports whether a var of a host is read of that name, or any may be.
-func (k *known) readsVar(name string) bool {
+// ReadsVar reports whether a var of a host is read of that name, or any may be.
+func (k *Known) ReadsVar(name string) bool {
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
 	return k.anyVars || k.varsRead[name]
 }
 
-// varNames are the names of the vars of hosts that are read.
-func (k *known) varNames() []string {
+// VarNames are the names of the vars of hosts that are read.
+func (k *Known) VarNames() []string {
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
 	return slices.Sorted(maps.Keys(k.varsRead))
