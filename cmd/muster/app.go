@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/notify"
 	"muster/internal/project"
@@ -385,7 +386,7 @@ func (a *app) varSources(l *loaded) ([]plays.VarSource, hcl.Diagnostics, error) 
 
 // withoutValues has lines of files of variables not be shown with what is wrong in them, nor
 // hints made of them, where they may be values of sensitive variables.
-func (a *app) withoutValues(pb *lang.Playbook, l *loaded, diags hcl.Diagnostics) hcl.Diagnostics {
+func (a *app) withoutValues(pb *eval.Playbook, l *loaded, diags hcl.Diagnostics) hcl.Diagnostics {
 	declared := pb.Declared()
 	if len(declared) > 0 && !slices.ContainsFunc(declared, func(v *plays.Variable) bool { return v.Sensitive }) {
 		return diags
@@ -421,7 +422,7 @@ func collectLess() func() {
 
 // playbook reads a playbook with all its checks. Where it has errors, they
 // are shown and errShown is returned.
-func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bool) (*lang.Playbook, error) {
+func (a *app) playbook(l *loaded, before hcl.Diagnostics, file string, values bool) (*eval.Playbook, error) {
 	return a.playbookOf(l, before, file, values, nil)
 }
 
@@ -434,7 +435,7 @@ func (a *app) readingOf(l *loaded, vars []plays.VarSource) plays.Options {
 }
 
 // playbookOf reads a playbook, or a part of a rotation in it.
-func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *plays.Phase) (*lang.Playbook, error) {
+func (a *app) playbookOf(l *loaded, before hcl.Diagnostics, file string, values bool, phase *plays.Phase) (*eval.Playbook, error) {
 	vars, diags, err := a.varSources(l)
 	if err != nil {
 		return nil, err

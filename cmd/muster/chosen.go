@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
 // warnOfLimit warns of a limit that leaves no host to any play: hosts of the
 // inventory that the playbook isn't about.
-func (a *app) warnOfLimit(pb *lang.Playbook, limit map[string]bool) {
+func (a *app) warnOfLimit(pb *eval.Playbook, limit map[string]bool) {
 	if limit == nil {
 		return
 	}
@@ -26,7 +26,7 @@ func (a *app) warnOfLimit(pb *lang.Playbook, limit map[string]bool) {
 
 // warnOfTags warns of tags that --tags or --skip-tags name and no task has: a
 // misspelt one would do nothing, or all, without a word.
-func (a *app) warnOfTags(pb *lang.Playbook) {
+func (a *app) warnOfTags(pb *eval.Playbook) {
 	if len(a.tags)+len(a.skipTags) == 0 {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 	"muster/internal/drift"
 	"muster/internal/engine"
 	"muster/internal/journal"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/view"
 )
@@ -241,7 +241,7 @@ const pastChecks = 14
 
 // command is the command line, without what is sensitive to one of the playbooks.
 func (d *drifting) command() string {
-	all := &prepared{playbook: &lang.Playbook{}, redact: d.plans[0].redact}
+	all := &prepared{playbook: &eval.Playbook{}, redact: d.plans[0].redact}
 	for _, p := range d.plans {
 		all.playbook.Variables = append(all.playbook.Variables, p.playbook.Variables...)
 	}

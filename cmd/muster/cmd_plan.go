@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/view"
 )
 
@@ -74,7 +74,7 @@ type checked struct {
 	Hosts     int    `json:"hosts"` // of the inventory
 }
 
-func (c *checked) add(pb *lang.Playbook) {
+func (c *checked) add(pb *eval.Playbook) {
 	c.Playbooks++
 	c.Plays += len(pb.Plays)
 	c.Rotations += len(pb.Rotations)

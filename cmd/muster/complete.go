@@ -15,6 +15,7 @@ import (
 	"muster/internal/doc"
 	"muster/internal/journal"
 	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/project"
 	"muster/internal/report"
 	"muster/internal/vault"
@@ -224,7 +225,7 @@ func (a *app) offerPlaybooks(context.Context, []string) []string {
 
 // playbooksFor reads the playbooks that the arguments name, or else all of the project, as
 // far as they can be read.
-func (a *app) playbooksFor(ctx context.Context, files []string) []*lang.Playbook {
+func (a *app) playbooksFor(ctx context.Context, files []string) []*eval.Playbook {
 	l, _, err := a.load(ctx, true)
 	if err != nil {
 		return nil
@@ -238,7 +239,7 @@ func (a *app) playbooksFor(ctx context.Context, files []string) []*lang.Playbook
 		return nil
 	}
 	l.secrets, _ = a.secrets(l.project, l.sources)
-	var list []*lang.Playbook
+	var list []*eval.Playbook
 	for _, file := range files {
 		if pb, _ := lang.Load(file, a.readingOf(l, nil)); pb != nil {
 			list = append(list, pb)

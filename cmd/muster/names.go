@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/naming"
 	"muster/inventory"
@@ -39,7 +39,7 @@ func (a *app) projectNames(ctx context.Context) naming.Set {
 
 // runNames are those that a run's playbook and inventory tell, where it has a secret that
 // could be equal to one.
-func runNames(l *loaded, pb *lang.Playbook) []string {
+func runNames(l *loaded, pb *eval.Playbook) []string {
 	if len(pb.Secrets) == 0 && !slices.ContainsFunc(pb.Declared(), func(v *plays.Variable) bool { return v.Sensitive }) {
 		return nil
 	}

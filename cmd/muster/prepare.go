@@ -12,7 +12,7 @@ import (
 
 	"muster/host/facts"
 	"muster/internal/engine"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/view"
 	"muster/internal/wire"
@@ -47,7 +47,7 @@ type prepared struct {
 	run      *engine.Run
 	reach    *reach
 	loaded   *loaded
-	playbook *lang.Playbook
+	playbook *eval.Playbook
 	redact   *secret.Redactor
 	moved    func() // refuses the hosts that aren't as a saved plan found them; or nil
 }
@@ -134,7 +134,7 @@ func (a *app) prepareIn(l *loaded, diags hcl.Diagnostics, q request) (*prepared,
 }
 
 // newRun makes the run of a playbook, with the options that are its own.
-func (a *app) newRun(l *loaded, pb *lang.Playbook, q request, o engine.Options) (*prepared, error) {
+func (a *app) newRun(l *loaded, pb *eval.Playbook, q request, o engine.Options) (*prepared, error) {
 	reach, err := a.reach(l)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
@@ -57,7 +57,7 @@ func (t *rotator) GoingBack(r *plays.Rotation) bool {
 
 // changedMidway reports rotations of a file that are open and have another strategy than they
 // were begun with: the value that is pending was made for that.
-func (a *app) changedMidway(l *loaded, pb *lang.Playbook) (diags hcl.Diagnostics) {
+func (a *app) changedMidway(l *loaded, pb *eval.Playbook) (diags hcl.Diagnostics) {
 	u, ok := l.secrets.(*used)
 	if !ok || l.project.Dir == "" {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/rotate"
 	"muster/internal/vault"
@@ -88,7 +89,7 @@ func (t *rotator) try(r *plays.Rotation, value, before secret.String) (wrong str
 
 // applied is an error where a playbook can't be a part of a rotation, and warns where it ends
 // the old value as it brings the new one: whoever else uses that is locked out from then on.
-func (t *rotator) applied(pb *lang.Playbook, r *plays.Rotation, part string) error {
+func (t *rotator) applied(pb *eval.Playbook, r *plays.Rotation, part string) error {
 	if r.Applies[part] == "" {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/vault"
 	"muster/modules"
@@ -104,7 +104,7 @@ func (a *app) rotations(ctx context.Context, names []string) (*rotations, error)
 }
 
 // add takes a rotation in. None changes what another does.
-func (p *rotations) add(a *app, r *plays.Rotation, pb *lang.Playbook, file string) error {
+func (p *rotations) add(a *app, r *plays.Rotation, pb *eval.Playbook, file string) error {
 	for _, other := range p.list {
 		switch {
 		case other.Name == r.Name:

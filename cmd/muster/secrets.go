@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/identity"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/internal/project"
@@ -196,7 +196,7 @@ func (u *used) ask(name string) (secret.String, error) {
 
 // openSecrets opens the store of a playbook that reads secrets, before any host is
 // connected to.
-func (a *app) openSecrets(pb *lang.Playbook, s plays.Secrets, sources map[string][]byte) error {
+func (a *app) openSecrets(pb *eval.Playbook, s plays.Secrets, sources map[string][]byte) error {
 	u, ok := s.(*used)
 	if !ok || !slices.ContainsFunc(pb.Secrets, func(name string) bool {
 		i, ok := u.store.Info(name)

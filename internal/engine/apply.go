@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
@@ -159,7 +159,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 		return false
 	}
 	if it.planned.Status == wire.Failed {
-		return it.ev.OnError == lang.Continue
+		return it.ev.OnError == eval.Continue
 	}
 	if !h.awaitTurn(ctx, g, it) {
 		return false
@@ -173,7 +173,7 @@ func (h *hostRun) item(ctx context.Context, g *granted, it *item) bool {
 	if it.deferred() {
 		if err := h.again(ctx, it); err != nil {
 			h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
-			return it.ev.OnError == lang.Continue
+			return it.ev.OnError == eval.Continue
 		}
 		if it.final {
 			return true
@@ -209,7 +209,7 @@ func (h *hostRun) makeAccompanied(ctx context.Context, it *item) bool {
 		return false
 	}
 	h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: err.Error()})
-	return it.ev.OnError == lang.Continue
+	return it.ev.OnError == eval.Continue
 }
 
 // deferred reports whether the item's arguments or condition were not known for
@@ -223,7 +223,7 @@ func (it *item) judged() bool {
 
 // again evaluates an item whose arguments have become known, and sends it.
 func (h *hostRun) again(ctx context.Context, it *item) error {
-	ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
+	ev, err := settle(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 		return fmt.Errorf("what it reads isn't known although everything before it is done: %s%s", strings.Join(ev.Unknown, ", "), h.run.mute())
 	}
 	it.ev, it.guess = ev, false
-	it.rescued = it.rescued || ev.OnError == lang.Continue
+	it.rescued = it.rescued || ev.OnError == eval.Continue
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
 	if err := h.bring(ctx, way{late: true}, it); err != nil {
@@ -279,7 +279,7 @@ func (g *granted) open() int {
 // broke reports whether an item failed for good; the mutex is held.
 func (g *granted) broke() bool {
 	for _, it := range g.items {
-		if it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != lang.Continue {
+		if it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != eval.Continue {
 			return true
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/wire"
 )
 
@@ -39,7 +39,7 @@ func (h *hostRun) cutOff(m *wire.CutOff) error {
 		r.mu.Unlock()
 		return fmt.Errorf("%w: more than %d runs that were cut off", wire.ErrFrame, maxCutOffs)
 	}
-	inst := lang.Outside(h.name, m.ID, "left by a run that was cut off", fmt.Sprintf("run %.8s of %s", id, m.Since.Format(time.DateTime)))
+	inst := eval.Outside(h.name, m.ID, "left by a run that was cut off", fmt.Sprintf("run %.8s of %s", id, m.Since.Format(time.DateTime)))
 	it := &item{inst: inst, owner: h, on: h, ev: plainly, sent: true, passing: true}
 	h.outcomes[m.ID] = it
 	h.cutOffs = append(h.cutOffs, &node{item: it})

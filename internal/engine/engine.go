@@ -20,14 +20,14 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/modules"
 	"muster/secret"
 )
 
 // Options is what a run needs.
 type Options struct {
-	Playbook *lang.Playbook
+	Playbook *eval.Playbook
 	// Project is the folder in which copies of hosts' files are kept; "": there is none.
 	Project string
 	// Limit is the hosts that the run is limited to; nil: all.

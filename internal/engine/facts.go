@@ -12,7 +12,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"muster/host"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/transport"
@@ -68,7 +68,7 @@ func Worse(a, b error) error {
 // readFacts reads facts as remotes send them. Those that the playbook doesn't
 // read are null: all facts of a host are many times what a playbook reads.
 func (r *Run) readFacts(data []byte) (cty.Value, error) {
-	read := lang.FactsRead{Names: r.o.Playbook.Facts}
+	read := eval.FactsRead{Names: r.o.Playbook.Facts}
 	if read.Names == nil {
 		return ctyjson.Unmarshal(data, r.o.FactsType)
 	}
@@ -118,7 +118,7 @@ func (h *hostRun) reach(play int) {
 }
 
 // Facts implements lang.Results.
-func (r *Run) Facts(q lang.FactsRead) (cty.Value, bool) {
+func (r *Run) Facts(q eval.FactsRead) (cty.Value, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.hosts[q.Host] == nil && r.enroll != nil {
@@ -130,7 +130,7 @@ func (r *Run) Facts(q lang.FactsRead) (cty.Value, bool) {
 
 // factsOf is Facts with the mutex held. Facts that earlier plays are about to
 // alter are unknown while planning; they are gathered again after those plays.
-func (r *Run) factsOf(q lang.FactsRead) (cty.Value, bool) {
+func (r *Run) factsOf(q eval.FactsRead) (cty.Value, bool) {
 	h := r.hosts[q.Host]
 	unknown := cty.UnknownVal(r.o.FactsType)
 	switch {
@@ -168,7 +168,7 @@ func (h *hostRun) earlier(play int) []*item {
 }
 
 // movable reports whether changes can move any of what is read.
-func (r *Run) movable(q lang.FactsRead) bool {
+func (r *Run) movable(q eval.FactsRead) bool {
 	for name := range r.o.FactKeys {
 		if q.Reads(name) {
 			return true
@@ -179,7 +179,7 @@ func (r *Run) movable(q lang.FactsRead) bool {
 
 // Facts implements lang.Results for what is evaluated for this host: it notes
 // where what is read may be moved by changes that are pending.
-func (h *hostRun) Facts(q lang.FactsRead) (cty.Value, bool) {
+func (h *hostRun) Facts(q eval.FactsRead) (cty.Value, bool) {
 	facts, settled := h.run.Facts(q)
 	r := h.run
 	r.mu.Lock()
@@ -209,7 +209,7 @@ func without(facts cty.Value, open map[string]bool) cty.Value {
 // something was changed by it, whoever did that, where the playbook reads facts that
 // changes move. Until then facts are those at the play's start.
 func (r *Run) gather(ctx context.Context, p *plays.Play) {
-	if !r.movable(lang.FactsRead{Names: r.o.Playbook.Facts}) || p.Index == len(r.o.Playbook.Plays)-1 {
+	if !r.movable(eval.FactsRead{Names: r.o.Playbook.Facts}) || p.Index == len(r.o.Playbook.Plays)-1 {
 		return
 	}
 	each(r.reviewable(func(it *item) bool { return it.inst.Task.Play == p && it.altered() }), func(h *hostRun) {

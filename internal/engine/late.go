@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"muster/host"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -21,7 +21,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 	}
 	for i := 1; ; i++ {
 		if !h.grantAlone(ctx, it, i) {
-			return it.done != nil && it.ev.OnError == lang.Continue
+			return it.done != nil && it.ev.OnError == eval.Continue
 		}
 		enough, err := h.judge(it)
 		if err != nil {
@@ -45,7 +45,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 	}
 	h.run.mu.Lock()
 	it.final, it.task = true, nil
-	failed := it.done.Status == wire.Failed && it.ev.OnError != lang.Continue
+	failed := it.done.Status == wire.Failed && it.ev.OnError != eval.Continue
 	h.run.change.Broadcast()
 	h.run.mu.Unlock()
 	if it.judged() {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
@@ -234,7 +234,7 @@ func (h *hostRun) share(ctx context.Context, g *granted, it *item) bool {
 	r.mu.Lock()
 	made, why := first.outcomes[it.inst.ID], ""
 	switch {
-	case made != nil && made.done != nil && made.done.Status == wire.Failed && made.ev.OnError != lang.Continue:
+	case made != nil && made.done != nil && made.done.Status == wire.Failed && made.ev.OnError != eval.Continue:
 		why = "it failed on " + first.name + ", where it is run once for all hosts"
 	case made != nil && made.final, r.stop:
 	default:
@@ -244,7 +244,7 @@ func (h *hostRun) share(ctx context.Context, g *granted, it *item) bool {
 	if why == "" {
 		return true
 	}
-	it.ev = &lang.Evaluated{}
+	it.ev = &eval.Evaluated{}
 	h.finish(it, &wire.Done{ID: it.id(), Status: wire.Failed, Error: why})
 	return false
 }

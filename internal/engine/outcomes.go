@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"muster/host"
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
@@ -20,19 +20,19 @@ import (
 // nothing is the outcome of a task that isn't run, and open that of one of which it
 // isn't known.
 var (
-	nothing = lang.Outcome{Skipped: modules.True, Output: []byte("null")}
-	open    = lang.Outcome{Unsent: true, Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
+	nothing = eval.Outcome{Skipped: modules.True, Output: []byte("null")}
+	open    = eval.Outcome{Unsent: true, Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}
 )
 
 // Outcome implements lang.Results for what is evaluated for this host.
-func (h *hostRun) Outcome(host, id string) (lang.Outcome, bool) {
+func (h *hostRun) Outcome(host, id string) (eval.Outcome, bool) {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	return h.outcome(host, id)
 }
 
 // outcome is Outcome with the mutex held.
-func (h *hostRun) outcome(host, id string) (lang.Outcome, bool) {
+func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 	of := h.run.hosts[host]
 	if of == nil {
 		return nothing, true // the limit leaves it out
@@ -65,7 +65,7 @@ func (h *hostRun) outcome(host, id string) (lang.Outcome, bool) {
 
 // unsent is the outcome of a task that isn't among the host's, for a reader. The
 // mutex is held.
-func (h *hostRun) unsent(reader *hostRun, id string) (lang.Outcome, bool) {
+func (h *hostRun) unsent(reader *hostRun, id string) (eval.Outcome, bool) {
 	r := h.run
 	ran, passed := h.hasPassed(id)
 	perhaps := nothing // what it comes to, should it be a rescue's
@@ -116,7 +116,7 @@ func (h *hostRun) pass(id string, ran modules.Truth) {
 }
 
 // passAll notes it of all tasks of steps.
-func (h *hostRun) passAll(scope *lang.Scope, ran modules.Truth, steps []*plays.Step) {
+func (h *hostRun) passAll(scope *eval.Scope, ran modules.Truth, steps []*plays.Step) {
 	for t := range plays.TasksOf(steps) {
 		h.pass(scope.Path()+t.Name(), ran)
 	}
@@ -159,24 +159,24 @@ func cutLast(s, sep string) (before, after string, found bool) {
 }
 
 // fromPlanned is the outcome of an item that is planned, for a reader.
-func fromPlanned(it *item, reader *hostRun) lang.Outcome {
+func fromPlanned(it *item, reader *hostRun) eval.Outcome {
 	p := it.planned
 	switch p.Status {
 	case wire.Skipped:
 		return nothing
 	case wire.Failed:
-		return lang.Outcome{Failed: modules.True, Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
+		return eval.Outcome{Failed: modules.True, Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
 	case wire.Unchanged:
-		return lang.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
+		return eval.Outcome{Output: jsonOrNull(p.Output), Sensitive: it.ev.Sensitive}
 	}
-	o := lang.Outcome{Changed: modules.True, Failed: modules.Maybe}
+	o := eval.Outcome{Changed: modules.True, Failed: modules.Maybe}
 	if len(p.Then) == 0 && !slices.ContainsFunc(p.Changes, func(d host.Description) bool { return d.Action.Counts() }) {
 		o.Changed = modules.False // it only looks
 	}
 	switch {
 	case p.Certainty != wire.Known:
 		o.Changed, o.Skipped = modules.Maybe, modules.Maybe
-	case it.ev.ChangedWhen, it.ev.OnError == lang.Continue, it.doubted, it.rescued && it.owner != reader:
+	case it.ev.ChangedWhen, it.ev.OnError == eval.Continue, it.doubted, it.rescued && it.owner != reader:
 		// What is judged of it counts; and whether it fails, where its readers
 		// come to their turn all the same.
 		o.Changed = modules.Maybe
@@ -184,8 +184,8 @@ func fromPlanned(it *item, reader *hostRun) lang.Outcome {
 	return o
 }
 
-func fromDone(it *item) lang.Outcome {
-	o := lang.Outcome{Output: jsonOrNull(it.done.Output), Sensitive: it.ev.Sensitive}
+func fromDone(it *item) eval.Outcome {
+	o := eval.Outcome{Output: jsonOrNull(it.done.Output), Sensitive: it.ev.Sensitive}
 	switch it.done.Status {
 	case wire.Changed:
 		o.Changed = modules.True
@@ -205,7 +205,7 @@ func jsonOrNull(b []byte) []byte {
 }
 
 // settled waits for everything that an evaluation for the host needs.
-func (h *hostRun) settled(ctx context.Context, waits lang.Waits) error {
+func (h *hostRun) settled(ctx context.Context, waits eval.Waits) error {
 	h.waits(h.waitsOn(waits))
 	defer h.waits("")
 	return h.run.awaitOthers(ctx, func() bool {

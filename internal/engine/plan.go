@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
@@ -154,7 +154,7 @@ func (w way) in(place ...int) way {
 }
 
 // walk evaluates steps on the host, in order, and sends what they come to.
-func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*plays.Step) ([]*node, error) {
+func (h *hostRun) walk(ctx context.Context, w way, scope *eval.Scope, steps []*plays.Step) ([]*node, error) {
 	var nodes []*node
 	outer := w
 	for i, step := range steps {
@@ -193,8 +193,8 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *lang.Scope, steps []*p
 	return nodes, nil
 }
 
-func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *plays.Block) ([]*node, error) {
-	scopes, err := settle(ctx, h, func() ([]*lang.Scope, lang.Waits, hcl.Diagnostics) { return scope.Enter(b) })
+func (h *hostRun) block(ctx context.Context, w way, scope *eval.Scope, b *plays.Block) ([]*node, error) {
+	scopes, err := settle(ctx, h, func() ([]*eval.Scope, eval.Waits, hcl.Diagnostics) { return scope.Enter(b) })
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (h *hostRun) block(ctx context.Context, w way, scope *lang.Scope, b *plays.
 
 // settle evaluates, waiting for what the evaluation needs, until it is
 // complete. Its errors are diagnostics.
-func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Waits, hcl.Diagnostics)) (T, error) {
+func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, eval.Waits, hcl.Diagnostics)) (T, error) {
 	for {
 		v, waits, diags := evaluate()
 		if diags.HasErrors() {
@@ -237,12 +237,12 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, lang.Wai
 }
 
 // task evaluates a task's instances and sends them.
-func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *plays.Task) ([]*item, error) {
+func (h *hostRun) task(ctx context.Context, w way, scope *eval.Scope, t *plays.Task) ([]*item, error) {
 	if t.ActsElsewhere() && !w.late {
 		h.mixed = w.play
 		defer h.stands(w.in(1))
 	}
-	instances, err := settle(ctx, h, func() ([]*lang.Instance, lang.Waits, hcl.Diagnostics) { return scope.Instances(t) })
+	instances, err := settle(ctx, h, func() ([]*eval.Instance, eval.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
 		return []*item{h.broken(scope, t, w, err)}, fatal(err)
 	}
@@ -281,14 +281,14 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *plays.T
 			}
 		}
 		if w.late {
-			it.ev = &lang.Evaluated{Undecided: true}
+			it.ev = &eval.Evaluated{Undecided: true}
 			it.planned = &wire.Planned{ID: it.id(), Status: wire.Pending, Certainty: wire.Deferred}
 			h.register(it)
 			items = append(items, it)
 			continue
 		}
 		h.guessed = false
-		ev, err := settle(ctx, h, func() (*lang.Evaluated, lang.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
+		ev, err := settle(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
 		if err != nil {
 			if fatal(err) != nil {
 				return items, err
@@ -297,7 +297,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *lang.Scope, t *plays.T
 			continue
 		}
 		it.ev, it.guess = ev, h.guessed
-		it.rescued = it.rescued || ev.OnError == lang.Continue
+		it.rescued = it.rescued || ev.OnError == eval.Continue
 		items = append(items, it)
 		if err := it.on.unusable(); it.on != h && err != nil && !ev.Skip {
 			h.fail(it, err)
@@ -374,7 +374,7 @@ func (h *hostRun) truth(id string) modules.Truth {
 func (it *item) wire() *wire.Task {
 	t := &wire.Task{
 		ID: it.id(), Kind: it.inst.Task.Kind, Args: it.ev.Args, When: it.ev.When,
-		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.owner.run.untold(it.ev.Secrets), Made: it.ev.Made, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == lang.Continue,
+		Guess: it.guess, Passing: it.passing, Sensitive: it.ev.Sensitive, Apart: it.ev.Apart, Withheld: it.ev.Withheld, Secrets: it.owner.run.untold(it.ev.Secrets), Made: it.ev.Made, Timeout: it.ev.Timeout, Tolerate: it.ev.OnError == eval.Continue,
 	}
 	for _, args := range it.ev.Others {
 		t.Others = append(t.Others, args)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
@@ -185,7 +185,7 @@ func (h *hostRun) due(p *playRun) bool {
 // unsettled reports whether the item is anything but done already: it would change
 // something, or can't be planned as the host is.
 func (it *item) unsettled() bool {
-	return it.pending() || it.planned != nil && it.planned.Status == wire.Failed && it.ev.OnError != lang.Continue
+	return it.pending() || it.planned != nil && it.planned.Status == wire.Failed && it.ev.OnError != eval.Continue
 }
 
 // hasFailed reports whether the host has failed or is lost.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 )
 
 // Stage is how far a host has come in a pass.
@@ -129,7 +129,7 @@ func (s *Standing) of(it *item) {
 }
 
 // waitsOn is the first host that one waits for, other than itself; "": none.
-func (h *hostRun) waitsOn(waits lang.Waits) string {
+func (h *hostRun) waitsOn(waits eval.Waits) string {
 	for _, w := range waits {
 		if w.Host != h.name {
 			return w.Host

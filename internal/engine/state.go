@@ -9,7 +9,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
 	"muster/internal/task"
@@ -104,7 +104,7 @@ type node struct {
 // blockRun is a block entered on one host.
 type blockRun struct {
 	block  *plays.Block
-	scope  *lang.Scope
+	scope  *eval.Scope
 	way    way // the one it stands in
 	nodes  []*node
 	rescue []*node
@@ -113,9 +113,9 @@ type blockRun struct {
 
 // item is a task's instance on one host.
 type item struct {
-	inst    *lang.Instance
-	scope   *lang.Scope
-	ev      *lang.Evaluated
+	inst    *eval.Instance
+	scope   *eval.Scope
+	ev      *eval.Evaluated
 	on      *hostRun // the one acted on
 	owner   *hostRun
 	planned *wire.Planned
@@ -299,7 +299,7 @@ func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
 
 // Most items of most runs: nothing to do, nothing special about them.
 var (
-	plainly   = &lang.Evaluated{}
+	plainly   = &eval.Evaluated{}
 	unchanged = &wire.Planned{Status: wire.Unchanged, Certainty: wire.Known}
 	skipped   = &wire.Planned{Status: wire.Skipped, Certainty: wire.Known}
 )
@@ -308,7 +308,7 @@ var (
 // on many hosts have very many. The mutex is held.
 func (it *item) shrink() {
 	ev, p := it.ev, it.planned
-	if !ev.Sensitive && ev.OnError != lang.Continue && ev.Retry == nil && !ev.ChangedWhen && !ev.FailedWhen && ev.When == nil && !ev.Skip && !it.deferred() {
+	if !ev.Sensitive && ev.OnError != eval.Continue && ev.Retry == nil && !ev.ChangedWhen && !ev.FailedWhen && ev.When == nil && !ev.Skip && !it.deferred() {
 		it.ev = plainly
 	}
 	if p.Certainty == wire.Known && len(p.Changes)+len(p.Then)+len(p.Output) == 0 && p.Error == "" && !p.Always {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -344,7 +344,7 @@ func (h *hostRun) grantAgain(l *link, g grant, broke map[string]int) {
 	r.mu.Lock()
 	for _, it := range g.items {
 		switch {
-		case it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != lang.Continue:
+		case it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != eval.Continue:
 			broke[g.chain] = g.epoch
 		case it.making && broke[g.chain] >= g.epoch:
 			it.making = false

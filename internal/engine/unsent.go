@@ -5,8 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"muster/internal/lang"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
 )
@@ -27,15 +27,15 @@ func fatal(err error) error {
 
 // fail is an item that failed before it could be sent.
 func (h *hostRun) fail(it *item, err error) *item {
-	onError := lang.Fail
+	onError := eval.Fail
 	if it.ev != nil {
 		onError = it.ev.OnError
 	}
-	if p := (problems{}); errors.As(err, &p) && lang.Later(p.diags) {
-		onError = lang.Continue
+	if p := (problems{}); errors.As(err, &p) && eval.Later(p.diags) {
+		onError = eval.Continue
 		it.rescued = true
 	}
-	it.ev = &lang.Evaluated{OnError: onError}
+	it.ev = &eval.Evaluated{OnError: onError}
 	h.register(it)
 	p := &wire.Planned{ID: it.id(), Status: wire.Failed, Certainty: wire.Known, Error: err.Error()}
 	if at := (errArg{}); errors.As(err, &at) {
@@ -46,7 +46,7 @@ func (h *hostRun) fail(it *item, err error) *item {
 }
 
 // broken is the item of a task whose instances can't be told.
-func (h *hostRun) broken(scope *lang.Scope, t *plays.Task, w way, err error) *item {
-	inst := &lang.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
+func (h *hostRun) broken(scope *eval.Scope, t *plays.Task, w way, err error) *item {
+	inst := &eval.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
 	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, trial: w.trial}, err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/modules"
 )
@@ -28,7 +29,7 @@ const maxElements = 200
 
 // checks are those of one playbook.
 type checks struct {
-	p          *Playbook
+	p          *eval.Playbook
 	diags      hcl.Diagnostics
 	budget     int               // evaluations that are left
 	varying    map[any]bool      // locals that differ between hosts
@@ -43,21 +44,21 @@ type checker struct {
 }
 
 // check evaluates everything, with what can be known before a run.
-func check(p *Playbook) hcl.Diagnostics {
+func check(p *eval.Playbook) hcl.Diagnostics {
 	k := &checks{p: p, budget: evaluations}
-	for _, u := range k.p.units {
+	for _, u := range k.p.Units {
 		k.checkVariables(u)
 		k.checkLocals(u)
 	}
 	for _, p := range k.p.Plays {
 		c := &checker{checks: k, play: p, paths: paths{written: map[string]map[string]*plays.Task{}}}
 		k.varying = nil
-		var scopes []*Scope
+		var scopes []*eval.Scope
 		for _, h := range p.Hosts {
-			scopes = append(scopes, k.p.before(p, h))
+			scopes = append(scopes, k.p.BeforeRun(p, h))
 		}
 		if len(scopes) == 0 {
-			scopes = []*Scope{k.p.before(p, "")}
+			scopes = []*eval.Scope{k.p.BeforeRun(p, "")}
 		}
 		if r := p.Rolling; r != nil {
 			c.steps(r.Before, scopes)
@@ -81,16 +82,16 @@ func (k *checks) checkVariables(u *plays.Unit) {
 			if state.Origin != "" {
 				origin = fmt.Sprintf(" The value comes from %s.", state.Origin)
 			}
-			k.diags = append(k.diags, k.p.beforePlays(u, "").validate(v, v.Range, origin)...)
+			k.diags = append(k.diags, k.p.BeforePlays(u, "").Validate(v, v.Range, origin)...)
 		}
 		if state.Final {
 			continue
 		}
-		for i := range k.p.fleet.Hosts {
-			h := &k.p.fleet.Hosts[i]
+		for i := range k.p.Inventory.Hosts {
+			h := &k.p.Inventory.Hosts[i]
 			if _, ok := h.Vars[name]; ok {
 				set = true
-				k.diags = append(k.diags, k.p.beforePlays(u, h.Name).validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
+				k.diags = append(k.diags, k.p.BeforePlays(u, h.Name).Validate(v, v.Range, fmt.Sprintf(" The inventory sets it for %s.", h.Name))...)
 			}
 		}
 		for _, p := range k.p.Plays {
@@ -101,7 +102,7 @@ func (k *checks) checkVariables(u *plays.Unit) {
 				}
 			}
 		}
-		if !set && k.p.o.RequireValues && !k.p.fleet.Partial {
+		if !set && k.p.Options.RequireValues && !k.p.Inventory.Partial {
 			k.diags = append(k.diags, v.Missing(""))
 		}
 	}
@@ -114,11 +115,11 @@ func (k *checks) checkPlayVar(p *plays.Play, pv *plays.PlayVar) {
 		hosts = []string{""}
 	}
 	if !pv.Expr.Reads.Host { // else it is found where the variable is read
-		_, _, diags := k.p.before(p, hosts[0]).variable(pv.Name)
+		_, _, diags := k.p.BeforeRun(p, hosts[0]).Variable(pv.Name)
 		k.diags = append(k.diags, diags...)
 	}
 	for _, host := range hosts {
-		k.diags = append(k.diags, k.p.before(p, host).validate(pv.Variable, pv.At, "")...)
+		k.diags = append(k.diags, k.p.BeforeRun(p, host).Validate(pv.Variable, pv.At, "")...)
 	}
 }
 
@@ -126,20 +127,20 @@ func (k *checks) checkPlayVar(p *plays.Play, pv *plays.PlayVar) {
 // are checked where they are read.
 func (k *checks) checkLocals(u *plays.Unit) {
 	c := &checker{checks: k, play: &plays.Play{}}
-	s := k.p.beforePlays(u, "") // one, so that each local is evaluated once
+	s := k.p.BeforePlays(u, "") // one, so that each local is evaluated once
 	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
 		lo := u.Locals[name]
 		if lo.Expr == nil || lo.Expr.Bad || c.localVaries(lo, u) {
 			continue
 		}
-		_, _, diags := s.local(name)
+		_, _, diags := s.Local(name)
 		k.diags = append(k.diags, diags...)
 	}
 	k.varying = nil // it is asked again for each play
 }
 
 // steps checks steps in the scopes that they are run in.
-func (c *checker) steps(steps []*plays.Step, scopes []*Scope) {
+func (c *checker) steps(steps []*plays.Step, scopes []*eval.Scope) {
 	for _, step := range steps {
 		switch {
 		case step.Task != nil:
@@ -150,8 +151,8 @@ func (c *checker) steps(steps []*plays.Step, scopes []*Scope) {
 	}
 }
 
-func (c *checker) block(b *plays.Block, scopes []*Scope) {
-	var inner []*Scope
+func (c *checker) block(b *plays.Block, scopes []*eval.Scope) {
+	var inner []*eval.Scope
 	for _, s := range scopes {
 		entered, _, diags := s.Enter(b)
 		c.diags = append(c.diags, diags...)
@@ -173,34 +174,34 @@ func (c *checker) block(b *plays.Block, scopes []*Scope) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Role.Unit.Outputs)) {
 		if o := b.Role.Unit.Outputs[name]; o.Expr != nil {
-			c.diags = append(c.diags, inner[0].output(o)...)
+			c.diags = append(c.diags, inner[0].Output(o)...)
 		}
 	}
 }
 
 // inputs checks the inputs of a role in use.
-func (c *checker) inputs(use *plays.RoleUse, s *Scope) {
+func (c *checker) inputs(use *plays.RoleUse, s *eval.Scope) {
 	for _, name := range use.Unit.Order {
 		v := use.Unit.Variables[name]
 		at := use.Block.Range
 		if given := use.Inputs[name]; given != nil {
 			at = given.Raw.Range()
 		}
-		if _, _, diags := s.variable(name); diags.HasErrors() {
+		if _, _, diags := s.Variable(name); diags.HasErrors() {
 			c.diags = append(c.diags, diags...)
 			continue
 		}
-		c.diags = append(c.diags, s.validate(v, at, "")...)
+		c.diags = append(c.diags, s.Validate(v, at, "")...)
 	}
 }
 
 // task checks a task in all scopes that it is run in.
-func (c *checker) task(t *plays.Task, scopes []*Scope) {
+func (c *checker) task(t *plays.Task, scopes []*eval.Scope) {
 	if t.Broken {
 		return
 	}
 	// Whether a task's companion is its own host shows only on that one.
-	varies := c.taskVaries(t, scopes[0]) || c.p.accompanied(t)
+	varies := c.taskVaries(t, scopes[0]) || c.p.Accompanied(t)
 	if !varies {
 		scopes = scopes[:1]
 	} else if len(scopes) > 1 {
@@ -253,49 +254,49 @@ type finding struct {
 
 // once checks a task in one scope. ran is false where it is skipped; varies says
 // whether the task may differ between hosts.
-func (c *checker) once(t *plays.Task, s *Scope, varies bool) (diags hcl.Diagnostics, certain, ran bool) {
+func (c *checker) once(t *plays.Task, s *eval.Scope, varies bool) (diags hcl.Diagnostics, certain, ran bool) {
 	instances, _, diags := s.Instances(t)
 	if diags.HasErrors() {
 		certain, ran = true, true
-		instances = s.unknownInstances(t)
+		instances = s.UnknownInstances(t)
 	}
 	for n, i := range instances {
 		if n == maxElements {
 			break
 		}
 		c.budget--
-		tried := s.try(i)
-		diags = append(diags, tried.diags...)
-		if tried.skipped {
+		tried := s.Try(i)
+		diags = append(diags, tried.Diags...)
+		if tried.Skipped {
 			continue
 		}
 		ran = true
-		certain = certain || tried.certain
+		certain = certain || tried.Certain
 		diags = append(diags, c.decode(i, tried)...)
-		diags = append(diags, s.judgements(i)...)
+		diags = append(diags, s.Judgements(i)...)
 		if at, ok := c.actsOn(i, varies); ok {
-			c.paths.note(c.p.o.Kinds, t, tried.args, at)
+			c.paths.note(c.p.Options.Kinds, t, tried.Args, at)
 		}
 	}
 	return diags, certain, ran
 }
 
 // decode holds the arguments against the kind.
-func (c *checker) decode(i *Instance, tried *trial) hcl.Diagnostics {
+func (c *checker) decode(i *eval.Instance, tried *eval.Trial) hcl.Diagnostics {
 	t := i.Task
 	if t.NoKey {
-		tried.args[c.p.o.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
+		tried.Args[c.p.Options.Kinds.Schema(t.Kind).Key().Name] = modules.UnknownValue{}
 	}
-	module, errs := c.p.o.Kinds.Decode(t.Kind, tried.args)
+	module, errs := c.p.Options.Kinds.Decode(t.Kind, tried.Args)
 	if copier, is := module.(modules.Copier); is && len(errs) == 0 {
 		errs = c.copies(copier)
 	}
 	if len(errs) == 0 {
-		_, _, errs = c.p.Companions(t, i.Target, tried.args)
+		_, _, errs = c.p.Companions(t, i.Target, tried.Args)
 	}
 	var out hcl.Diagnostics
 	for _, err := range errs {
-		d := diag.Error(t.At(err), err.Summary, tried.withhold(c.asWritten(t, err)), "%s", tried.withhold(err.Detail))
+		d := diag.Error(t.At(err), err.Summary, tried.Withhold(c.asWritten(t, err)), "%s", tried.Withhold(err.Detail))
 		out = append(out, d)
 	}
 	return out
@@ -308,7 +309,7 @@ func (c *checker) copies(m modules.Copier) []modules.ArgError {
 	if to = path.Clean(to); to == "." {
 		return nil
 	}
-	for _, read := range c.p.o.Reads {
+	for _, read := range c.p.Options.Reads {
 		if below(to, read) || below(read, to) {
 			return []modules.ArgError{{Arg: "to", Summary: "A folder that muster reads", Hint: `to = "fetched"`,
 				Detail: fmt.Sprintf("The copies in %q would stand where muster reads %q as a part of the project: keep them in a folder of their own.", to, read)}}
@@ -328,10 +329,10 @@ func (c *checker) asWritten(t *plays.Task, err modules.ArgError) string {
 		return err.Hint
 	}
 	n, ok := diag.Unwrap(a.Raw).(*hclsyntax.LiteralValueExpr)
-	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.Name, fmt.Sprint(plainValue(n.Val))) {
+	if !ok || n.Val.Type() != cty.Number || err.Hint != fmt.Sprintf("%s = %q", a.Name, fmt.Sprint(eval.Plain(n.Val))) {
 		return err.Hint
 	}
-	src := c.p.files.Sources()[n.SrcRange.Filename]
+	src := c.p.Reader.Sources()[n.SrcRange.Filename]
 	if !n.SrcRange.CanSliceBytes(src) {
 		return err.Hint
 	}

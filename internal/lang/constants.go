@@ -4,6 +4,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/lang/refs"
 )
@@ -20,7 +21,7 @@ func (l *loader) constant(e hclsyntax.Expression, what string) (cty.Value, bool)
 		l.errorAt(e.Range(), "Can't be read here", "Use a local: locals may read files.", "Files can't be read in %s: it is fixed.", what)
 		return cty.NilVal, false
 	}
-	v, more := l.p.constant(x)
+	v, more := l.p.Constant(x)
 	l.diags = append(l.diags, more...)
 	return v, !more.HasErrors()
 }
@@ -34,7 +35,7 @@ func (l *loader) static(u *plays.Unit, e hclsyntax.Expression, what string) (v c
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
-	v, diags = l.p.static(u, x)
+	v, diags = l.p.Static(u, x)
 	l.diags = append(l.diags, diags...)
 	return v, !diags.HasErrors()
 }
@@ -47,7 +48,7 @@ func (l *loader) constString(a *hclsyntax.Attribute) string {
 	if !ok {
 		return ""
 	}
-	s, isText := textOf(v)
+	s, isText := eval.TextOf(v)
 	if !isText || v.Type() != cty.String {
 		l.errorAt(a.Expr.Range(), "Wrong type", "", "%q takes a string.", a.Name)
 	}

@@ -13,6 +13,7 @@ import (
 	"muster/internal/keypair"
 	"muster/internal/keypair/sshkey"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
@@ -77,7 +78,7 @@ func (g *recipe) value(name string) any {
 	if v.IsNull() {
 		return nil
 	}
-	return plainValue(v)
+	return eval.Plain(v)
 }
 
 // wrong reports why an argument can't be as it is.

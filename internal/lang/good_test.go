@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/modules"
 	"muster/secret"
@@ -47,20 +48,20 @@ func truthOf(b bool) modules.Truth {
 	return modules.False
 }
 
-func (f *fakeResults) Outcome(host, id string) (Outcome, bool) {
+func (f *fakeResults) Outcome(host, id string) (eval.Outcome, bool) {
 	o, ok := f.Outcomes[host][id]
 	if !ok {
-		return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, f.Planning
+		return eval.Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, f.Planning
 	}
-	return Outcome{Changed: truthOf(o.Changed), Failed: truthOf(o.Failed), Skipped: truthOf(o.Skipped), Output: o.Output}, true
+	return eval.Outcome{Changed: truthOf(o.Changed), Failed: truthOf(o.Failed), Skipped: truthOf(o.Skipped), Output: o.Output}, true
 }
 
-func (f *fakeResults) Facts(q FactsRead) (cty.Value, bool) {
+func (f *fakeResults) Facts(q eval.FactsRead) (cty.Value, bool) {
 	raw, ok := f.FactsOf[q.Host]
 	if !ok {
 		return cty.UnknownVal(factsType), true
 	}
-	v, err := FromJSON(raw, factsType)
+	v, err := eval.FromJSON(raw, factsType)
 	if err != nil {
 		panic(err)
 	}
@@ -128,20 +129,20 @@ func TestGood(t *testing.T) {
 	}
 }
 
-func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*plays.Step, indent string) {
+func show(t *testing.T, b *strings.Builder, dir string, s *eval.Scope, steps []*plays.Step, indent string) {
 	t.Helper()
 	for _, step := range steps {
 		switch {
 		case step.Barrier != nil:
-			fmt.Fprintf(b, "%s%s barrier\n", indent, s.host)
+			fmt.Fprintf(b, "%s%s barrier\n", indent, s.Host())
 		case step.Block != nil:
 			scopes, waits, diags := s.Enter(step.Block)
 			if len(waits) > 0 || diags.HasErrors() {
-				fmt.Fprintf(b, "%s%s block %q waits %v %v\n", indent, s.host, step.Block.Label, waits, diags)
+				fmt.Fprintf(b, "%s%s block %q waits %v %v\n", indent, s.Host(), step.Block.Label, waits, diags)
 				continue
 			}
 			for _, inner := range scopes {
-				fmt.Fprintf(b, "%s%s block %q %s\n", indent, s.host, step.Block.Label, inner.Path())
+				fmt.Fprintf(b, "%s%s block %q %s\n", indent, s.Host(), step.Block.Label, inner.Path())
 				show(t, b, dir, inner, step.Block.Steps, indent+"  ")
 				if len(step.Block.Rescue) > 0 {
 					fmt.Fprintf(b, "%s rescue\n", indent)
@@ -155,7 +156,7 @@ func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*plays
 		case step.Task != nil:
 			instances, waits, diags := s.Instances(step.Task)
 			if len(waits) > 0 || diags.HasErrors() {
-				fmt.Fprintf(b, "%s%s %s waits %v %v\n", indent, s.host, step.Task.Name(), waits, diags)
+				fmt.Fprintf(b, "%s%s %s waits %v %v\n", indent, s.Host(), step.Task.Name(), waits, diags)
 			}
 			for _, i := range instances {
 				on := ""
@@ -165,20 +166,20 @@ func show(t *testing.T, b *strings.Builder, dir string, s *Scope, steps []*plays
 				e, waits, diags := s.Evaluate(i)
 				if diags.HasErrors() {
 					_, text := describe(dir, diags[0])
-					fmt.Fprintf(b, "%s%s %s%s error %s\n", indent, s.host, i.ID, on, text)
+					fmt.Fprintf(b, "%s%s %s%s error %s\n", indent, s.Host(), i.ID, on, text)
 					continue
 				}
 				if len(waits) > 0 {
-					fmt.Fprintf(b, "%s%s %s%s waits %v\n", indent, s.host, i.ID, on, waits)
+					fmt.Fprintf(b, "%s%s %s%s waits %v\n", indent, s.Host(), i.ID, on, waits)
 					continue
 				}
-				fmt.Fprintf(b, "%s%s %s%s %s\n", indent, s.host, i.ID, on, showEvaluated(i.Task, e))
+				fmt.Fprintf(b, "%s%s %s%s %s\n", indent, s.Host(), i.ID, on, showEvaluated(i.Task, e))
 			}
 		}
 	}
 }
 
-func showEvaluated(t *plays.Task, e *Evaluated) string {
+func showEvaluated(t *plays.Task, e *eval.Evaluated) string {
 	if e.Skip {
 		return "skip"
 	}
@@ -209,7 +210,7 @@ func showEvaluated(t *plays.Task, e *Evaluated) string {
 	}
 	add(e.Become.User != "", "become:"+e.Become.User)
 	add(e.Timeout != 0, "timeout:"+e.Timeout.String())
-	add(e.OnError != Fail, "on_error:"+string(e.OnError))
+	add(e.OnError != eval.Fail, "on_error:"+string(e.OnError))
 	add(e.Retry != nil, fmt.Sprintf("retry:%+v", e.Retry))
 	add(e.Sensitive, "sensitive")
 	add(len(e.Secrets) > 0, fmt.Sprintf("secrets:%q", e.Secrets))

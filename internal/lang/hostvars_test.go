@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"muster/internal/lang/eval"
 )
 
 // varsRead says which of some vars a playbook may read.
-func varsRead(p *Playbook) string {
+func varsRead(p *eval.Playbook) string {
 	if p.ReadsVar("a var that nobody names") {
 		return "any"
 	}
@@ -79,7 +81,7 @@ func TestVarsThatExpressionsRead(t *testing.T) {
 					t.Fatal(d)
 				}
 			}
-			p.failed = false
+			p.Failed = false
 			if got := varsRead(p); got != c.want {
 				t.Errorf("%s: got %s, want %s", c.content, got, c.want)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
 	"muster/internal/lang/refs"
@@ -20,7 +21,7 @@ import (
 // Load reads the playbook file and everything it uses, and makes every check
 // that takes no connection. The playbook is never nil; it can be run where the
 // diagnostics hold no error.
-func Load(file string, o plays.Options) (*Playbook, hcl.Diagnostics) {
+func Load(file string, o plays.Options) (*eval.Playbook, hcl.Diagnostics) {
 	l := newLoader(file, o)
 	p := l.p
 	if top := l.playbook(files.File{Path: file, Name: file}, nil, nil, func(*plays.Unit) {}); top != nil {
@@ -30,25 +31,25 @@ func Load(file string, o plays.Options) (*Playbook, hcl.Diagnostics) {
 	}
 	l.checkSources()
 	l.diags = append(l.diags, check(p)...)
-	l.diags = append(l.diags, p.templates.jinja()...) // which dedupe brings into order
+	l.diags = append(l.diags, p.Jinja()...) // which dedupe brings into order
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *plays.Play) bool { return play.OfRotation })
 	}
-	p.Sources = p.files.Sources()
+	p.Sources = p.Reader.Sources()
 	p.Facts, p.Secrets = l.FactsRead(), l.SecretsRead()
-	p.failed = l.diags.HasErrors()
-	return p, diag.Dedupe(l.diags, p.files.InOrder())
+	p.Failed = l.diags.HasErrors()
+	return p, diag.Dedupe(l.diags, p.Reader.InOrder())
 }
 
 func newLoader(file string, o plays.Options) *loader {
-	p := newPlaybook(file, &o)
-	return &loader{o: &o, p: p, Known: p.names, files: p.files, roles: map[string]*roleFile{}}
+	p := eval.New(file, &o)
+	return &loader{o: &o, p: p, Known: p.Known, files: p.Reader, roles: map[string]*roleFile{}}
 }
 
 // loader holds what reading a playbook takes.
 type loader struct {
 	o *plays.Options
-	p *Playbook
+	p *eval.Playbook
 	*refs.Known
 	files *files.Reader
 	diags hcl.Diagnostics
@@ -88,7 +89,7 @@ func (l *loader) playbook(f files.File, at *hcl.Range, from *plays.Unit, given f
 	defer func() { l.including = l.including[:len(l.including)-1] }()
 
 	u := &plays.Unit{Name: f.Name, Dir: files.Folder{Dir: filepath.Dir(f.Path)}, From: from}
-	l.p.units = append(l.p.units, u)
+	l.p.Units = append(l.p.Units, u)
 	l.attributes(body, "a playbook", nil, []string{"variable", "locals", "play", "include", "rotation"})
 	l.declarations(u, body, false)
 	l.resolve(u)

@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
@@ -27,7 +28,7 @@ func project(t testing.TB, text string) (dir, site string) {
 }
 
 // must loads a playbook that is to have no errors.
-func must(t testing.TB, site string, o plays.Options) *Playbook {
+func must(t testing.TB, site string, o plays.Options) *eval.Playbook {
 	t.Helper()
 	p, diags := Load(site, o)
 	if diags.HasErrors() {
@@ -37,7 +38,7 @@ func must(t testing.TB, site string, o plays.Options) *Playbook {
 }
 
 // evaluate evaluates the only instance of a play's task on a host.
-func evaluate(t testing.TB, p *Playbook, play, step int, host string, r Results) *Evaluated {
+func evaluate(t testing.TB, p *eval.Playbook, play, step int, host string, r eval.Results) *eval.Evaluated {
 	t.Helper()
 	s := p.Scope(p.Plays[play], host, r)
 	instances, waits, diags := s.Instances(p.Plays[play].Steps[step].Task)
@@ -51,7 +52,7 @@ func evaluate(t testing.TB, p *Playbook, play, step int, host string, r Results)
 	return e
 }
 
-func contentText(t testing.TB, e *Evaluated) string {
+func contentText(t testing.TB, e *eval.Evaluated) string {
 	t.Helper()
 	c, ok := e.Args["content"].(host.Content)
 	if !ok {
@@ -133,7 +134,7 @@ play "p" {
   task "file" "/x" { content = try("object ${var.x.a}", "list ${join("-", var.x)}", "text ${var.x}") }
 }
 `)
-	load := func(text string) (*Playbook, hcl.Diagnostics) {
+	load := func(text string) (*eval.Playbook, hcl.Diagnostics) {
 		o := testOptions(dir)
 		o.Vars = []plays.VarSource{{Name: "x", Text: text, Origin: "--var"}}
 		return Load(file, o)

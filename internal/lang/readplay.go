@@ -13,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/lang/refs"
 )
@@ -134,7 +135,7 @@ func (l *loader) playHosts(u *plays.Unit, p *plays.Play, a *hclsyntax.Attribute)
 
 // patterns reads a list of host patterns, or a single one.
 func (l *loader) patterns(v cty.Value, e hclsyntax.Expression) (out []string, known, ok bool) {
-	out, known, err := patternsOf(v)
+	out, known, err := eval.PatternsOf(v)
 	if err != nil {
 		l.errorAt(e.Range(), "Wrong type", `hosts = ["all"]`, "%s.", diag.Capital(err.Error()))
 		return nil, false, false
@@ -150,7 +151,7 @@ func (l *loader) tags(u *plays.Unit, a *hclsyntax.Attribute, outer []string) []s
 	if !ok {
 		return outer
 	}
-	if hasSensitive(v) {
+	if eval.HasSensitive(v) {
 		l.errorAt(a.Expr.Range(), "Sensitive tags", "", "Tags are shown everywhere: they can't be sensitive.")
 		return outer
 	}
@@ -282,7 +283,7 @@ func (l *loader) amount(v cty.Value, e hclsyntax.Expression, least int) (plays.A
 	if !v.IsKnown() {
 		return plays.Amount{Hosts: least}, true
 	}
-	text, ok := textOf(v)
+	text, ok := eval.TextOf(v)
 	if ok {
 		share, percent := strings.CutSuffix(text, "%")
 		if n, err := strconv.Atoi(share); err == nil && !percent && n >= least {

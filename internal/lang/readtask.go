@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/lang/refs"
 	"muster/modules"
@@ -311,7 +312,7 @@ func (l *loader) ownStand(t *plays.Task) refs.Stand {
 // analyseTask looks at what the task's expressions read, when all tasks of the
 // play are known.
 func (l *loader) analyseTask(t *plays.Task, raw plays.RawTask) {
-	t.NeedsOther = l.p.accompanied(t)
+	t.NeedsOther = l.p.Accompanied(t)
 	get := func(name string, s refs.Stand) *plays.Expr {
 		if raw[name] == nil {
 			return nil
@@ -348,7 +349,7 @@ func (l *loader) analyseTask(t *plays.Task, raw plays.RawTask) {
 	for _, a := range t.Args {
 		a.Expr = l.meta(a.Raw, s)
 		if a.Arg.Type.Base == modules.Template {
-			l.p.rendering = append(l.p.rendering, t)
+			l.p.Rendering = append(l.p.Rendering, t)
 		}
 	}
 	if t.Vars != nil {
@@ -398,7 +399,7 @@ func (l *loader) label(t *plays.Task) {
 		t.NoKey = true
 	case given != nil && key.Path && fits && t.ForEach == nil && given.Expr.Reads.Constant():
 		v, diags := given.Expr.Value(nil)
-		if s, ok := textOf(v); !diags.HasErrors() && ok && s != t.Label {
+		if s, ok := eval.TextOf(v); !diags.HasErrors() && ok && s != t.Label {
 			l.errorAt(given.Raw.Range(), "Label hides argument", fmt.Sprintf("task %q \"NAME\"", t.Kind), "The label says %q and %q says %q. Where the label is a path it is the one meant: leave out %q, or give the task another label.", t.Label, key.Name, s, key.Name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/modules"
 )
@@ -33,7 +34,7 @@ type read struct {
 
 // actsOn returns the host that an instance acts on; "" where it does the same
 // on all hosts of the play. ok is false where it isn't known, or doesn't run.
-func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
+func (c *checker) actsOn(i *eval.Instance, varies bool) (host string, ok bool) {
 	t := i.Task
 	switch {
 	case t.On != nil:
@@ -49,7 +50,7 @@ func (c *checker) actsOn(i *Instance, varies bool) (host string, ok bool) {
 }
 
 // note notes what a task writes on a host, and what it restarts on.
-func (p *paths) note(kinds *modules.Registry, t *plays.Task, args Args, host string) {
+func (p *paths) note(kinds *modules.Registry, t *plays.Task, args eval.Args, host string) {
 	if key := kinds.Schema(t.Kind).Key(); key != nil && key.Path && !t.Conditional {
 		if path, ok := word(args[key.Name]); ok {
 			if p.written[path] == nil {
@@ -85,12 +86,12 @@ func (p *paths) note(kinds *modules.Registry, t *plays.Task, args Args, host str
 
 // word is the string that an argument is, sensitive or not.
 func word(value any) (string, bool) {
-	s, ok := credential(value)
+	s, ok := eval.Credential(value)
 	return s.Reveal(), ok
 }
 
 // noteModule notes what the task's module says that it writes and reads.
-func (p *paths) noteModule(kinds *modules.Registry, t *plays.Task, args Args, host string) {
+func (p *paths) noteModule(kinds *modules.Registry, t *plays.Task, args eval.Args, host string) {
 	if _, is := kinds.Kind(t.Kind).New().(modules.Placed); !is || t.Conditional {
 		return
 	}

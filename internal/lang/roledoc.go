@@ -1,16 +1,14 @@
 package lang
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
@@ -61,7 +59,7 @@ func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 		v := r.unit.Variables[n]
 		in := RoleInput{Name: n, Description: v.Description, Type: diag.TypeText(v.Type), Required: v.Default == cty.NilVal, Sensitive: v.Sensitive, Deprecated: v.Deprecated}
 		if !in.Required {
-			in.Default = hclText(v.Default)
+			in.Default = eval.HCLText(v.Default)
 		}
 		d.Inputs = append(d.Inputs, in)
 	}
@@ -70,34 +68,4 @@ func (l *loader) roleDoc(name string, r *roleFile) *RoleDoc {
 		d.Outputs = append(d.Outputs, RoleOutput{n, out.Description, out.Sensitive})
 	}
 	return d
-}
-
-// hclText writes a value as HCL does, in one line: "…" is what is sensitive, or
-// wrong, which has been reported.
-func hclText(v cty.Value) string {
-	if isMarked(v) || !v.IsKnown() {
-		return "…"
-	}
-	if v.IsNull() || !v.CanIterateElements() {
-		return string(hclwrite.TokensForValue(v).Bytes())
-	}
-	var items []string
-	keyed := v.Type().IsMapType() || v.Type().IsObjectType()
-	for it := v.ElementIterator(); it.Next(); {
-		key, item := it.Element()
-		text := hclText(item)
-		if keyed && plays.IsIdentifier(key.AsString()) {
-			text = key.AsString() + " = " + text
-		} else if keyed {
-			text = hclText(key) + " = " + text
-		}
-		items = append(items, text)
-	}
-	switch {
-	case keyed && len(items) > 0:
-		return fmt.Sprintf("{ %s }", strings.Join(items, ", "))
-	case keyed:
-		return "{}"
-	}
-	return fmt.Sprintf("[%s]", strings.Join(items, ", "))
 }

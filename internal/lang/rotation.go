@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/files"
 	"muster/internal/lang/plays"
 	"muster/modules"
@@ -191,7 +192,7 @@ func (l *loader) strategy(r *plays.Rotation, a, accounts *hclsyntax.Attribute) {
 		return
 	}
 	v, diags := accounts.Expr.Value(nil)
-	list, _ := plainValue(v).([]any)
+	list, _ := eval.Plain(v).([]any)
 	for _, e := range list {
 		if name, ok := e.(string); ok && accountForm.MatchString(name) && !slices.Contains(r.Accounts, name) {
 			r.Accounts = append(r.Accounts, name)

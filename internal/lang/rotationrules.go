@@ -54,8 +54,8 @@ func (l *loader) keepsBoth(r *plays.Rotation, p *plays.Play) {
 		return
 	}
 	for t := range p.Tasks() {
-		if a := switches(t, r.Secret); a != nil {
-			l.errorAt(a.Expr.Range(), "Conflicting arguments", `strategy = "alternate"`, "%s", oneAtATime(t, a, r.Secret)+".")
+		if a := plays.Switches(t, r.Secret); a != nil {
+			l.errorAt(a.Expr.Range(), "Conflicting arguments", `strategy = "alternate"`, "%s", plays.OneAtATime(t, a, r.Secret)+".")
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"muster/internal/lang/eval"
 )
 
 func TestScopesOfDifferentHostsCanBeUsedAtOnce(t *testing.T) {
@@ -58,7 +60,7 @@ play "p" {
 	if diags.HasErrors() || !e.ChangedWhen || !e.FailedWhen || !e.Retry.Until || e.Args["failed_when"] != false {
 		t.Fatalf("%+v %v", e, diags)
 	}
-	o := Outcome{Output: []byte(`{"stdout":"","exit_code":2}`)}
+	o := eval.Outcome{Output: []byte(`{"stdout":"","exit_code":2}`)}
 	for _, c := range []struct {
 		name string
 		got  func() (bool, hcl.Diagnostics)
@@ -108,7 +110,7 @@ play "p" {
 `)
 	p := must(t, file, testOptions(dir))
 	step := p.Plays[0].Steps[1].Block
-	in := func(r Results) (string, hcl.Diagnostics) {
+	in := func(r eval.Results) (string, hcl.Diagnostics) {
 		entered, _, diags := p.Scope(p.Plays[0], "lb1", r).Enter(step)
 		if diags.HasErrors() {
 			t.Fatal(diags)

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 )
 
 // SetVar is a place in the inventory that gives a var of hosts a value.
@@ -30,12 +31,12 @@ func NewUnread(set []SetVar) *Unread {
 }
 
 // Read shows it a playbook.
-func (u *Unread) Read(p *Playbook) {
+func (u *Unread) Read(p *eval.Playbook) {
 	u.left = slices.DeleteFunc(u.left, func(s SetVar) bool { return p.ReadsVar(s.Name) })
 	for _, v := range p.Declared() {
 		u.known[v.Name] = true
 	}
-	for _, name := range p.names.VarNames() {
+	for _, name := range p.Known.VarNames() {
 		u.known[name] = true
 	}
 }

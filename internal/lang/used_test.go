@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"muster/internal/lang/eval"
 	"muster/internal/lang/files"
 )
 
@@ -111,7 +112,7 @@ func usedProject(t *testing.T) (dir, site, abs string) {
 }
 
 // shown evaluates everything, and says what came of it.
-func shown(t *testing.T, p *Playbook, r Results) string {
+func shown(t *testing.T, p *eval.Playbook, r eval.Results) string {
 	t.Helper()
 	var b strings.Builder
 	for _, play := range p.Plays {

@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/hclguard"
 	"muster/internal/lang/diag"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 )
 
@@ -197,7 +198,7 @@ func (l *loader) checkSources() {
 		return
 	}
 	declared := map[string]bool{}
-	for _, u := range l.p.units {
+	for _, u := range l.p.Units {
 		for name := range u.Variables {
 			declared[name] = true
 		}
@@ -232,7 +233,7 @@ func ParseVarFile(filename string, src []byte) ([]plays.VarSource, hcl.Diagnosti
 			}
 		}
 		more = append(more, diag.AllDuplicateKeys(a.Expr)...)
-		diags = append(diags, polish(more, nil)...)
+		diags = append(diags, eval.Polish(more, nil)...)
 		if more.HasErrors() {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/modules"
 )
@@ -56,7 +57,7 @@ func (c *checker) variableVaries(name string, u *plays.Unit) bool {
 	if u.Values[name].Final {
 		return false
 	}
-	if c.p.fleet.VarNames[name] {
+	if c.p.Inventory.VarNames[name] {
 		return true
 	}
 	for _, pv := range c.play.Vars {
@@ -68,7 +69,7 @@ func (c *checker) variableVaries(name string, u *plays.Unit) bool {
 }
 
 // taskVaries reports whether a task may differ between scopes.
-func (c *checker) taskVaries(t *plays.Task, s *Scope) bool {
+func (c *checker) taskVaries(t *plays.Task, s *eval.Scope) bool {
 	u := t.Unit
 	exprs := []*plays.Expr{t.When, t.ForEach, t.On, t.Become, t.Timeout, t.OnError, t.ChangedWhen, t.FailedWhen, t.Play.Become}
 	if t.Retry != nil {
@@ -94,7 +95,7 @@ func (c *checker) taskVaries(t *plays.Task, s *Scope) bool {
 			return true
 		}
 	}
-	for b, outer := range s.blocks() {
+	for b, outer := range s.Blocks() {
 		if b.When != nil && c.varies(b.When.Reads, outer) || b.Become != nil && c.varies(b.Become.Reads, outer) {
 			return true
 		}
@@ -107,13 +108,13 @@ func (c *checker) templateVaries(a *plays.Argument, u *plays.Unit) bool {
 	if !a.Expr.Reads.Constant() {
 		return true
 	}
-	reads := c.p.templateReads(a, u)
+	reads := c.p.TemplateReads(a, u)
 	return reads != nil && c.varies(reads, u) // what is wrong with it is the same for all
 }
 
 // sample returns all scopes as long as evaluations are left, and then one for
 // each make of host.
-func (c *checker) sample(scopes []*Scope) []*Scope {
+func (c *checker) sample(scopes []*eval.Scope) []*eval.Scope {
 	if len(scopes) <= c.budget {
 		return scopes
 	}
@@ -121,7 +122,7 @@ func (c *checker) sample(scopes []*Scope) []*Scope {
 		return scopes[:1]
 	}
 	seen := map[string]bool{}
-	var out []*Scope
+	var out []*eval.Scope
 	for _, s := range scopes {
 		sig := c.signature(s.Host()) + s.Path()
 		if !seen[sig] {
@@ -137,7 +138,7 @@ func (c *checker) signature(host string) string {
 	if sig, ok := c.signatures[host]; ok {
 		return sig
 	}
-	h := c.p.fleet.ByName[host]
+	h := c.p.Inventory.ByName[host]
 	if h == nil {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/lang"
+	"muster/internal/lang/eval"
 	"muster/internal/lang/plays"
 	"muster/internal/planfile"
 	"muster/inventory"
@@ -74,12 +75,12 @@ func makeProject(t *testing.T) string {
 
 type nothingKnown struct{}
 
-func (nothingKnown) Outcome(string, string) (lang.Outcome, bool) { return lang.Outcome{}, true }
-func (nothingKnown) Facts(lang.FactsRead) (cty.Value, bool)      { return cty.DynamicVal, true }
+func (nothingKnown) Outcome(string, string) (eval.Outcome, bool) { return eval.Outcome{}, true }
+func (nothingKnown) Facts(eval.FactsRead) (cty.Value, bool)      { return cty.DynamicVal, true }
 
 // loadAll loads a playbook with an inventory, and returns all that its tasks
 // come to on every host, with the bytes behind them.
-func loadAll(t *testing.T, playbook, root, inventoryPath string) (*lang.Playbook, []string) {
+func loadAll(t *testing.T, playbook, root, inventoryPath string) (*eval.Playbook, []string) {
 	t.Helper()
 	inv, diags := inventory.Load(t.Context(), inventoryPath, inventory.Options{})
 	if diags.HasErrors() {
@@ -105,7 +106,7 @@ func loadAll(t *testing.T, playbook, root, inventoryPath string) (*lang.Playbook
 	return pb, all
 }
 
-func evaluated(t *testing.T, s *lang.Scope, steps []*plays.Step) []string {
+func evaluated(t *testing.T, s *eval.Scope, steps []*plays.Step) []string {
 	t.Helper()
 	var all []string
 	for _, step := range steps {

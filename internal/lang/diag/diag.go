@@ -144,6 +144,7 @@ type Problem struct {
 	summary string
 }
 
+// ProblemOf is what a diagnostic is about.
 func ProblemOf(d *hcl.Diagnostic) Problem {
 	switch {
 	case d.Subject == nil:

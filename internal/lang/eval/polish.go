@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"github.com/hashicorp/hcl/v2"
@@ -8,10 +8,10 @@ import (
 	"muster/internal/lang/diag"
 )
 
-// polish adds to the evaluator's own diagnostics what it can't know: the name
+// Polish adds to the evaluator's own diagnostics what it can't know: the name
 // that was probably meant, why a task gave no output, and that sensitive values
 // don't belong in a message.
-func polish(diags hcl.Diagnostics, ctx *hcl.EvalContext) hcl.Diagnostics {
+func Polish(diags hcl.Diagnostics, ctx *hcl.EvalContext) hcl.Diagnostics {
 	for _, d := range diags {
 		if d.Expression != nil && fromFunction(d) && readsSensitive(d.Expression, ctx) {
 			d.Detail = "The call failed; what it said is left out, because a value that it was given is sensitive."
@@ -40,7 +40,7 @@ func readsSensitive(e hcl.Expression, ctx *hcl.EvalContext) bool {
 		if diags.HasErrors() {
 			v = rootValue(t.RootName(), ctx)
 		}
-		if v != cty.NilVal && hasSensitive(v) {
+		if v != cty.NilVal && HasSensitive(v) {
 			return true
 		}
 	}

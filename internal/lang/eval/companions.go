@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"fmt"
@@ -15,14 +15,14 @@ func (p *Playbook) Companions(t *plays.Task, on string, args map[string]any) (li
 	if _, is := t.KindOf.New().(modules.Accompanied); !is {
 		return nil, false, nil
 	}
-	m, errs := p.o.Kinds.Decode(t.Kind, args)
+	m, errs := p.Options.Kinds.Decode(t.Kind, args)
 	if len(errs) > 0 {
 		return nil, false, errs
 	}
-	if n, is := m.(modules.HostNamer); is && !p.fleet.Partial {
+	if n, is := m.(modules.HostNamer); is && !p.Inventory.Partial {
 		for _, h := range n.Hosts() {
-			if p.fleet.ByName[h.Host] == nil {
-				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: diag.DidYouMean(h.Host, p.fleet.Names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
+			if p.Inventory.ByName[h.Host] == nil {
+				errs = append(errs, modules.ArgError{Arg: h.Arg, Path: h.Path, Summary: "Unknown host", Hint: diag.DidYouMean(h.Host, p.Inventory.Names), Detail: fmt.Sprintf("%q is no host of this inventory.", h.Host)})
 			}
 		}
 	}
@@ -31,18 +31,18 @@ func (p *Playbook) Companions(t *plays.Task, on string, args map[string]any) (li
 		wrong := func(summary, hint, detail string, a ...any) {
 			errs = append(errs, modules.ArgError{Arg: c.Arg, Summary: summary, Hint: hint, Detail: fmt.Sprintf(detail, a...)})
 		}
-		k := p.o.Kinds.Kind(c.Kind)
+		k := p.Options.Kinds.Kind(c.Kind)
 		switch {
 		case c.Host == "":
 			unknown = true
 			continue
 		case k == nil || !k.Companion:
 			wrong("Unknown kind", "", "A fault of the kind %q: it needs %q of another host, which isn't a companion's kind.", t.Kind, c.Kind)
-		case p.fleet.ByName[c.Host] == nil && p.fleet.Partial:
+		case p.Inventory.ByName[c.Host] == nil && p.Inventory.Partial:
 			unknown = true
 			continue
-		case p.fleet.ByName[c.Host] == nil:
-			wrong("Unknown host", diag.DidYouMean(c.Host, p.fleet.Names), "%q is no host of this inventory.", c.Host)
+		case p.Inventory.ByName[c.Host] == nil:
+			wrong("Unknown host", diag.DidYouMean(c.Host, p.Inventory.Names), "%q is no host of this inventory.", c.Host)
 		case c.Host == on:
 			wrong("The host itself", "", "%s is the host that the task acts on: it needs another one.", on)
 		case seen[c.Host]:
@@ -54,8 +54,8 @@ func (p *Playbook) Companions(t *plays.Task, on string, args map[string]any) (li
 	return list, unknown, errs
 }
 
-// accompanied reports whether a task may need other hosts, whatever its arguments come to.
-func (p *Playbook) accompanied(t *plays.Task) bool {
+// Accompanied reports whether a task may need other hosts, whatever its arguments come to.
+func (p *Playbook) Accompanied(t *plays.Task) bool {
 	if t.KindOf == nil || t.KindOf.New == nil || t.Broken {
 		return false
 	}
@@ -69,13 +69,13 @@ func (p *Playbook) accompanied(t *plays.Task) bool {
 	if t.KeyLabel != nil {
 		args[t.KeyLabel.Name] = modules.UnknownValue{}
 	}
-	m, errs := p.o.Kinds.Decode(t.Kind, args)
+	m, errs := p.Options.Kinds.Decode(t.Kind, args)
 	return len(errs) == 0 && len(m.(modules.Accompanied).Companions()) > 0
 }
 
 // Address is what the inventory says that a host is reached at.
 func (p *Playbook) Address(host string) string {
-	if h := p.fleet.ByName[host]; h != nil && h.Address != "" {
+	if h := p.Inventory.ByName[host]; h != nil && h.Address != "" {
 		return h.Address
 	}
 	return host

@@ -1,34 +1,21 @@
-package lang
+package plays
 
 import (
 	"fmt"
 	"slices"
 
-	"muster/internal/lang/diag"
-	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
-func oneAtATime(t *plays.Task, a *plays.Argument, secret string) string {
+// OneAtATime says in a sentence why an argument that Switches returns can't be in a rotation with
+// both values valid.
+func OneAtATime(t *Task, a *Argument, secret string) string {
 	return fmt.Sprintf("%s keeps one value of %s at a time: the new value of %s would end the old one at once, under those who still use it, and not both are valid as the strategy \"dual\" has it. Let two accounts have values in turn (\"alternate\"), or have it take the old one's place (\"cutover\")", t.Kind, a.Arg.Name, secret)
 }
 
-// EndsOld says which task of the playbook would end the old value of a secret as soon as
-// it brings the new one, since its service keeps one of them at a time; "" for none.
-func (p *Playbook) EndsOld(secret string) string {
-	for _, play := range p.Plays {
-		for t := range play.Tasks() {
-			if a := switches(t, secret); a != nil {
-				return fmt.Sprintf("%s: %s", diag.Place(a.Expr.Range()), oneAtATime(t, a, secret))
-			}
-		}
-	}
-	return ""
-}
-
-// switches returns the argument of a task that brings a secret's new value to where the old
+// Switches returns the argument of a task that brings a secret's new value to where the old
 // one ends with it; nil for none.
-func switches(t *plays.Task, secret string) *plays.Argument {
+func Switches(t *Task, secret string) *Argument {
 	for _, a := range t.Args {
 		if a.Arg == nil || a.Expr == nil || a.Expr.Bad || !single(a.Arg) {
 			continue
@@ -60,12 +47,12 @@ func single(a *modules.Arg) bool {
 // through on their way: locals, roles' inputs, the play's variables.
 type follower struct {
 	secret     string
-	play       *plays.Play
+	play       *Play
 	seen       map[any]bool
 	fresh, old bool // what rotation.new, or the secret itself, is read; what rotation.old
 }
 
-func (f *follower) follow(r *plays.Reads, u *plays.Unit) {
+func (f *follower) follow(r *Reads, u *Unit) {
 	if r == nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"fmt"
@@ -99,7 +99,7 @@ func (e *evaluation) meta() {
 	if x := t.Retry.Attempts; x != nil {
 		if v, ok := e.value(x); ok {
 			v, _ = v.UnmarkDeep()
-			n, isWhole := plainValue(v).(int64)
+			n, isWhole := Plain(v).(int64)
 			switch {
 			case !v.IsKnown():
 			case !isWhole || n < 1 || n > 1_000_000:

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"errors"
@@ -51,7 +51,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 	}
 	switch t.Base {
 	case modules.Text:
-		if text, ok := textOf(v); ok {
+		if text, ok := TextOf(v); ok {
 			return c.content([]byte(text), sensitive)
 		}
 	case modules.File, modules.Tree:
@@ -81,7 +81,7 @@ func (c *converter) value(v cty.Value, t *modules.Type, sensitive bool) any {
 	case typ == cty.String && sensitive:
 		return secret.New(v.AsString())
 	}
-	return plainValue(v)
+	return Plain(v)
 }
 
 // unknownOf stands for a value that isn't known yet: where its type is known,
@@ -130,7 +130,7 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 	if sensitive && c.a != e.t.KeyLabel { // a label is shown wherever its task is
 		e.secrets[path] = true
 	}
-	f, info, err := e.s.p.files.Find(e.s.unit.Dir, path, "files")
+	f, info, err := e.s.p.Reader.Find(e.s.unit.Dir, path, "files")
 	var missing *files.Missing
 	switch {
 	case path == "":
@@ -141,7 +141,7 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		if base == modules.Tree {
 			summary = "No such folder"
 		}
-		e.fail(at, summary, diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.Dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, summary, diag.DidYouMean(path, e.s.p.Reader.Neighbours(e.s.unit.Dir, path, "files")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err != nil:
 		e.fail(at, "Can't read file", "", "%s.", diag.Capital(err.Error()))
@@ -154,7 +154,7 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		return nil
 	}
 	if base == modules.Tree {
-		e.s.p.files.Copies(f, sensitive)
+		e.s.p.Reader.Copies(f, sensitive)
 	}
 	if e.s.checking() {
 		var data []byte
@@ -167,7 +167,7 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		return host.ContentOf(data, sensitive)
 	}
 	if base == modules.Tree {
-		content, bodies, err := e.s.p.files.TreeContent(f, sensitive)
+		content, bodies, err := e.s.p.Reader.TreeContent(f, sensitive)
 		if err != nil {
 			e.fail(at, "Can't read folder", "", "Reading %s: %s.", f.Name, err)
 			return nil
@@ -175,7 +175,7 @@ func (c *converter) local(path string, t *modules.Type, sensitive bool) any {
 		c.bodies = append(c.bodies, bodies...)
 		return content
 	}
-	content, body, err := e.s.p.files.Content(f, info, sensitive)
+	content, body, err := e.s.p.Reader.Content(f, info, sensitive)
 	if err != nil {
 		e.fail(at, "Can't read file", "", "Reading %s: %s.", f.Name, files.PlainError(err))
 		return nil

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"maps"
@@ -32,7 +32,7 @@ type version struct {
 // and notes what they make: arguments that agree, too, and all versions of those of which
 // the kind asks for all.
 func (s *Scope) others(i *Instance, out *Evaluated) {
-	store := s.p.o.Secrets
+	store := s.p.Options.Secrets
 	if store == nil || len(s.p.Secrets) == 0 || s.checking() || len(out.Unknown) > 0 {
 		return
 	}
@@ -178,13 +178,13 @@ func seal(t *plays.Task, list []version, out *Evaluated) {
 		if a.Arg == nil || !a.Arg.Versions() {
 			continue
 		}
-		use, ok := credential(out.Args[a.Name])
+		use, ok := Credential(out.Args[a.Name])
 		if !ok {
 			continue
 		}
 		all := modules.Versions{Use: use}
 		for _, v := range list {
-			if s, ok := credential(v.args[a.Name]); ok && !slices.Contains(all.Valid, s) {
+			if s, ok := Credential(v.args[a.Name]); ok && !slices.Contains(all.Valid, s) {
 				all.Valid = append(all.Valid, s)
 			}
 		}
@@ -230,7 +230,8 @@ func unite(t *plays.Task, list []version, out *Evaluated) {
 	}
 }
 
-func credential(value any) (secret.String, bool) {
+// Credential is the string that an argument is, sensitive or not.
+func Credential(value any) (secret.String, bool) {
 	switch x := value.(type) {
 	case secret.String:
 		return x, true

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"github.com/hashicorp/hcl/v2"
@@ -272,7 +272,7 @@ func (s *Scope) changedID(whole *plays.Expr, t *plays.Task, path hcl.Traversal, 
 	case key != nil && len(path) == 4:
 		v, waits, diags := s.value(&plays.Expr{Expression: key, Reads: s.partial(whole, key)}, l)
 		v, _ = v.UnmarkDeep()
-		text, ok := textOf(v)
+		text, ok := TextOf(v)
 		if len(waits) > 0 || diags.HasErrors() || !ok {
 			return "", false
 		}

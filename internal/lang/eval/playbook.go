@@ -1,4 +1,9 @@
-package lang
+// Package eval evaluates a playbook for one host of one play: which instances a task has
+// there, whether it runs, and the arguments that modules.Decode takes.
+//
+// It depends on no inventory, transport or store: it is told of the fleet and of secrets
+// through plays.Options, and of facts and earlier tasks' results through Results.
+package eval
 
 import (
 	"sync"
@@ -29,15 +34,15 @@ type Playbook struct {
 	// Rotations are those that the file declares. They aren't among Plays.
 	Rotations []*plays.Rotation
 
-	o     *plays.Options
-	fleet *plays.Inventory
-	files *files.Reader
+	Options   *plays.Options
+	Inventory *plays.Inventory
+	Reader    *files.Reader
 
-	names     *refs.Known // what is read, and what names mean in templates
+	Known     *refs.Known // what is read, and what names mean in templates
 	templates *templates
-	units     []*plays.Unit // the playbook and those it includes
-	rendering []*plays.Task // those with a template
-	failed    bool          // it has errors
+	Units     []*plays.Unit // the playbook and those it includes
+	Rendering []*plays.Task // those with a template
+	Failed    bool          // it has errors
 
 	templatesNoted sync.Once
 
@@ -46,3 +51,6 @@ type Playbook struct {
 	allHosts map[string]map[string]cty.Value // what the inventory says of each
 	known    knownSecrets
 }
+
+// Jinja warns of what looks like Jinja in the templates that have been looked at.
+func (p *Playbook) Jinja() hcl.Diagnostics { return p.templates.jinja() }

@@ -1,19 +1,22 @@
-package lang
+package eval
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"muster/internal/lang/funcs"
+	"muster/internal/lang/plays"
 	"muster/modules"
 )
 
-// plainValue turns an unmarked value into what modules.Decode takes.
-func plainValue(v cty.Value) any {
+// Plain turns an unmarked value into what modules.Decode takes.
+func Plain(v cty.Value) any {
 	if !v.IsKnown() {
 		return modules.UnknownValue{}
 	}
@@ -31,14 +34,14 @@ func plainValue(v cty.Value) any {
 		out := make([]any, 0, v.LengthInt())
 		for it := v.ElementIterator(); it.Next(); {
 			_, e := it.Element()
-			out = append(out, plainValue(e))
+			out = append(out, Plain(e))
 		}
 		return out
 	case t.IsMapType(), t.IsObjectType():
 		out := make(map[string]any, v.LengthInt())
 		for it := v.ElementIterator(); it.Next(); {
 			k, e := it.Element()
-			out[k.AsString()] = plainValue(e)
+			out[k.AsString()] = Plain(e)
 		}
 		return out
 	}
@@ -53,9 +56,9 @@ func plainNumber(f *big.Float) any {
 	return n
 }
 
-// textOf returns the text that a known value is written as; ok is false for
+// TextOf returns the text that a known value is written as; ok is false for
 // what has none.
-func textOf(v cty.Value) (string, bool) {
+func TextOf(v cty.Value) (string, bool) {
 	v, _ = v.UnmarkDeep()
 	s, err := convert.Convert(v, cty.String)
 	if err != nil || s.IsNull() || !s.IsKnown() {
@@ -88,7 +91,7 @@ func sensitiveTexts(v cty.Value, out map[string]bool) {
 			}
 			return
 		}
-		if s, ok := textOf(v); ok && inside && s != "" && v.Type() != cty.Bool {
+		if s, ok := TextOf(v); ok && inside && s != "" && v.Type() != cty.Bool {
 			out[s] = true
 		}
 	}
@@ -196,11 +199,42 @@ func impliedValue(v any) cty.Value {
 	return cty.NullVal(cty.DynamicPseudoType)
 }
 
-func hasSensitive(v cty.Value) bool {
+// HasSensitive reports whether anything in a value is sensitive.
+func HasSensitive(v cty.Value) bool {
 	if !v.ContainsMarked() {
 		return false
 	}
 	_, marks := v.UnmarkDeep()
 	_, ok := marks[funcs.Sensitive]
 	return ok
+}
+
+// HCLText writes a value as HCL does, in one line: "…" is what is sensitive, or
+// wrong, which has been reported.
+func HCLText(v cty.Value) string {
+	if isMarked(v) || !v.IsKnown() {
+		return "…"
+	}
+	if v.IsNull() || !v.CanIterateElements() {
+		return string(hclwrite.TokensForValue(v).Bytes())
+	}
+	var items []string
+	keyed := v.Type().IsMapType() || v.Type().IsObjectType()
+	for it := v.ElementIterator(); it.Next(); {
+		key, item := it.Element()
+		text := HCLText(item)
+		if keyed && plays.IsIdentifier(key.AsString()) {
+			text = key.AsString() + " = " + text
+		} else if keyed {
+			text = HCLText(key) + " = " + text
+		}
+		items = append(items, text)
+	}
+	switch {
+	case keyed && len(items) > 0:
+		return fmt.Sprintf("{ %s }", strings.Join(items, ", "))
+	case keyed:
+		return "{}"
+	}
+	return fmt.Sprintf("[%s]", strings.Join(items, ", "))
 }

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"errors"
@@ -125,7 +125,7 @@ func (e *evaluation) template(a *plays.Argument) {
 	case v.IsNull():
 		return
 	case v.Type() != cty.String:
-		e.out.Args[a.Name] = plainValue(v)
+		e.out.Args[a.Name] = Plain(v)
 		return
 	}
 	c := e.render(a, v.AsString(), at)
@@ -147,7 +147,7 @@ func (e *evaluation) render(a *plays.Argument, path string, at hcl.Range) *plays
 		e.diags = append(e.diags, t.diags...)
 		return nil
 	}
-	used := e.s.p.templates.used(t, e.s.p.names, e.s.unit)
+	used := e.s.p.templates.used(t, e.s.p.Known, e.s.unit)
 	e.diags = append(e.diags, used.diags...)
 	vars, ok := e.vars()
 	if !ok {
@@ -170,11 +170,11 @@ func (e *evaluation) render(a *plays.Argument, path string, at hcl.Range) *plays
 		ctx.Variables[name] = v
 	}
 	out, diags := used.expr.Value(ctx)
-	e.diags = append(e.diags, usedAt(polish(diags, ctx), at)...)
+	e.diags = append(e.diags, usedAt(Polish(diags, ctx), at)...)
 	if diags.HasErrors() {
 		return nil
 	}
-	sensitive = sensitive || hasSensitive(out) || e.t.Sensitive || a.Arg.Sensitive
+	sensitive = sensitive || HasSensitive(out) || e.t.Sensitive || a.Arg.Sensitive
 	if sensitive {
 		sensitiveTexts(vars, e.secrets)
 		for _, name := range used.expr.Variables() {
@@ -210,11 +210,11 @@ func usedAt(diags hcl.Diagnostics, at hcl.Range) hcl.Diagnostics {
 }
 
 func (e *evaluation) findTemplate(path string, at hcl.Range) *template {
-	f, info, err := e.s.p.files.Find(e.s.unit.Dir, path, "templates")
+	f, info, err := e.s.p.Reader.Find(e.s.unit.Dir, path, "templates")
 	var missing *files.Missing
 	switch {
 	case errors.As(err, &missing):
-		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.files.Neighbours(e.s.unit.Dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
+		e.fail(at, "No such template", diag.DidYouMean(path, e.s.p.Reader.Neighbours(e.s.unit.Dir, path, "templates")), "%s. Paths are relative to the file they stand in.", diag.Capital(err.Error()))
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		e.fail(at, "Not a file", "", "%s is a %s; a template is a file.", f.Name, fileKind(info))
@@ -297,11 +297,11 @@ func (e *evaluation) bareNames(t *template, used *usedTemplate, vars cty.Value) 
 // project gives functions the files of the project, with paths relative to dir.
 func (p *Playbook) project(dir files.Folder) funcs.Project {
 	read := func(path string) ([]byte, error) {
-		f, info, err := p.files.Find(dir, path, "files")
+		f, info, err := p.Reader.Find(dir, path, "files")
 		if err != nil {
 			return nil, err
 		}
-		if err := p.files.Inside(f); err != nil {
+		if err := p.Reader.Inside(f); err != nil {
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
@@ -310,7 +310,7 @@ func (p *Playbook) project(dir files.Folder) funcs.Project {
 		if info.Size() > hclguard.MaxBytes {
 			return nil, fmt.Errorf("%s has %d bytes, and functions read at most %d; a task's \"source\" takes any file", f.Name, info.Size(), hclguard.MaxBytes)
 		}
-		data, err := p.files.Source(f)
+		data, err := p.Reader.Source(f)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", f.Name, files.PlainError(err))
 		}
@@ -319,7 +319,7 @@ func (p *Playbook) project(dir files.Folder) funcs.Project {
 	return funcs.Project{
 		Read: read,
 		Exists: func(path string) (bool, error) {
-			f, info, err := p.files.Find(dir, path, "files")
+			f, info, err := p.Reader.Find(dir, path, "files")
 			var missing *files.Missing
 			if errors.As(err, &missing) {
 				return false, nil
@@ -327,7 +327,7 @@ func (p *Playbook) project(dir files.Folder) funcs.Project {
 			if err != nil {
 				return false, err
 			}
-			if err := p.files.Inside(f); err != nil {
+			if err := p.Reader.Inside(f); err != nil {
 				return false, err
 			}
 			return info.Mode().IsRegular(), nil
@@ -339,9 +339,9 @@ func (p *Playbook) project(dir files.Folder) funcs.Project {
 
 // glob returns the regular files below a folder that match a pattern.
 func (p *Playbook) glob(dir files.Folder, sub, pattern string) ([]string, error) {
-	f, info, err := p.files.Find(dir, sub, "files")
+	f, info, err := p.Reader.Find(dir, sub, "files")
 	var missing *files.Missing
-	if errors.As(err, &missing) && p.files.Placed() {
+	if errors.As(err, &missing) && p.Reader.Placed() {
 		return nil, nil // a folder in which nothing matched isn't part of a plan
 	}
 	if err != nil {
@@ -350,7 +350,7 @@ func (p *Playbook) glob(dir files.Folder, sub, pattern string) ([]string, error)
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is no folder", f.Name)
 	}
-	if err := p.files.Inside(f); err != nil {
+	if err := p.Reader.Inside(f); err != nil {
 		return nil, err
 	}
 	if _, err := doublestar.Match(pattern, ""); err != nil {
@@ -368,7 +368,7 @@ func (p *Playbook) glob(dir files.Folder, sub, pattern string) ([]string, error)
 		name, err := filepath.Rel(root, at)
 		if ok, _ := doublestar.Match(pattern, name); ok && d.Type().IsRegular() {
 			out = append(out, name)
-			p.files.Matched(f, name)
+			p.Reader.Matched(f, name)
 		}
 		return err
 	})
@@ -388,11 +388,11 @@ func inTemplate(f files.File, d *hcl.Diagnostic) error {
 
 // templateFile renders a template that sees vars alone.
 func (p *Playbook) templateFile(dir files.Folder, path string, vars cty.Value) (cty.Value, error) {
-	f, info, err := p.files.Find(dir, path, "templates")
+	f, info, err := p.Reader.Find(dir, path, "templates")
 	if err != nil {
 		return cty.NilVal, err
 	}
-	if err := p.files.Inside(f); err != nil {
+	if err := p.Reader.Inside(f); err != nil {
 		return cty.NilVal, err
 	}
 	if !info.Mode().IsRegular() {
@@ -421,7 +421,7 @@ func (p *Playbook) templateFile(dir files.Folder, path string, vars cty.Value) (
 	}
 	v, diags := t.raw.Value(ctx)
 	if diags.HasErrors() {
-		return cty.NilVal, inTemplate(f, polish(diags, ctx)[0])
+		return cty.NilVal, inTemplate(f, Polish(diags, ctx)[0])
 	}
 	v, more := v.Unmark()
 	v, err = convert.Convert(v, cty.String)

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"errors"
@@ -90,15 +90,15 @@ type contexts struct {
 	byDir map[string]*hcl.EvalContext
 }
 
-// newPlaybook is a playbook of which nothing has been read.
-func newPlaybook(file string, o *plays.Options) *Playbook {
-	p := &Playbook{File: file, o: o, fleet: plays.NewInventory(o.Fleet), files: files.New(o.Root, o.Place)}
-	p.templates = newTemplates(p.files)
-	p.names = refs.NewKnown(o, p.fleet, func() []*plays.Play { return p.Plays })
-	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.fleet.Match, p.fleet.Partial)...))}
+// New is a playbook of which nothing has been read.
+func New(file string, o *plays.Options) *Playbook {
+	p := &Playbook{File: file, Options: o, Inventory: plays.NewInventory(o.Fleet), Reader: files.New(o.Root, o.Place)}
+	p.templates = newTemplates(p.Reader)
+	p.Known = refs.NewKnown(o, p.Inventory, func() []*plays.Play { return p.Plays })
+	p.base = &hcl.EvalContext{Functions: funcs.Map(append(funcs.Pure(), funcs.Fleet(p.Inventory.Match, p.Inventory.Partial)...))}
 	p.allHosts = map[string]map[string]cty.Value{}
-	for i := range p.fleet.Hosts {
-		p.allHosts[p.fleet.Hosts[i].Name] = p.fleet.Hosts[i].Known(p.fleet.Partial)
+	for i := range p.Inventory.Hosts {
+		p.allHosts[p.Inventory.Hosts[i].Name] = p.Inventory.Hosts[i].Known(p.Inventory.Partial)
 	}
 	return p
 }
@@ -144,7 +144,7 @@ func (s *Scope) value(e *plays.Expr, l layer) (cty.Value, Waits, hcl.Diagnostics
 	}
 	if e.Reads.Constant() {
 		v, diags := e.Value(nil)
-		return v, nil, polish(diags, nil)
+		return v, nil, Polish(diags, nil)
 	}
 	ctx, waits, diags := s.context(e.Reads, l, s.unit.Dir)
 	if len(waits) > 0 || diags.HasErrors() {
@@ -156,7 +156,7 @@ func (s *Scope) value(e *plays.Expr, l layer) (cty.Value, Waits, hcl.Diagnostics
 			return cty.DynamicVal, nil, append(diags, large...)
 		}
 	}
-	return v, nil, polish(diags, ctx)
+	return v, nil, Polish(diags, ctx)
 }
 
 // context makes the values that reads names available.
@@ -166,10 +166,10 @@ func (s *Scope) context(reads *plays.Reads, l layer, dir files.Folder) (*hcl.Eva
 	vars := map[string]cty.Value{}
 	ctx.Variables = vars
 	if len(reads.Vars) > 0 {
-		vars["var"] = b.object(reads.Vars, s.variable)
+		vars["var"] = b.object(reads.Vars, s.Variable)
 	}
 	if len(reads.Locals) > 0 {
-		vars["local"] = b.object(reads.Locals, s.local)
+		vars["local"] = b.object(reads.Locals, s.Local)
 	}
 	if reads.Host {
 		vars["host"] = b.host(s.host, reads.Facts, reads)
@@ -178,7 +178,7 @@ func (s *Scope) context(reads *plays.Reads, l layer, dir files.Folder) (*hcl.Eva
 		vars["on_host"] = b.host(l.target, reads.HostFacts, reads)
 	}
 	if reads.Groups {
-		vars["groups"] = s.p.fleet.GroupsVal
+		vars["groups"] = s.p.Inventory.GroupsVal
 	}
 	if reads.Each {
 		vars["each"] = l.each
@@ -253,7 +253,7 @@ func (b *builder) host(name string, facts bool, r *plays.Reads) cty.Value {
 
 func (b *builder) facts(name string, r *plays.Reads) cty.Value {
 	if name == "" {
-		return cty.UnknownVal(b.s.p.names.Facts)
+		return cty.UnknownVal(b.s.p.Known.Facts)
 	}
 	q := FactsRead{Host: name}
 	if !b.s.first && b.s.play != nil {
@@ -265,21 +265,21 @@ func (b *builder) facts(name string, r *plays.Reads) cty.Value {
 	v, settled := b.s.r.Facts(q)
 	if !settled {
 		b.waits = append(b.waits, Wait{Host: name, Facts: q})
-		return cty.UnknownVal(b.s.p.names.Facts)
+		return cty.UnknownVal(b.s.p.Known.Facts)
 	}
 	if v == cty.NilVal {
-		return cty.UnknownVal(b.s.p.names.Facts)
+		return cty.UnknownVal(b.s.p.Known.Facts)
 	}
 	return v
 }
 
 func (b *builder) hosts(reads *plays.Reads) cty.Value {
-	if b.s.p.fleet.Partial {
+	if b.s.p.Inventory.Partial {
 		return cty.DynamicVal
 	}
 	names := reads.Hosts
 	if reads.AllHosts {
-		names = b.s.p.fleet.Names
+		names = b.s.p.Inventory.Names
 	}
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
@@ -303,7 +303,7 @@ func (b *builder) hosts(reads *plays.Reads) cty.Value {
 }
 
 func (b *builder) secrets(reads *plays.Reads) cty.Value {
-	store := b.s.p.o.Secrets
+	store := b.s.p.Options.Secrets
 	names := reads.Secrets
 	if reads.AllSecrets {
 		names = store.Names()
@@ -311,7 +311,7 @@ func (b *builder) secrets(reads *plays.Reads) cty.Value {
 	attrs := make(map[string]cty.Value, len(names))
 	for _, name := range names {
 		v := cty.UnknownVal(cty.String)
-		if try, ok := b.s.p.o.Try[name]; ok {
+		if try, ok := b.s.p.Options.Try[name]; ok {
 			v = cty.StringVal(try.Reveal())
 		} else if !b.s.checking() {
 			all, err := store.Versions(b.s.host, name)
@@ -351,16 +351,16 @@ func (u unsettled) Outcome(string, string) (Outcome, bool) {
 	return Outcome{Changed: modules.Maybe, Failed: modules.Maybe, Skipped: modules.Maybe}, true
 }
 
-func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.names.Facts), true }
+func (u unsettled) Facts(FactsRead) (cty.Value, bool) { return cty.UnknownVal(u.p.Known.Facts), true }
 
-// constant evaluates an expression that reads nothing and calls pure functions.
-func (p *Playbook) constant(x *plays.Expr) (cty.Value, hcl.Diagnostics) {
+// Constant evaluates an expression that reads nothing and calls pure functions.
+func (p *Playbook) Constant(x *plays.Expr) (cty.Value, hcl.Diagnostics) {
 	v, diags := x.Value(p.base)
-	return v, polish(diags, p.base)
+	return v, Polish(diags, p.base)
 }
 
-// static evaluates an expression of a unit that is the same for all hosts.
-func (p *Playbook) static(u *plays.Unit, x *plays.Expr) (cty.Value, hcl.Diagnostics) {
+// Static evaluates an expression of a unit that is the same for all hosts.
+func (p *Playbook) Static(u *plays.Unit, x *plays.Expr) (cty.Value, hcl.Diagnostics) {
 	s := &Scope{p: p, unit: u, r: unsettled{p}}
 	v, _, diags := s.value(x, layer{})
 	return v, diags
@@ -368,7 +368,7 @@ func (p *Playbook) static(u *plays.Unit, x *plays.Expr) (cty.Value, hcl.Diagnost
 
 // rotationValue is what expressions read as rotation.NAME.
 func (b *builder) rotationValue() cty.Value {
-	o := b.s.p.o
+	o := b.s.p.Options
 	if o.Phase == nil || b.s.checking() && o.Try == nil {
 		hidden := cty.UnknownVal(cty.String).Mark(funcs.Sensitive)
 		return cty.ObjectVal(map[string]cty.Value{"new": hidden, "old": hidden, "note": cty.UnknownVal(cty.String)})
@@ -379,23 +379,23 @@ func (b *builder) rotationValue() cty.Value {
 	})
 }
 
-// before is the scope of a play's own steps on a host before the run: results and facts are
+// BeforeRun is the scope of a play's own steps on a host before the run: results and facts are
 // unknown, and nothing waits for them.
-func (p *Playbook) before(play *plays.Play, host string) *Scope {
+func (p *Playbook) BeforeRun(play *plays.Play, host string) *Scope {
 	return p.Scope(play, host, unsettled{p})
 }
 
-// beforePlays is the scope of what is the same for all plays, before the run.
-func (p *Playbook) beforePlays(u *plays.Unit, host string) *Scope {
+// BeforePlays is the scope of what is the same for all plays, before the run.
+func (p *Playbook) BeforePlays(u *plays.Unit, host string) *Scope {
 	return &Scope{p: p, unit: u, r: unsettled{p}, host: host}
 }
 
 // Host is the scope's host; "" where it is no host's in particular.
 func (s *Scope) Host() string { return s.host }
 
-// blocks are the blocks and roles that the scope is in, from within, each with the unit
+// Blocks are the blocks and roles that the scope is in, from within, each with the unit
 // that it stands in.
-func (s *Scope) blocks() iter.Seq2[*plays.Block, *plays.Unit] {
+func (s *Scope) Blocks() iter.Seq2[*plays.Block, *plays.Unit] {
 	return func(yield func(*plays.Block, *plays.Unit) bool) {
 		for at := s; at != nil; at = at.parent {
 			if at.block != nil && !yield(at.block, at.parent.unit) {

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"fmt"
@@ -163,7 +163,7 @@ func (s *Scope) Instances(t *plays.Task) ([]*Instance, Waits, hcl.Diagnostics) {
 			return nil, waits, diags
 		}
 		if elems == nil && s.checking() {
-			return s.unknownInstances(t), nil, nil
+			return s.UnknownInstances(t), nil, nil
 		}
 	}
 	var out []*Instance
@@ -189,8 +189,8 @@ func (s *Scope) Instances(t *plays.Task) ([]*Instance, Waits, hcl.Diagnostics) {
 	return out, nil, nil
 }
 
-// unknownInstances is one instance that stands for all, in checks.
-func (s *Scope) unknownInstances(t *plays.Task) []*Instance {
+// UnknownInstances is one instance that stands for all, in checks.
+func (s *Scope) UnknownInstances(t *plays.Task) []*Instance {
 	every := &element{"…", cty.UnknownVal(cty.String), cty.DynamicVal}
 	return []*Instance{{ID: s.id(t, "…"), Task: t, Key: "…", Host: s.host, Target: s.host, looped: true, of: every, on: t.On != nil}}
 }
@@ -200,7 +200,7 @@ func (s *Scope) targets(t *plays.Task, i *Instance) ([]string, Waits, hcl.Diagno
 	if len(waits) > 0 || diags.HasErrors() {
 		return nil, waits, diags
 	}
-	patterns, known, err := patternsOf(v)
+	patterns, known, err := PatternsOf(v)
 	at := t.On.Range()
 	if err != nil {
 		return nil, nil, hcl.Diagnostics{diag.Error(at, "Wrong type", `on = ["lb"]`, "%s.", diag.Capital(err.Error()))}
@@ -211,11 +211,11 @@ func (s *Scope) targets(t *plays.Task, i *Instance) ([]string, Waits, hcl.Diagno
 		}
 		return nil, nil, hcl.Diagnostics{diag.Error(at, "Unknown hosts", "", "The hosts that a task acts on must be known before the run.")}
 	}
-	hosts, err := s.p.fleet.Match(patterns)
+	hosts, err := s.p.Inventory.Match(patterns)
 	if err != nil {
-		return nil, nil, hcl.Diagnostics{s.p.fleet.Unmatched(patterns, t.On.Expression, err)}
+		return nil, nil, hcl.Diagnostics{s.p.Inventory.Unmatched(patterns, t.On.Expression, err)}
 	}
-	if len(hosts) == 0 && s.p.fleet.Partial {
+	if len(hosts) == 0 && s.p.Inventory.Partial {
 		return []string{""}, nil, nil
 	}
 	if len(patterns) == 0 {
@@ -227,8 +227,9 @@ func (s *Scope) targets(t *plays.Task, i *Instance) ([]string, Waits, hcl.Diagno
 	return hosts, nil, nil
 }
 
-func patternsOf(v cty.Value) (out []string, known bool, err error) {
-	if hasSensitive(v) {
+// PatternsOf reads a value as a list of host patterns, or a single one.
+func PatternsOf(v cty.Value) (out []string, known bool, err error) {
+	if HasSensitive(v) {
 		return nil, false, fmt.Errorf("names of hosts are shown everywhere: they can't be sensitive")
 	}
 	v, _ = v.UnmarkDeep()

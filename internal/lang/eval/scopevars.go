@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"strings"
@@ -30,9 +30,9 @@ func (s *Scope) kept(name string, get func() (cty.Value, Waits, hcl.Diagnostics)
 	return v, nil, diags
 }
 
-// variable returns the value of var.NAME here: a role's input, or a
+// Variable returns the value of var.NAME here: a role's input, or a
 // playbook's variable as this host and play have it.
-func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
+func (s *Scope) Variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	home := s.unitScope()
 	get := home.playbookVariable
 	if home.unit.Role != nil {
@@ -55,7 +55,7 @@ func (s *Scope) variable(name string) (cty.Value, Waits, hcl.Diagnostics) {
 		home.validating = map[string]bool{}
 	}
 	home.validating[name] = true
-	diags = home.validate(v, at, "")
+	diags = home.Validate(v, at, "")
 	delete(home.validating, name)
 	return value, nil, diags
 }
@@ -82,7 +82,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 			return out, nil, nil
 		}
 	}
-	if h := s.p.fleet.ByName[s.host]; h != nil {
+	if h := s.p.Inventory.ByName[s.host]; h != nil {
 		if value, ok := h.Vars[name]; ok {
 			out, err := v.Convert(value)
 			if err != nil {
@@ -93,7 +93,7 @@ func (s *Scope) playbookVariable(name string) (cty.Value, Waits, hcl.Diagnostics
 		}
 	}
 	if state.Value == cty.NilVal {
-		if s.p.o.RequireValues && s.host != "" && !s.p.fleet.Partial {
+		if s.p.Options.RequireValues && s.host != "" && !s.p.Inventory.Partial {
 			return v.Unknown(), nil, hcl.Diagnostics{v.Missing(s.host)}
 		}
 		return v.Unknown(), nil, nil
@@ -122,9 +122,9 @@ func (s *Scope) input(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	return out, nil, nil
 }
 
-// validate holds a variable's value against its validations. at is where the
+// Validate holds a variable's value against its validations. at is where the
 // value was given, and origin says so in words.
-func (s *Scope) validate(v *plays.Variable, at hcl.Range, origin string) hcl.Diagnostics {
+func (s *Scope) Validate(v *plays.Variable, at hcl.Range, origin string) hcl.Diagnostics {
 	var out hcl.Diagnostics
 	for _, val := range v.Validation {
 		ok, _, diags := s.value(val.Condition, layer{})
@@ -144,8 +144,8 @@ func (s *Scope) validate(v *plays.Variable, at hcl.Range, origin string) hcl.Dia
 			continue
 		}
 		text := "The value isn't valid."
-		if m, _, diags := s.value(val.Message, layer{}); !diags.HasErrors() && !hasSensitive(m) {
-			if said, ok := textOf(m); ok {
+		if m, _, diags := s.value(val.Message, layer{}); !diags.HasErrors() && !HasSensitive(m) {
+			if said, ok := TextOf(m); ok {
 				text = sentence(said)
 			}
 		}
@@ -163,8 +163,8 @@ func sentence(text string) string {
 	return text + "."
 }
 
-// local returns the value of local.NAME.
-func (s *Scope) local(name string) (cty.Value, Waits, hcl.Diagnostics) {
+// Local returns the value of local.NAME.
+func (s *Scope) Local(name string) (cty.Value, Waits, hcl.Diagnostics) {
 	home := s.unitScope()
 	lo := home.unit.Locals[name]
 	if lo == nil || lo.Expr == nil || lo.Expr.Bad {

@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ func public(kind, arg string) string {
 // host. A task's own `sensitive` hides what is shown, and doesn't count.
 func (e *evaluation) exposed(a *plays.Argument, v cty.Value) hcl.Diagnostics {
 	what := public(e.t.Kind, a.Name)
-	if what == "" || !hasSensitive(v) {
+	if what == "" || !HasSensitive(v) {
 		return nil
 	}
 	hint := `stdin = …, or a file with mode = "0600" that the program reads`

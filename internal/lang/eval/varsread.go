@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"muster/internal/lang/plays"
@@ -12,24 +12,24 @@ import (
 // computed), and where the playbook has errors.
 func (p *Playbook) ReadsVar(name string) bool {
 	p.templatesNoted.Do(p.noteTemplates)
-	if p.failed {
+	if p.Failed {
 		return true
 	}
-	for _, u := range p.units {
+	for _, u := range p.Units {
 		if u.Variables[name] != nil {
 			return true
 		}
 	}
-	return p.names.ReadsVar(name)
+	return p.Known.ReadsVar(name)
 }
 
 // noteTemplates looks at the templates that tasks render, also those that no
 // check came to.
 func (p *Playbook) noteTemplates() {
-	for _, t := range p.rendering {
+	for _, t := range p.Rendering {
 		for _, a := range t.Args {
 			if a.Arg.Type.Base == modules.Template && !p.noteTemplate(t, a) {
-				p.names.NoteVars(nil, true)
+				p.Known.NoteVars(nil, true)
 			}
 		}
 	}
@@ -41,7 +41,7 @@ func (p *Playbook) noteTemplate(t *plays.Task, a *plays.Argument) bool {
 	if file == nil {
 		return false
 	}
-	p.templates.used(file, p.names, t.Unit) // which notes what it reads
+	p.templates.used(file, p.Known, t.Unit) // which notes what it reads
 	return true
 }
 
@@ -52,11 +52,11 @@ func (p *Playbook) fixedTemplate(a *plays.Argument, u *plays.Unit) *template {
 		return nil
 	}
 	v, diags := a.Expr.Value(nil)
-	path, ok := textOf(v)
+	path, ok := TextOf(v)
 	if diags.HasErrors() || !ok {
 		return nil
 	}
-	f, info, err := p.files.Find(u.Dir, path, "templates")
+	f, info, err := p.Reader.Find(u.Dir, path, "templates")
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
@@ -67,14 +67,14 @@ func (p *Playbook) fixedTemplate(a *plays.Argument, u *plays.Unit) *template {
 	return t
 }
 
-// templateReads is what a template reads that an argument names without reading anything
+// TemplateReads is what a template reads that an argument names without reading anything
 // itself; nil where there is none, or what is wrong with it is told elsewhere.
-func (p *Playbook) templateReads(a *plays.Argument, u *plays.Unit) *plays.Reads {
+func (p *Playbook) TemplateReads(a *plays.Argument, u *plays.Unit) *plays.Reads {
 	t := p.fixedTemplate(a, u)
 	if t == nil {
 		return nil
 	}
-	used := p.templates.used(t, p.names, u)
+	used := p.templates.used(t, p.Known, u)
 	if used.diags.HasErrors() {
 		return nil
 	}

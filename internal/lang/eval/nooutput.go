@@ -1,4 +1,4 @@
-package lang
+package eval
 
 import (
 	"fmt"
@@ -139,7 +139,7 @@ func traversalText(t hcl.Traversal) string {
 		case hcl.TraverseAttr:
 			b.WriteString("." + s.Name)
 		case hcl.TraverseIndex:
-			b.WriteString("[" + hclText(s.Key) + "]")
+			b.WriteString("[" + HCLText(s.Key) + "]")
 		}
 	}
 	return b.String()
