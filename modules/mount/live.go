@@ -127,7 +127,7 @@ func (m *Mount) shows(v *host.View, now *mounted) (bool, error) {
 		return true, nil
 	}
 	var st unix.Stat_t
-	if unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK && fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)) == now.Device {
+	if unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK && fmt.Sprintf("%d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))) == now.Device {
 		return true, nil
 	}
 	loop, err := os.ReadFile("/sys/block/" + filepath.Base(now.Source) + "/loop/backing_file")

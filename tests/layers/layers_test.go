@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -156,5 +157,15 @@ func TestRemoteLinksNothingHeavy(t *testing.T) {
 				t.Errorf("the remote links %s", p.ImportPath)
 			}
 		}
+	}
+}
+
+// The controller builds for macOS, where people have their workstations: what kinds and hosts
+// use of Linux alone stands behind a build constraint, or converts.
+func TestTheControllerBuildsForMacOS(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "/dev/null", "muster/cmd/muster")
+	cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
