@@ -163,6 +163,7 @@ func TestRemoteLinksNothingHeavy(t *testing.T) {
 // The controller builds for macOS, where people have their workstations: what kinds and hosts
 // use of Linux alone stands behind a build constraint, or converts.
 func TestTheControllerBuildsForMacOS(t *testing.T) {
+	program.Sources(t, "muster/cmd/muster")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "/dev/null", "muster/cmd/muster")
 	cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
