@@ -223,12 +223,15 @@ func (it *item) judged() bool {
 
 // again evaluates an item whose arguments have become known, and sends it.
 func (h *hostRun) again(ctx context.Context, it *item) error {
+	h.run.mu.Lock()
+	h.unheard = nil
+	h.run.mu.Unlock()
 	ev, err := settle(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
 	if err != nil {
 		return err
 	}
 	if len(ev.Unknown) > 0 || ev.Undecided {
-		return fmt.Errorf("what it reads isn't known although everything before it is done: %s%s", strings.Join(ev.Unknown, ", "), h.run.mute())
+		return fmt.Errorf("what it reads isn't known although everything before it is done: %s%s", strings.Join(ev.Unknown, ", "), h.becauseOf())
 	}
 	it.ev, it.guess = ev, false
 	it.rescued = it.rescued || ev.OnError == eval.Continue

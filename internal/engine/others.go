@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -198,20 +199,58 @@ func (h *hostRun) enroll(ctx context.Context) {
 	}
 }
 
-// mute names the hosts that can't be used, whose results nobody knows.
-func (r *Run) mute() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var names []string
-	for _, h := range r.order {
-		if h.err != nil {
-			names = append(names, h.name)
-		}
+// silent notes, for what the host evaluates, that a result of another can't be known: that one
+// can't be used, or a task on it failed. The mutex is held.
+func (h *hostRun) silent(of *hostRun) {
+	if of == h || of.err == nil && !of.failed {
+		return
 	}
-	if len(names) == 0 {
+	if h.unheard == nil {
+		h.unheard = map[string]bool{}
+	}
+	h.unheard[of.name] = true
+}
+
+// becauseOf says of which hosts something is read that can't be known, and why; "" where there
+// are none.
+func (h *hostRun) becauseOf() string {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(h.unheard)) {
+		list = append(list, h.run.hosts[name].whyOut())
+	}
+	if len(list) == 0 {
 		return ""
 	}
-	return ", maybe because it reads of a host that can't be used: " + strings.Join(names, ", ")
+	return ", because " + strings.Join(list, ", and ")
+}
+
+// whyOut says, as a clause, why nothing more comes of a host; "" where it may. The mutex is held.
+func (h *hostRun) whyOut() string {
+	switch {
+	case h.err != nil:
+		return h.name + " can't be used"
+	case !h.failed:
+		return ""
+	}
+	what := "a task"
+	h.eachItem(func(it *item) {
+		if what == "a task" && it.failedForGood() {
+			what = strings.TrimPrefix(it.inst.Task.Name(), "task.")
+		}
+	})
+	return fmt.Sprintf("%s failed on %s", what, h.name)
+}
+
+// failedForGood reports whether an item has failed, and nothing made good for it. The mutex is
+// held.
+func (it *item) failedForGood() bool {
+	failed := it.planned != nil && it.planned.Status == wire.Failed
+	if it.done != nil {
+		failed = it.done.Status == wire.Failed
+	}
+	return failed && !it.rescued && !it.dropped
 }
 
 // share takes the end of a `once` task that another host makes for this one too:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,9 @@ func (h *hostRun) Outcome(host, id string) (eval.Outcome, bool) {
 func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 	of := h.run.hosts[host]
 	if of == nil {
-		return nothing, true // the limit leaves it out
+		o := nothing
+		o.Why = fmt.Sprintf("%s isn't in this run", host)
+		return o, true // the limit leaves it out
 	}
 	it := of.outcomes[id]
 	switch {
@@ -46,12 +49,17 @@ func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 	case it.shared != nil:
 		return h.outcome(it.shared.owner.name, id)
 	case it.final && it.done != nil:
-		return fromDone(it), true
+		o := fromDone(it)
+		if of != h && it.done.Status == wire.NotReached {
+			o.Why = of.whyOut()
+		}
+		return o, true
 	case it.planned != nil && (it.final || !h.run.applying || it.planned.Status == wire.Failed):
 		return fromPlanned(it, h), true
 	case it.dropped:
 		return nothing, true
 	case of.err != nil || it.on.err != nil:
+		h.silent(of)
 		return open, true
 	case !h.run.applying:
 		return open, false
@@ -60,6 +68,7 @@ func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 		// block didn't come to.
 		return nothing, true
 	}
+	h.silent(of)
 	return open, of.failed || of.stopped || !of.underway
 }
 
@@ -77,8 +86,13 @@ func (h *hostRun) unsent(reader *hostRun, id string) (eval.Outcome, bool) {
 		return nothing, true
 	case r.applying:
 		// All are walked: only a rescue's tasks may still come.
-		return nothing, h == reader || !h.underway || !passed
+		o := nothing
+		if h != reader {
+			o.Why = h.whyOut()
+		}
+		return o, h == reader || !h.underway || !passed
 	case h.err != nil:
+		reader.silent(h)
 		return open, true
 	case h == reader || passed || h.walked || h.reached > playOf(id):
 		return perhaps, true

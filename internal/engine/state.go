@@ -74,11 +74,12 @@ type hostRun struct {
 	losing    bool                  // it is given up, and that is being told
 	parting   bool                  // it was told to forget what it keeps, and hasn't said that it has
 
-	since       time.Time // what it has in hand began; see Standing
-	heard       int       // every item before this one, as sent, is planned
-	settledPlan bool      // all of its tasks are planned
-	waitsFor    string    // what it waits for before it begins anything, as it says; "": nothing
-	awaits      string    // the host that it waits for before it can be planned further
+	since       time.Time       // what it has in hand began; see Standing
+	heard       int             // every item before this one, as sent, is planned
+	settledPlan bool            // all of its tasks are planned
+	waitsFor    string          // what it waits for before it begins anything, as it says; "": nothing
+	unheard     map[string]bool // hosts of which something is read that can't be known, see silent
+	awaits      string          // the host that it waits for before it can be planned further
 }
 
 // playRun is a play on one host.

@@ -25,6 +25,8 @@ type noOutput struct {
 // whyNoOutput says why a task whose outcome is o gave no output.
 func whyNoOutput(t *plays.Task, o Outcome) string {
 	switch {
+	case o.Why != "":
+		return o.Why
 	case o.Skipped == modules.True:
 		return "it was skipped"
 	case o.Failed == modules.True:

@@ -17,6 +17,8 @@ type Outcome struct {
 	// has; nil: known after apply. "null" where there is none (skipped, failed).
 	Output    json.RawMessage
 	Sensitive bool // the output holds something sensitive
+	// Why says, as a clause, why there is no output, where the run knows better than Skipped.
+	Why string
 	// Unsent says that the task's host doesn't know of it, and may never: a rescue's,
 	// say. Conditions on it can't be decided there.
 	Unsent bool
