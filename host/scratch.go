@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // Scratch is a private folder for what a plan or a change has to hand to a
@@ -14,15 +16,40 @@ type Scratch struct{ path string }
 // place: planning writes nowhere else.
 func (v *View) Scratch() (*Scratch, error) { return NewScratch() }
 
-// NewScratch makes a private folder.
+// scratchName is how the names of private folders begin; none is in use for longer than
+// scratchLasts after its last file was put there.
+const (
+	scratchName  = "muster-plan-"
+	scratchLasts = 6 * time.Hour
+)
+
+// NewScratch makes a private folder, and removes those that musters which were killed have
+// left there.
 func NewScratch() (s *Scratch, err error) {
 	for _, parent := range []string{"/run", "/dev/shm", os.TempDir()} {
 		var dir string
-		if dir, err = os.MkdirTemp(parent, "muster-plan-"); err == nil {
+		if dir, err = os.MkdirTemp(parent, scratchName); err == nil {
+			sweep(parent)
 			return &Scratch{dir}, nil
 		}
 	}
 	return nil, fmt.Errorf("making a private folder: %w", err)
+}
+
+// sweep removes private folders that nobody uses any more; whose they aren't can't.
+func sweep(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), scratchName) || !e.IsDir() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > scratchLasts {
+			_ = os.RemoveAll(filepath.Join(parent, e.Name()))
+		}
+	}
 }
 
 // Path is where the folder lies.

@@ -25,8 +25,9 @@ func Kinds() []modules.Kind {
 // Checkout is a checkout of a git repository.
 //
 // It is cloned where there is none, and brought up to date where that takes nothing
-// from anybody: one with changes that aren't committed, with commits that aren't
-// pushed, or on another branch is left as it is, which is said, unless force is given.
+// from anybody: one that would have to lose changes that aren't committed or commits that
+// aren't pushed for that, and one on another branch or from another repository, is an error
+// that names them, unless force is given.
 // A branch or a tag that was moved in the repository is a change like any other. Git has
 // to be installed, and asks nobody for passwords. Run it as the user whose checkout it is,
 // by user or become.
@@ -44,7 +45,7 @@ type Checkout struct {
 	// of a checkout that had less.
 	Depth int `arg:"depth"`
 	// Check out its submodules, too, and theirs, each at the commit that it has for them. One
-	// with changes or commits of its own is left as it is, as the whole checkout is.
+	// with changes or commits of its own is an error, as for the whole checkout.
 	Submodules bool `arg:"submodules" default:"false"`
 	// Whom git runs as, and who owns what it makes; by default whoever the task runs as
 	// (become). With root's rights it clones for a user into a folder that isn't theirs.
@@ -175,7 +176,7 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	u.Changed = now.changed
 	if now.origin != c.Repository {
 		if !c.Force {
-			return now.left(at.path, fmt.Sprintf("it comes from %s, not from %s: \"git -C %s remote set-url origin %s\" takes that, as does force", now.origin, c.Repository, at.path, c.Repository))
+			return refused(at.path, "it comes from %s, not from %s: run \"git -C %s remote set-url origin %s\"", now.origin, c.Repository, at.path, c.Repository)
 		}
 		u.Origins = []string{now.origin, c.Repository}
 	}
@@ -192,7 +193,7 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	}
 	moves := now.Commit != want.commit || u.Branches != nil || u.Differ != nil
 	if !moves && !now.begun && !u.Unshallow && !u.Deepen && u.Origins == nil && (!c.Force || len(now.changed) == 0) {
-		return now.left(at.path, "")
+		return now.right()
 	}
 	if u.Own, err = at.own(ctx, now, want); err != nil {
 		return modules.Plan{}, err
@@ -201,11 +202,11 @@ func (c *Checkout) update(ctx context.Context, v *host.View, at checkout) (modul
 	switch {
 	case c.Force || !moves:
 	case len(now.changed) > 0:
-		return now.left(at.path, "it has changes that aren't committed: "+names(now.changed))
+		return refused(at.path, "it has changes that aren't committed, to %s: commit and push them", names(now.changed))
 	case u.Branches != nil && now.Branch != "":
-		return now.left(at.path, fmt.Sprintf("it has %s checked out, not %s", now.named(), want.named()))
+		return refused(at.path, "it has %s checked out, not %s: check that out", now.named(), want.named())
 	case u.Own > 0:
-		return now.left(at.path, host.Counted(u.Own, "of its commits isn't pushed", "of its commits aren't pushed"))
+		return refused(at.path, "it has %s: push them", commits(u.Own))
 	}
 	if c.Force && moves {
 		u.Untracked, err = at.untracked(ctx)

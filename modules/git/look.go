@@ -31,14 +31,16 @@ func (s state) named() string {
 	return s.Branch
 }
 
-// left is the plan for a checkout that stays as it is, and why that isn't as it was to be.
-func (s state) left(path, why string) (modules.Plan, error) {
+// right is the plan for a checkout that is as it was to be.
+func (s state) right() (modules.Plan, error) {
 	out, err := json.Marshal(s.Output)
-	plan := modules.Plan{Output: out}
-	if why != "" {
-		plan.Notes = []string{fmt.Sprintf("%s is left as it is: %s.", path, why)}
-	}
-	return plan, err
+	return modules.Plan{Output: out}, err
+}
+
+// refused is the error for a checkout that only force would bring to what it was to be: why is
+// what that would take from somebody.
+func refused(path, why string, a ...any) (modules.Plan, error) {
+	return modules.Plan{}, fmt.Errorf("%s isn't brought to what the repository has: %s, or give the task force = true, which takes that away", path, fmt.Sprintf(why, a...))
 }
 
 // checkout asks a checkout's git; it only reads.
