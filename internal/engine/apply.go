@@ -59,6 +59,7 @@ func (r *Run) Apply(ctx context.Context) *Summary {
 	}
 	if ctx.Err() == nil && !r.stopping() {
 		r.reviewMade(ctx)
+		r.regain(ctx)
 	}
 	for _, h := range r.order {
 		h.tellInHand()

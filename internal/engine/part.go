@@ -34,6 +34,16 @@ func (r *Run) part() {
 	})
 }
 
+// regain waits for hosts that are being taken up again when the run is over, as those are
+// whose bastion was the last to reboot: they can be told then that all they made is known.
+func (r *Run) regain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, partingTime)
+	defer cancel()
+	_ = r.await(ctx, func() bool {
+		return r.stop || !slices.ContainsFunc(r.order, func(h *hostRun) bool { return h.taking && h.ends > 0 && h.err == nil })
+	})
+}
+
 // parted notes that the host has let go of what it kept.
 func (h *hostRun) parted() {
 	h.run.mu.Lock()

@@ -328,6 +328,28 @@ func TestBastionRebootsLast(t *testing.T) {
 	}
 }
 
+// Where the bastion's reboot is the last that is made, those behind it are taken up again
+// all the same, and keep nothing.
+func TestHostsBehindABastionThatRebootedLastKeepNothing(t *testing.T) {
+	b := newBoots(t)
+	b.via["web1"], b.via["web2"] = "bastion", "bastion"
+	b.greets = func(_ string, n int) (bool, bool) { return n > 20, n > 20 }
+	r := b.start(`
+play "p" {
+  hosts = ["bastion", "web1", "web2"]
+  task "reboots" "it" { dir = "DIR/${host.name}" }
+}
+`, func(*engine.Options) {}, "bastion", "web1", "web2")
+	r.Plan(t.Context())
+	if s := r.Apply(t.Context()); s.Outcome != engine.OutcomeChanged {
+		t.Errorf("it came to %s: %s", s.Outcome, b.failures())
+	}
+	r.Close()
+	if kept, _ := filepath.Glob(filepath.Join(b.dir, "records-*", "*")); len(kept) > 0 {
+		t.Errorf("they keep %v", kept)
+	}
+}
+
 // A rolling play reboots batch by batch, also where the bastion is in the first one.
 func TestBastionRebootsInItsBatch(t *testing.T) {
 	b := newBoots(t)
