@@ -10,7 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/host/facts"
-	"muster/internal/lang"
+	"muster/internal/lang/check"
 	"muster/inventory"
 	"muster/inventory/ec2source"
 	"muster/roles"
@@ -77,12 +77,12 @@ func projectPlaybooks(dir string) ([]string, error) {
 }
 
 // unread looks for the inventory's variables that no playbook reads.
-func unread(inv *inventory.Inventory) *lang.Unread {
-	var set []lang.SetVar
+func unread(inv *inventory.Inventory) *check.Unread {
+	var set []check.SetVar
 	for _, v := range inv.SetVars() {
-		set = append(set, lang.SetVar(v))
+		set = append(set, check.SetVar(v))
 	}
-	return lang.NewUnread(set)
+	return check.NewUnread(set)
 }
 
 func hostNames(hosts []*inventory.Host) []string {

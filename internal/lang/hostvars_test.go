@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"muster/internal/lang/check"
 	"muster/internal/lang/eval"
 )
 
@@ -262,13 +263,13 @@ play "p" {
 }
 `)
 	site, other := must(t, file, testOptions(dir)), must(t, filepath.Join(dir, "other.hcl"), testOptions(dir))
-	at := func(line int) hcl.Range {
+	at := func(name string, line int) check.SetVar {
 		pos := hcl.Pos{Line: line, Column: 1, Byte: line * 10}
-		return hcl.Range{Filename: "hosts.hcl", Start: pos, End: pos}
+		return check.SetVar{Name: name, At: hcl.Range{Filename: "hosts.hcl", Start: pos, End: pos}}
 	}
-	set := []SetVar{{"tier", at(1)}, {"rack", at(9)}, {"port", at(2)}, {"memroy", at(3)}, {"rack", at(4)}, {"memory", at(5)}, {"rack", at(8)}, {"shelf", at(7)}, {"shelf", at(6)}}
+	set := []check.SetVar{at("tier", 1), at("rack", 9), at("port", 2), at("memroy", 3), at("rack", 4), at("memory", 5), at("rack", 8), at("shelf", 7), at("shelf", 6)}
 	var got []string
-	u := NewUnread(set)
+	u := check.NewUnread(set)
 	u.Read(site)
 	u.Read(other)
 	for _, d := range u.Warnings() {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"muster/internal/lang/check"
 	"muster/internal/lang/diag"
 	"muster/internal/lang/eval"
 	"muster/internal/lang/files"
@@ -30,7 +31,7 @@ func Load(file string, o plays.Options) (*eval.Playbook, hcl.Diagnostics) {
 		}
 	}
 	l.checkSources()
-	l.diags = append(l.diags, check(p)...)
+	l.diags = append(l.diags, check.Playbook(p)...)
 	l.diags = append(l.diags, p.Jinja()...) // which dedupe brings into order
 	if l.o.Phase == nil {
 		p.Plays = slices.DeleteFunc(p.Plays, func(play *plays.Play) bool { return play.OfRotation })

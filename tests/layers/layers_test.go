@@ -38,6 +38,7 @@ func allowed() map[string][]string {
 		"internal/keypair":        {"secret"},
 		"internal/keypair/sshkey": {"secret"},
 		"internal/lang":           {"modules", "host", "secret", "internal/hclguard", "internal/keypair", "internal/keypair/sshkey", "internal/lang/…"},
+		"internal/lang/check":     {"modules", "internal/lang/diag", "internal/lang/eval", "internal/lang/plays"},
 		"internal/lang/diag":      {"modules", "internal/hclguard"},
 		"internal/lang/eval":      {"host", "modules", "secret", "internal/hclguard", "internal/lang/diag", "internal/lang/files", "internal/lang/funcs", "internal/lang/plays", "internal/lang/refs"},
 		"internal/lang/files":     {"host", "modules", "internal/hclguard"},

@@ -1,4 +1,5 @@
-package lang
+// Package check finds what is wrong with playbooks before a connection is made.
+package check
 
 import (
 	"fmt"
@@ -43,8 +44,8 @@ type checker struct {
 	paths paths
 }
 
-// check evaluates everything, with what can be known before a run.
-func check(p *eval.Playbook) hcl.Diagnostics {
+// Playbook evaluates everything, with what can be known before a run.
+func Playbook(p *eval.Playbook) hcl.Diagnostics {
 	k := &checks{p: p, budget: evaluations}
 	for _, u := range k.p.Units {
 		k.checkVariables(u)
