@@ -1,11 +1,9 @@
 package lang
 
 import (
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -40,32 +38,6 @@ func Load(file string, o plays.Options) (*eval.Playbook, hcl.Diagnostics) {
 	p.Facts, p.Secrets = l.FactsRead(), l.SecretsRead()
 	p.Failed = l.diags.HasErrors()
 	return p, diag.Dedupe(l.diags, p.Reader.InOrder())
-}
-
-func newLoader(file string, o plays.Options) *loader {
-	p := eval.New(file, &o)
-	return &loader{o: &o, p: p, Known: p.Known, files: p.Reader, roles: map[string]*roleFile{}}
-}
-
-// loader holds what reading a playbook takes.
-type loader struct {
-	o *plays.Options
-	p *eval.Playbook
-	*refs.Known
-	files *files.Reader
-	diags hcl.Diagnostics
-	roles map[string]*roleFile
-
-	including  []string        // the playbooks being read, outermost first
-	unreadable bool            // a playbook couldn't be: what it declares isn't known
-	using      []string        // the roles being read
-	rotating   *plays.Rotation // the one being read
-	seq        int             // the last task's
-	later      []func()        // what is analysed when a whole play is read
-}
-
-func (l *loader) errorAt(at hcl.Range, summary, hint, detail string, a ...any) {
-	l.diags = append(l.diags, diag.Error(at, summary, hint, detail, a...))
 }
 
 // playbook reads a playbook file; at and from are of the include, and given sets the
@@ -273,68 +245,4 @@ func (l *loader) localCycles(u *plays.Unit) {
 	for _, name := range slices.Sorted(maps.Keys(u.Locals)) {
 		visit(name)
 	}
-}
-
-// header is the range of a block's type and labels.
-func header(b *hclsyntax.Block) hcl.Range {
-	r := b.TypeRange
-	if n := len(b.LabelRanges); n > 0 {
-		r = hcl.RangeBetween(r, b.LabelRanges[n-1])
-	}
-	return r
-}
-
-// labels checks the number of a block's labels.
-func (l *loader) labels(b *hclsyntax.Block, n int, form string) bool {
-	if len(b.Labels) == n {
-		return true
-	}
-	l.errorAt(header(b), "Wrong labels", form+" { … }", "%q has %s here, and %s written before its brace.", b.Type, diag.Count(len(b.Labels), "label"), diag.Count(n, "label"))
-	return false
-}
-
-func sortedAttributes(b *hclsyntax.Body) []*hclsyntax.Attribute {
-	out := make([]*hclsyntax.Attribute, 0, len(b.Attributes))
-	for _, a := range b.Attributes {
-		out = append(out, a)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].NameRange.Start.Byte < out[j].NameRange.Start.Byte })
-	return out
-}
-
-// attributes returns a body's attributes by name, and reports attributes and
-// blocks that have other names.
-func (l *loader) attributes(b *hclsyntax.Body, what string, attrs, blocks []string) map[string]*hclsyntax.Attribute {
-	out := make(map[string]*hclsyntax.Attribute, len(b.Attributes))
-	for _, a := range sortedAttributes(b) {
-		if slices.Contains(attrs, a.Name) {
-			out[a.Name] = a
-			continue
-		}
-		hint := diag.DidYouMean(a.Name, append([]string(nil), attrs...))
-		if other := elsewhere[a.Name]; other != "" {
-			hint = other
-		}
-		if slices.Contains(blocks, a.Name) {
-			hint = fmt.Sprintf("%s { … }", a.Name)
-		}
-		l.errorAt(a.NameRange, "Unknown argument", hint, "There is no argument %q in %s. It takes %s.", a.Name, what, diag.List(append(append([]string(nil), attrs...), blocks...)))
-	}
-	for _, inner := range b.Blocks {
-		if slices.Contains(blocks, inner.Type) {
-			continue
-		}
-		hint := diag.DidYouMean(inner.Type, append([]string(nil), blocks...))
-		if other := elsewhere[inner.Type]; other != "" {
-			hint = other
-		}
-		if slices.Contains(attrs, inner.Type) {
-			hint = fmt.Sprintf("%s = …", inner.Type)
-		}
-		if l.o.Kinds != nil && l.o.Kinds.Kind(inner.Type) != nil && slices.Contains(blocks, "task") {
-			hint = fmt.Sprintf("task %q \"LABEL\" { … }", inner.Type)
-		}
-		l.errorAt(header(inner), "Unknown block", hint, "There is no block %q in %s. It takes %s.", inner.Type, what, diag.List(append(append([]string(nil), blocks...), attrs...)))
-	}
-	return out
 }

@@ -222,38 +222,6 @@ func (l *loader) taskBody(body *hclsyntax.Body, t *plays.Task) plays.RawTask {
 	return raw
 }
 
-// elsewhere is what to write for words that other tools have.
-var elsewhere = map[string]string{
-	"loop":            "for_each = […]",
-	"with_items":      "for_each = […]",
-	"count":           "for_each = toset([…])",
-	"register":        "Every result can be read: task.KIND.LABEL.output",
-	"notify":          "restart_on = [\"/path\"] of the service, or when = task.KIND.LABEL.changed",
-	"ignore_errors":   "on_error = \"continue\"",
-	"retries":         "retry { attempts = 3 }",
-	"delay":           "retry { delay = \"1s\" }",
-	"until":           "retry { until = … }",
-	"delegate_to":     "on = [\"HOST\"]",
-	"run_once":        "once = true",
-	"become_user":     "become = \"USER\"",
-	"sudo":            "become = true",
-	"no_log":          "sensitive = true",
-	"environment":     "environment = { NAME = \"value\" } of the play or of a task",
-	"depends_on":      "Tasks run in the order they are written in.",
-	"if":              "when = …",
-	"serial":          "rolling { batches = [1, \"50%\"] }",
-	"gather_facts":    "Facts are gathered by themselves: host.facts",
-	"remote_user":     "The user who logs in is said in the inventory: user = \"ops\"",
-	"handlers":        "restart_on = [\"/path\"] of the service",
-	"handler":         "restart_on = [\"/path\"] of the service",
-	"vars_files":      "--var-file FILE",
-	"tasks":           "task \"KIND\" \"LABEL\" { … }",
-	"roles":           "role \"NAME\" { … }",
-	"input":           "variable \"NAME\" { … }",
-	"import":          "include \"FILE\" {}",
-	"import_playbook": "include \"FILE\" {}",
-}
-
 func (l *loader) unknownArgument(name string, at hcl.Range, schema *modules.Schema) {
 	var known []string
 	for _, a := range schema.Args {

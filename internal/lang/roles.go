@@ -22,15 +22,6 @@ import (
 	"muster/internal/lang/refs"
 )
 
-// roleFile is a role.hcl as it was read, before it is used anywhere.
-type roleFile struct {
-	file   files.File
-	dir    files.Folder
-	body   *hclsyntax.Body
-	unit   *plays.Unit // its variables, shared by all uses
-	failed bool
-}
-
 // roleFile returns the role of a name, read once.
 func (l *loader) roleFile(name string, at hcl.Range) *roleFile {
 	if r, ok := l.roles[name]; ok {

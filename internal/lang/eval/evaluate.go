@@ -1,11 +1,7 @@
 package eval
 
 import (
-	"fmt"
-	"maps"
-	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -48,34 +44,6 @@ func (s *Scope) Evaluate(i *Instance) (*Evaluated, Waits, hcl.Diagnostics) {
 	s.others(i, out)
 	out.Made = s.p.made(append(out.from, out.Secrets...))
 	return out, nil, append(diags, e.diags...)
-}
-
-func (i *Instance) layer() layer {
-	return layer{each: i.each(), target: i.Target, id: i.ID}
-}
-
-// evaluation is the making of one Evaluated.
-type evaluation struct {
-	s       *Scope
-	t       *plays.Task
-	l       layer
-	out     *Evaluated
-	waits   Waits
-	diags   hcl.Diagnostics
-	secrets map[string]bool
-	spread  bool // something sensitive may stand anywhere in what is shown
-}
-
-func (e *evaluation) fail(at hcl.Range, summary, hint, detail string, a ...any) {
-	e.diags = append(e.diags, diag.Error(at, summary, hint, "%s", e.withhold(fmt.Sprintf(detail, a...))))
-}
-
-// value evaluates an expression of the task; ok is false where it waits or is
-// wrong.
-func (e *evaluation) value(x *plays.Expr) (cty.Value, bool) {
-	v, waits, diags := e.s.value(x, e.l)
-	e.waits, e.diags = append(e.waits, waits...), append(e.diags, diags...)
-	return v, len(waits) == 0 && !diags.HasErrors()
 }
 
 // meta evaluates the arguments that every task takes.
@@ -188,13 +156,6 @@ func (e *evaluation) become() {
 		}
 		return
 	}
-}
-
-func (s *Scope) playScope() *Scope {
-	for s.parent != nil {
-		s = s.parent
-	}
-	return s
 }
 
 // arguments evaluates the kind's arguments.
@@ -350,21 +311,4 @@ func (s *Scope) judge(i *Instance, x *plays.Expr, o Outcome, otherwise bool) (bo
 		return otherwise, hcl.Diagnostics{diag.Error(x.Range(), "Result not known", "", "This isn't known, even though the task has run.")}
 	}
 	return v.value, diags
-}
-
-// withhold leaves sensitive texts out of a message.
-func (e *evaluation) withhold(text string) string { return withhold(e.secrets, text) }
-
-func withhold(sensitive map[string]bool, text string) string {
-	secrets := slices.Sorted(maps.Keys(sensitive))
-	sort.Slice(secrets, func(i, j int) bool { return len(secrets[i]) > len(secrets[j]) })
-	for _, s := range secrets {
-		quoted := fmt.Sprintf("%q", s)
-		text = strings.ReplaceAll(text, quoted, `"(sensitive)"`)
-		if len(s) > 3 { // a shorter one would be found in the message's own words
-			text = strings.ReplaceAll(text, s, "(sensitive)")
-			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "(sensitive)")
-		}
-	}
-	return text
 }

@@ -125,3 +125,24 @@ type Retry struct {
 
 // Args are arguments of a task as modules.Decode takes them.
 type Args = map[string]any
+
+// element is one element of a for_each; its zero value stands for no for_each.
+type element struct {
+	key      string
+	k, value cty.Value
+}
+
+// isKey reports whether the element is its key and no more, as those of a set are.
+func (e *element) isKey() bool {
+	v := e.value
+	return v != cty.NilVal && v.Type() == cty.String && !v.IsMarked() && v.IsKnown() && !v.IsNull() && v.AsString() == e.key
+}
+
+// each is what expressions see. It is made when it is read: a run keeps very
+// many elements.
+func (e *element) each() cty.Value {
+	if e.k == cty.NilVal {
+		return cty.NilVal
+	}
+	return cty.ObjectVal(map[string]cty.Value{"key": e.k, "value": e.value})
+}

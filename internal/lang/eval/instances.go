@@ -11,27 +11,6 @@ import (
 	"muster/internal/lang/plays"
 )
 
-// element is one element of a for_each; its zero value stands for no for_each.
-type element struct {
-	key      string
-	k, value cty.Value
-}
-
-// isKey reports whether the element is its key and no more, as those of a set are.
-func (e *element) isKey() bool {
-	v := e.value
-	return v != cty.NilVal && v.Type() == cty.String && !v.IsMarked() && v.IsKnown() && !v.IsNull() && v.AsString() == e.key
-}
-
-// each is what expressions see. It is made when it is read: a run keeps very
-// many elements.
-func (e *element) each() cty.Value {
-	if e.k == cty.NilVal {
-		return cty.NilVal
-	}
-	return cty.ObjectVal(map[string]cty.Value{"key": e.k, "value": e.value})
-}
-
 // Enter returns the scopes that a block's steps are run in: one for a plain
 // block, one for each element of a role's for_each. Steps of a block are to be
 // evaluated in these, not in the scope around it.
@@ -253,4 +232,8 @@ func PatternsOf(v cty.Value) (out []string, known bool, err error) {
 		out = append(out, e.AsString())
 	}
 	return out, true, nil
+}
+
+func (i *Instance) layer() layer {
+	return layer{each: i.each(), target: i.Target, id: i.ID}
 }

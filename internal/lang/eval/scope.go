@@ -404,3 +404,10 @@ func (s *Scope) Blocks() iter.Seq2[*plays.Block, *plays.Unit] {
 		}
 	}
 }
+
+func (s *Scope) playScope() *Scope {
+	for s.parent != nil {
+		s = s.parent
+	}
+	return s
+}
