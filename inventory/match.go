@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"muster/internal/spelling"
 )
 
 // UnknownNameError is a pattern that names no host and no group.
@@ -157,7 +159,7 @@ func (inv *Inventory) check(p, word string) error {
 			names = append(names, h.Name)
 		}
 	}
-	return &UnknownNameError{word, nearest(word, names), inv.alone}
+	return &UnknownNameError{word, spelling.Nearest(word, names), inv.alone}
 }
 
 // numbers is a range of numbers of which one has several digits: [1-20] would

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/spelling"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
-
-	"muster/modules"
 )
 
 // Block is a notify block of muster.hcl: a receiver, as far as it is known without secrets.
@@ -123,7 +123,7 @@ func (b *Block) read(raw *hcl.Block, fields []field, attrs hcl.Attributes) (diag
 	for name, attr := range attrs {
 		if !slices.Contains(names, name) {
 			detail := fmt.Sprintf("A %s is told by %s.", b.Kind, strings.Join(names, ", "))
-			if near := modules.Nearest(name, names); near != "" {
+			if near := spelling.Nearest(name, names); near != "" {
 				detail += fmt.Sprintf(" Did you mean %q?", near)
 			}
 			diags = append(diags, problem("Unknown argument", detail, attr.NameRange))

@@ -13,7 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"muster/internal/hclguard"
-	"muster/modules"
+	"muster/internal/spelling"
 )
 
 // File is the name of the file that makes a folder a project.
@@ -179,7 +179,7 @@ func read(dir, name string, src []byte) (*Project, hcl.Diagnostics) {
 			}
 		default:
 			detail := `A project has "inventory", "secrets", "secrets_commit", "drift" and "host_keys", and blocks "notify".`
-			if near := modules.Nearest(key, []string{"inventory", "secrets", "secrets_commit", "drift", "host_keys"}); near != "" {
+			if near := spelling.Nearest(key, []string{"inventory", "secrets", "secrets_commit", "drift", "host_keys"}); near != "" {
 				detail += ` Did you mean "` + near + `"?`
 			}
 			diags = append(diags, problem("Unknown setting", detail, attr.NameRange.Ptr())...)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"muster/internal/spelling"
 	"muster/modules"
 )
 
@@ -62,7 +63,7 @@ func Warning(at hcl.Range, summary, hint, detail string, a ...any) *hcl.Diagnost
 // DidYouMean is the hint for a name that doesn't exist.
 func DidYouMean(name string, names []string) string {
 	sort.Strings(names)
-	if near := modules.Nearest(name, names); near != "" {
+	if near := spelling.Nearest(name, names); near != "" {
 		return fmt.Sprintf("Did you mean %q?", near)
 	}
 	return ""
