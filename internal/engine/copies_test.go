@@ -163,6 +163,7 @@ func TestHostBringsOnlyWhatItWasToldTo(t *testing.T) {
 			}, fetches, "web1")
 			r.Plan(t.Context())
 			r.Apply(t.Context())
+			r.Close() // waits for what was being taken
 			var lost error
 			for _, e := range f.events {
 				if e, ok := e.(*engine.HostEvent); ok {
