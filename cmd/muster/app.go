@@ -315,9 +315,17 @@ func fleet(inv *inventory.Inventory) *plays.Fleet {
 		return names, plainly(err)
 	}}
 	for _, h := range inv.Hosts() {
-		f.Hosts = append(f.Hosts, plays.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
+		f.Hosts = append(f.Hosts, toPlays(h))
+	}
+	for _, h := range inv.Bastions() {
+		f.Bastions = append(f.Bastions, toPlays(h))
 	}
 	return f
+}
+
+// toPlays is a host as the language sees it.
+func toPlays(h *inventory.Host) plays.Host {
+	return plays.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars}
 }
 
 // plainly is what is wrong with patterns in a sentence, without the suggestions,

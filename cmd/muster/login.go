@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -50,9 +51,7 @@ func (a *app) machines(inv *inventory.Inventory) *plays.Fleet {
 	if !a.bastions {
 		return f
 	}
-	for _, h := range inv.Bastions() {
-		f.Hosts = append(f.Hosts, plays.Host{Name: h.Name, Address: h.Address, Groups: h.Groups, Vars: h.Vars})
-	}
+	f.Hosts, f.Bastions = slices.Concat(f.Hosts, f.Bastions), nil
 	match := f.Match
 	f.Match = func(patterns []string) (names []string, err error) {
 		var others []string

@@ -2,6 +2,7 @@ package plays
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -14,9 +15,9 @@ import (
 
 // Inventory is a Fleet as expressions read it.
 type Inventory struct {
-	Hosts  []Host
+	Hosts  []Host // bastions last
 	ByName map[string]*Host
-	Names  []string
+	Names  []string // of those that aren't bastions
 	Groups map[string][]string
 	Match  func(patterns []string) ([]string, error)
 
@@ -31,11 +32,13 @@ func NewInventory(f *Fleet) *Inventory {
 	if f == nil {
 		f = &Fleet{Hosts: []Host{{Name: "localhost", Address: "localhost"}}}
 	}
-	out := &Inventory{Hosts: f.Hosts, ByName: map[string]*Host{}, Groups: map[string][]string{}, Match: f.Match, VarNames: map[string]bool{}, Partial: f.Partial}
-	for i := range f.Hosts {
-		h := &f.Hosts[i]
+	out := &Inventory{Hosts: slices.Concat(f.Hosts, f.Bastions), ByName: map[string]*Host{}, Groups: map[string][]string{}, Match: f.Match, VarNames: map[string]bool{}, Partial: f.Partial}
+	for i := range out.Hosts {
+		h := &out.Hosts[i]
 		out.ByName[h.Name] = h
-		out.Names = append(out.Names, h.Name)
+		if i < len(f.Hosts) {
+			out.Names = append(out.Names, h.Name)
+		}
 		for name := range h.Vars {
 			out.VarNames[name] = true
 		}

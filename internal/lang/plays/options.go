@@ -14,8 +14,10 @@ import (
 
 // Fleet is what playbooks may know of the inventory.
 type Fleet struct {
-	Hosts  []Host              // in inventory order
-	Groups map[string][]string // names of hosts, in inventory order; "all" included
+	Hosts []Host // in inventory order
+	// Bastions are in no group, and in no loop over hosts: a play or an expression names them.
+	Bastions []Host
+	Groups   map[string][]string // names of hosts, in inventory order; "all" included
 	// Match turns patterns into host names, in inventory order. The text of
 	// its error is shown as it is. nil: only "all" and plain names match.
 	Match func(patterns []string) ([]string, error)
