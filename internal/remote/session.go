@@ -32,8 +32,7 @@ type Session struct {
 	Key []byte
 	// FactKeys says what the facts are made of that changes move.
 	FactKeys map[string][]host.Key
-	// began: something of the task in hand was begun.
-	began bool
+	began    bool // something of the task in hand was
 	// User is who plans here, where that isn't root.
 	User string
 	// Undo, if not nil, is told what takes each edit back before it is made.
