@@ -114,8 +114,8 @@ func (h *hostRun) playRun(p *plays.Play) *playRun {
 	return nil
 }
 
-// out reports whether nothing more is to be made on the host.
-func (h *hostRun) out() bool {
+// isOver reports whether nothing more is to be made on the host.
+func (h *hostRun) isOver() bool {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	return h.err != nil || h.failed || h.halted || h.run.stop
@@ -126,7 +126,7 @@ func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
 	g := &granted{host: h}
 	defer h.leave(nodes...)
 	for _, n := range nodes {
-		if h.out() || g.failed() {
+		if h.isOver() || g.failed() {
 			break
 		}
 		ok := true
@@ -227,7 +227,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	h.run.mu.Lock()
 	h.unheard = nil
 	h.run.mu.Unlock()
-	ev, err := settle(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
+	ev, err := evaluated(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return it.scope.Evaluate(it.inst) })
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (h *hostRun) again(ctx context.Context, it *item) error {
 	it.rescued = it.rescued || ev.OnError == eval.Continue
 	it.on.keep(ev.Bodies)
 	h.run.o.Redact.Add(ev.Secrets...)
-	if err := h.bring(ctx, way{late: true}, it); err != nil {
+	if err := h.bring(ctx, walking{late: true}, it); err != nil {
 		return err
 	}
 	if ev.Skip {
@@ -280,8 +280,8 @@ func (g *granted) open() int {
 	return n
 }
 
-// broke reports whether an item failed for good; the mutex is held.
-func (g *granted) broke() bool {
+// hasFailed reports whether an item failed for good; the mutex is held.
+func (g *granted) hasFailed() bool {
 	for _, it := range g.items {
 		if it.done != nil && it.done.Status == wire.Failed && it.ev.OnError != eval.Continue {
 			return true
@@ -293,7 +293,7 @@ func (g *granted) broke() bool {
 func (g *granted) failed() bool {
 	g.host.run.mu.Lock()
 	defer g.host.run.mu.Unlock()
-	return g.broke()
+	return g.hasFailed()
 }
 
 // grant lets the host make an item, together with those that come next.
@@ -307,15 +307,15 @@ func (g *granted) grant(ctx context.Context, it *item) bool {
 func (g *granted) send(ctx context.Context) bool {
 	h, items := g.host, g.next
 	g.next = nil
-	if len(items) == 0 || h.out() {
+	if len(items) == 0 || h.isOver() {
 		return true
 	}
-	err := h.run.await(ctx, func() bool { return g.open() <= window/2 || h.err != nil || g.broke() || h.run.stop })
-	if err != nil || h.out() || g.failed() || !h.run.begin(ctx, h) {
+	err := h.run.await(ctx, func() bool { return g.open() <= window/2 || h.err != nil || g.hasFailed() || h.run.stop })
+	if err != nil || h.isOver() || g.failed() || !h.run.begin(ctx, h) {
 		return !g.failed()
 	}
 	defer h.run.begun(h)
-	if h.out() || g.failed() || !h.journal(ctx, items...) {
+	if h.isOver() || g.failed() || !h.journal(ctx, items...) {
 		return !g.failed()
 	}
 	h.run.mu.Lock()
@@ -338,7 +338,7 @@ func (g *granted) drain(ctx context.Context) bool {
 	if err != nil || h.err != nil {
 		return false
 	}
-	broke := g.broke()
+	broke := g.hasFailed()
 	if broke {
 		h.epoch++
 	}
@@ -356,7 +356,7 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 		h.run.mu.Unlock()
 	}
 	if !ok && len(b.block.Rescue) > 0 && h.usable() && !h.run.stopping() {
-		w := b.way
+		w := b.walking
 		w.late = true
 		nodes, err := h.walk(ctx, w, b.scope, b.block.Rescue)
 		b.rescue = nodes
@@ -364,7 +364,7 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 			h.drop(b)
 		}
 	}
-	if !b.way.rescued {
+	if !b.walking.rescued {
 		h.tellPassedOver(b)
 	}
 	h.passAll(b.scope, modules.False, b.block.Rescue) // those that weren't run

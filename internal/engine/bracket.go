@@ -29,18 +29,18 @@ const (
 )
 
 // planBracket plans a rolling play on the host.
-func (h *hostRun) planBracket(ctx context.Context, p *playRun, w way) error {
+func (h *hostRun) planBracket(ctx context.Context, p *playRun, w walking) error {
 	w.trial = true
 	err := h.walkPart(ctx, p, w, p.play.Steps, &p.nodes)
 	if err != nil {
 		return err
 	}
-	h.stands(w.in(len(p.play.Steps)))
+	h.comesTo(w.in(len(p.play.Steps)))
 	if err := h.batchOf(ctx, p); err != nil || !h.usable() {
 		return err
 	}
 	if p.batch == 0 {
-		h.settle(p.nodes)
+		h.keepTrial(p.nodes)
 		return nil
 	}
 	if err := h.dropTrial(ctx, p); err != nil {
@@ -64,7 +64,7 @@ func (h *hostRun) planBracket(ctx context.Context, p *playRun, w way) error {
 }
 
 // walkPart plans steps of a play, and waits until they are planned.
-func (h *hostRun) walkPart(ctx context.Context, p *playRun, w way, steps []*plays.Step, nodes *[]*node) (err error) {
+func (h *hostRun) walkPart(ctx context.Context, p *playRun, w walking, steps []*plays.Step, nodes *[]*node) (err error) {
 	*nodes, err = h.walk(ctx, w, h.run.o.Playbook.Scope(p.play, h.name, h), steps)
 	if err != nil {
 		return err
@@ -76,20 +76,20 @@ func (h *hostRun) walkPart(ctx context.Context, p *playRun, w way, steps []*play
 // awaitPart waits until every host of the play is where it may plan this part: all have
 // dropped their trials, and those of earlier batches and the batch's own earlier parts
 // are planned.
-func (h *hostRun) awaitPart(ctx context.Context, w way) error {
+func (h *hostRun) awaitPart(ctx context.Context, w walking) error {
 	h.mixed = w.play
 	return h.turn(ctx, w, h)
 }
 
-// settle takes a trial for the plan.
-func (h *hostRun) settle(nodes []*node) {
+// keepTrial takes a trial for the plan.
+func (h *hostRun) keepTrial(nodes []*node) {
 	eachNode(nodes, func(it *item) {
 		h.run.mu.Lock()
 		planned := it.planned
 		it.trial = false
 		h.run.mu.Unlock()
 		if planned != nil { // else the host that it acts on is lost
-			h.take(it, planned, planned.Status == wire.Unchanged || planned.Status == wire.Skipped)
+			h.keepPlan(it, planned, planned.Status == wire.Unchanged || planned.Status == wire.Skipped)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func (e errArg) Error() string { return e.Summary + ": " + e.Detail }
 
 // bring finds an item's companions, and asks each what it is to tell, while planning.
 // Errors are the item's, unless they end the host.
-func (h *hostRun) bring(ctx context.Context, w way, it *item) error {
+func (h *hostRun) bring(ctx context.Context, w walking, it *item) error {
 	it.companions = nil
 	if it.ev.Skip {
 		return nil

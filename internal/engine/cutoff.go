@@ -44,7 +44,7 @@ func (h *hostRun) cutOff(m *wire.CutOff) error {
 	h.outcomes[m.ID] = it
 	h.cutOffs = append(h.cutOffs, &node{item: it})
 	r.mu.Unlock()
-	h.take(it, p, false)
+	h.keepPlan(it, p, false)
 	return nil
 }
 

@@ -123,17 +123,17 @@ type Run struct {
 	gate  chan struct{}
 	kept  Journal // nil: nothing keeps what is made
 
-	mu       sync.Mutex     // guards what follows, and every hostRun's state
-	change   *sync.Cond     // something was settled
-	endPlan  func()         // ends planning; nil: it hasn't begun
-	enroll   func(*hostRun) // connects to a host that no play is about, in the background
-	applying bool
-	stop     bool
-	broken   error // why it stopped by itself
-	pins     map[string]*pin
-	claims   []*claim         // in the order in which they were made
-	flows    map[uint64]*flow // streams between hosts, by their number
-	lastFlow uint64
+	mu        sync.Mutex     // guards what follows, and every hostRun's state
+	change    *sync.Cond     // something was settled
+	endPlan   func()         // ends planning; nil: it hasn't begun
+	enroll    func(*hostRun) // connects to a host that no play is about, in the background
+	applying  bool
+	stop      bool
+	stopCause error // why it stopped by itself
+	pins      map[string]*pin
+	claims    []*claim         // in the order in which they were made
+	flows     map[uint64]*flow // streams between hosts, by their number
+	lastFlow  uint64
 	// disagreed: hosts have different answers to what a name stands for.
 	disagreed bool
 

@@ -73,7 +73,7 @@ func (l *link) receive(m *wire.Receive) error {
 
 // gone reports whether nothing more comes of a link. The mutex is held.
 func (l *link) gone() bool {
-	return l.broken != nil || l.host.err != nil || l.host.link != l || l.host.stopped
+	return l.endCause != nil || l.host.err != nil || l.host.link != l || l.host.stopped
 }
 
 // flowing reports whether a companion may still be sending for an item. The mutex is held.

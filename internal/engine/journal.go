@@ -70,9 +70,9 @@ func (h *hostRun) journal(ctx context.Context, items ...*item) bool {
 // abandon stops the run because its journal can't be kept.
 func (r *Run) abandon(err error) {
 	r.mu.Lock()
-	first := r.broken == nil
+	first := r.stopCause == nil
 	if first {
-		r.broken = fmt.Errorf("the journal can't be kept, so nothing more is changed: %w", err)
+		r.stopCause = fmt.Errorf("the journal can't be kept, so nothing more is changed: %w", err)
 	}
 	r.mu.Unlock()
 	if first {
@@ -84,7 +84,7 @@ func (r *Run) abandon(err error) {
 func (r *Run) Broken() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.broken
+	return r.stopCause
 }
 
 // before keeps what takes an edit back, told before the edit is made.

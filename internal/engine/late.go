@@ -28,7 +28,7 @@ func (h *hostRun) makeAlone(ctx context.Context, it *item) bool {
 			it.done.Status, it.done.Error = wire.Failed, err.Error()
 			enough = true
 		}
-		if enough || it.once || i >= attempts || h.out() {
+		if enough || it.once || i >= attempts || h.isOver() {
 			if !enough && it.done.Status != wire.Failed {
 				it.done.Status, it.done.Error = wire.Failed, it.withWords("what \"until\" asks for didn't come about")
 			}

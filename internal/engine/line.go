@@ -69,7 +69,7 @@ func (h *hostRun) awaitTurn(ctx context.Context, g *granted, it *item) bool {
 	r.mu.Lock()
 	now := clear()
 	r.mu.Unlock()
-	return now || g.drain(ctx) && r.awaitOthers(ctx, clear) == nil && !h.out()
+	return now || g.drain(ctx) && r.awaitOthers(ctx, clear) == nil && !h.isOver()
 }
 
 // over reports whether nothing more becomes of an item while its host's batch is made.

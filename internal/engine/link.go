@@ -16,15 +16,15 @@ import (
 
 // link is the connection to one host's remote.
 type link struct {
-	stream Stream
-	conn   *wire.Conn
-	said   []byte // the facts of its greeting, until they are read
-	host   *hostRun
-	done   chan struct{} // closed when nothing more comes
-	needs  atomic.Int64  // contents that were asked for, and aren't sent yet
-	places chan struct{} // of those that are sent at once
-	taken  *wire.TakenUp // the answer of a host that is taken up again
-	broken error         // why it has ended
+	stream   Stream
+	conn     *wire.Conn
+	said     []byte // the facts of its greeting, until they are read
+	host     *hostRun
+	done     chan struct{} // closed when nothing more comes
+	needs    atomic.Int64  // contents that were asked for, and aren't sent yet
+	places   chan struct{} // of those that are sent at once
+	taken    *wire.TakenUp // the answer of a host that is taken up again
+	endCause error         // why it has ended
 	// proving is a login that is under way to prove what the host has on probation.
 	proving bool
 	// looking: a question what a copy is is being answered.
@@ -137,7 +137,7 @@ func (l *link) listen() {
 		case err != nil:
 			l.host.cut(l, fmt.Errorf("%w%s", ErrLost, words(l.stream)))
 		default:
-			if err = l.take(m); err != nil {
+			if err = l.handle(m); err != nil {
 				l.host.lost(err)
 			}
 		}
@@ -189,7 +189,7 @@ func (l *link) beat() (stop func()) {
 	}
 }
 
-func (l *link) take(m *wire.Message) error {
+func (l *link) handle(m *wire.Message) error {
 	switch {
 	case m.Planned != nil:
 		return l.host.planned(m.Planned)

@@ -112,8 +112,8 @@ func (h *hostRun) served() bool {
 	return false
 }
 
-// stands notes the place in a play that the host has come to.
-func (h *hostRun) stands(w way) {
+// comesTo notes the place in a play that the host has come to.
+func (h *hostRun) comesTo(w walking) {
 	if w.at == nil {
 		return
 	}
@@ -129,12 +129,12 @@ func (h *hostRun) stands(w way) {
 // acted on: a plan that is made again has to be the same, and is made in that order.
 //
 // Nobody waits for ever: expressions read only what stands earlier.
-func (h *hostRun) turn(ctx context.Context, w way, on *hostRun) error {
+func (h *hostRun) turn(ctx context.Context, w walking, on *hostRun) error {
 	if w.at == nil || h.mixed != w.play {
 		return nil
 	}
 	r := h.run
-	h.stands(w)
+	h.comesTo(w)
 	ready := func() bool {
 		if on.reached < w.play.Index && !on.walked && on.err == nil {
 			return false

@@ -91,7 +91,7 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 	if err := h.actedOn(ctx, p.play); err != nil {
 		return err
 	}
-	w := way{play: p.play}
+	w := walking{play: p.play}
 	if actsElsewhere(p.play) {
 		w.at = []int{0}
 	}
@@ -128,8 +128,8 @@ func (h *hostRun) flush() {
 	}
 }
 
-// way says how steps are walked.
-type way struct {
+// walking says how steps are walked.
+type walking struct {
 	play    *plays.Play
 	rescued bool // a failure isn't the host's: a block around has a rescue
 	passing bool // what these steps do is taken back by others, by design
@@ -145,8 +145,8 @@ type way struct {
 	at []int
 }
 
-// in is the way of a step, or of a part of it, that w leads to.
-func (w way) in(place ...int) way {
+// in is the walking of a step, or of a part of it, that w leads to.
+func (w walking) in(place ...int) walking {
 	if w.at != nil {
 		w.at = slices.Concat(w.at, place)
 	}
@@ -154,7 +154,7 @@ func (w way) in(place ...int) way {
 }
 
 // walk evaluates steps on the host, in order, and sends what they come to.
-func (h *hostRun) walk(ctx context.Context, w way, scope *eval.Scope, steps []*plays.Step) ([]*node, error) {
+func (h *hostRun) walk(ctx context.Context, w walking, scope *eval.Scope, steps []*plays.Step) ([]*node, error) {
 	var nodes []*node
 	outer := w
 	for i, step := range steps {
@@ -162,7 +162,7 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *eval.Scope, steps []*p
 		if !h.usable() {
 			return nodes, nil
 		}
-		h.stands(w) // also where the step comes to nothing here
+		h.comesTo(w) // also where the step comes to nothing here
 		switch {
 		case step.Barrier != nil:
 			nodes = append(nodes, &node{barrier: step.Barrier})
@@ -193,14 +193,14 @@ func (h *hostRun) walk(ctx context.Context, w way, scope *eval.Scope, steps []*p
 	return nodes, nil
 }
 
-func (h *hostRun) block(ctx context.Context, w way, scope *eval.Scope, b *plays.Block) ([]*node, error) {
-	scopes, err := settle(ctx, h, func() ([]*eval.Scope, eval.Waits, hcl.Diagnostics) { return scope.Enter(b) })
+func (h *hostRun) block(ctx context.Context, w walking, scope *eval.Scope, b *plays.Block) ([]*node, error) {
+	scopes, err := evaluated(ctx, h, func() ([]*eval.Scope, eval.Waits, hcl.Diagnostics) { return scope.Enter(b) })
 	if err != nil {
 		return nil, err
 	}
 	var nodes []*node
 	for i, sc := range scopes {
-		run := &blockRun{block: b, scope: sc, way: w.in(i, 1)}
+		run := &blockRun{block: b, scope: sc, walking: w.in(i, 1)}
 		inner := w.in(i, 0)
 		inner.rescued = w.rescued || len(b.Rescue) > 0
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
@@ -218,9 +218,9 @@ func (h *hostRun) block(ctx context.Context, w way, scope *eval.Scope, b *plays.
 	return nodes, nil
 }
 
-// settle evaluates, waiting for what the evaluation needs, until it is
+// evaluated evaluates, waiting for what the evaluation needs, until it is
 // complete. Its errors are diagnostics.
-func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, eval.Waits, hcl.Diagnostics)) (T, error) {
+func evaluated[T any](ctx context.Context, h *hostRun, evaluate func() (T, eval.Waits, hcl.Diagnostics)) (T, error) {
 	for {
 		v, waits, diags := evaluate()
 		if diags.HasErrors() {
@@ -237,14 +237,14 @@ func settle[T any](ctx context.Context, h *hostRun, evaluate func() (T, eval.Wai
 }
 
 // task evaluates a task's instances and sends them.
-func (h *hostRun) task(ctx context.Context, w way, scope *eval.Scope, t *plays.Task) ([]*item, error) {
+func (h *hostRun) task(ctx context.Context, w walking, scope *eval.Scope, t *plays.Task) ([]*item, error) {
 	if t.ActsElsewhere() && !w.late {
 		h.mixed = w.play
-		defer h.stands(w.in(1))
+		defer h.comesTo(w.in(1))
 	}
-	instances, err := settle(ctx, h, func() ([]*eval.Instance, eval.Waits, hcl.Diagnostics) { return scope.Instances(t) })
+	instances, err := evaluated(ctx, h, func() ([]*eval.Instance, eval.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
-		return []*item{h.broken(scope, t, w, err)}, fatal(err)
+		return []*item{h.untellable(scope, t, w, err)}, fatal(err)
 	}
 	var items []*item
 	for _, inst := range instances {
@@ -254,7 +254,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *eval.Scope, t *plays.T
 				return items, err
 			}
 			if first != h {
-				h.stands(w.in(1))
+				h.comesTo(w.in(1))
 				it := &item{inst: inst, scope: scope, owner: h, on: h, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
 				h.register(it)
 				items = append(items, it)
@@ -288,7 +288,7 @@ func (h *hostRun) task(ctx context.Context, w way, scope *eval.Scope, t *plays.T
 			continue
 		}
 		h.guessed = false
-		ev, err := settle(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
+		ev, err := evaluated(ctx, h, func() (*eval.Evaluated, eval.Waits, hcl.Diagnostics) { return scope.Evaluate(inst) })
 		if err != nil {
 			if fatal(err) != nil {
 				return items, err
@@ -335,7 +335,7 @@ func (h *hostRun) sendTask(it *item) {
 	h.run.o.Redact.Add(it.ev.Secrets...)
 	h.register(it)
 	if it.ev.Skip {
-		h.take(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
+		h.keepPlan(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
 		return
 	}
 	if it.on != h && it.ev.When != nil {
@@ -343,7 +343,7 @@ func (h *hostRun) sendTask(it *item) {
 		// doesn't know.
 		switch it.ev.When.Decide(h.truth) {
 		case modules.False:
-			h.take(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
+			h.keepPlan(it, &wire.Planned{ID: it.id(), Status: wire.Skipped, Certainty: wire.Known}, true)
 			return
 		case modules.Maybe:
 			it.ev.Undecided = true

@@ -24,7 +24,7 @@ func (r *Run) review(ctx context.Context) {
 		}
 		for _, c := range conflicts {
 			it := r.itemOf(h, c.ID)
-			it.owner.take(it, &wire.Planned{ID: c.ID, Status: wire.Failed, Certainty: wire.Known, Error: r.conflict(h, c)}, false)
+			it.owner.keepPlan(it, &wire.Planned{ID: c.ID, Status: wire.Failed, Certainty: wire.Known, Error: r.conflict(h, c)}, false)
 		}
 	})
 }
@@ -47,7 +47,7 @@ func (r *Run) reviewMade(ctx context.Context) {
 // block left, or what was only for the time between, doesn't count. It is done once,
 // when nothing more is to be made on the host.
 func (h *hostRun) prove(ctx context.Context) {
-	if h.proved || h.out() || h.unusable() != nil {
+	if h.proved || h.isOver() || h.unusable() != nil {
 		return
 	}
 	h.proved = true

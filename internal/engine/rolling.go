@@ -128,7 +128,7 @@ func (r *Run) batch(ctx context.Context, p *plays.Play, hosts []*hostRun) {
 // makePlay makes a play on the host: what a rolling play does before, the play
 // itself, and what it does after, also where the host has failed.
 func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
-	if h.out() {
+	if h.isOver() {
 		return
 	}
 	ok := h.sequence(ctx, p.before) && h.sequence(ctx, p.nodes)
@@ -142,7 +142,7 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 		h.run.change.Broadcast()
 		h.run.mu.Unlock()
 	}
-	if !h.out() {
+	if !h.isOver() {
 		h.completed++
 	}
 	if (h.completed == len(h.plays) || h.hasFailed()) && !h.served() {
@@ -168,7 +168,7 @@ func (h *hostRun) barrier(ctx context.Context) bool {
 		}
 		return true
 	})
-	return err == nil && !h.out()
+	return err == nil && !h.isOver()
 }
 
 // due reports whether the play has to be made on the host: whether it would change

@@ -45,7 +45,7 @@ type hostRun struct {
 	bodies    map[string]*files.Body
 	epoch     int
 	reached   int                      // every play before this one, by index, has been walked
-	at        []int                    // the place in that play that it has come to, as in way
+	at        []int                    // the place in that play that it has come to, as in walking
 	mixed     *plays.Play              // it has come to a task of this play that acts elsewhere
 	last      *hostRun                 // the one that the task before acts on
 	asked     bool                     // for facts that haven't come yet
@@ -104,12 +104,12 @@ type node struct {
 
 // blockRun is a block entered on one host.
 type blockRun struct {
-	block  *plays.Block
-	scope  *eval.Scope
-	way    way // the one it stands in
-	nodes  []*node
-	rescue []*node
-	always []*node
+	block   *plays.Block
+	scope   *eval.Scope
+	walking walking // the one it stands in
+	nodes   []*node
+	rescue  []*node
+	always  []*node
 }
 
 // item is a task's instance on one host.
@@ -123,7 +123,7 @@ type item struct {
 	done    *wire.Done
 	shared  *item
 
-	at    []int // its place in its play; see way
+	at    []int // its place in its play; see walking
 	line  *line // nil: nobody else acts where it does
 	place int   // in its line
 
@@ -267,13 +267,13 @@ func (h *hostRun) planned(p *wire.Planned) error {
 		return fmt.Errorf("%w: a plan of a task that wasn't sent: %q", wire.ErrFrame, p.ID)
 	}
 	h.run.mu.Unlock()
-	it.owner.take(it, p, p.Status == wire.Unchanged || p.Status == wire.Skipped)
+	it.owner.keepPlan(it, p, p.Status == wire.Unchanged || p.Status == wire.Skipped)
 	return nil
 }
 
-// take notes what an item would do, after telling it: who waits for it finds
+// keepPlan notes what an item would do, after telling it: who waits for it finds
 // it told.
-func (h *hostRun) take(it *item, p *wire.Planned, final bool) {
+func (h *hostRun) keepPlan(it *item, p *wire.Planned, final bool) {
 	if !it.trial {
 		h.run.tellPlanned(it, p)
 	}

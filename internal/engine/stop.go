@@ -80,7 +80,7 @@ func (h *hostRun) tellNotReached() {
 	h.run.mu.Lock()
 	h.eachItem(func(it *item) {
 		failed = failed || it.done != nil && it.done.Status == wire.Failed || it.planned != nil && it.planned.Status == wire.Failed
-		if it.done == nil && !it.dropped && !it.stands(true) {
+		if it.done == nil && !it.dropped && !it.plannedOnly(true) {
 			list = append(list, it)
 		}
 	})

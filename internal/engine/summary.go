@@ -143,8 +143,8 @@ func (r *Run) Summary() *Summary {
 		over := r.applying || h.err != nil
 		h.eachItem(func(it *item) { c.count(it, over) })
 	}
-	s.Outcome = s.worst(r.stop && r.broken == nil)
-	if r.broken != nil {
+	s.Outcome = s.worst(r.stop && r.stopCause == nil)
+	if r.stopCause != nil {
 		s.Outcome = OutcomeFailed
 	}
 	return s
@@ -160,7 +160,7 @@ func (c *Counts) count(it *item, over bool) {
 		if it.done.Status == wire.Unchanged && len(it.done.Open) > 0 {
 			c.Open++
 		}
-	case it.stands(over):
+	case it.plannedOnly(over):
 		c.add(it.planned.Status, it.planned.Changes, it.planned.Then, it.planned.Always, it.rescued)
 		c.refused(it.planned.Status, it.planned.Refused, it.rescued)
 	case it.dropped:
@@ -170,9 +170,9 @@ func (c *Counts) count(it *item, over bool) {
 	}
 }
 
-// stands reports whether what was planned of an item that wasn't made is all that became of
+// plannedOnly reports whether what was planned of an item that wasn't made is all that became of
 // it; over: nothing more is to come.
-func (it *item) stands(over bool) bool {
+func (it *item) plannedOnly(over bool) bool {
 	return it.planned != nil && (it.final || !over || it.planned.Status == wire.Failed)
 }
 

@@ -85,8 +85,8 @@ func (g *grant) open() bool {
 func (h *hostRun) cut(l *link, why error) {
 	r := h.run
 	r.mu.Lock()
-	if l.broken == nil {
-		l.broken = why
+	if l.endCause == nil {
+		l.endCause = why
 	}
 	r.change.Broadcast()
 	if h.link != l || h.taking || h.err != nil || h.stopped {
@@ -200,7 +200,7 @@ func (h *hostRun) tookUp(l *link, m *wire.TakenUp) error {
 // goOn sends a host, through a new link, what the run still has for it.
 func (h *hostRun) goOn(l *link) error {
 	r := h.run
-	err := r.await(r.life, func() bool { return l.taken != nil || l.broken != nil || h.err != nil })
+	err := r.await(r.life, func() bool { return l.taken != nil || l.endCause != nil || h.err != nil })
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (h *hostRun) goOn(l *link) error {
 		if h.err != nil {
 			return h.err
 		}
-		return l.broken
+		return l.endCause
 	}
 	if l.taken.Unknown != "" && h.waited() {
 		r.mu.Unlock()
@@ -232,9 +232,9 @@ func (h *hostRun) goOn(l *link) error {
 		r.mu.Lock()
 		tasks, doubted := h.unfinished(items)
 		moreGrants := h.grants[grants:]
-		if l.broken != nil {
+		if l.endCause != nil {
 			r.mu.Unlock()
-			return l.broken
+			return l.endCause
 		}
 		if len(tasks) == 0 && items == len(h.sentItems) && len(moreGrants) == 0 {
 			h.taking = false

@@ -41,12 +41,12 @@ func (h *hostRun) fail(it *item, err error) *item {
 	if at := (errArg{}); errors.As(err, &at) {
 		p.ErrorArg, p.ErrorPath = at.Arg, at.Path
 	}
-	h.take(it, p, false)
+	h.keepPlan(it, p, false)
 	return it
 }
 
-// broken is the item of a task whose instances can't be told.
-func (h *hostRun) broken(scope *eval.Scope, t *plays.Task, w way, err error) *item {
+// untellable is the item of a task whose instances can't be told.
+func (h *hostRun) untellable(scope *eval.Scope, t *plays.Task, w walking, err error) *item {
 	inst := &eval.Instance{ID: scope.Path() + t.Name(), Task: t, Host: h.name, Target: h.name}
 	return h.fail(&item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, trial: w.trial}, err)
 }
