@@ -26,16 +26,7 @@ func TestChangesAreRefusedAtATerminal(t *testing.T) {
 		{"an interrupt", "\x03", 130},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			for name, text := range map[string]string{
-				"muster.hcl": "inventory = \"hosts.hcl\"\n",
-				"hosts.hcl":  "host \"here\" { connection = \"local\" }\n",
-				"site.hcl":   "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"" + dir + "/made\" { content = \"x\" }\n}\n",
-			} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
+			dir := localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"DIR/made\" { content = \"x\" }\n}\n")
 			cmd := exec.CommandContext(t.Context(), muster, "apply", "site.hcl", "--no-color")
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
@@ -65,6 +56,17 @@ func TestChangesAreRefusedAtATerminal(t *testing.T) {
 	}
 }
 
+// localProject makes a project for this machine, with a playbook in which DIR stands for its
+// folder.
+func localProject(t *testing.T, playbook string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
+	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
+	write(t, filepath.Join(dir, "site.hcl"), strings.ReplaceAll(playbook, "DIR", dir))
+	return dir
+}
+
 // slow is a playbook whose one change goes on until the file "on" is there, in the folder DIR,
 // or that folder is gone, and says by the file "begun" that it is made.
 const slow = "play \"p\" {\n  hosts = [\"here\"]\n  task \"command\" \"migrate\" {\n    shell   = \"cd DIR; touch begun; while test -d DIR && ! test -e on; do sleep 0.05; done; touch DIR/ended\"\n    creates = \"DIR/ended\"\n  }\n}\n"
@@ -74,10 +76,7 @@ const slow = "play \"p\" {\n  hosts = [\"here\"]\n  task \"command\" \"migrate\"
 func slowly(t *testing.T, line string) (dir string, term *terminal) {
 	t.Helper()
 	muster := program.Muster(t)
-	dir = t.TempDir()
-	write(t, filepath.Join(dir, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
-	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
-	write(t, filepath.Join(dir, "site.hcl"), strings.ReplaceAll(slow, "DIR", dir))
+	dir = localProject(t, slow)
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm", "PATH="+filepath.Dir(muster)+":"+os.Getenv("PATH"))
@@ -122,10 +121,7 @@ func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
 // after ^C it ends at once, without a failure.
 func TestAnInterruptWhileAnotherRunHasTheHostEndsAtOnce(t *testing.T) {
 	muster := program.Muster(t)
-	mine := t.TempDir()
-	write(t, filepath.Join(mine, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
-	write(t, filepath.Join(mine, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
-	write(t, filepath.Join(mine, "site.hcl"), "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \""+mine+"/made\" { content = \"x\" }\n}\n")
+	mine := localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"DIR/made\" { content = \"x\" }\n}\n")
 	cmd := exec.CommandContext(t.Context(), muster, "apply", "site.hcl")
 	cmd.Dir = mine
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
@@ -178,10 +174,7 @@ func TestNoFooterIsDrawnOverWhatAPipeShows(t *testing.T) {
 // begins a row.
 func TestALongLineOfAHostGoesOnBelowItsIndentation(t *testing.T) {
 	muster := program.Muster(t)
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "muster.hcl"), "inventory = \"hosts.hcl\"\n")
-	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
-	write(t, filepath.Join(dir, "site.hcl"), "play \"p\" {\n  hosts = [\"here\"]\n  task \"print\" \"say\" { message = \"well"+strings.Repeat(" ", 200)+"Failed in 1s\" }\n}\n")
+	dir := localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"print\" \"say\" { message = \"well"+strings.Repeat(" ", 200)+"Failed in 1s\" }\n}\n")
 	for _, args := range [][]string{{"plan", "site.hcl"}, {"run", "here", "--", "printf", "%s%200s", "well", "Failed in 1s"}} {
 		cmd := exec.CommandContext(t.Context(), muster, args...)
 		cmd.Dir = dir
