@@ -216,7 +216,7 @@ func (c *Common) plan(ctx context.Context, v *host.View, r *RunCommand) (modules
 	if due, err := r.due(v); err != nil || !due {
 		return modules.Plan{}, err
 	}
-	r.Does = host.Description{Action: host.Run, Target: r.line()}
+	r.Does = host.Description{Action: host.Run, Target: r.line(), Diff: r.lines()}
 	r.Leaves = []host.Effect{{Key: host.Key{Space: host.All, Name: host.All}, State: host.Unknown}}
 	quiet := c.ChangedWhen != nil && !*c.ChangedWhen
 	if quiet {

@@ -218,9 +218,12 @@ func (r *RunCommand) read(ctx context.Context, v *host.View) (modules.Plan, erro
 	return modules.Plan{Output: encodeOutput(out)}, r.judge(out)
 }
 
+// shownLine is how many characters of a program and its arguments are shown in a line.
+const shownLine = 200
+
 // line is the command as a shell would take it, cut to a line.
 func (r *RunCommand) line() string {
-	text := strings.TrimSpace(r.Shell)
+	text := uncommented(r.Shell)
 	if text == "" {
 		var words []string
 		for _, a := range r.Argv {
@@ -237,10 +240,36 @@ func (r *RunCommand) line() string {
 	if first, _, more := strings.Cut(text, "\n"); more {
 		text = first + " …"
 	}
-	if r := []rune(text); len(r) > 200 {
-		text = string(r[:200]) + "…"
+	if r := []rune(text); len(r) > shownLine {
+		text = string(r[:shownLine]) + "…"
 	}
 	return text
+}
+
+// uncommented is a script from its first line on that is no comment.
+func uncommented(shell string) string {
+	text := strings.TrimSpace(shell)
+	for strings.HasPrefix(text, "#") {
+		_, rest, more := strings.Cut(text, "\n")
+		if !more {
+			return text // there is nothing else
+		}
+		text = strings.TrimSpace(rest)
+	}
+	return text
+}
+
+// lines is all that the shell is to run, where line doesn't show it: who agrees to a plan has
+// seen it. Each is set off, so that none is taken for what a diff adds or takes away.
+func (r *RunCommand) lines() string {
+	text := strings.Trim(r.Shell, "\n")
+	if len(text) <= shownLine && !strings.Contains(text, "\n") {
+		return ""
+	}
+	if len(text) > host.DiffLimit {
+		text = strings.ToValidUTF8(text[:host.DiffLimit], "") + " …"
+	}
+	return "  " + strings.ReplaceAll(text, "\n", "\n  ")
 }
 
 func quote(word string) string {
