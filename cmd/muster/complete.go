@@ -50,7 +50,7 @@ func (a *app) complete(root *cobra.Command) {
 	arguments := map[string]completion{
 		"muster plan": one, "muster apply": one, "muster validate": playbooks, "muster drift": playbooks,
 		"muster show": {files: true}, "muster fmt": {files: true}, "muster init": {files: true}, "muster secret textconv": {files: true},
-		"muster history": {first: a.offerRuns}, "muster why": {first: a.offerHosts}, "muster trust": {first: a.offerHosts}, "muster inventory show": {first: a.offerHosts},
+		"muster history": {first: a.offerRuns}, "muster why": {first: a.offerHosts}, "muster trust": patterns, "muster inventory show": {first: a.offerHosts},
 		"muster run": pattern, "muster facts": pattern, "muster inventory list": patterns,
 		"muster doc": {first: a.offerKinds}, "muster rotate": every(a.offerRotations),
 		"muster secret get": {first: a.offerSecrets}, "muster secret set": {first: a.offerSecrets}, "muster secret generate": {first: a.offerSecrets},

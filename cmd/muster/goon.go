@@ -14,7 +14,16 @@ func (a *app) goOn(r *prepared, s *engine.Summary, run string) string {
 	case len(unfinished(s)) == 0 || run == "" || r.adHoc != "" || r.again:
 		return ""
 	case r.planFile != "":
-		return "muster plan " + shellWord(r.file) + " --save " + shellWord(r.planFile)
+		args := []string{"plan", r.file}
+		for _, f := range []struct {
+			flag   string
+			values []string
+		}{{"--limit", a.limit}, {"--tags", a.tags}, {"--skip-tags", a.skipTags}} { // as the plan was made
+			if len(f.values) > 0 {
+				args = append(args, f.flag, strings.Join(f.values, ","))
+			}
+		}
+		return line(r, append(append(args, r.planVars...), "--save", r.planFile))
 	}
 	return line(r, append(a.without("limit", "tags", "skip-tags", "resume"), "--resume"))
 }

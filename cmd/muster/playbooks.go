@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/planfile"
 	"muster/internal/project"
 	"muster/modules"
 )
@@ -22,6 +23,9 @@ const playbookFolder = "playbooks"
 // taken as it is.
 func playbookFile(name string) (string, error) {
 	if isFile(name) {
+		if planfile.IsPlan(name) { // which apply takes by itself
+			return "", fmt.Errorf("%s is a saved plan: \"muster show %s\" shows it, and \"muster apply %s\" makes it", name, shellWord(name), shellWord(name))
+		}
 		return name, nil
 	}
 	p, diags := project.Find(".")

@@ -21,8 +21,9 @@ import (
 
 // request is what is asked of a run beside what the flags say.
 type request struct {
-	file     string // the playbook
-	planFile string // that it is from; "" if it is none
+	file     string   // the playbook
+	planFile string   // that it is from; "" if it is none
+	planVars []string // flags that gave that plan its values
 	start    time.Time
 	key      []byte // of the digests; nil: a random one
 	watch    func(engine.Event)

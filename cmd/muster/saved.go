@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,9 +151,25 @@ func (a *app) prepareSaved(ctx context.Context, p *savedPlan, laid *planfile.Lai
 		return nil, nil, err
 	}
 	now := &recording{}
-	q := request{file: p.Playbook, start: start, key: p.Key, planFile: p.path, name: laid.Name, text: laid.Text, watch: now.event}
+	q := request{file: p.Playbook, start: start, key: p.Key, planFile: p.path, planVars: givenBy(p.Variables), name: laid.Name, text: laid.Text, watch: now.event}
 	r, err := a.newRun(l, pb, q, engine.Options{Project: p.Root, Limit: limit, Tags: p.Tags, SkipTags: p.SkipTags, Facts: p.Facts, Pins: p.Pins})
 	return r, now, err
+}
+
+// givenBy are the flags by which a saved plan was given its values. Those that it doesn't hold
+// stand for themselves.
+func givenBy(vars []planfile.Variable) []string {
+	var args []string
+	for _, v := range vars {
+		file, at, placed := strings.Cut(v.Origin, ":")
+		switch {
+		case v.Origin == "--var":
+			args = append(args, "--var", v.Name+"="+v.Text)
+		case placed && strings.Trim(at, "0123456789:") == "" && !slices.Contains(args, file):
+			args = append(args, "--var-file", file)
+		}
+	}
+	return args
 }
 
 // savedSecrets is the store that a plan's secrets are read from: the one that the flag
