@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 )
 
 // ErrNotYet is answered by a View for what an earlier, pending change leaves
@@ -50,6 +51,12 @@ type Description struct {
 	Target string `json:"target"`           // a path, "haproxy.service", "user app"
 	Diff   string `json:"diff,omitempty"`   // unified, or lines of "name: old → new"
 	Impact string `json:"impact,omitempty"` // what the user should know: "removes 2 packages: …"
+}
+
+// OfPackages reports whether it is about packages, whichever kind does it.
+func (d Description) OfPackages() bool {
+	what, _, _ := strings.Cut(d.Target, " ")
+	return what == "package" || what == "packages"
 }
 
 // Change is one edit to a host, as data: it can be shown, encoded, and made

@@ -22,6 +22,8 @@ type Counts struct {
 	Open                                         int  // of Unchanged: checks that couldn't tell all
 	// Actions counts what its pending and changed tasks do, by what is done; nil: nothing.
 	Actions map[host.Action]int
+	// Packages are those of Actions that are about packages.
+	Packages map[host.Action]int
 }
 
 // Outcome is what a run came to.
@@ -224,6 +226,12 @@ func (c *Counts) does(list []host.Description) {
 			c.Actions = map[host.Action]int{}
 		}
 		c.Actions[d.Action]++
+		if d.OfPackages() {
+			if c.Packages == nil {
+				c.Packages = map[host.Action]int{}
+			}
+			c.Packages[d.Action]++
+		}
 	}
 }
 

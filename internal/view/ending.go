@@ -214,13 +214,17 @@ func (v *textView) words(text string) {
 	}
 }
 
+// install and remove are what is done to packages.
+const install, remove host.Action = "install", "remove"
+
 // actions are what is counted in a summary, in its order, with the words for what is to be
 // done and for what was.
 var actions = []struct {
 	action   host.Action
 	to, done string
 }{
-	{host.Create, "create", "created"}, {host.Update, "update", "updated"}, {host.Delete, "delete", "deleted"},
+	{host.Create, "create", "created"}, {install, "install", "installed"}, {host.Update, "update", "updated"},
+	{host.Delete, "delete", "deleted"}, {remove, "remove", "removed"},
 	{host.Restart, "restart", "restarted"}, {host.Reload, "reload", "reloaded"}, {host.Run, "run", "run"},
 }
 
@@ -242,7 +246,11 @@ func totals(s *engine.Summary) string {
 		for a, n := range c.Actions {
 			sum[a] += n
 		}
-		key := fmt.Sprint(c.Actions, c.Pending > 0)
+		for from, to := range map[host.Action]host.Action{host.Create: install, host.Delete: remove} {
+			sum[from] -= c.Packages[from]
+			sum[to] += c.Packages[from]
+		}
+		key := fmt.Sprint(c.Actions, c.Packages, c.Pending > 0)
 		if on++; on == 1 {
 			first = key
 		}

@@ -410,6 +410,7 @@ func TestTotalsReadAsASentence(t *testing.T) {
 	}{
 		{"hosts that differ", counts(6, 2), counts(7, 3), "13 created, 5 run; on 2 hosts in all"},
 		{"hosts alike", counts(6, 2), counts(6, 2), "6 created, 2 run; 2 hosts alike"},
+		{"packages", &engine.Counts{Changed: 4, Actions: map[host.Action]int{host.Create: 3, host.Delete: 1}, Packages: map[host.Action]int{host.Create: 2, host.Delete: 1}}, &engine.Counts{}, "1 created, 2 installed, 1 removed; on one host"},
 		{"one of them", counts(6, 2), &engine.Counts{}, "6 created, 2 run; on one host"},
 	} {
 		s := engine.NewSummary()

@@ -1,8 +1,6 @@
 package view
 
 import (
-	"strings"
-
 	"muster/host"
 	"muster/internal/engine"
 )
@@ -10,7 +8,7 @@ import (
 // ActionWord is what people call a change: packages are installed, whichever kind does it. As
 // JSON it stays what it is.
 func ActionWord(d host.Description) string {
-	if what, _, _ := strings.Cut(d.Target, " "); what != "package" && what != "packages" {
+	if !d.OfPackages() {
 		return string(d.Action)
 	}
 	switch d.Action {
