@@ -334,40 +334,6 @@ func (s *Session) askModule(ctx context.Context, t *task, v *host.View) (modules
 	return s.settledOtherwise(ctx, t, v, plan), nil
 }
 
-// deferred is the plan of a task that can only be planned at its turn. What
-// it might do is laid as unknown.
-func (s *Session) deferred(t *task, then []host.Description, why string) wire.Planned {
-	s.leaveOpen(t)
-	if len(then) == 0 {
-		action := host.Update
-		switch {
-		case t.harmless():
-			action = host.Check
-		case covers(t.effects, host.Key{Space: host.All, Name: host.All}):
-			action = host.Run // a command, which may do anything
-		}
-		then = []host.Description{{Action: action, Target: s.subject(t), Diff: s.known(t), Impact: why}}
-	}
-	return wire.Planned{Status: wire.Pending, Certainty: wire.Deferred, Then: s.shown(t, then)}
-}
-
-// subject is what a deferred task is about, as its changes would call it where
-// that is known: a path, else the kind and its key.
-func (s *Session) subject(t *task) string {
-	key := s.Kinds.Schema(t.Kind).Key()
-	if key == nil {
-		return t.label()
-	}
-	list := names(t.Args[key.Name])
-	switch {
-	case len(list) == 0:
-		return t.label()
-	case key.Path:
-		return s.resolved(list[0])
-	}
-	return t.Kind + " " + strings.Join(list, ", ")
-}
-
 // want identifies a change by what it wants.
 func want(c host.Change) string {
 	w, err := host.Want(c)
