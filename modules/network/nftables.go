@@ -120,7 +120,7 @@ func (n *Nftables) live(ctx context.Context, v *host.View, plan *modules.Plan, t
 	want := sumOf(text)
 	now, err := host.Read(v, tableKey(n.Table), func() (*table, error) {
 		run := func(ctx context.Context, c host.Command) (host.Output, error) { return v.Query(ctx, c) }
-		if t := known(ctx, v, run, n.Table); t != nil {
+		if t := known(ctx, v, run, n.Table); t != nil && text != "" && t.Loaded == want {
 			return t, nil
 		}
 		return read(ctx, run, n.Table)

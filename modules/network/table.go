@@ -91,7 +91,7 @@ func tableOf(name, plain string) *table {
 	return t
 }
 
-// known returns a table, without its Text, where the listing of all tables, which is asked
+// known returns a table, without its Text and so without what could put it back, where the listing of all tables, which is asked
 // for once, shows that it is what muster has loaded; else nil.
 func known(ctx context.Context, v *host.View, run runs, name string) *table {
 	listing, err := host.Once(v, "tables of nft", func() (string, error) {
