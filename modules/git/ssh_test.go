@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/host"
 	"muster/modules/git"
@@ -173,7 +174,11 @@ func TestAKeyIsInNoFileAndGoneAfterwards(t *testing.T) {
 			if got := read(t, path+"/release"); got != "one\n" {
 				t.Errorf("the checkout holds %q", got)
 			}
+			ended := time.Now()
 			s.left(t)
+			if took := time.Since(ended); took > 8*time.Second { // by itself an agent ends after ten
+				t.Errorf("the agent has the key for %v after git has ended", took)
+			}
 			if seen := read(t, s.dir+"/seen"); seen != "" {
 				t.Errorf("the key was seen in\n%s", seen)
 			}
@@ -202,16 +207,22 @@ func TestAHostIsKnownByTheKeysGivenAlone(t *testing.T) {
 
 func TestAKeyThatIsNotLetInIsAnErrorAndNoQuestion(t *testing.T) {
 	s := serve(t)
-	shell(t, s.dir, `ssh-keygen -q -t ed25519 -N word -f locked`)
+	// Who is asked knows the passphrase, and says that there was a question.
+	shell(t, s.dir, `ssh-keygen -q -t ed25519 -N word -f locked
+		printf '#!/bin/sh\necho "$1" >>%s/asked\necho word\n' "$PWD" >ask && chmod +x ask`)
+	ctx := host.WithEnvironment(t.Context(), []string{"DISPLAY=:0", "SSH_ASKPASS=" + s.dir + "/ask"})
 	for name, c := range map[string]struct{ key, words string }{
 		"another key":           {s.otherKey, "Permission denied"},
 		"one with a passphrase": {read(t, s.dir+"/locked"), "has a passphrase, or is no"},
 		"no key":                {"nothing", "has a passphrase, or is no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := s.make(t.Context(), t, &git.Checkout{Path: filepath.Join(s.dir, "shop"), Repository: s.url, Key: content(c.key), HostKeys: []string{s.hostKey}})
+			err := s.make(ctx, t, &git.Checkout{Path: filepath.Join(s.dir, "shop"), Repository: s.url, Key: content(c.key), HostKeys: []string{s.hostKey}})
 			if err == nil || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("the error is %v", err)
+			}
+			if asked, err := os.ReadFile(s.dir + "/asked"); err == nil {
+				t.Errorf("somebody was asked: %s", asked)
 			}
 			s.left(t)
 		})
