@@ -15,7 +15,6 @@ import (
 // At the question whether to make the changes, no and ^C both leave everything as it is, at
 // once, and nobody who waits for the changes takes them for made.
 func TestChangesAreRefusedAtATerminal(t *testing.T) {
-	muster := program.Muster(t)
 	for _, c := range []struct {
 		name, keys string
 		code       int
@@ -26,25 +25,14 @@ func TestChangesAreRefusedAtATerminal(t *testing.T) {
 		{"an interrupt", "\x03", 130},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"DIR/made\" { content = \"x\" }\n}\n")
-			cmd := exec.CommandContext(t.Context(), muster, "apply", "site.hcl", "--no-color")
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
-			term, err := open(cmd)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer term.close()
-			if said, err := term.await("Make these changes? [y/N] "); err != nil {
-				t.Fatalf("%v\n%s", err, said)
-			}
+			dir, cmd, term := asked(t, "--no-color")
 			if err := term.write(c.keys); err != nil {
 				t.Fatal(err)
 			}
 			if said, err := term.await("Nothing was changed."); err != nil {
 				t.Fatalf("%v\n%s", err, said)
 			}
-			err = cmd.Wait()
+			err := cmd.Wait()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != c.code {
 				t.Errorf("it ended with %v, not with the exit code %d", err, c.code)
@@ -65,6 +53,25 @@ func localProject(t *testing.T, playbook string) (dir string) {
 	write(t, filepath.Join(dir, "hosts.hcl"), "host \"here\" { connection = \"local\" }\n")
 	write(t, filepath.Join(dir, "site.hcl"), strings.ReplaceAll(playbook, "DIR", dir))
 	return dir
+}
+
+// asked begins an apply at a terminal that makes the file "made" in its folder, and awaits the
+// question.
+func asked(t *testing.T, flags ...string) (dir string, cmd *exec.Cmd, term *terminal) {
+	t.Helper()
+	dir = localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"DIR/made\" { content = \"x\" }\n}\n")
+	cmd = exec.CommandContext(t.Context(), program.Muster(t), append([]string{"apply", "site.hcl"}, flags...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
+	term, err := open(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = term.close() })
+	if said, err := term.await("Make these changes? [y/N] "); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	return dir, cmd, term
 }
 
 // slow is a playbook whose one change goes on until the file "on" is there, in the folder DIR,
@@ -120,19 +127,7 @@ func TestTheFirstInterruptSaysWhatIsBeingFinished(t *testing.T) {
 // Who waits for another run's lock has nothing in hand: the footer names what it waits for, and
 // after ^C it ends at once, without a failure.
 func TestAnInterruptWhileAnotherRunHasTheHostEndsAtOnce(t *testing.T) {
-	muster := program.Muster(t)
-	mine := localProject(t, "play \"p\" {\n  hosts = [\"here\"]\n  task \"file\" \"DIR/made\" { content = \"x\" }\n}\n")
-	cmd := exec.CommandContext(t.Context(), muster, "apply", "site.hcl")
-	cmd.Dir = mine
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=xterm")
-	term, err := open(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer term.close()
-	if said, err := term.await("Make these changes? [y/N] "); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
+	_, cmd, term := asked(t)
 	dir, _ := slowly(t, "exec muster apply site.hcl --yes") // another run, which has the host from now on
 	if err := term.write("y\n"); err != nil {
 		t.Fatal(err)
