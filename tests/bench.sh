@@ -54,7 +54,7 @@ logged TestRunTakesLittleMemoryForEachHostWithItsConnection
 bin/bench memory bin/muster bin/fleet
 
 say "first contact"
-bin/bench contact bin/remotes/linux-amd64 bin/remotes/linux-arm64
+bin/bench contact cmd/muster/remotes/linux-{amd64,arm64}.gz
 muster plan tests/bench/thousand.hcl >/dev/null
 bin/lab root app1 rm -rf /var/cache/muster
 a=$(sent)

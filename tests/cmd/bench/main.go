@@ -15,7 +15,7 @@ var errOver = errors.New("a bound isn't kept")
 func main() {
 	measures := map[string]func(args []string) error{"validate": validate, "memory": memory, "contact": contact}
 	if len(os.Args) < 2 || measures[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench validate MUSTER | memory MUSTER FLEET | contact REMOTE…")
+		fmt.Fprintln(os.Stderr, "usage: bench validate MUSTER | memory MUSTER FLEET | contact PACKED…")
 		os.Exit(2)
 	}
 	if err := measures[os.Args[1]](os.Args[2:]); err != nil {
