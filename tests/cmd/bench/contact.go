@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// contactLimit is what may be sent to a host that has no remote yet: 6 MiB. The
-// scripts and tasks that go with it get what the last 64 KiB are for.
+// contactLimit is what the remote may have, packed: 6 MiB. The scripts that go with it
+// get what the last 64 KiB are for.
 const contactLimit = 6<<20 - 64<<10
 
 // contact holds remotes, as make build has packed them, to the bound.
