@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,6 +174,59 @@ func TestTheSecondOfTwoRunsTakesNoOtherNewKey(t *testing.T) {
 	}
 	if err := dial(second, one, "h1"); err != nil {
 		t.Errorf("nor the same: %v", err)
+	}
+}
+
+// A key is added while no other run changes the file.
+func TestAcceptingAKeyWaitsForWhoeverChangesTheFile(t *testing.T) {
+	server := transporttest.New(t, transporttest.Options{})
+	folder := t.TempDir()
+	file := filepath.Join(folder, "known_hosts")
+	lock, err := os.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	d := ssh.New(ssh.Options{Home: t.TempDir(), ProjectKnownHosts: file, HostKeys: ssh.AcceptNew, AgentSocket: "none"})
+	defer d.Close()
+	target := server.Target("h0")
+	target.Identity, _ = transporttest.NewIdentity(t)
+	dialed := make(chan error, 1)
+	go func() {
+		c, err := d.Dial(t.Context(), target)
+		if err == nil {
+			c.Close()
+		}
+		dialed <- err
+	}()
+	info, _ := lock.Stat()
+	waits := regexp.MustCompile(fmt.Sprintf(`(?m)-> FLOCK .*:%d `, info.Sys().(*syscall.Stat_t).Ino))
+	for {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Skip("the system doesn't tell who waits for a lock: ", err)
+		}
+		if waits.Match(locks) {
+			break
+		}
+		select {
+		case err := <-dialed:
+			t.Fatalf("the lock isn't waited for: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if data, err := os.ReadFile(file); err == nil {
+		t.Errorf("added although another changes the file: %q", data)
+	}
+	lock.Close()
+	if err := <-dialed; err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(file); err != nil || !strings.Contains(string(data), "h0") {
+		t.Errorf("not added: %q, %v", data, err)
 	}
 }
 
