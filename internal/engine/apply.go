@@ -121,10 +121,11 @@ func (h *hostRun) isOver() bool {
 	return h.err != nil || h.failed || h.halted || h.run.stop
 }
 
-// sequence makes nodes in order, and returns false where one failed for good.
-func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
+// sequence makes nodes in order, those of the list of steps at a place, and returns false where
+// one failed for good.
+func (h *hostRun) sequence(ctx context.Context, at []int, nodes []*node) bool {
 	g := &granted{host: h}
-	defer h.leave(nodes...)
+	defer h.makes(next(at))
 	for _, n := range nodes {
 		if h.isOver() || g.failed() {
 			break
@@ -140,7 +141,7 @@ func (h *hostRun) sequence(ctx context.Context, nodes []*node) bool {
 		case n.block != nil:
 			ok = g.drain(ctx) && h.makeBlock(ctx, n.block)
 		case n.barrier != nil:
-			ok = g.drain(ctx) && h.barrier(ctx)
+			ok = g.drain(ctx) && h.barrier(ctx, n.barrier)
 		}
 		if !ok {
 			_ = g.drain(ctx)
@@ -349,7 +350,7 @@ func (g *granted) drain(ctx context.Context) bool {
 // makeBlock makes a block: its steps; where one fails its rescue, which makes
 // good for the failure if it succeeds; in any case what is always to be done.
 func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
-	ok := h.sequence(ctx, b.nodes)
+	ok := h.sequence(ctx, b.part(0), b.nodes)
 	if !ok {
 		h.run.mu.Lock()
 		eachNode(b.nodes, func(it *item) { it.reverted = true })
@@ -360,7 +361,7 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 		w.late = true
 		nodes, err := h.walk(ctx, w, b.scope, b.block.Rescue)
 		b.rescue = nodes
-		if ok = err == nil && h.sequence(ctx, nodes); ok {
+		if ok = err == nil && h.sequence(ctx, b.part(1), nodes); ok {
 			h.drop(b)
 		}
 	}
@@ -376,7 +377,7 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 			}
 		}
 		h.run.mu.Unlock()
-		ok = h.sequence(ctx, b.always) && ok
+		ok = h.sequence(ctx, b.part(2), b.always) && ok
 	}
 	return ok
 }

@@ -35,7 +35,6 @@ func (h *hostRun) planBracket(ctx context.Context, p *playRun, w walking) error 
 	if err != nil {
 		return err
 	}
-	h.comesTo(w.in(len(p.play.Steps)))
 	if err := h.batchOf(ctx, p); err != nil || !h.usable() {
 		return err
 	}
@@ -51,7 +50,9 @@ func (h *hostRun) planBracket(ctx context.Context, p *playRun, w walking) error 
 		w := w
 		w.passing = part == partBefore
 		if w.at != nil {
-			w.at = []int{1, p.batch, part}
+			w.at = p.at(part)
+		}
+		if actsElsewhere(p.play) {
 			if err := h.awaitPart(ctx, w); err != nil {
 				return err
 			}
@@ -78,7 +79,7 @@ func (h *hostRun) walkPart(ctx context.Context, p *playRun, w walking, steps []*
 // are planned.
 func (h *hostRun) awaitPart(ctx context.Context, w walking) error {
 	h.mixed = w.play
-	return h.turn(ctx, w, h)
+	return h.awaitPlanTurn(ctx, w, h)
 }
 
 // keepTrial takes a trial for the plan.
@@ -125,8 +126,7 @@ func (h *hostRun) dropTrial(ctx context.Context, p *playRun) error {
 func (h *hostRun) batchOf(ctx context.Context, p *playRun) error {
 	r := h.run
 	r.mu.Lock()
-	p.known, p.wanted = true, h.due(p)
-	r.change.Broadcast()
+	p.wanted = h.due(p)
 	var peers []*hostRun // in the order in which Apply takes them
 	for _, o := range r.order {
 		if o.playRun(p.play) != nil {
@@ -134,15 +134,9 @@ func (h *hostRun) batchOf(ctx context.Context, p *playRun) error {
 		}
 	}
 	r.mu.Unlock()
-	err := r.awaitOthers(ctx, func() bool {
-		for _, o := range peers {
-			if !o.playRun(p.play).known && !o.walked && o.err == nil {
-				return false
-			}
-		}
-		return true
-	})
-	if err != nil {
+	tried := place{at: []int{p.play.Index, roundBatches}}
+	h.comesTo(tried)
+	if err := r.awaitOthers(ctx, func() bool { return r.past(peers, tried) }); err != nil {
 		return err
 	}
 	r.mu.Lock()

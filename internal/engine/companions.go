@@ -59,7 +59,7 @@ func (h *hostRun) bring(ctx context.Context, w walking, it *item) error {
 		return nil
 	}
 	for _, c := range it.companions {
-		if err := h.turn(ctx, w, c.on); err != nil {
+		if err := h.awaitPlanTurn(ctx, w, c.on); err != nil {
 			return err
 		}
 		if err := h.ask(ctx, it, c, false); err != nil {

@@ -61,7 +61,7 @@ func (r *Run) takeBack(ctx context.Context) {
 			return
 		}
 		defer r.leave()
-		if !h.sequence(ctx, h.cutOffs) {
+		if !h.sequence(ctx, nil, h.cutOffs) {
 			r.mu.Lock()
 			h.failed = true
 			r.mu.Unlock()

@@ -109,14 +109,6 @@ func (h *hostRun) setFacts(data []byte) error {
 	return nil
 }
 
-// reach notes that every play before that of an index has been walked.
-func (h *hostRun) reach(play int) {
-	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	h.reached, h.at = play, nil
-	h.run.change.Broadcast()
-}
-
 // Facts implements lang.Results.
 func (r *Run) Facts(q eval.FactsRead) (cty.Value, bool) {
 	r.mu.Lock()
@@ -140,7 +132,7 @@ func (r *Run) factsOf(q eval.FactsRead) (cty.Value, bool) {
 		return unknown, false
 	case r.applying || !r.movable(q):
 		return h.facts, true
-	case h.reached < q.Play:
+	case !h.past(place{at: []int{q.Play}}):
 		return unknown, false
 	}
 	open := map[string]bool{}

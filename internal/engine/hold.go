@@ -154,16 +154,12 @@ func (it *item) precededOn(hosts []*hostRun) bool {
 	if it.at == nil {
 		return false
 	}
-	rank := map[string]int{}
-	for i, name := range it.inst.Task.Play.Hosts {
-		rank[name] = i
-	}
 	for _, h := range hosts {
 		for _, o := range h.outcomes {
-			if o.on != h || o.at == nil || o.planned != nil && o.planned.Status == wire.Failed || o.inst.Task.Play != it.inst.Task.Play || o.at[0] != it.at[0] || o.over() {
+			if o.on != h || o.at == nil || o.planned != nil && o.planned.Status == wire.Failed || !slices.Equal(o.at[:2], it.at[:2]) || o.over() {
 				continue
 			}
-			if n := slices.Compare(o.at, it.at); n < 0 || n == 0 && rank[o.owner.name] < rank[it.owner.name] {
+			if o.stands().compare(it.stands()) < 0 {
 				return true
 			}
 		}

@@ -66,16 +66,7 @@ func (h *hostRun) actedOn(ctx context.Context, p *plays.Play) error {
 			continue
 		}
 		h.flush()
-		err := r.awaitOthers(ctx, func() bool {
-			for _, name := range q.Hosts {
-				o := r.hosts[name]
-				if o != nil && o != h && o.reached <= q.Index && !o.walked && o.err == nil {
-					return false
-				}
-			}
-			return true
-		})
-		if err != nil {
+		if err := r.awaitOthers(ctx, func() bool { return r.past(r.of(q), place{at: []int{q.Index + 1}}) }); err != nil {
 			return err
 		}
 	}
@@ -112,49 +103,20 @@ func (h *hostRun) served() bool {
 	return false
 }
 
-// comesTo notes the place in a play that the host has come to.
-func (h *hostRun) comesTo(w walking) {
-	if w.at == nil {
-		return
-	}
-	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	h.at = w.at
-	h.run.change.Broadcast()
-}
-
-// turn waits for the turn of a task that may act on another host, or that stands behind
-// one. Such tasks are planned in the order of the play's tasks, and each in that of its
+// awaitPlanTurn waits until a task may be planned that may act on another host, or that
+// stands behind one. Such tasks are planned in the order of the play's tasks, and each in that of its
 // hosts, whoever is faster, and behind what the plays before have for the host that is
 // acted on: a plan that is made again has to be the same, and is made in that order.
 //
 // Nobody waits for ever: expressions read only what stands earlier.
-func (h *hostRun) turn(ctx context.Context, w walking, on *hostRun) error {
+func (h *hostRun) awaitPlanTurn(ctx context.Context, w walking, on *hostRun) error {
 	if w.at == nil || h.mixed != w.play {
 		return nil
 	}
 	r := h.run
-	h.comesTo(w)
+	h.walks(w)
 	ready := func() bool {
-		if on.reached < w.play.Index && !on.walked && on.err == nil {
-			return false
-		}
-		ahead := true // of this host, in the play's order
-		for _, name := range w.play.Hosts {
-			o := r.hosts[name]
-			switch {
-			case o == h:
-				ahead = false
-			case o == nil || o.walked || o.err != nil || o.reached > w.play.Index:
-			case o.reached < w.play.Index:
-				return false
-			default:
-				if c := slices.Compare(o.at, w.at); c < 0 || c == 0 && ahead {
-					return false
-				}
-			}
-		}
-		return true
+		return on.past(place{at: []int{w.play.Index}}) && r.past(r.of(w.play), place{at: w.at, rank: w.rank})
 	}
 	r.mu.Lock()
 	now := ready()
@@ -186,7 +148,7 @@ func (h *hostRun) unusableTo(verb string) error {
 
 // enlist adds a host that no play is about. The mutex is held.
 func (r *Run) enlist(name string) *hostRun {
-	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, walked: true, reached: len(r.o.Playbook.Plays)}
+	h := &hostRun{name: name, run: r, outcomes: map[string]*item{}, place: place{making: true}}
 	r.hosts[name] = h
 	r.order = append(r.order, h)
 	return h
@@ -260,7 +222,7 @@ func (h *hostRun) share(ctx context.Context, g *granted, it *item) bool {
 	r, first := h.run, it.shared.owner
 	settled := func() bool {
 		made := first.outcomes[it.inst.ID]
-		return made != nil && made.final || first.err != nil || first.failed || first.away || r.stop
+		return r.stop || first.failed || made != nil && made.over() || made == nil && first.past(place{making: true, at: next(it.at)})
 	}
 	r.mu.Lock()
 	now := settled()

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -232,5 +233,35 @@ play "p" {
 	}
 	if got := f.errorsOf()["web1 slow"]; !strings.Contains(got, want) {
 		t.Errorf("it says %q, want %q", got, want)
+	}
+}
+
+// A host of a rolling play that has nothing to do but a task which another makes for all
+// takes no place in a batch, and waits for that one all the same.
+func TestOnceTaskOfARollingPlayIsWaitedFor(t *testing.T) {
+	for _, batches := range []string{"1", `"100%"`} {
+		f := newFleet(t)
+		r := f.run(strings.Replace(`
+play "p" {
+  hosts = ["all"]
+  rolling { batches = [BATCHES] }
+  task "command" "migrate" {
+    once = true
+    argv = ["true"]
+  }
+  task "file" "after" {
+    path    = "DIR/${host.name}"
+    content = "x"
+  }
+}
+`, "BATCHES", batches, 1), "web1", "web2", "web3")
+		if err := os.WriteFile(f.dir+"/web2", []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.Plan(t.Context())
+		s := r.Apply(t.Context())
+		if s.Outcome != engine.OutcomeChanged || !f.exists("web3") {
+			t.Errorf("batches of %s: %s: %v", batches, s.Outcome, f.states())
+		}
 	}
 }

@@ -44,7 +44,7 @@ func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 	switch {
 	case it == nil:
 		return of.unsent(h, id)
-	case it.trial && of.err == nil && h.reached != playOf(id):
+	case it.trial && of.err == nil && !h.inPlay(playOf(id)):
 		return open, false // it may be planned anew
 	case it.shared != nil:
 		return h.outcome(it.shared.owner.name, id)
@@ -69,7 +69,7 @@ func (h *hostRun) outcome(host, id string) (eval.Outcome, bool) {
 		return nothing, true
 	}
 	h.silent(of)
-	return open, of.failed || of.stopped || !of.underway
+	return open, of.failed || of.stopped || !of.underway()
 }
 
 // unsent is the outcome of a task that isn't among the host's, for a reader. The
@@ -90,11 +90,11 @@ func (h *hostRun) unsent(reader *hostRun, id string) (eval.Outcome, bool) {
 		if h != reader {
 			o.Why = h.whyOut()
 		}
-		return o, h == reader || !h.underway || !passed
+		return o, h == reader || !h.underway() || !passed
 	case h.err != nil:
 		reader.silent(h)
 		return open, true
-	case h == reader || passed || h.walked || h.reached > playOf(id):
+	case h == reader || passed || h.past(place{at: []int{playOf(id) + 1}}):
 		return perhaps, true
 	}
 	return open, false

@@ -43,12 +43,7 @@ func (r *Run) Plan(ctx context.Context) *Summary {
 
 // plan connects to the host, sends it every task, and waits for the answers.
 func (h *hostRun) plan(ctx context.Context) {
-	defer func() {
-		h.run.mu.Lock()
-		h.walked = true
-		h.run.change.Broadcast()
-		h.run.mu.Unlock()
-	}()
+	defer h.comesTo(place{making: true})
 	h.begins()
 	if err := h.connect(ctx); err != nil {
 		h.unplannable(ctx, err)
@@ -59,18 +54,14 @@ func (h *hostRun) plan(ctx context.Context) {
 		if !h.usable() {
 			return
 		}
-		h.reach(p.play.Index)
+		h.comesTo(place{at: []int{p.play.Index}})
 		if err := h.planPlay(ctx, p); err != nil {
 			h.unplannable(ctx, err)
 			return
 		}
 	}
-	h.reach(len(h.run.o.Playbook.Plays))
 	h.flush()
-	h.run.mu.Lock()
-	h.walked = true
-	h.run.change.Broadcast()
-	h.run.mu.Unlock()
+	h.comesTo(place{making: true})
 	if err := h.answered(ctx); err != nil {
 		h.unplannable(ctx, err)
 	}
@@ -91,9 +82,9 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 	if err := h.actedOn(ctx, p.play); err != nil {
 		return err
 	}
-	w := walking{play: p.play}
-	if actsElsewhere(p.play) {
-		w.at = []int{0}
+	w := walking{play: p.play, rank: slices.Index(p.play.Hosts, h.name)}
+	if h.run.hasTurns(p.play) {
+		w.at = []int{p.play.Index, roundAll}
 	}
 	if p.bracketed() {
 		return h.planBracket(ctx, p, w)
@@ -140,9 +131,10 @@ type walking struct {
 	// late steps are those of a block that has failed. They are evaluated at
 	// their turn, since what they read may be the output of one before them.
 	late bool
-	// at is the place of the step that is walked: a number for each list of
-	// steps around it. nil in a play without tasks on other hosts.
-	at []int
+	// at is the place of the step that is walked. nil in a play in which nobody
+	// waits for another host.
+	at   []int
+	rank int // the host's among those of the play
 }
 
 // in is the walking of a step, or of a part of it, that w leads to.
@@ -162,10 +154,10 @@ func (h *hostRun) walk(ctx context.Context, w walking, scope *eval.Scope, steps 
 		if !h.usable() {
 			return nodes, nil
 		}
-		h.comesTo(w) // also where the step comes to nothing here
+		h.walks(w) // also where the step comes to nothing here
 		switch {
 		case step.Barrier != nil:
-			nodes = append(nodes, &node{barrier: step.Barrier})
+			nodes = append(nodes, &node{barrier: w.at})
 		case step.Task != nil:
 			if !h.run.chosen(step.Task) {
 				h.pass(scope.Path()+step.Task.Name(), modules.False)
@@ -200,7 +192,7 @@ func (h *hostRun) block(ctx context.Context, w walking, scope *eval.Scope, b *pl
 	}
 	var nodes []*node
 	for i, sc := range scopes {
-		run := &blockRun{block: b, scope: sc, walking: w.in(i, 1)}
+		run := &blockRun{block: b, scope: sc, walking: w.in(i, 1), at: w.in(i).at}
 		inner := w.in(i, 0)
 		inner.rescued = w.rescued || len(b.Rescue) > 0
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
@@ -240,7 +232,7 @@ func evaluated[T any](ctx context.Context, h *hostRun, evaluate func() (T, eval.
 func (h *hostRun) task(ctx context.Context, w walking, scope *eval.Scope, t *plays.Task) ([]*item, error) {
 	if t.ActsElsewhere() && !w.late {
 		h.mixed = w.play
-		defer h.comesTo(w.in(1))
+		defer h.walks(w.in(1))
 	}
 	instances, err := evaluated(ctx, h, func() ([]*eval.Instance, eval.Waits, hcl.Diagnostics) { return scope.Instances(t) })
 	if err != nil {
@@ -254,14 +246,14 @@ func (h *hostRun) task(ctx context.Context, w walking, scope *eval.Scope, t *pla
 				return items, err
 			}
 			if first != h {
-				h.comesTo(w.in(1))
-				it := &item{inst: inst, scope: scope, owner: h, on: h, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
+				h.walks(w.in(1))
+				it := &item{inst: inst, scope: scope, owner: h, on: h, at: w.at, final: true, rescued: w.rescued, shared: &item{owner: first, inst: inst}}
 				h.register(it)
 				items = append(items, it)
 				continue
 			}
 		}
-		it := &item{inst: inst, scope: scope, owner: h, on: h, rescued: w.rescued, within: w.rescued, passing: w.passing, trial: w.trial}
+		it := &item{inst: inst, scope: scope, owner: h, on: h, at: w.at, rescued: w.rescued, within: w.rescued, passing: w.passing, trial: w.trial}
 		if inst.Target != h.name {
 			if it.on, err = h.run.helper(ctx, inst.Target); err != nil {
 				return items, err
@@ -275,8 +267,7 @@ func (h *hostRun) task(ctx context.Context, w walking, scope *eval.Scope, t *pla
 		}
 		h.last = it.on
 		if !w.late {
-			it.at = w.at
-			if err := h.turn(ctx, w, it.on); err != nil {
+			if err := h.awaitPlanTurn(ctx, w, it.on); err != nil {
 				return items, err
 			}
 		}

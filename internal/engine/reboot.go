@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"muster/internal/lang/plays"
 	"muster/internal/wire"
 	"muster/modules"
 )
@@ -36,7 +37,11 @@ var (
 
 // reboots reports whether the item's host reboots for it.
 func (it *item) reboots() bool {
-	k := it.owner.run.o.Kinds.Kind(it.inst.Task.Kind)
+	return it.owner.run.reboots(it.inst.Task)
+}
+
+func (r *Run) reboots(t *plays.Task) bool {
+	k := r.o.Kinds.Kind(t.Kind)
 	return k != nil && k.Reboots
 }
 

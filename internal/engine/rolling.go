@@ -29,10 +29,14 @@ func (r *Run) play(ctx context.Context, p *plays.Play, hosts []*hostRun) bool {
 			rest = append(rest, h)
 		}
 	}
-	r.batch(ctx, p, rest)
 	allowed, failed := p.Rolling.MaxFailures.Of(len(hosts)), failures(rest)
+	sizes := r.sizes(p, due)
+	if len(sizes) == 0 {
+		r.batch(ctx, p, rest)
+		failed = failures(rest)
+	}
 	at := 0
-	for _, size := range r.sizes(p, due) {
+	for i, size := range sizes {
 		if ctx.Err() != nil || r.stopping() {
 			return false
 		}
@@ -42,6 +46,9 @@ func (r *Run) play(ctx context.Context, p *plays.Play, hosts []*hostRun) bool {
 		}
 		batch := due[at : at+size]
 		at += size
+		if i == 0 { // the rest may wait for what one of the batch makes once for all
+			batch, failed = append(rest, batch...), nil
+		}
 		r.batch(ctx, p, batch)
 		failed = append(failed, failures(batch)...)
 	}
@@ -110,7 +117,7 @@ func listed(hosts []*hostRun) string {
 func (r *Run) batch(ctx context.Context, p *plays.Play, hosts []*hostRun) {
 	r.mu.Lock()
 	for _, h := range hosts {
-		h.peers, h.barriers, h.away, h.underway = hosts, 0, false, true
+		h.peers, h.place = hosts, place{making: true, at: []int{p.Index, roundAll}}
 	}
 	r.mu.Unlock()
 	each(hosts, func(h *hostRun) {
@@ -118,10 +125,7 @@ func (r *Run) batch(ctx context.Context, p *plays.Play, hosts []*hostRun) {
 			h.makePlay(ctx, h.playRun(p))
 			r.leave()
 		}
-		r.mu.Lock()
-		h.away, h.underway = true, false
-		r.change.Broadcast()
-		r.mu.Unlock()
+		h.makes([]int{p.Index, roundOver})
 	})
 }
 
@@ -131,10 +135,11 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 	if h.isOver() {
 		return
 	}
-	ok := h.sequence(ctx, p.before) && h.sequence(ctx, p.nodes)
-	h.leave(p.nodes...)
+	ok := len(p.before) == 0 || h.sequence(ctx, p.at(partBefore), p.before)
+	ok = ok && h.sequence(ctx, p.at(partPlay), p.nodes)
+	h.makes(next(p.at(partPlay))) // also where what stands before it has failed
 	if len(p.after) > 0 && h.usable() && !h.run.stopping() && (ok || !p.play.Rolling.KeepOnFailure) {
-		ok = h.sequence(ctx, p.after) && ok
+		ok = h.sequence(ctx, p.at(partAfter), p.after) && ok
 	}
 	if !ok {
 		h.run.mu.Lock()
@@ -153,21 +158,11 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 	}
 }
 
-// barrier waits until every host of the batch has come here, or can't.
-func (h *hostRun) barrier(ctx context.Context) bool {
-	h.run.mu.Lock()
-	h.barriers++
-	mine := h.barriers
-	h.run.change.Broadcast()
-	h.run.mu.Unlock()
-	err := h.run.awaitOthers(ctx, func() bool {
-		for _, p := range h.peers {
-			if p.barriers < mine && !p.away && p.err == nil && !h.run.stop {
-				return false
-			}
-		}
-		return true
-	})
+// barrier waits until every host of the batch has come to the barrier at a place, or can't.
+func (h *hostRun) barrier(ctx context.Context, at []int) bool {
+	h.makes(at)
+	r, here := h.run, place{making: true, at: at}
+	err := r.awaitOthers(ctx, func() bool { return r.stop || r.past(h.peers, here) })
 	return err == nil && !h.isOver()
 }
 

@@ -75,11 +75,11 @@ func (h *hostRun) stage() Standing {
 		s.Stage = StageFailed
 	case h.run.applying:
 		switch {
-		case h.failed && !h.underway:
+		case h.failed && !h.underway():
 			s.Stage = StageFailed
 		case h.completed == len(h.plays):
 			s.Stage = StageDone
-		case h.underway:
+		case h.underway():
 			s.Stage = StageApply
 		}
 	case h.since.IsZero():

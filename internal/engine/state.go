@@ -29,7 +29,6 @@ type hostRun struct {
 	hasFacts  bool
 	said      []byte     // the facts, as they came
 	err       error      // it can't be used, or can no longer
-	walked    bool       // every task has been sent
 	failed    bool       // a task failed that nothing tolerates
 	stopped   bool       // its connection is closed
 	halted    bool       // a rolling play stopped before its batch
@@ -37,15 +36,11 @@ type hostRun struct {
 	ended     bool       // the journal has its end
 	proved    bool       // its tasks were planned once more, all of them made
 	completed int        // plays made on it
+	place     place      // how far it has come
 	peers     []*hostRun // the batch it is in
-	barriers  int        // of the play, that it has come to
-	away      bool       // it has left the play
-	underway  bool       // a play is being made on it
 	outcomes  map[string]*item
 	bodies    map[string]*files.Body
 	epoch     int
-	reached   int                      // every play before this one, by index, has been walked
-	at        []int                    // the place in that play that it has come to, as in walking
 	mixed     *plays.Play              // it has come to a task of this play that acts elsewhere
 	last      *hostRun                 // the one that the task before acts on
 	asked     bool                     // for facts that haven't come yet
@@ -88,8 +83,7 @@ type playRun struct {
 	nodes         []*node
 	before, after []*node // of a rolling play
 	// Of a rolling play that is planned as it is made: see bracket.go.
-	known  bool // all of them are
-	wanted bool // one of them has something to do
+	wanted bool // the play itself has something to do
 	batch  int  // the one that the host has a place in, from 1; 0: in none
 }
 
@@ -99,14 +93,15 @@ type node struct {
 	item    *item
 	shared  *item
 	block   *blockRun
-	barrier *plays.Barrier
+	barrier []int // its place
 }
 
 // blockRun is a block entered on one host.
 type blockRun struct {
 	block   *plays.Block
 	scope   *eval.Scope
-	walking walking // the one it stands in
+	walking walking // of its rescue
+	at      []int   // its place
 	nodes   []*node
 	rescue  []*node
 	always  []*node
@@ -123,9 +118,9 @@ type item struct {
 	done    *wire.Done
 	shared  *item
 
-	at    []int // its place in its play; see walking
-	line  *line // nil: nobody else acts where it does
-	place int   // in its line
+	at   []int // its place; see walking
+	line *line // nil: nobody else acts where it does
+	turn int   // in its line
 
 	companions []*companion // the other hosts that it needs
 	held       bool         // it has them
@@ -147,7 +142,6 @@ type item struct {
 	task      *wire.Task // as it was sent, until it is final: to be sent once more
 	again     bool       // it was sent once more, and isn't answered
 	once      bool       // its outcome is unknown, and it isn't made a second time
-	left      bool       // its host comes to it no more
 	trial     bool       // it isn't told yet, and may be planned anew
 }
 
