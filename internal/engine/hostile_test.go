@@ -49,6 +49,16 @@ func played(hear func(c *wire.Conn, m *wire.Message) bool) engine.Stream {
 	return &pipe{in: in, out: out, ended: ended, trips: &trips{}}
 }
 
+// deaf is one that reads nothing while it says it.
+func deaf(say func(c *wire.Conn, task *wire.Task)) engine.Stream {
+	return played(func(c *wire.Conn, m *wire.Message) bool {
+		if m.Task != nil {
+			say(c, m.Task)
+		}
+		return true
+	})
+}
+
 func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 	known := wire.Planned{Status: wire.Pending, Certainty: wire.Known, Changes: []host.Description{{Action: host.Create, Target: "x"}}}
 	planned := func(change func(*wire.Planned)) func(*wire.Conn, *wire.Task) {
@@ -132,7 +142,10 @@ func TestHostThatSaysWhatItWasNotAskedIsOut(t *testing.T) {
 			f := newFleet(t)
 			r := f.runWith(func(o *engine.Options) {
 				o.Connect = func(ctx context.Context, host string, s engine.Start) (engine.Stream, error) {
-					if host == "web1" {
+					switch {
+					case host == "web1" && name == "a flood of needs": // they would be met
+						return deaf(say), nil
+					case host == "web1":
 						return hostile(say), nil
 					}
 					return f.connect(ctx, host, s)
