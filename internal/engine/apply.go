@@ -350,18 +350,18 @@ func (g *granted) drain(ctx context.Context) bool {
 // makeBlock makes a block: its steps; where one fails its rescue, which makes
 // good for the failure if it succeeds; in any case what is always to be done.
 func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
-	ok := h.sequence(ctx, b.part(0), b.nodes)
+	ok := h.sequence(ctx, b.walking.in(blockSteps).at, b.nodes)
 	if !ok {
 		h.run.mu.Lock()
 		eachNode(b.nodes, func(it *item) { it.reverted = true })
 		h.run.mu.Unlock()
 	}
 	if !ok && len(b.block.Rescue) > 0 && h.usable() && !h.run.stopping() {
-		w := b.walking
+		w := b.walking.in(blockRescue)
 		w.late = true
 		nodes, err := h.walk(ctx, w, b.scope, b.block.Rescue)
 		b.rescue = nodes
-		if ok = err == nil && h.sequence(ctx, b.part(1), nodes); ok {
+		if ok = err == nil && h.sequence(ctx, w.at, nodes); ok {
 			h.drop(b)
 		}
 	}
@@ -377,7 +377,7 @@ func (h *hostRun) makeBlock(ctx context.Context, b *blockRun) bool {
 			}
 		}
 		h.run.mu.Unlock()
-		ok = h.sequence(ctx, b.part(2), b.always) && ok
+		ok = h.sequence(ctx, b.walking.in(blockAlways).at, b.always) && ok
 	}
 	return ok
 }

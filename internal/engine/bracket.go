@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"muster/internal/lang/plays"
 	"muster/internal/wire"
@@ -136,7 +137,7 @@ func (h *hostRun) batchOf(ctx context.Context, p *playRun) error {
 	r.mu.Unlock()
 	tried := place{at: []int{p.play.Index, roundBatches}}
 	h.comesTo(tried)
-	if err := r.awaitOthers(ctx, func() bool { return r.past(peers, tried) }); err != nil {
+	if err := r.awaitOthers(ctx, func() bool { return past(slices.Values(peers), tried) }); err != nil {
 		return err
 	}
 	r.mu.Lock()

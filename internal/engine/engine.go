@@ -162,12 +162,12 @@ func New(o Options) *Run {
 		r.gate = make(chan struct{}, o.Parallel)
 	}
 	for _, p := range o.Playbook.Plays {
-		for _, name := range p.Hosts {
+		for i, name := range p.Hosts {
 			if o.Limit != nil && !o.Limit[name] {
 				continue
 			}
 			r.host(name)
-			r.hosts[name].plays = append(r.hosts[name].plays, &playRun{play: p})
+			r.hosts[name].plays = append(r.hosts[name].plays, &playRun{play: p, rank: i})
 		}
 	}
 	return r

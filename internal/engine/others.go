@@ -66,7 +66,7 @@ func (h *hostRun) actedOn(ctx context.Context, p *plays.Play) error {
 			continue
 		}
 		h.flush()
-		if err := r.awaitOthers(ctx, func() bool { return r.past(r.of(q), place{at: []int{q.Index + 1}}) }); err != nil {
+		if err := r.awaitOthers(ctx, func() bool { return past(r.of(q), place{at: []int{q.Index + 1}}) }); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (h *hostRun) awaitPlanTurn(ctx context.Context, w walking, on *hostRun) err
 	r := h.run
 	h.walks(w)
 	ready := func() bool {
-		return on.past(place{at: []int{w.play.Index}}) && r.past(r.of(w.play), place{at: w.at, rank: w.rank})
+		return on.past(place{at: []int{w.play.Index}}) && past(r.of(w.play), place{at: w.at, rank: w.rank})
 	}
 	r.mu.Lock()
 	now := ready()

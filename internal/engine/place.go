@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"muster/internal/lang/plays"
@@ -21,6 +22,13 @@ const (
 	roundAll     = iota // on all of its hosts: the only one, or a trial; see bracket.go
 	roundBatches        // batch by batch
 	roundOver
+)
+
+// The lists of steps of a block.
+const (
+	blockSteps = iota
+	blockRescue
+	blockAlways
 )
 
 // compare orders places as they are come to.
@@ -73,19 +81,24 @@ func (h *hostRun) makes(at []int) {
 func (h *hostRun) past(p place) bool { return h.err != nil || h.place.compare(p) >= 0 }
 
 // past reports whether all of hosts have. The mutex is held.
-func (r *Run) past(hosts []*hostRun, p place) bool {
-	return !slices.ContainsFunc(hosts, func(h *hostRun) bool { return !h.past(p) })
+func past(hosts iter.Seq[*hostRun], p place) bool {
+	for h := range hosts {
+		if !h.past(p) {
+			return false
+		}
+	}
+	return true
 }
 
 // of are the hosts of a play that are in the run. The mutex is held.
-func (r *Run) of(p *plays.Play) []*hostRun {
-	var list []*hostRun
-	for _, name := range p.Hosts {
-		if h := r.hosts[name]; h != nil {
-			list = append(list, h)
+func (r *Run) of(p *plays.Play) iter.Seq[*hostRun] {
+	return func(yield func(*hostRun) bool) {
+		for _, name := range p.Hosts {
+			if h := r.hosts[name]; h != nil && !yield(h) {
+				return
+			}
 		}
 	}
-	return list
 }
 
 // inPlay reports whether a play is being planned on the host, by its index. The mutex is
@@ -107,17 +120,9 @@ func (p *playRun) at(part int) []int {
 	return []int{p.play.Index, roundAll}
 }
 
-// part is the place of a block's steps, its rescue, or what it is always to do, by number.
-func (b *blockRun) part(n int) []int {
-	if b.at == nil {
-		return nil
-	}
-	return append(slices.Clone(b.at), n)
-}
-
 // stands is the place at which an item is made.
 func (it *item) stands() place {
-	return place{making: true, at: it.at, rank: slices.Index(it.inst.Task.Play.Hosts, it.owner.name)}
+	return place{making: true, at: it.at, rank: it.owner.playRun(it.inst.Task.Play).rank}
 }
 
 // hasTurns reports whether hosts may wait for each other inside a play: then its steps'

@@ -82,7 +82,7 @@ func (h *hostRun) planPlay(ctx context.Context, p *playRun) error {
 	if err := h.actedOn(ctx, p.play); err != nil {
 		return err
 	}
-	w := walking{play: p.play, rank: slices.Index(p.play.Hosts, h.name)}
+	w := walking{play: p.play, rank: p.rank}
 	if h.run.hasTurns(p.play) {
 		w.at = []int{p.play.Index, roundAll}
 	}
@@ -192,8 +192,8 @@ func (h *hostRun) block(ctx context.Context, w walking, scope *eval.Scope, b *pl
 	}
 	var nodes []*node
 	for i, sc := range scopes {
-		run := &blockRun{block: b, scope: sc, walking: w.in(i, 1), at: w.in(i).at}
-		inner := w.in(i, 0)
+		run := &blockRun{block: b, scope: sc, walking: w.in(i)}
+		inner := run.walking.in(blockSteps)
 		inner.rescued = w.rescued || len(b.Rescue) > 0
 		if run.nodes, err = h.walk(ctx, inner, sc, b.Steps); err != nil {
 			return nil, err
@@ -202,7 +202,7 @@ func (h *hostRun) block(ctx context.Context, w walking, scope *eval.Scope, b *pl
 			h.passAll(sc, modules.Maybe, b.Rescue)
 			h.doubt(run.nodes)
 		}
-		if run.always, err = h.walk(ctx, w.in(i, 2), sc, b.Always); err != nil {
+		if run.always, err = h.walk(ctx, run.walking.in(blockAlways), sc, b.Always); err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, &node{block: run})

@@ -162,7 +162,7 @@ func (h *hostRun) makePlay(ctx context.Context, p *playRun) {
 func (h *hostRun) barrier(ctx context.Context, at []int) bool {
 	h.makes(at)
 	r, here := h.run, place{making: true, at: at}
-	err := r.awaitOthers(ctx, func() bool { return r.stop || r.past(h.peers, here) })
+	err := r.awaitOthers(ctx, func() bool { return r.stop || past(slices.Values(h.peers), here) })
 	return err == nil && !h.isOver()
 }
 

@@ -80,6 +80,7 @@ type hostRun struct {
 // playRun is a play on one host.
 type playRun struct {
 	play          *plays.Play
+	rank          int // the host's among those of the play
 	nodes         []*node
 	before, after []*node // of a rolling play
 	// Of a rolling play that is planned as it is made: see bracket.go.
@@ -100,8 +101,7 @@ type node struct {
 type blockRun struct {
 	block   *plays.Block
 	scope   *eval.Scope
-	walking walking // of its rescue
-	at      []int   // its place
+	walking walking
 	nodes   []*node
 	rescue  []*node
 	always  []*node
